@@ -1,0 +1,32 @@
+"""The configuration: pydantic models here, YAML and precedence in :mod:`sonar.config.load`."""
+
+from sonar.config._base import Section
+from sonar.config.audio import AudioConfig, ReplayConfig, SpeechConfig
+from sonar.config.capture import CaptureConfig
+from sonar.config.engine import EngineConfig
+from sonar.config.zones import BandEdges, MountConfig, ZonesConfig
+
+__all__ = [
+    "AudioConfig",
+    "BandEdges",
+    "CaptureConfig",
+    "EngineConfig",
+    "MountConfig",
+    "ReplayConfig",
+    "Section",
+    "SonarConfig",
+    "SpeechConfig",
+    "ZonesConfig",
+]
+
+
+class SonarConfig(Section):
+    """Everything that can be set."""
+
+    capture: CaptureConfig = CaptureConfig()
+    engine: EngineConfig = EngineConfig()
+    mount: MountConfig = MountConfig()
+    zones: ZonesConfig = ZonesConfig()
+    audio: AudioConfig = AudioConfig()
+    speech: SpeechConfig = SpeechConfig()
+    replay: ReplayConfig = ReplayConfig()

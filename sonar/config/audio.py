@@ -1,0 +1,59 @@
+"""How it sounds and what is said."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sonar.config._base import Decibels, Fraction, Seconds, Section
+
+
+class AudioConfig(Section):
+    """Tones."""
+
+    output: Literal["auto", "device", "null"] = Field(
+        "auto", description="auto takes the sound card, or none (said plainly) where there is none"
+    )
+    device: str | None = Field(
+        None, description="part of an output device's name (see `sonar devices`); none = default"
+    )
+    rate_hz: Literal[44100, 48000] = Field(48000, description="sample rate")
+    block_size: Annotated[int, Field(ge=64, le=4096)] = Field(480, description="samples a block")
+    scheme: Literal["pulse", "quiet"] = Field("pulse", description="quiet = speech and danger only")
+    volume_db: Annotated[Decibels, Field(le=12)] = Field(-6.0, description="gain of everything")
+    swap_sides: bool = Field(False, description="exchange left and right")
+    pan_db: Annotated[float, Field(ge=6, le=60)] = Field(
+        30.0, description="level difference between the ears for a sound fully to one side"
+    )
+    early_silence_s: Seconds = Field(
+        3.0, description="a far or near obstacle that does not change falls silent after this"
+    )
+    stale_s: Seconds = Field(
+        1.0, description="no news from the camera for this long is heard, whatever hangs"
+    )
+
+
+class SpeechConfig(Section):
+    """Spoken warnings (espeak-ng through pyttsx3)."""
+
+    enabled: bool = True
+    language: str = Field("en", description="catalogue: en, zh, or a path to a YAML file")
+    voice: str | None = Field(None, description="espeak-ng voice; none = the catalogue's")
+    rate_wpm: Annotated[int, Field(ge=80, le=450)] = Field(190, description="words a minute")
+    volume_db: Annotated[Decibels, Field(le=12)] = Field(0.0, description="relative to the tones")
+    duck_db: Annotated[float, Field(ge=-60, le=0)] = Field(
+        -12.0, description="tones are lowered by this while a phrase is spoken"
+    )
+    repeat_after_s: Seconds = Field(6.0, description="the same phrase is not repeated sooner")
+    verbosity: Literal["danger", "normal", "chatty"] = "normal"
+    timeout_s: Seconds = Field(10.0, description="longest wait for the synthesiser")
+
+
+class ReplayConfig(Section):
+    """Recorded videos."""
+
+    realtime: bool = Field(False, description="keep the recording's pace")
+    max_width_px: Annotated[int, Field(ge=160, le=3840)] = Field(
+        960, description="width of the annotated video at most"
+    )
+    crf: Annotated[int, Field(ge=0, le=51)] = Field(26, description="x264 quality, lower is better")
+    overlay: Fraction = Field(0.35, description="how strongly depth is laid over the picture")

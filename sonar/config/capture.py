@@ -1,0 +1,32 @@
+"""Where frames come from and how long to wait for them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sonar.config._base import Positive, Seconds, Section
+
+
+class CaptureConfig(Section):
+    """Cameras, streams and recordings."""
+
+    width_px: Annotated[int, Field(ge=16, le=7680)] = Field(
+        640, description="width asked of a camera"
+    )
+    height_px: Annotated[int, Field(ge=16, le=4320)] = Field(
+        480, description="height asked of a camera"
+    )
+    rate_hz: Positive = Field(30.0, description="frame rate asked of a camera")
+    image_rate_hz: Positive = Field(1.0, description="frames a second given to a folder of images")
+    read_timeout_s: Seconds = Field(
+        0.5, description="longest wait for a frame of a live source before it counts as missing"
+    )
+    open_timeout_s: Seconds = Field(10.0, description="longest wait for a camera or stream to open")
+    max_frame_age_s: Seconds = Field(
+        0.5, description="an older frame is stale: the zones become unknown"
+    )
+    reconnect_first_s: Seconds = Field(0.5, description="first pause before reconnecting")
+    reconnect_max_s: Seconds = Field(10.0, description="longest pause between reconnects")
+    reconnect_attempts: Annotated[int, Field(ge=0)] = Field(
+        0, description="give up after this many failed reconnects in a row; 0 = never"
+    )

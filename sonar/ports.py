@@ -1,0 +1,141 @@
+"""The protocols that :mod:`sonar.pipeline` knows. Concrete classes are wired in app.py."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.records import Event, FrameRecord
+from sonar.types import Cue, DepthMap, Frame, Reason, Scene
+
+
+class Clock(Protocol):
+    """Monotonic seconds; see :mod:`sonar.clock`."""
+
+    def now(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+    def wall(self) -> float: ...
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """Where frames come from.
+
+    Attributes:
+        label: what it is, for people and logs; credentials never appear in it.
+        live: True for cameras and streams (newest frame wins, ``Frame.t`` on the monotonic
+            clock), False for recordings (every frame, media time).
+        frame_count: expected number of frames, or None (live, or not known).
+        rate_hz: nominal frame rate, or None.
+        dropped: frames captured but never handed out.
+    """
+
+    label: str
+    live: bool
+
+    @property
+    def frame_count(self) -> int | None: ...
+    @property
+    def rate_hz(self) -> float | None: ...
+    @property
+    def dropped(self) -> int: ...
+
+    def open(self) -> None:
+        """Raises SourceError or DeviceError when it cannot be opened. May be tried again."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The next frame; None at the end of a recording.
+
+        Raises SourceTimeout when nothing came in ``timeout_s`` (call again: it may recover),
+        SourceLost when it is gone for good, SourceError when a recording is damaged (frames
+        read before stay valid).
+        """
+
+    def close(self) -> None:
+        """Safe to call twice and after a failed open; returns within about a second."""
+
+
+class DepthBackend(Protocol):
+    """Runs a network on one tensor."""
+
+    name: str  # "onnx", "openvino", "torch"
+    precision: str  # "fp32", "int8"
+
+    def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """``tensor`` float32 (1, 3, H, W) -> outputs by name, batch kept. Raises DepthError."""
+
+    def close(self) -> None: ...
+
+
+class DepthEngine(Protocol):
+    """Picture in, depth out: preprocess, backend, checks."""
+
+    label: str
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Run until timings settle for pictures of this size; called before "ready"."""
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        """Raises DepthError when the network fails or gives NaN or a constant."""
+
+    def close(self) -> None: ...
+
+
+class ZoneAnalyser(Protocol):
+    """Depth in, scene out; keeps its state between frames."""
+
+    def update(self, depth: DepthMap, frame: Frame) -> Scene: ...
+
+    def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
+        """No evidence at ``t``: every band UNKNOWN; smoothed state is aged, not kept fresh."""
+
+    def reset(self) -> None: ...
+
+
+class CueMapper(Protocol):
+    """Scene in, the one cue to be heard out; keeps what was said and when."""
+
+    def update(self, scene: Scene) -> Cue: ...
+
+
+class Speaker(Protocol):
+    """Phrases as sound, rendered ahead; asking never blocks."""
+
+    def get(self, phrase: str) -> NDArray[np.float32] | None:
+        """Mono float32 samples at the mixer's rate, or None when not (yet) there."""
+
+    def text(self, phrase: str) -> str:
+        """The words of a phrase key, in the configured language."""
+
+    def prepare(self, timeout_s: float) -> bool:
+        """Wait until every phrase is rendered; False if that failed or took too long."""
+
+    def close(self) -> None: ...
+
+
+class AudioSink(Protocol):
+    """Where the mixed sound goes: device, file or nowhere."""
+
+    label: str
+
+    def start(self) -> None:
+        """Raises DeviceError or OutputError."""
+
+    def post(self, cue: Cue) -> None:
+        """Hand over the newest cue; never blocks."""
+
+    def advance(self, t: float) -> None:
+        """Offline sinks render up to ``t`` seconds since start; live ones return at once."""
+
+    def close(self) -> None:
+        """Fade out, stop, release; safe to call twice."""
+
+
+class Observer(Protocol):
+    """Watches from outside the stages; must not raise and must be quick."""
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None: ...
+    def on_event(self, event: Event) -> None: ...

@@ -1,0 +1,137 @@
+"""The record of a frame and of an event, written down once.
+
+``frames.jsonl``, ``--json``, reports, evaluation and tests all read these; ``sonar config
+schema --records`` exports them as JSON Schema. A field is added within a version; renaming or
+removing one raises it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sonar.types import Band, Cue, CueKind, Height, Reason, Scene, State, ZoneReading
+
+FRAME_SCHEMA: Literal["sonar.frame/1"] = "sonar.frame/1"
+EVENT_SCHEMA: Literal["sonar.event/1"] = "sonar.event/1"
+
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class ZoneRecord(_Record):
+    """One side at one frame."""
+
+    proximity: Unit
+    band: Band
+    distance_m: NonNegative | None = None
+    distance_sigma_m: NonNegative | None = None
+    ttc_s: NonNegative | None = None
+    height: Height | None = None
+
+    @classmethod
+    def of(cls, zone: ZoneReading) -> "ZoneRecord":
+        return cls(
+            proximity=round(zone.proximity, 4),
+            band=zone.band,
+            distance_m=_rounded(zone.distance_m),
+            distance_sigma_m=_rounded(zone.distance_sigma_m),
+            ttc_s=_rounded(zone.ttc_s),
+            height=zone.height,
+        )
+
+
+class ZonesRecord(_Record):
+    """The three sides."""
+
+    left: ZoneRecord
+    center: ZoneRecord
+    right: ZoneRecord
+
+
+class CueRecord(_Record):
+    """What is heard from this frame on."""
+
+    kind: CueKind
+    pan: Annotated[float, Field(ge=-1.0, le=1.0)]
+    rate_hz: NonNegative
+    pitch_hz: NonNegative
+    level_db: Annotated[float, Field(le=0.0)]
+    priority: int
+    earcon: str | None = None
+    phrase: str | None = None
+
+    @classmethod
+    def of(cls, cue: Cue) -> "CueRecord":
+        return cls(
+            kind=cue.kind,
+            pan=round(cue.pan, 4),
+            rate_hz=round(cue.rate_hz, 4),
+            pitch_hz=round(cue.pitch_hz, 2),
+            level_db=round(cue.level_db, 2),
+            priority=int(cue.priority),
+            earcon=cue.earcon,
+            phrase=cue.phrase,
+        )
+
+
+class FrameRecord(_Record):
+    """One processed frame: ``sonar.frame/1``.
+
+    ``t`` is media time in seconds; ``cue`` is null for silence; ``latency_ms`` maps a stage
+    (capture, depth, zones, audio, total) to milliseconds.
+    """
+
+    schema_: Literal["sonar.frame/1"] = Field(default=FRAME_SCHEMA, alias="schema")
+    frame: int
+    t: float
+    zones: ZonesRecord
+    drop_off: bool | None
+    drop_off_distance_m: NonNegative | None = None
+    state: State
+    reason: Reason | None
+    cue: CueRecord | None
+    latency_ms: dict[str, float]
+
+    @classmethod
+    def of(cls, scene: Scene, cue: Cue, latency_ms: dict[str, float]) -> "FrameRecord":
+        return cls(
+            frame=scene.frame_id,
+            t=round(scene.t, 6),
+            zones=ZonesRecord(
+                left=ZoneRecord.of(scene.left),
+                center=ZoneRecord.of(scene.center),
+                right=ZoneRecord.of(scene.right),
+            ),
+            drop_off=scene.drop_off,
+            drop_off_distance_m=_rounded(scene.drop_off_distance_m),
+            state=scene.state,
+            reason=scene.reason,
+            cue=None if cue.kind is CueKind.SILENCE and not cue.earcon else CueRecord.of(cue),
+            latency_ms={stage: round(ms, 3) for stage, ms in latency_ms.items()},
+        )
+
+
+class Event(_Record):
+    """Something that was heard, or a change of state: ``sonar.event/1``.
+
+    ``kind`` is ``cue`` (the sound changed), ``speech`` (a phrase began) or ``state``.
+    ``side`` is left, center or right where the sound has one; ``text`` is what was said or
+    would be said; ``why`` is the cause in words.
+    """
+
+    schema_: Literal["sonar.event/1"] = Field(default=EVENT_SCHEMA, alias="schema")
+    t: float
+    frame: int
+    kind: Literal["cue", "speech", "state"]
+    name: str
+    side: Literal["left", "center", "right"] | None = None
+    text: str | None = None
+    why: str = ""
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,276 @@
+"""What travels through sonar: Frame -> DepthMap -> Scene -> Cue.
+
+Frozen, validated when made, units in the names. Arrays inside are shared, not copied: nobody
+writes to them once they are here.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatImage = NDArray[np.float32]
+RgbImage = NDArray[np.uint8]
+
+
+class DepthKind(StrEnum):
+    """What the values of a depth map mean."""
+
+    RELATIVE_INVERSE = "relative_inverse"  # larger is nearer; unknown scale and shift
+    METRIC = "metric"  # metres along the optical axis; larger is farther
+
+
+class Side(StrEnum):
+    """Which third of the way ahead, as the walker sees it."""
+
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+
+
+SIDES: tuple[Side, Side, Side] = (Side.LEFT, Side.CENTER, Side.RIGHT)
+
+
+class Band(StrEnum):
+    """How near, in steps a listener can tell apart. UNKNOWN is not CLEAR."""
+
+    CLEAR = "clear"
+    FAR = "far"
+    NEAR = "near"
+    CLOSE = "close"
+    STOP = "stop"
+    UNKNOWN = "unknown"
+
+
+BANDS_BY_NEARNESS: tuple[Band, ...] = (Band.CLEAR, Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP)
+
+
+class Height(StrEnum):
+    """Where an obstacle meets the body."""
+
+    FLOOR = "floor"  # step over, trip
+    BODY = "body"
+    HEAD = "head"  # nothing below it: a cane passes under
+
+
+class State(StrEnum):
+    """The running system's state machine; every state has its own sound."""
+
+    LOADING = "loading"
+    READY = "ready"
+    GUIDING = "guiding"
+    DEGRADED = "degraded"
+    STOPPED = "stopped"
+
+
+class Reason(StrEnum):
+    """Why sonar cannot see, or sees less well. Each has a phrase in the speech catalogue."""
+
+    STALE = "stale"  # no fresh frame in time
+    SOURCE_LOST = "source_lost"  # camera or stream gone
+    DEPTH_FAILED = "depth_failed"  # the network threw or gave nonsense
+    DARK = "dark"
+    GLARE = "glare"
+    BLURRED = "blurred"
+    COVERED = "covered"  # something lies on the lens
+    BLANK = "blank"  # no texture: a wall at arm's length, or sky
+    FROZEN = "frozen"  # the same picture again and again
+    NO_GROUND = "no_ground"  # distances are guesses while no floor is seen
+    AUDIO_LOST = "audio_lost"
+    SPEECH_LOST = "speech_lost"
+
+
+class CueKind(StrEnum):
+    """How a cue sounds."""
+
+    SILENCE = "silence"
+    PULSE = "pulse"  # repeated at rate_hz
+    CONTINUOUS = "continuous"
+    EARCON = "earcon"  # a fixed short signal, named by ``earcon``
+
+
+class Priority(IntEnum):
+    """Warnings outrank data; a higher one pre-empts a lower one."""
+
+    IDLE = 0
+    INFO = 1
+    WARNING = 2
+    DANGER = 3
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture.
+
+    Attributes:
+        image: uint8 array of shape ``(H, W, 3)``, RGB.
+        id: running number from the source, 0 first; gaps are dropped frames.
+        t: seconds on the source's clock: monotonic capture time for a live source, media time
+            for a recording.
+    """
+
+    image: RgbImage
+    id: int
+    t: float
+
+    def __post_init__(self) -> None:
+        _check(
+            isinstance(self.image, np.ndarray)
+            and self.image.dtype == np.uint8
+            and self.image.ndim == 3
+            and self.image.shape[2] == 3
+            and self.image.size > 0,
+            "Frame.image must be a non-empty uint8 array of shape (H, W, 3)",
+        )
+        _check(bool(np.isfinite(self.t)), "Frame.t must be finite")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthMap:
+    """Depth at the network's resolution.
+
+    Attributes:
+        values: float32 array of shape ``(H, W)``; meaning as ``kind`` says.
+        kind: relative inverse depth or metres, never mixed silently.
+        walkable: probability in [0, 1] of walkable ground, same shape, or None.
+        stairs: probability in [0, 1] of stairs, same shape, or None.
+    """
+
+    values: FloatImage
+    kind: DepthKind = DepthKind.RELATIVE_INVERSE
+    walkable: FloatImage | None = None
+    stairs: FloatImage | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("values", "walkable", "stairs"):
+            array = getattr(self, name)
+            if array is None and name != "values":
+                continue
+            _check(
+                isinstance(array, np.ndarray)
+                and array.dtype == np.float32
+                and array.ndim == 2
+                and array.size > 0,
+                f"DepthMap.{name} must be a non-empty float32 array of shape (H, W)",
+            )
+            _check(array.shape == self.values.shape, f"DepthMap.{name} differs in shape")
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneReading:
+    """What is known of one side.
+
+    Attributes:
+        side: left, center or right.
+        proximity: 0 (nothing near) to 1 (touching); 0 where the band is unknown.
+        band: the latched, flicker-free step.
+        distance_m: metres to the nearest obstacle, or None where metres are not trusted.
+        distance_sigma_m: standard uncertainty of ``distance_m`` in metres, or None.
+        ttc_s: seconds to collision at the present closing speed, or None (not closing, unknown).
+        height: where the obstacle meets the body, or None (no obstacle, unknown).
+    """
+
+    side: Side
+    band: Band
+    proximity: float = 0.0
+    distance_m: float | None = None
+    distance_sigma_m: float | None = None
+    ttc_s: float | None = None
+    height: Height | None = None
+
+    def __post_init__(self) -> None:
+        _check(0.0 <= self.proximity <= 1.0, "ZoneReading.proximity must lie in [0, 1]")
+        for name in ("distance_m", "distance_sigma_m", "ttc_s"):
+            value = getattr(self, name)
+            _check(
+                value is None or (np.isfinite(value) and value >= 0.0),
+                f"ZoneReading.{name} must be None or finite and >= 0",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What sonar believes of the way ahead at one frame.
+
+    Attributes:
+        frame_id, t: of the frame it was read from; ``t`` in the source's seconds.
+        left, center, right: the zones.
+        drop_off: True possible drop ahead, False none seen, None not known.
+        drop_off_distance_m: metres to its edge where known.
+        state: guiding, or degraded with ``reason``.
+        reason: why evidence is missing or weak; None when all is well.
+    """
+
+    frame_id: int
+    t: float
+    left: ZoneReading
+    center: ZoneReading
+    right: ZoneReading
+    drop_off: bool | None = None
+    drop_off_distance_m: float | None = None
+    state: State = State.GUIDING
+    reason: Reason | None = None
+
+    def __post_init__(self) -> None:
+        _check(
+            (self.left.side, self.center.side, self.right.side) == SIDES,
+            "Scene zones must be left, center and right, in their places",
+        )
+
+    @property
+    def zones(self) -> tuple[ZoneReading, ZoneReading, ZoneReading]:
+        """Left, center, right."""
+        return (self.left, self.center, self.right)
+
+    @classmethod
+    def unknown(cls, frame_id: int, t: float, reason: Reason) -> "Scene":
+        """A scene of which nothing is known: every band UNKNOWN, state degraded."""
+        left, center, right = (ZoneReading(side, Band.UNKNOWN) for side in SIDES)
+        return cls(frame_id, t, left, center, right, state=State.DEGRADED, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What is to be heard from now on, until the next cue.
+
+    Attributes:
+        kind: silence, pulse, continuous or earcon.
+        frame_id, t: of the frame that caused it (source's seconds); for frame-to-sound age.
+        pan: -1 (left) to 1 (right).
+        rate_hz: pulses a second, > 0 for pulses.
+        pitch_hz: fundamental.
+        level_db: dB relative to the scheme's reference level, <= 0.
+        priority: a higher one pre-empts at once.
+        earcon: name of the fixed signal for ``EARCON``; it may also ride on another kind
+            (played once, when it differs from the previous cue's).
+        phrase: key into the speech catalogue, or None.
+        why: the cause in words, for events and reports ("close, left, 0.9 m").
+    """
+
+    kind: CueKind
+    frame_id: int = -1
+    t: float = 0.0
+    pan: float = 0.0
+    rate_hz: float = 0.0
+    pitch_hz: float = 0.0
+    level_db: float = 0.0
+    priority: Priority = Priority.IDLE
+    earcon: str | None = None
+    phrase: str | None = None
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        _check(-1.0 <= self.pan <= 1.0, "Cue.pan must lie in [-1, 1]")
+        _check(self.level_db <= 0.0, "Cue.level_db must be <= 0")
+        _check(self.rate_hz >= 0.0 and self.pitch_hz >= 0.0, "Cue rates must be >= 0")
+        _check(self.kind is not CueKind.PULSE or self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
+        _check(
+            self.kind is not CueKind.EARCON or self.earcon is not None,
+            "an earcon cue names its earcon",
+        )
