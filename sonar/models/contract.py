@@ -1,0 +1,41 @@
+"""What a depth network expects and what it gives."""
+
+from dataclasses import dataclass
+
+from sonar.types import DepthKind
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class InputContract:
+    """Input and output of one network; the engine preprocesses by it and nothing else.
+
+    Attributes:
+        size_px: the side that ``fit`` speaks of.
+        fit: ``longer`` scales so that the longer side is at most ``size_px`` (MiDaS small's
+            "upper_bound"), ``shorter`` so that the shorter side is at least that
+            ("lower_bound"), ``exact`` stretches to ``fixed_hw``.
+        multiple: both sides are rounded to multiples of this.
+        fixed_hw: (height, width) where the network takes one size only.
+        mean, std: per channel, RGB, for values in [0, 1].
+        kind: what the output means.
+        depth_output, walkable_output, stairs_output: names of the outputs; a depth of None
+            takes the first output; the two others are None where the network has none.
+    """
+
+    size_px: int = 256
+    fit: str = "longer"
+    multiple: int = 32
+    fixed_hw: tuple[int, int] | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    kind: DepthKind = DepthKind.RELATIVE_INVERSE
+    depth_output: str | None = None
+    walkable_output: str | None = None
+    stairs_output: str | None = None
+
+
+BUILTIN_CONTRACT = InputContract(depth_output="inverse_depth", walkable_output="walkable")
+MIDAS_SMALL_CONTRACT = InputContract()
