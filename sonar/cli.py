@@ -1,1 +1,0 @@
-"""The loop. (being written)"""

@@ -1,0 +1,12 @@
+"""The command line. ``main`` is the only way in; each command has its file here."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run ``sonar`` with ``argv`` (default: the process's own) and exit with its code."""
+    from sonar.cli.root import run
+
+    sys.exit(run(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,94 @@
+"""How commands speak to people: plain sentences, JSON when asked, progress that reads well.
+
+On a terminal a progress bar may be drawn; anywhere else, and with ``--plain``, progress is a
+line of text now and then, so that screen readers and log files stay readable.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import typer
+
+from sonar.config import SonarConfig
+
+COMMON_EPILOG = "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
+
+
+@dataclass
+class Common:
+    """The options every command shares."""
+
+    config_path: str | None = None
+    sets: list[str] = field(default_factory=list)
+    json: bool = False
+    plain: bool = False
+    verbose: int = 0
+
+    def load(self, profile: str | None = None) -> SonarConfig:
+        """The configuration; ``profile`` is used where the user named none."""
+        from sonar.config.load import load_config
+
+        return load_config(self.config_path or profile, self.sets)
+
+    @property
+    def fancy(self) -> bool:
+        """Whether drawing on the terminal is welcome."""
+        return not self.plain and not self.json and sys.stderr.isatty()
+
+
+def common(ctx: typer.Context) -> Common:
+    """The shared options of this run."""
+    found = ctx.find_root().obj
+    assert isinstance(found, Common)
+    return found
+
+
+def say(text: str) -> None:
+    """One line for the user, on standard output."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """One line beside the result (progress, warnings), on standard error."""
+    typer.echo(text, err=True)
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+class Advance(Protocol):
+    """Called with the amount done so far."""
+
+    def __call__(self, done: float) -> None: ...
+
+
+@contextmanager
+def progress(options: Common, label: str, total: float | None) -> Iterator[Advance]:
+    """A bar on a terminal; elsewhere a line at each tenth (or nothing with ``--json``)."""
+    if options.fancy:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+
+    told = 0
+
+    def lines(done: float) -> None:
+        nonlocal told
+        if options.json or not total:
+            return
+        tenth = int(10 * done / total)
+        if tenth > told:
+            told = tenth
+            note(f"{label}: {min(100, 10 * tenth)} %")
+
+    yield lines
