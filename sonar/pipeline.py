@@ -1,1 +1,272 @@
-"""The loop. (being written)"""
+"""The loop: capture -> depth -> zones -> audio.
+
+It knows protocols only. What goes wrong in a stage becomes a scene that says so ("unknown",
+with a typed reason) and is heard; it never becomes silence.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sonar.errors import DepthError, SonarError, SourceError, SourceLost, SourceTimeout
+from sonar.ports import (
+    AudioSink,
+    Clock,
+    CueMapper,
+    DepthEngine,
+    FrameSource,
+    Observer,
+    Speaker,
+    ZoneAnalyser,
+)
+from sonar.records import Event, FrameRecord
+from sonar.telemetry import StageTimer
+from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State, ZoneReading
+
+
+GOODBYE_S = 0.8  # longest wait for the last sound
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the pipeline drives; see :mod:`sonar.ports`."""
+
+    source: FrameSource
+    engine: DepthEngine
+    zones: ZoneAnalyser
+    mapper: CueMapper
+    sink: AudioSink
+    speaker: Speaker
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times that the loop keeps, in seconds."""
+
+    read_timeout_s: float = 0.5
+    open_timeout_s: float = 10.0
+    max_frame_age_s: float = 0.5
+
+
+@dataclass
+class Outcome:
+    """How a run went.
+
+    Attributes:
+        frames: frames processed; ``degraded`` of them (or of the waits between) were unknown.
+        end_t: source time of the last frame in seconds, None without frames.
+        error: what ended the run early, or None.
+        interrupted: somebody asked it to stop.
+    """
+
+    frames: int = 0
+    degraded: int = 0
+    end_t: float | None = None
+    error: SonarError | None = None
+    interrupted: bool = False
+
+
+class Pipeline:
+    """One run from loading to stopped. Make a new one for each run."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        clock: Clock,
+        limits: Limits | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._stages = stages
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._observers = observers
+        self._timer = StageTimer(clock)
+        self._stop = threading.Event()
+        self._origin_t: float | None = None
+        self._last_id, self._last_t = -1, 0.0
+        self._heard: tuple[object, ...] = ()
+        self._state: tuple[State, Reason | None] | None = None
+        self.outcome = Outcome()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the frame in hand; safe from any thread or signal."""
+        self.outcome.interrupted = True
+        self._stop.set()
+
+    @property
+    def timings(self) -> dict[str, dict[str, float]]:
+        """Median and p95 milliseconds by stage so far."""
+        return self._timer.summary()
+
+    def run(self) -> Outcome:
+        """Loading, ready, guiding, stopped. Stages are closed whatever happens.
+
+        Raises the SonarError of a stage that could not start. Once frames flow, an error ends
+        up in ``outcome.error``, so that what was done before it is kept.
+        """
+        stages = self._stages
+        try:
+            stages.sink.start()
+            self._announce(State.LOADING)
+            stages.source.open()
+            first = self._first_frame()
+            if first is not None:
+                stages.engine.warm_up(*first.image.shape[:2])
+                self._announce(State.READY)
+                self._guide(first)
+            self._finish()
+        finally:
+            for stage in (stages.source, stages.sink, stages.engine, stages.speaker):
+                stage.close()
+        return self.outcome
+
+    def _finish(self) -> None:
+        """The last frame's share of sound, and goodbye; a sink that failed stays silent."""
+        sink, rate_hz = self._stages.sink, self._stages.source.rate_hz
+        try:
+            if self.outcome.end_t is not None and self._origin_t is not None:
+                shown_s = 1.0 / rate_hz if rate_hz else 0.0
+                sink.advance(self.outcome.end_t - self._origin_t + shown_s)
+            self._announce(State.STOPPED)
+            sink.drain(GOODBYE_S)
+        except SonarError as error:
+            self.outcome.error = self.outcome.error or error
+
+    def _first_frame(self) -> Frame | None:
+        """Wait for a first frame; a live source that opens may take a moment to deliver."""
+        deadline = self._clock.now() + self._limits.open_timeout_s
+        while not self._stop.is_set():
+            try:
+                return self._stages.source.read(self._limits.read_timeout_s)
+            except SourceTimeout:
+                if self._clock.now() >= deadline:
+                    raise
+        return None
+
+    def _guide(self, first: Frame) -> None:
+        frame: Frame | None = first
+        if self._stages.source.live:  # it aged while the engine warmed up
+            frame = self._next_frame()
+        while frame is not None and not self._stop.is_set():
+            try:
+                self._process(frame)
+            except SonarError as error:  # an output that can no longer be written
+                self.outcome.error = error
+                return
+            frame = self._next_frame()
+
+    def _next_frame(self) -> Frame | None:
+        """The next frame, telling of every wait in vain; None when the run is over."""
+        while not self._stop.is_set():
+            try:
+                with self._timer.section("capture"):
+                    return self._stages.source.read(self._limits.read_timeout_s)
+            except SourceTimeout:
+                self._lost(Reason.STALE)
+            except SourceLost as error:
+                self._lost(Reason.SOURCE_LOST)
+                self.outcome.error = error
+                return None
+            except SourceError as error:
+                self.outcome.error = error
+                return None
+        return None
+
+    def _process(self, frame: Frame) -> None:
+        stages, timer = self._stages, self._timer
+        depth: DepthMap | None = None
+        try:
+            with timer.section("depth"):
+                depth = stages.engine.estimate(frame)
+            with timer.section("zones"):
+                if self._is_stale(frame):
+                    scene = stages.zones.lost(frame.id, frame.t, Reason.STALE)
+                else:
+                    scene = stages.zones.update(depth, frame)
+        except DepthError:
+            scene = stages.zones.lost(frame.id, frame.t, Reason.DEPTH_FAILED)
+        with timer.section("audio"):
+            cue = self._sound(scene)
+        self._last_id, self._last_t = frame.id, frame.t
+        self.outcome.frames += 1
+        self.outcome.end_t = frame.t
+        record = FrameRecord.of(scene, cue, timer.finish_frame())
+        self._tell(scene, cue)
+        for observer in self._observers:
+            observer.on_frame(record, frame, depth, scene)
+
+    def _is_stale(self, frame: Frame) -> bool:
+        age_s = self._clock.now() - frame.t
+        return self._stages.source.live and age_s > self._limits.max_frame_age_s
+
+    def _lost(self, reason: Reason) -> None:
+        """No frame: the zones become unknown, at the time that has passed, and it is heard."""
+        now = self._clock.now() if self._stages.source.live else self._last_t
+        scene = self._stages.zones.lost(self._last_id, now, reason)
+        self._tell(scene, self._sound(scene))
+
+    def _announce(self, state: State) -> None:
+        zones = (ZoneReading(side, Band.UNKNOWN) for side in ("left", "center", "right"))
+        scene = Scene(self._last_id, self._last_t, *zones, state=state)  # type: ignore[arg-type]
+        self._tell(scene, self._sound(scene))
+
+    def _sound(self, scene: Scene) -> Cue:
+        if scene.state in (State.GUIDING, State.DEGRADED):
+            if self._origin_t is None:
+                self._origin_t = scene.t
+            self._stages.sink.advance(scene.t - self._origin_t)
+            if scene.state is State.DEGRADED:
+                self.outcome.degraded += 1
+        cue = self._stages.mapper.update(scene)
+        self._stages.sink.post(cue)
+        return cue
+
+    def _tell(self, scene: Scene, cue: Cue) -> None:
+        """Events: changes of state, of what is heard, and phrases."""
+        t = scene.t - (self._origin_t or 0.0)
+        events: list[Event] = []
+        if (scene.state, scene.reason) != self._state:
+            self._state = (scene.state, scene.reason)
+            events.append(
+                Event(
+                    t=t,
+                    frame=scene.frame_id,
+                    kind="state",
+                    name=scene.state,
+                    why=scene.reason or "",
+                )
+            )
+        heard = (cue.kind, cue.earcon, _side(cue.pan), cue.why.split(",")[0])
+        if heard != self._heard:
+            self._heard = heard
+            name = cue.earcon if cue.kind is CueKind.EARCON and cue.earcon else cue.kind.value
+            events.append(
+                Event(
+                    t=t,
+                    frame=scene.frame_id,
+                    kind="cue",
+                    name=name,
+                    side=_side(cue.pan) if cue.kind is not CueKind.SILENCE else None,
+                    why=cue.why,
+                )
+            )
+        if cue.phrase:
+            text = self._stages.speaker.text(cue.phrase)
+            events.append(
+                Event(
+                    t=t,
+                    frame=scene.frame_id,
+                    kind="speech",
+                    name=cue.phrase,
+                    side=_side(cue.pan),
+                    text=text,
+                    why=cue.why,
+                )
+            )
+        for event in events:
+            for observer in self._observers:
+                observer.on_event(event)
+
+
+def _side(pan: float) -> str:
+    return "left" if pan < -0.25 else "right" if pan > 0.25 else "center"

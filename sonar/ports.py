@@ -128,6 +128,10 @@ class AudioSink(Protocol):
     def advance(self, t: float) -> None:
         """Offline sinks render up to ``t`` seconds since start; live ones return at once."""
 
+    def drain(self, limit_s: float) -> None:
+        """Let one-shot sounds and speech end: live sinks wait, offline ones render, at most
+        ``limit_s`` seconds."""
+
     def close(self) -> None:
         """Fade out, stop, release; safe to call twice."""
 

@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -88,21 +89,22 @@ def run(argv: list[str]) -> int:
     words = hoist(argv)
     verbosity = sum(w.count("v") for w in words if w in {"-v", "-vv", "-vvv"})
     try:
-        code = app(args=words, standalone_mode=True, prog_name="sonar")
-    except SystemExit as leave:
-        code = leave.code
+        code = app(args=words, standalone_mode=False, prog_name="sonar")
     except SonarError as error:
         if verbosity >= 2:
             traceback.print_exc()
         note(f"sonar: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         note("sonar: interrupted.")
         return INTERRUPTED
     except BrokenPipeError:  # `sonar ... | head`: the reader has what it wanted
         sys.stderr.close()
         return 0
     except Exception as error:
+        if isinstance(show := getattr(error, "show", None), Callable):  # a usage error
+            show()
+            return 2
         if verbosity >= 2:
             traceback.print_exc()
         note(f"sonar: unexpected {type(error).__name__}: {error} (-vv shows where)")

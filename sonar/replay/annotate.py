@@ -1,0 +1,163 @@
+"""Drawing what sonar saw and what is heard onto a picture, for a sighted helper.
+
+Nothing is told by colour alone: every band is written out, and near obstacles get thicker
+frames.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.types import (
+    Band,
+    Cue,
+    CueKind,
+    DepthKind,
+    DepthMap,
+    RgbImage,
+    Scene,
+    ZoneReading,
+)
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+# RGB, chosen to differ in lightness too.
+_COLOUR = {
+    Band.CLEAR: (120, 200, 120),
+    Band.FAR: (170, 220, 90),
+    Band.NEAR: (255, 215, 60),
+    Band.CLOSE: (255, 140, 30),
+    Band.STOP: (255, 60, 60),
+    Band.UNKNOWN: (190, 190, 190),
+}
+_THICKNESS = {Band.NEAR: 2, Band.CLOSE: 3, Band.STOP: 5}
+
+
+def heat_map(values: NDArray[np.float32], low: float, high: float) -> RgbImage:
+    """INFERNO colours, bright = near, of inverse depth between ``low`` and ``high``.
+
+    Args:
+        values: float32 (H, W); larger is nearer.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    span = max(high - low, 1e-9)
+    grey = np.clip((values - low) * (255.0 / span), 0, 255).astype(np.uint8)
+    coloured = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def nearness(depth: DepthMap) -> NDArray[np.float32]:
+    """Values of which larger is nearer, whatever the kind of depth map; float32 (H, W)."""
+    if depth.kind is DepthKind.METRIC:
+        return (1.0 / np.maximum(depth.values, 0.1)).astype(np.float32)
+    return depth.values
+
+
+class Annotator:
+    """Pictures of one fixed size with depth, zones, distances, sound and words.
+
+    Args:
+        height, width: size of the pictures made.
+        edges: maps a picture's width-over-height to the two borders between the zones, as
+            fractions of the width from the left.
+        overlay: 0 (picture only) to 1 (depth only).
+    """
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        edges: Callable[[int, int], tuple[float, float]],
+        overlay: float,
+    ) -> None:
+        self._height, self._width = height, width
+        self._edges = edges
+        self._overlay = overlay
+        self._range: tuple[float, float] | None = None
+        self._caption = ""
+        self._caption_until = -1.0
+        self._text = max(0.4, min(height, width) / 700)
+
+    def caption(self, text: str, t: float) -> None:
+        """Words that are spoken at ``t`` seconds; shown for two seconds."""
+        self._caption, self._caption_until = text, t + 2.0
+
+    def draw(
+        self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None
+    ) -> RgbImage:
+        """One annotated picture, uint8 (height, width, 3) RGB; ``image`` is left alone."""
+        size = (self._width, self._height)
+        canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        if depth is not None and self._overlay > 0:
+            heat = cv2.resize(self._heat(depth), size, interpolation=cv2.INTER_LINEAR)
+            canvas = cv2.addWeighted(heat, self._overlay, canvas, 1 - self._overlay, 0)
+        left, right = self._edges(*image.shape[:2])
+        borders = [0, int(left * self._width), int(right * self._width), self._width]
+        for index, zone in enumerate(scene.zones):
+            self._draw_zone(canvas, zone, borders[index], borders[index + 1])
+        self._draw_foot(canvas, scene, cue)
+        return np.asarray(canvas, dtype=np.uint8)
+
+    def _heat(self, depth: DepthMap) -> RgbImage:
+        """Heat map on a range that follows slowly, so that colours keep their meaning."""
+        values = nearness(depth)
+        sample = values[::4, ::4]
+        now = (float(np.percentile(sample, 1)), float(np.percentile(sample, 99)))
+        if self._range is None:
+            self._range = now
+        low, high = (old + 0.05 * (new - old) for old, new in zip(self._range, now, strict=True))
+        self._range = (low, high)
+        return heat_map(values, low, high)
+
+    def _draw_zone(
+        self, canvas: NDArray[np.uint8], zone: ZoneReading, start: int, end: int
+    ) -> None:
+        colour = _COLOUR[zone.band]
+        thickness = _THICKNESS.get(zone.band, 1)
+        inset = thickness
+        cv2.rectangle(
+            canvas, (start + inset, inset), (end - inset - 1, self._height - inset - 1), colour,
+            thickness,
+        )
+        lines = [zone.band.value.upper()]
+        if zone.distance_m is not None:
+            lines.append(f"{zone.distance_m:.1f} m")
+        if zone.height is not None:
+            lines.append(zone.height.value)
+        if zone.ttc_s is not None:
+            lines.append(f"in {zone.ttc_s:.1f} s")
+        for row, line in enumerate(lines):
+            y = int((row + 1) * 34 * self._text + 8)
+            self._write(canvas, line, start + 8, y, colour)
+
+    def _draw_foot(self, canvas: NDArray[np.uint8], scene: Scene, cue: Cue | None) -> None:
+        words = [f"{scene.t:6.2f} s", scene.state.value]
+        if scene.reason is not None:
+            words.append(scene.reason.value.replace("_", " "))
+        if scene.drop_off:
+            words.append("POSSIBLE DROP")
+        self._write(canvas, "  ".join(words), 8, self._height - 12, (255, 255, 255))
+        y = self._height - int(44 * self._text) - 12
+        if cue is not None and cue.kind is not CueKind.SILENCE:
+            x = int((cue.pan + 1) / 2 * (self._width - 1))
+            radius = int(8 + 10 * self._text)
+            cv2.circle(canvas, (x, y - radius), radius, (0, 0, 0), -1)
+            cv2.circle(canvas, (x, y - radius), radius - 3, (255, 255, 255), -1)
+            sound = cue.earcon or (
+                f"{cue.rate_hz:.1f}/s" if cue.kind is CueKind.PULSE else cue.kind.value
+            )
+            self._write(canvas, sound, min(x, self._width - 120) + 4, y + 4, (255, 255, 255))
+        if scene.t < self._caption_until and self._caption:
+            self._write(canvas, f'"{self._caption}"', 8, y - int(40 * self._text), (255, 255, 255))
+
+    def _write(
+        self, canvas: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[int, int, int]
+    ) -> None:
+        """Text with a dark rim, readable on any picture."""
+        for shade, thickness in (((0, 0, 0), 4), (colour, 1)):
+            cv2.putText(canvas, text, (x, y), _FONT, self._text, shade, thickness, cv2.LINE_AA)
+
+
