@@ -1,1 +1,103 @@
-"""The loop. (being written)"""
+"""The composition root: the only place that knows concrete classes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sonar.clock import SystemClock
+from sonar.config import SonarConfig
+from sonar.pipeline import Limits, Pipeline, Stages
+from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
+
+if TYPE_CHECKING:
+    from sonar.audio.mixer import Mixer
+    from sonar.audio.speech import SpeechBank
+
+SinkFactory = Callable[["Mixer"], AudioSink]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A pipeline ready to run, and the parts that callers may want to look at."""
+
+    pipeline: Pipeline
+    source: FrameSource
+    sink: AudioSink
+    speech: "SpeechBank"
+
+
+def open_source(
+    spec: str, config: SonarConfig, clock: Clock | None = None, *, realtime: bool = False
+) -> FrameSource:
+    """The source that ``spec`` names, not opened yet. Raises SourceError for a bad one."""
+    from sonar.capture import open_source as choose
+
+    return choose(spec, config.capture, clock or SystemClock(), realtime=realtime)
+
+
+def open_engine(config: SonarConfig) -> DepthEngine:
+    """The configured network on its backend. Raises ModelError or MissingExtraError."""
+    from sonar.depth import open_engine as choose
+    from sonar.models.store import Store
+
+    return choose(config.engine, Store().resolve(config.engine.model))
+
+
+def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
+    """The sound card, or silence that says so, as the configuration asks."""
+    from sonar.audio.output import open_sink
+
+    return lambda mixer: open_sink(config.audio, mixer, clock)
+
+
+def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFactory:
+    """A WAV file in media time."""
+    from sonar.audio.wav import WavSink
+
+    return lambda mixer: WavSink(mixer, path, on_block=on_block)
+
+
+def assemble(
+    config: SonarConfig,
+    source: FrameSource,
+    sink: SinkFactory,
+    *,
+    clock: Clock | None = None,
+    observers: Sequence[Observer] = (),
+    wait_for_speech: bool = False,
+) -> Running:
+    """Wire one run.
+
+    Args:
+        wait_for_speech: render every phrase first (recordings: the result must not depend on
+            how fast the synthesiser is); live runs start at once and speak when it is ready.
+
+    Raises:
+        ModelError, MissingExtraError: the network cannot be opened.
+    """
+    from sonar.audio.mapping import PulseMapper
+    from sonar.audio.mixer import Mixer
+    from sonar.audio.speech import SpeechBank
+    from sonar.zones import DepthZones
+
+    clock = clock or SystemClock()
+    engine = open_engine(config)
+    speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
+    if wait_for_speech:
+        speech.prepare(config.speech.timeout_s)
+    mixer = Mixer(config.audio, config.speech, speech)
+    stages = Stages(
+        source=source,
+        engine=engine,
+        zones=DepthZones(config.zones, config.mount),
+        mapper=PulseMapper(config.audio, config.speech),
+        sink=sink(mixer),
+        speaker=speech,
+    )
+    limits = Limits(
+        read_timeout_s=config.capture.read_timeout_s,
+        open_timeout_s=config.capture.open_timeout_s,
+        max_frame_age_s=config.capture.max_frame_age_s,
+    )
+    return Running(Pipeline(stages, clock, limits, observers), source, stages.sink, speech)

@@ -1,0 +1,182 @@
+"""What a replay leaves behind: annotated.mp4, frames.jsonl, events.jsonl, summary.json.
+
+Everything is written as it happens; a run that ends early keeps valid, playable files.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.config import SonarConfig
+from sonar.errors import OutputError
+from sonar.records import Event, FrameRecord
+from sonar.replay.annotate import Annotator
+from sonar.replay.video import VideoWriter, even_size
+from sonar.types import Cue, CueKind, DepthMap, Frame, Scene
+
+SUMMARY_SCHEMA = "sonar.summary/1"
+
+
+def prepare_folder(out: Path) -> None:
+    """Make ``out`` and prove that it can be written; OutputError says why not."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+
+
+class ReplayWriter:
+    """Observes a run and writes its files into a folder.
+
+    Args:
+        out: the folder; must exist (see :func:`prepare_folder`).
+        rate_hz: nominal picture rate of the recording.
+        edges: borders of the zones, see :class:`~sonar.replay.annotate.Annotator`.
+        video: write ``annotated.mp4`` too.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        config: SonarConfig,
+        rate_hz: float,
+        edges: Callable[[int, int], tuple[float, float]],
+        *,
+        video: bool = True,
+    ) -> None:
+        self._out, self._config, self._rate_hz = out, config, rate_hz
+        self._edges, self._wants_video = edges, video
+        self._video: VideoWriter | None = None
+        self._annotator: Annotator | None = None
+        self._waiting_sound: list[NDArray[np.float32]] = []
+        self._origin_t: float | None = None
+        self._bands: Counter[str] = Counter()
+        self._nearest: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._spoken: Counter[str] = Counter()
+        self._last_scene: Scene | None = None
+        self.frames = 0
+        try:
+            self._frames_file: TextIO = (out / "frames.jsonl").open("w", encoding="utf-8")
+            self._events_file: TextIO = (out / "events.jsonl").open("w", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        """Raises OutputError when the disk is full or the folder is gone."""
+        if self._origin_t is None:
+            self._origin_t = frame.t
+        self._write(self._frames_file, record.model_dump_json())
+        self.frames += 1
+        self._last_scene = scene
+        for zone in scene.zones:
+            self._bands[f"{zone.side}:{zone.band}"] += 1
+        if record.cue is not None and record.cue.kind is not CueKind.EARCON:
+            self._nearest[_side(record.cue.pan)] += 1
+        if self._wants_video:
+            self._draw(record, frame, depth, scene)
+
+    def on_event(self, event: Event) -> None:
+        self._write(self._events_file, event.model_dump_json())
+        self._events[event.kind] += 1
+        if event.kind == "speech" and event.text:
+            self._spoken[event.text] += 1
+            if self._annotator is not None and self._origin_t is not None:
+                self._annotator.caption(event.text, event.t + self._origin_t)
+
+    def on_sound(self, samples: NDArray[np.float32]) -> None:
+        """The next samples, float32 (n, 2), as the sink rendered them."""
+        if not self._wants_video:
+            return
+        if self._video is None:  # the first picture decides the size
+            self._waiting_sound.append(samples.copy())
+        else:
+            self._video.sound(samples)
+
+    def close(self) -> None:
+        """Finish the files; safe after a failure."""
+        try:
+            if self._video is not None:
+                self._video.close()
+        finally:
+            for file in (self._frames_file, self._events_file):
+                try:
+                    file.close()
+                except OSError as error:  # the last lines did not fit
+                    raise OutputError(f"cannot finish {file.name}: {error.strerror}") from error
+
+    def summary(self, **facts: Any) -> dict[str, Any]:
+        """Write and return ``summary.json``: ``facts`` beside what was counted here."""
+        document = {
+            "schema": SUMMARY_SCHEMA,
+            **facts,
+            "frames": self.frames,
+            "zones": {
+                side: {
+                    key.split(":")[1]: count
+                    for key, count in sorted(self._bands.items())
+                    if key.startswith(side)
+                }
+                for side in ("left", "center", "right")
+            },
+            "frames_heard_by_side": dict(sorted(self._nearest.items())),
+            "events": dict(sorted(self._events.items())),
+            "spoken": dict(self._spoken.most_common()),
+            "config": self._config.model_dump(mode="json"),
+        }
+        target = self._out / "summary.json"
+        try:
+            beside = target.with_name(".summary.json.part")
+            beside.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+            os.replace(beside, target)
+        except OSError as error:
+            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        return document
+
+    def _draw(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        if self._video is None or self._annotator is None:
+            settings = self._config.replay
+            size = even_size(*frame.image.shape[:2], settings.max_width_px)
+            self._annotator = Annotator(*size, self._edges, settings.overlay)
+            self._video = VideoWriter(
+                self._out / "annotated.mp4",
+                *size,
+                self._rate_hz,
+                self._config.audio.rate_hz,
+                settings.crf,
+            )
+            for samples in self._waiting_sound:
+                self._video.sound(samples)
+            self._waiting_sound.clear()
+        cue = None
+        if record.cue is not None:
+            shown = record.cue
+            cue = Cue(
+                shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon
+            )
+        picture = self._annotator.draw(frame.image, depth, scene, cue)
+        self._video.picture(picture, frame.t - (self._origin_t or 0.0))
+
+    def _write(self, file: TextIO, line: str) -> None:
+        try:
+            file.write(line + "\n")
+            file.flush()
+        except OSError as error:
+            raise OutputError(f"cannot write {file.name}: {error.strerror or error}") from error
+
+
+def _side(pan: float) -> str:
+    return "left" if pan < -0.25 else "right" if pan > 0.25 else "center"
