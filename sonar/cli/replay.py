@@ -1,0 +1,125 @@
+"""``sonar replay`` and ``sonar demo``: a recording in, annotated video and sound out."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sonar.cli.signals import stops
+from sonar.cli.ui import Common, common, emit_json, note, progress, say
+from sonar.config import SonarConfig
+
+INTERRUPTED = 130
+
+
+def replay(
+    ctx: typer.Context,
+    video: Annotated[str, typer.Argument(help="video file, image, or folder of images")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")],
+    realtime: Annotated[bool, typer.Option("--realtime", help="keep the recording's pace")] = False,
+    no_video: Annotated[
+        bool, typer.Option("--no-video", help="do not write annotated.mp4 (faster)")
+    ] = False,
+) -> None:
+    """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary."""
+    options = common(ctx)
+    config = options.load("replay")
+    summary, code = _run(
+        options, config, video, out, realtime=realtime or config.replay.realtime, video=not no_video
+    )
+    if options.json:
+        emit_json(summary)
+    else:
+        say(_headline(summary, out))
+    if code:
+        raise typer.Exit(code)
+
+
+def demo(
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")] = Path(
+        "out/demo"
+    ),
+    silent: Annotated[bool, typer.Option("--silent", help="do not play the result")] = False,
+) -> None:
+    """Run the main job on the built-in clip: a walk past obstacles, seen, heard and told."""
+    from sonar.demo import CLIP, MOUNT
+
+    options = common(ctx)
+    config = options.load("replay")
+    if config.mount == SonarConfig().mount:  # unless the user says otherwise: as it was filmed
+        config = config.model_copy(update={"mount": MOUNT})
+    if not options.json:
+        say("Walking through the built-in clip with the built-in depth model.")
+    summary, code = _run(options, config, str(CLIP), out, realtime=False, video=True)
+    if options.json:
+        emit_json(summary)
+    else:
+        for line in _story(out / "events.jsonl"):
+            say(line)
+        say(_headline(summary, out))
+        if not silent and not code:
+            _play(out / "audio.wav", config)
+    if code:
+        raise typer.Exit(code)
+
+
+def _run(
+    options: Common, config: SonarConfig, spec: str, out: Path, *, realtime: bool, video: bool
+) -> tuple[dict[str, Any], int]:
+    from sonar.app import open_source
+    from sonar.replay.session import replay as process
+
+    source = open_source(spec, config)
+    source.open()
+    total = source.frame_count
+    source.close()
+    with progress(options, "replay", total) as advance:
+        result = process(
+            spec, out, config, realtime=realtime, video=video, progress=advance, guard=stops
+        )
+    speech = result.summary["speech"]
+    if speech.get("lost"):
+        note(f"speech is missing: {speech['lost']}")
+    if result.outcome.interrupted:
+        return result.summary, INTERRUPTED
+    if result.outcome.error is not None:
+        note(f"sonar: {result.outcome.error}")
+        return result.summary, result.outcome.error.exit_code
+    return result.summary, 0
+
+
+def _headline(summary: dict[str, Any], out: Path) -> str:
+    """One sentence: how far it came and where the files are."""
+    reached = summary["duration_s"] or 0.0
+    names = ", ".join(sorted(f.name for f in out.iterdir() if not f.name.startswith(".")))
+    if summary["complete"]:
+        return f"{summary['frames']} frames, {reached:.1f} s done. In {out}: {names}."
+    return (
+        f"Stopped after {summary['frames']} frames ({reached:.1f} s); what was done until then "
+        f"is in {out}: {names}."
+    )
+
+
+def _story(events: Path) -> list[str]:
+    """What was heard, in words, from the event log."""
+    lines = []
+    for line in events.read_text("utf-8").splitlines():
+        event = json.loads(line)
+        t = max(0.0, event["t"])
+        if event["kind"] == "speech":
+            lines.append(f'{t:5.1f} s  spoken: "{event["text"]}"')
+        elif event["kind"] == "cue" and event["name"] != "silence":
+            lines.append(f"{t:5.1f} s  sound:  {event['why'] or event['name']}")
+    return lines
+
+
+def _play(wav: Path, config: SonarConfig) -> None:
+    from sonar.audio.output import play_wav
+    from sonar.errors import DeviceError
+
+    try:
+        play_wav(wav, config.audio)
+    except DeviceError as error:
+        note(f"not played: {error}")

@@ -1,0 +1,29 @@
+"""Ctrl-C and SIGTERM end a run in order; a second Ctrl-C ends it at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from sonar.pipeline import Pipeline
+
+
+@contextmanager
+def stops(pipeline: Pipeline) -> Iterator[None]:
+    """While inside, the first SIGINT or SIGTERM asks ``pipeline`` to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if pipeline.outcome.interrupted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        pipeline.stop()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

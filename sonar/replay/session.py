@@ -1,0 +1,118 @@
+"""One recording through the whole chain, into a folder."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sonar import __version__, app
+from sonar.config import SonarConfig
+from sonar.errors import SonarError
+from sonar.pipeline import Outcome, Pipeline
+from sonar.records import FrameRecord
+from sonar.replay.writer import ReplayWriter, prepare_folder
+from sonar.types import DepthMap, Frame, Scene
+from sonar.zones import zone_borders
+
+Progress = Callable[[float], None]
+FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
+
+
+class ReplayResult:
+    """What came of a replay.
+
+    Attributes:
+        outcome: of the run; ``outcome.error`` where it ended early.
+        summary: as written to ``summary.json``.
+    """
+
+    def __init__(self, outcome: Outcome, summary: dict[str, Any]) -> None:
+        self.outcome = outcome
+        self.summary = summary
+
+
+def replay(
+    spec: str,
+    out: Path,
+    config: SonarConfig,
+    *,
+    realtime: bool = False,
+    video: bool = True,
+    progress: Progress | None = None,
+    guard: Callable[[Pipeline], AbstractContextManager[None]] | None = None,
+) -> ReplayResult:
+    """Process the recording ``spec`` and write its files into ``out``.
+
+    Args:
+        realtime: keep the recording's pace.
+        video: write ``annotated.mp4``.
+        progress: called with the number of frames done.
+        guard: makes a context around the run, e.g. to stop it by signal.
+
+    Raises:
+        SonarError: nothing could be started. Once frames flow, an error is in
+        ``ReplayResult.outcome.error`` and the files are complete up to it.
+    """
+    prepare_folder(out)
+    source = app.open_source(spec, config, realtime=realtime)
+    source.open()  # its frame rate shapes the files; a bad recording is told before they exist
+    rate_hz = source.rate_hz or FALLBACK_RATE_HZ
+    writer: ReplayWriter | None = None
+    try:
+        writer = ReplayWriter(
+            out,
+            config,
+            rate_hz,
+            lambda height, width: zone_borders(config.zones, config.mount, height, width),
+            video=video,
+        )
+        observers = [writer] if progress is None else [writer, _Counter(progress)]
+        running = app.assemble(
+            config,
+            source,
+            app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
+            observers=observers,
+            wait_for_speech=True,
+        )
+        with guard(running.pipeline) if guard else nullcontext():
+            outcome = running.pipeline.run()
+    except BaseException:
+        source.close()
+        if writer is not None:
+            writer.close()
+        raise
+    try:
+        writer.close()
+    except SonarError as error:
+        outcome.error = outcome.error or error
+    summary = writer.summary(
+        sonar=__version__,
+        source=source.label,
+        complete=outcome.error is None and not outcome.interrupted,
+        error=None if outcome.error is None else str(outcome.error),
+        interrupted=outcome.interrupted,
+        duration_s=None if outcome.end_t is None else round(outcome.end_t + 1 / rate_hz, 3),
+        expected_frames=source.frame_count,
+        dropped=source.dropped,
+        degraded=outcome.degraded,
+        speech=running.speech.status(),
+        latency_ms=running.pipeline.timings,
+    )
+    return ReplayResult(outcome, summary)
+
+
+class _Counter:
+    """An observer that reports how many frames are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        self._done += 1
+        self._progress(self._done)
+
+    def on_event(self, event: object) -> None:
+        pass
