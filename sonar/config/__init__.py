@@ -1,9 +1,12 @@
 """The configuration: pydantic models here, YAML and precedence in :mod:`sonar.config.load`."""
 
+from pydantic import Field
+
 from sonar.config._base import Section
 from sonar.config.audio import AudioConfig, ReplayConfig, SpeechConfig
 from sonar.config.capture import CaptureConfig
 from sonar.config.engine import EngineConfig
+from sonar.config.models import ModelConfig, ModelName
 from sonar.config.zones import BandEdges, MountConfig, ZonesConfig
 
 __all__ = [
@@ -11,6 +14,8 @@ __all__ = [
     "BandEdges",
     "CaptureConfig",
     "EngineConfig",
+    "ModelConfig",
+    "ModelName",
     "MountConfig",
     "ReplayConfig",
     "Section",
@@ -30,3 +35,6 @@ class SonarConfig(Section):
     audio: AudioConfig = AudioConfig()
     speech: SpeechConfig = SpeechConfig()
     replay: ReplayConfig = ReplayConfig()
+    models: dict[ModelName, ModelConfig] = Field(
+        default_factory=dict, description="ONNX depth models of your own, by name"
+    )

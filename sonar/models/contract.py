@@ -1,11 +1,14 @@
 """What a depth network expects and what it gives."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from sonar.types import DepthKind
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Fit = Literal["longer", "shorter", "minimal", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +19,22 @@ class InputContract:
         size_px: the side that ``fit`` speaks of.
         fit: ``longer`` scales so that the longer side is at most ``size_px`` (MiDaS small's
             "upper_bound"), ``shorter`` so that the shorter side is at least that
-            ("lower_bound"), ``exact`` stretches to ``fixed_hw``.
+            ("lower_bound"), ``minimal`` takes the one of the two that changes the picture's size
+            least (DPT's), ``exact`` stretches to ``fixed_hw``.
         multiple: both sides are rounded to multiples of this.
-        fixed_hw: (height, width) where the network takes one size only.
-        mean, std: per channel, RGB, for values in [0, 1].
+        fixed_hw: (height, width) where the network takes one size only; set exactly when
+            ``fit`` is ``exact``.
+        mean, std: per channel, RGB, for values in [0, 1]; 0 and 1 where the network normalises
+            by itself.
         kind: what the output means.
         depth_output, walkable_output, stairs_output: names of the outputs; a depth of None
             takes the first output; the two others are None where the network has none.
+
+    Raises ValueError when the fields contradict each other.
     """
 
     size_px: int = 256
-    fit: str = "longer"
+    fit: Fit = "longer"
     multiple: int = 32
     fixed_hw: tuple[int, int] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -36,6 +44,31 @@ class InputContract:
     walkable_output: str | None = None
     stairs_output: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.fit not in get_args(Fit):
+            raise ValueError(f"InputContract.fit must be one of {', '.join(get_args(Fit))}")
+        if (self.fit == "exact") != (self.fixed_hw is not None):
+            raise ValueError("InputContract.fixed_hw goes with fit 'exact', and only with it")
+        if self.multiple < 1 or self.size_px < self.multiple:
+            raise ValueError("InputContract.size_px must be at least multiple, and that at least 1")
+        if self.fixed_hw is not None and min(self.fixed_hw) < 1:
+            raise ValueError("InputContract.fixed_hw must be positive")
+        if min(self.std) <= 0.0:
+            raise ValueError("InputContract.std must be positive")
+
 
 BUILTIN_CONTRACT = InputContract(depth_output="inverse_depth", walkable_output="walkable")
 MIDAS_SMALL_CONTRACT = InputContract()
+
+# The official export takes 256 x 256 only and subtracts mean and deviation inside its graph.
+MIDAS_SMALL_ONNX_CONTRACT = InputContract(
+    fit="exact",
+    fixed_hw=(256, 256),
+    multiple=1,
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+)
+
+DPT_LARGE_CONTRACT = InputContract(
+    size_px=384, fit="minimal", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+)
