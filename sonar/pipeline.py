@@ -21,8 +21,7 @@ from sonar.ports import (
 )
 from sonar.records import Event, FrameRecord
 from sonar.telemetry import StageTimer
-from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State, ZoneReading
-
+from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State, side_of
 
 GOODBYE_S = 0.8  # longest wait for the last sound
 
@@ -206,8 +205,7 @@ class Pipeline:
         self._tell(scene, self._sound(scene))
 
     def _announce(self, state: State) -> None:
-        zones = (ZoneReading(side, Band.UNKNOWN) for side in ("left", "center", "right"))
-        scene = Scene(self._last_id, self._last_t, *zones, state=state)  # type: ignore[arg-type]
+        scene = Scene.unknown(self._last_id, self._last_t, None, state)
         self._tell(scene, self._sound(scene))
 
     def _sound(self, scene: Scene) -> Cue:
@@ -236,7 +234,7 @@ class Pipeline:
                     why=scene.reason or "",
                 )
             )
-        heard = (cue.kind, cue.earcon, _side(cue.pan), cue.why.split(",")[0])
+        heard = (cue.kind, cue.earcon, side_of(cue.pan), cue.why.split(",")[0])
         if heard != self._heard:
             self._heard = heard
             name = cue.earcon if cue.kind is CueKind.EARCON and cue.earcon else cue.kind.value
@@ -246,7 +244,7 @@ class Pipeline:
                     frame=scene.frame_id,
                     kind="cue",
                     name=name,
-                    side=_side(cue.pan) if cue.kind is not CueKind.SILENCE else None,
+                    side=side_of(cue.pan) if cue.kind is not CueKind.SILENCE else None,
                     why=cue.why,
                 )
             )
@@ -258,7 +256,7 @@ class Pipeline:
                     frame=scene.frame_id,
                     kind="speech",
                     name=cue.phrase,
-                    side=_side(cue.pan),
+                    side=side_of(cue.pan),
                     text=text,
                     why=cue.why,
                 )
@@ -266,7 +264,3 @@ class Pipeline:
         for event in events:
             for observer in self._observers:
                 observer.on_event(event)
-
-
-def _side(pan: float) -> str:
-    return "left" if pan < -0.25 else "right" if pan > 0.25 else "center"

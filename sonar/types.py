@@ -99,6 +99,11 @@ class Priority(IntEnum):
     DANGER = 3
 
 
+def side_of(pan: float) -> Side:
+    """The side a listener would name for a pan in [-1, 1]."""
+    return Side.LEFT if pan < -0.25 else Side.RIGHT if pan > 0.25 else Side.CENTER
+
+
 def _check(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -229,10 +234,12 @@ class Scene:
         return (self.left, self.center, self.right)
 
     @classmethod
-    def unknown(cls, frame_id: int, t: float, reason: Reason) -> "Scene":
-        """A scene of which nothing is known: every band UNKNOWN, state degraded."""
+    def unknown(
+        cls, frame_id: int, t: float, reason: Reason | None, state: State = State.DEGRADED
+    ) -> "Scene":
+        """A scene of which nothing is known: every band UNKNOWN."""
         left, center, right = (ZoneReading(side, Band.UNKNOWN) for side in SIDES)
-        return cls(frame_id, t, left, center, right, state=State.DEGRADED, reason=reason)
+        return cls(frame_id, t, left, center, right, state=state, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,11 @@ def depth(
     engine = open_engine(config)
     written = []
     try:
-        with progress(options, "depth", len(paths)) as advance:
+        with progress(options, "depth") as advance:
             for index, path in enumerate(paths):
                 estimate = engine.estimate(Frame(read_image(path), index, float(index)))
                 written.append(_write(out, path.stem, estimate))
-                advance(index + 1)
+                advance(index + 1, len(paths))
     finally:
         engine.close()
         if options.json:

@@ -68,14 +68,9 @@ def demo(
 def _run(
     options: Common, config: SonarConfig, spec: str, out: Path, *, realtime: bool, video: bool
 ) -> tuple[dict[str, Any], int]:
-    from sonar.app import open_source
     from sonar.replay.session import replay as process
 
-    source = open_source(spec, config)
-    source.open()
-    total = source.frame_count
-    source.close()
-    with progress(options, "replay", total) as advance:
+    with progress(options, "replay") as advance:
         result = process(
             spec, out, config, realtime=realtime, video=video, progress=advance, guard=stops
         )

@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -39,7 +38,9 @@ def root(
     ctx: typer.Context,
     config_path: Annotated[
         str | None,
-        typer.Option("--config", help="YAML file, or a profile: default, wearable, headless, replay"),
+        typer.Option(
+            "--config", help="YAML file, or a profile: default, wearable, headless, replay"
+        ),
     ] = None,
     sets: Annotated[
         list[str] | None,
@@ -70,7 +71,7 @@ def hoist(argv: list[str]) -> list[str]:
     for word in words:
         if word == "--":
             rest += [word, *words]
-        elif word in _FLAGS or word.split("=", 1)[0] in _WITH_VALUE and "=" in word:
+        elif word in _FLAGS or (word.split("=", 1)[0] in _WITH_VALUE and "=" in word):
             front.append(word)
         elif word in _WITH_VALUE:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
@@ -102,8 +103,8 @@ def run(argv: list[str]) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        if isinstance(show := getattr(error, "show", None), Callable):  # a usage error
-            show()
+        if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
+            error.show()
             return 2
         if verbosity >= 2:
             traceback.print_exc()

@@ -6,16 +6,18 @@ line of text now and then, so that screen readers and log files stay readable.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 
 from sonar.config import SonarConfig
 
-COMMON_EPILOG = "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
+COMMON_EPILOG = (
+    "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
+)
 
 
 @dataclass
@@ -62,33 +64,30 @@ def emit_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-class Advance(Protocol):
-    """Called with the amount done so far."""
-
-    def __call__(self, done: float) -> None: ...
+Advance = Callable[[int, int | None], None]  # amount done, total where known
 
 
 @contextmanager
-def progress(options: Common, label: str, total: float | None) -> Iterator[Advance]:
+def progress(options: Common, label: str) -> Iterator[Advance]:
     """A bar on a terminal; elsewhere a line at each tenth (or nothing with ``--json``)."""
     if options.fancy:
         from rich.console import Console
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda done: bar.update(task, completed=done)
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
         return
 
     told = 0
 
-    def lines(done: float) -> None:
+    def lines(done: int, total: int | None) -> None:
         nonlocal told
         if options.json or not total:
             return
-        tenth = int(10 * done / total)
+        tenth = min(10, 10 * done // total)
         if tenth > told:
             told = tenth
-            note(f"{label}: {min(100, 10 * tenth)} %")
+            note(f"{label}: {10 * tenth} %")
 
     yield lines

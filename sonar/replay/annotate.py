@@ -119,7 +119,10 @@ class Annotator:
         thickness = _THICKNESS.get(zone.band, 1)
         inset = thickness
         cv2.rectangle(
-            canvas, (start + inset, inset), (end - inset - 1, self._height - inset - 1), colour,
+            canvas,
+            (start + inset, inset),
+            (end - inset - 1, self._height - inset - 1),
+            colour,
             thickness,
         )
         lines = [zone.band.value.upper()]
@@ -159,5 +162,3 @@ class Annotator:
         """Text with a dark rim, readable on any picture."""
         for shade, thickness in (((0, 0, 0), 4), (colour, 1)):
             cv2.putText(canvas, text, (x, y), _FONT, self._text, shade, thickness, cv2.LINE_AA)
-
-

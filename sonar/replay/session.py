@@ -9,12 +9,12 @@ from sonar import __version__, app
 from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
-from sonar.records import FrameRecord
+from sonar.records import Event, FrameRecord
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
 from sonar.zones import zone_borders
 
-Progress = Callable[[float], None]
+Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
 
 
@@ -46,7 +46,7 @@ def replay(
     Args:
         realtime: keep the recording's pace.
         video: write ``annotated.mp4``.
-        progress: called with the number of frames done.
+        progress: called after each frame.
         guard: makes a context around the run, e.g. to stop it by signal.
 
     Raises:
@@ -66,7 +66,9 @@ def replay(
             lambda height, width: zone_borders(config.zones, config.mount, height, width),
             video=video,
         )
-        observers = [writer] if progress is None else [writer, _Counter(progress)]
+        observers = (
+            [writer] if progress is None else [writer, _Counter(progress, source.frame_count)]
+        )
         running = app.assemble(
             config,
             source,
@@ -104,15 +106,15 @@ def replay(
 class _Counter:
     """An observer that reports how many frames are done."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, expected: int | None) -> None:
+        self._progress, self._expected = progress, expected
         self._done = 0
 
     def on_frame(
         self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
     ) -> None:
         self._done += 1
-        self._progress(self._done)
+        self._progress(self._done, self._expected)
 
-    def on_event(self, event: object) -> None:
+    def on_event(self, event: Event) -> None:
         pass

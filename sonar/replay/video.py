@@ -5,7 +5,6 @@ that ends well is repacked once (no re-encoding) with its index in front, which 
 browser can seek in.
 """
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -131,15 +130,13 @@ def _repack(path: Path) -> None:
     try:
         with (
             av.open(str(path)) as source,
-            av.open(
-                str(beside), "w", format="mp4", options={"movflags": "faststart"}
-            ) as target,
+            av.open(str(beside), "w", format="mp4", options={"movflags": "faststart"}) as target,
         ):
             streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
             for packet in source.demux():
                 if packet.dts is not None:
                     packet.stream = streams[packet.stream.index]
                     target.mux(packet)
-        os.replace(beside, path)
+        beside.replace(path)
     except (OSError, av.FFmpegError):
         beside.unlink(missing_ok=True)  # the fragmented file plays as well

@@ -4,7 +4,6 @@ Everything is written as it happens; a run that ends early keeps valid, playable
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from sonar.errors import OutputError
 from sonar.records import Event, FrameRecord
 from sonar.replay.annotate import Annotator
 from sonar.replay.video import VideoWriter, even_size
-from sonar.types import Cue, CueKind, DepthMap, Frame, Scene
+from sonar.types import Cue, CueKind, DepthMap, Frame, Scene, side_of
 
 SUMMARY_SCHEMA = "sonar.summary/1"
 
@@ -83,7 +82,7 @@ class ReplayWriter:
         for zone in scene.zones:
             self._bands[f"{zone.side}:{zone.band}"] += 1
         if record.cue is not None and record.cue.kind is not CueKind.EARCON:
-            self._nearest[_side(record.cue.pan)] += 1
+            self._nearest[side_of(record.cue.pan)] += 1
         if self._wants_video:
             self._draw(record, frame, depth, scene)
 
@@ -139,7 +138,7 @@ class ReplayWriter:
         try:
             beside = target.with_name(".summary.json.part")
             beside.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
-            os.replace(beside, target)
+            beside.replace(target)
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         return document
@@ -149,7 +148,7 @@ class ReplayWriter:
     ) -> None:
         if self._video is None or self._annotator is None:
             settings = self._config.replay
-            size = even_size(*frame.image.shape[:2], settings.max_width_px)
+            size = even_size(frame.image.shape[0], frame.image.shape[1], settings.max_width_px)
             self._annotator = Annotator(*size, self._edges, settings.overlay)
             self._video = VideoWriter(
                 self._out / "annotated.mp4",
@@ -164,9 +163,7 @@ class ReplayWriter:
         cue = None
         if record.cue is not None:
             shown = record.cue
-            cue = Cue(
-                shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon
-            )
+            cue = Cue(shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon)
         picture = self._annotator.draw(frame.image, depth, scene, cue)
         self._video.picture(picture, frame.t - (self._origin_t or 0.0))
 
@@ -176,7 +173,3 @@ class ReplayWriter:
             file.flush()
         except OSError as error:
             raise OutputError(f"cannot write {file.name}: {error.strerror or error}") from error
-
-
-def _side(pan: float) -> str:
-    return "left" if pan < -0.25 else "right" if pan > 0.25 else "center"
