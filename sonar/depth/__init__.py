@@ -1,1 +1,9 @@
-"""See docs."""
+"""Depth from one picture: preprocessing, networks' backends, checks, and making them fast.
+
+``open_engine`` is the way in. Nothing here imports onnxruntime,
+openvino or torch before a backend of theirs is opened.
+"""
+
+from sonar.depth.select import ModelFile, open_engine
+
+__all__ = ["ModelFile", "open_engine"]

@@ -1,1 +1,1 @@
-"""See docs."""
+"""One file per runtime; each imports its library only when it is opened."""

@@ -1,0 +1,85 @@
+"""ONNX Runtime on the CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import DepthError, ModelError
+
+# Threads spin this long for the next operator before they sleep: long enough for the gaps inside
+# one picture, short enough to leave the cores to capture and audio between pictures.
+SPIN_US = 500
+
+
+class OnnxBackend:
+    """One session for any picture shape the model takes.
+
+    Attributes:
+        name: "onnx".
+        precision: "fp32" or "int8", as the file was made.
+        fixed_hw: (rows, columns) where the model takes one size only, else None.
+        output_names: in the model's order.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: Path, *, threads: int, precision: str = "fp32") -> None:
+        """Raises ModelError when the file is missing, damaged, or no picture-to-depth network."""
+        self.precision = precision
+        if not path.is_file():
+            raise ModelError(f"the model file {path} is missing")
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
+        # Small blocks, handed out as threads come free: a busy core delays a frame less.
+        options.add_session_config_entry("session.dynamic_block_base", "4")
+        try:
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise ModelError(
+                f"the model file {path} is damaged or not an ONNX model ({_first_line(error)})"
+            ) from error
+        self._input, self.fixed_hw = _single_picture_input(session, path)
+        self.output_names: list[str] = [output.name for output in session.get_outputs()]
+        self._session: Any = session
+
+    def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """``tensor`` float32 (1, 3, H, W) -> outputs by name, batch kept. Raises DepthError."""
+        if self._session is None:
+            raise DepthError("the depth network was closed")
+        try:
+            values = self._session.run(None, {self._input: tensor})
+        except Exception as error:  # as above
+            raise DepthError(f"the depth network failed ({_first_line(error)})") from error
+        return dict(zip(self.output_names, values, strict=True))
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
+
+
+def _single_picture_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]:
+    """The input's name and its fixed (rows, columns), or None where it takes several sizes."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        raise ModelError(f"the model {path} has {len(inputs)} inputs; a depth network has one")
+    shape = inputs[0].shape
+    if inputs[0].type != "tensor(float)" or len(shape or ()) != 4 or shape[1] != 3:
+        raise ModelError(
+            f"the model {path} takes {inputs[0].type} of shape {shape}; "
+            "a depth network takes tensor(float) of shape (1, 3, H, W)"
+        )
+    rows, columns = shape[2:]
+    fixed = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
+    return inputs[0].name, fixed

@@ -1,0 +1,115 @@
+"""Engines and backends without a network, for tests and for trying a set-up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import DepthError
+from sonar.ports import Clock
+from sonar.types import DepthMap, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """A call that takes this long on the fake's clock, then works."""
+
+    seconds: float
+
+
+Failure = Exception | Hang
+
+
+class FakeEngine:
+    """Gives depth maps by script. Implements :class:`sonar.ports.DepthEngine`.
+
+    Attributes:
+        calls: how many times ``estimate`` was called.
+        warmed_up: (height, width) of every ``warm_up``.
+        closed: whether ``close`` was called.
+    """
+
+    def __init__(
+        self,
+        depth: DepthMap | Sequence[DepthMap] | Callable[[Frame], DepthMap],
+        *,
+        failures: Mapping[int, Failure] | None = None,
+        clock: Clock | None = None,
+        latency_s: float = 0.0,
+        label: str = "fake",
+    ) -> None:
+        """``depth``: one map for ever, a sequence (the last one repeats) or a function.
+
+        ``failures`` by call, 0 first: an exception is raised, a Hang sleeps on ``clock`` first.
+        ``latency_s`` is slept on ``clock`` in every call.
+        """
+        if clock is None and (
+            latency_s > 0 or any(isinstance(f, Hang) for f in (failures or {}).values())
+        ):
+            raise ValueError("a FakeEngine that takes time needs a clock")
+        self.label = label
+        self.calls = 0
+        self.warmed_up: list[tuple[int, int]] = []
+        self.closed = False
+        self._depth = depth
+        self._failures = dict(failures or {})
+        self._clock = clock
+        self._latency_s = latency_s
+
+    def warm_up(self, height: int, width: int) -> None:
+        self.warmed_up.append((height, width))
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        call, self.calls = self.calls, self.calls + 1
+        failure = self._failures.get(call)
+        if self._clock is not None:
+            hang_s = failure.seconds if isinstance(failure, Hang) else 0.0
+            self._clock.sleep(self._latency_s + hang_s)
+        if isinstance(failure, Exception):
+            raise failure
+        if isinstance(self._depth, DepthMap):
+            return self._depth
+        if isinstance(self._depth, Sequence):
+            return self._depth[min(call, len(self._depth) - 1)]
+        return self._depth(frame)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeBackend:
+    """Computes its outputs with a function instead of a network.
+
+    The default takes the mean of the colour planes as inverse depth.
+    """
+
+    name = "fake"
+    precision = "fp32"
+
+    def __init__(
+        self,
+        compute: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]] | None = None,
+        *,
+        failures: Mapping[int, Exception | float] | None = None,
+    ) -> None:
+        """``failures`` by call, 0 first: an exception is raised, a number fills every output."""
+        self.calls = 0
+        self.closed = False
+        self._compute = compute or (lambda tensor: {"inverse_depth": tensor.mean(axis=1)})
+        self._failures = dict(failures or {})
+
+    def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        if self.closed:
+            raise DepthError("the depth network was closed")
+        call, self.calls = self.calls, self.calls + 1
+        failure = self._failures.get(call)
+        if isinstance(failure, Exception):
+            raise failure
+        outputs = self._compute(tensor)
+        if failure is not None:
+            return {name: np.full_like(value, failure) for name, value in outputs.items()}
+        return outputs
+
+    def close(self) -> None:
+        self.closed = True

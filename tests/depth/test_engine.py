@@ -1,0 +1,291 @@
+"""Engine: colour order, checks, warm-up; the ONNX backend on the built-in model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonar.clock import ManualClock
+from sonar.config.engine import EngineConfig
+from sonar.depth.backends.onnx import OnnxBackend
+from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, Engine
+from sonar.depth.fakes import FakeBackend, FakeEngine, Hang
+from sonar.depth.select import open_engine
+from sonar.depth.threads import physical_cores, thread_count
+from sonar.errors import DepthError, ModelError
+from sonar.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.types import DepthKind, DepthMap, Frame
+
+BUILTIN = Path(__file__).parents[2] / "sonar" / "models" / "builtin" / "builtin.onnx"
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    path: Path
+    name: str = "given"
+    contract: InputContract = BUILTIN_CONTRACT
+
+
+def frame_of(image):
+    return Frame(image=np.ascontiguousarray(image), id=0, t=0.0)
+
+
+@pytest.fixture(scope="module")
+def builtin():
+    engine = open_engine(
+        EngineConfig(backend="onnx", precision="fp32", threads=1), GivenModel(BUILTIN)
+    )
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def photo():
+    data = pytest.importorskip("skimage.data", reason="the photo comes with scikit-image")
+    return data.astronaut()
+
+
+def test_builtin_gives_depth_and_walkable(builtin, photo):
+    depth = builtin.estimate(frame_of(photo[:384]))
+    assert depth.kind is DepthKind.RELATIVE_INVERSE
+    assert depth.values.shape == depth.walkable.shape == (192, 256)
+    assert depth.stairs is None
+    assert depth.values.min() >= 0
+    assert depth.walkable.min() >= 0
+    assert depth.walkable.max() <= 1
+    # the astronaut sits before a backdrop: she is nearer than the upper left corner
+    assert np.median(depth.values[90:150, 90:150]) > np.median(depth.values[:30, :30]) + 0.1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (33, 400), (400, 33), (64, 64)])
+def test_builtin_takes_odd_sizes(builtin, shape):
+    noise = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    depth = builtin.estimate(frame_of(noise))
+    assert depth.values.shape == builtin.network_size(*shape)
+
+
+def test_colour_order_matters(builtin, photo):
+    """RGB goes in: the network answers otherwise to BGR, so a swap cannot go unnoticed."""
+    rgb = builtin.estimate(frame_of(photo)).values
+    bgr = builtin.estimate(frame_of(photo[:, :, ::-1])).values
+    spread = rgb.max() - rgb.min()
+    assert np.abs(rgb - bgr).mean() > 0.02 * spread
+
+
+def test_red_reaches_the_backend_as_channel_zero():
+    seen = []
+
+    def compute(tensor):
+        seen.append(tensor.mean(axis=(0, 2, 3)))
+        return {
+            "inverse_depth": np.linspace(0, 1, 192 * 256, dtype=np.float32).reshape(1, 192, 256)
+        }
+
+    red = np.zeros((480, 640, 3), np.uint8)
+    red[:, :, 0] = 255
+    Engine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(red))
+    np.testing.assert_allclose(
+        seen[0], [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225], atol=1e-4
+    )
+
+
+def test_depth_maps_survive_the_next_frame():
+    engine = Engine(FakeBackend(), InputContract(), "fake")
+    rng = np.random.default_rng(2)
+    first = engine.estimate(frame_of(rng.integers(0, 99, (48, 64, 3), dtype=np.uint8)))
+    kept = first.values.copy()
+    engine.estimate(frame_of(rng.integers(99, 255, (48, 64, 3), dtype=np.uint8)))
+    np.testing.assert_array_equal(first.values, kept)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (float("nan"), "not numbers"),
+        (float("inf"), "not numbers"),
+        (0.5, "same value everywhere"),
+        (0.0, "same value everywhere"),
+        (DepthError("the runtime threw"), "the runtime threw"),
+    ],
+)
+def test_nonsense_is_a_depth_error_and_the_next_frame_works(failure, message):
+    engine = Engine(FakeBackend(failures={1: failure}), InputContract(), "fake")
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    good = engine.estimate(frame_of(image))
+    with pytest.raises(DepthError, match=message):
+        engine.estimate(frame_of(image))
+    np.testing.assert_array_equal(engine.estimate(frame_of(image)).values, good.values)
+
+
+def test_a_single_nan_is_found():
+    def compute(tensor):
+        depth = tensor.mean(axis=1)
+        depth[0, 5, 7] = np.nan
+        return {"inverse_depth": depth}
+
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    with pytest.raises(DepthError, match="not numbers"):
+        Engine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(image))
+
+
+def test_nan_in_walkable_is_found_and_probabilities_are_clipped():
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    contract = InputContract(depth_output="d", walkable_output="w")
+
+    def engine_with(fill):
+        def compute(tensor):
+            depth = tensor.mean(axis=1)
+            walkable = np.full_like(depth, 0.5)
+            walkable[0, 0, 0] = fill
+            return {"w": walkable, "d": depth}
+
+        return Engine(FakeBackend(compute), contract, "fake")
+
+    assert engine_with(1.0001).estimate(frame_of(image)).walkable.max() == 1.0
+    with pytest.raises(DepthError, match="not numbers in w"):
+        engine_with(np.nan).estimate(frame_of(image))
+
+
+def test_other_shapes_and_missing_outputs_are_depth_errors():
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    half = Engine(FakeBackend(lambda x: {"depth": x.mean(axis=1)[:, ::2]}), InputContract(), "fake")
+    with pytest.raises(DepthError, match="shape"):
+        half.estimate(frame_of(image))
+    named = Engine(FakeBackend(), InputContract(depth_output="disparity"), "fake")
+    with pytest.raises(DepthError, match="no output 'disparity'"):
+        named.estimate(frame_of(image))
+
+
+def test_warm_up_stops_when_settled_and_is_bounded():
+    def slow_at_first(clock, spent):
+        def compute(tensor):
+            clock.advance(spent.pop(0) if spent else 0.02)
+            return {"inverse_depth": tensor.mean(axis=1)}
+
+        return compute
+
+    clock = ManualClock()
+    backend = FakeBackend(slow_at_first(clock, [0.5, 0.1, 0.05]))
+    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    assert backend.calls == 6  # three slow ones, then three alike
+
+    clock = ManualClock()
+    backend = FakeBackend(slow_at_first(clock, [0.01 * (1 + n % 2) for n in range(1000)]))
+    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    assert backend.calls == WARM_UP_RUNS[1]
+
+    clock = ManualClock()
+    backend = FakeBackend(slow_at_first(clock, [1.0 + n % 2 for n in range(1000)]))
+    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    assert clock.now() <= WARM_UP_LIMIT_S + 4.0
+    assert backend.calls == WARM_UP_RUNS[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is missing"),
+        (b"", "damaged"),
+        (b"<!doctype html><html></html>", "damaged"),
+        ("truncated", "damaged"),
+    ],
+)
+def test_missing_or_damaged_files_are_model_errors(tmp_path, content, message):
+    path = tmp_path / "model.onnx"
+    if content == "truncated":
+        path.write_bytes(BUILTIN.read_bytes()[: BUILTIN.stat().st_size // 2])
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        OnnxBackend(path, threads=1)
+    assert caught.value.exit_code == 5
+    assert "\n" not in str(caught.value)
+
+
+def test_onnx_files_of_another_kind_are_refused(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="making odd ONNX files needs onnx")
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+
+    def saved(name, inputs, nodes, output):
+        graph = helper.make_graph(nodes, name, inputs, [output])
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+            path,
+        )
+        return path
+
+    def tensor(name, shape, kind=floats):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    two = saved(
+        "two",
+        [tensor("a", [1, 3, 32, 32]), tensor("b", [1, 3, 32, 32])],
+        [helper.make_node("Add", ["a", "b"], ["y"])],
+        tensor("y", [1, 3, 32, 32]),
+    )
+    identity = [helper.make_node("Identity", ["a"], ["y"])]
+    rankless = saved("rankless", [tensor("a", None)], identity, tensor("y", None))
+    grey = saved("grey", [tensor("a", [1, 1, 32, 32])], identity, tensor("y", [1, 1, 32, 32]))
+    for path, message in ((two, "has 2 inputs"), (rankless, "of shape"), (grey, "of shape")):
+        with pytest.raises(ModelError, match=message):
+            OnnxBackend(path, threads=1)
+
+    fixed = saved("fixed", [tensor("a", [1, 3, 64, 96])], identity, tensor("y", [1, 3, 64, 96]))
+    engine = open_engine(EngineConfig(), GivenModel(fixed, contract=InputContract()))
+    assert engine.network_size(480, 640) == (64, 96)
+
+
+def test_a_closed_backend_says_so():
+    backend = OnnxBackend(BUILTIN, threads=1)
+    backend.close()
+    backend.close()
+    with pytest.raises(DepthError, match="closed"):
+        backend.run(np.zeros((1, 3, 32, 32), np.float32))
+
+
+def test_threads(tmp_path):
+    assert thread_count(3) == 3
+    assert 1 <= thread_count(0) <= physical_cores()
+    everyone = "\n\n".join(
+        f"processor\t: {n}\nphysical id\t: 0\ncore id\t: {n // 2}" for n in range(8)
+    )
+    path = tmp_path / "cpuinfo"
+    path.write_text(everyone)
+    # hyper-threads share a core id; only processors that this process may use count
+    assert physical_cores(path) <= 4
+    path.write_text("processor\t: 0\nBogoMIPS\t: 50\n\nprocessor\t: 1\n")  # Arm
+    assert physical_cores(path) in (1, 2)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 3), (4, 3), (8, 7)])
+def test_one_core_is_left_from_four_on(monkeypatch, cores, threads):
+    monkeypatch.setattr("sonar.depth.threads.physical_cores", lambda: cores)
+    assert thread_count(0) == threads
+
+
+def depth_of(value):
+    return DepthMap(np.full((2, 2), value, np.float32))
+
+
+def test_fake_engine_follows_its_script():
+    clock = ManualClock()
+    engine = FakeEngine(
+        [depth_of(1), depth_of(2)],
+        failures={1: DepthError("scripted"), 2: Hang(5.0)},
+        clock=clock,
+        latency_s=0.1,
+    )
+    frame = frame_of(np.zeros((2, 2, 3), np.uint8))
+    assert engine.estimate(frame).values[0, 0] == 1
+    with pytest.raises(DepthError, match="scripted"):
+        engine.estimate(frame)
+    before = clock.now()
+    assert engine.estimate(frame).values[0, 0] == 2
+    assert clock.now() - before == pytest.approx(5.1)
+    engine.warm_up(480, 640)
+    engine.close()
+    assert (engine.calls, engine.warmed_up, engine.closed) == (3, [(480, 640)], True)
+    with pytest.raises(ValueError, match="clock"):
+        FakeEngine(depth_of(1), latency_s=0.1)
