@@ -66,9 +66,9 @@ def replay(
             lambda height, width: zone_borders(config.zones, config.mount, height, width),
             video=video,
         )
-        observers = (
-            [writer] if progress is None else [writer, _Counter(progress, source.frame_count)]
-        )
+        observers: list[Observer] = [writer]
+        if progress is not None:
+            observers.append(_Counter(progress, source.frame_count))
         running = app.assemble(
             config,
             source,

@@ -1,0 +1,302 @@
+"""The loop: order of states, what each failure becomes, and that everything is closed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sonar.capture.fakes import Delay, ScriptedSource
+from sonar.clock import ManualClock
+from sonar.depth.fakes import FakeEngine
+from sonar.errors import (
+    DepthError,
+    DeviceError,
+    ModelError,
+    OutputError,
+    SourceError,
+    SourceLost,
+)
+from sonar.pipeline import Limits, Pipeline, Stages
+from sonar.records import Event, FrameRecord
+from sonar.types import (
+    Band,
+    Cue,
+    CueKind,
+    DepthMap,
+    Frame,
+    Reason,
+    Scene,
+    Side,
+    State,
+    ZoneReading,
+)
+
+PICTURE = np.zeros((48, 64, 3), np.uint8)
+DEPTH = DepthMap(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
+
+
+class Zones:
+    """Everything is near on the left."""
+
+    def update(self, depth: DepthMap, frame: Frame) -> Scene:
+        return Scene(
+            frame.id,
+            frame.t,
+            ZoneReading(Side.LEFT, Band.NEAR, 0.5, distance_m=2.0),
+            ZoneReading(Side.CENTER, Band.CLEAR),
+            ZoneReading(Side.RIGHT, Band.CLEAR),
+            drop_off=False,
+        )
+
+    def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
+        return Scene.unknown(frame_id, t, reason)
+
+    def reset(self) -> None:
+        pass
+
+
+class Mapper:
+    """States and unknown as earcons, otherwise a pulse on the left."""
+
+    def update(self, scene: Scene) -> Cue:
+        if scene.state is not State.GUIDING:
+            return Cue(CueKind.EARCON, earcon=scene.state.value, why=scene.state.value)
+        return Cue(CueKind.PULSE, pan=-1, rate_hz=2, pitch_hz=800, phrase="near_left", why="near")
+
+
+@dataclass
+class Sink:
+    label: str = "fake"
+    posted: list[Cue] = field(default_factory=list)
+    advanced: list[float] = field(default_factory=list)
+    drained: float = 0.0
+    closed: bool = False
+    fail_after: int | None = None
+    fail_start: Exception | None = None
+
+    def start(self) -> None:
+        if self.fail_start:
+            raise self.fail_start
+
+    def post(self, cue: Cue) -> None:
+        self.posted.append(cue)
+
+    def advance(self, t: float) -> None:
+        if self.fail_after is not None and len(self.advanced) >= self.fail_after:
+            raise OutputError("the disk is full")
+        self.advanced.append(t)
+
+    def drain(self, limit_s: float) -> None:
+        self.drained += limit_s
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Silent:
+    closed = False
+
+    def get(self, phrase: str) -> NDArray[np.float32] | None:
+        return None
+
+    def text(self, phrase: str) -> str:
+        return f"words of {phrase}"
+
+    def prepare(self, timeout_s: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Log:
+    frames: list[FrameRecord] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        self.frames.append(record)
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def states(self) -> list[tuple[str, str]]:
+        return [(e.name, e.why) for e in self.events if e.kind == "state"]
+
+
+def build(
+    source: ScriptedSource,
+    *,
+    engine: FakeEngine | None = None,
+    sink: Sink | None = None,
+    clock: ManualClock | None = None,
+) -> tuple[Pipeline, Stages, Log]:
+    log = Log()
+    stages = Stages(
+        source=source,
+        engine=engine or FakeEngine(DEPTH),
+        zones=Zones(),
+        mapper=Mapper(),
+        sink=sink or Sink(),
+        speaker=Silent(),
+    )
+    limits = Limits(read_timeout_s=0.2, open_timeout_s=1.0, max_frame_age_s=0.5)
+    return Pipeline(stages, clock or ManualClock(), limits, [log]), stages, log
+
+
+def test_a_recording_goes_from_loading_to_stopped() -> None:
+    pipeline, stages, log = build(ScriptedSource([PICTURE] * 3, rate_hz=10))
+    outcome = pipeline.run()
+    assert [name for name, _ in log.states()] == ["loading", "ready", "guiding", "stopped"]
+    assert outcome.frames == 3 and outcome.error is None and not outcome.interrupted
+    assert [record.frame for record in log.frames] == [0, 1, 2]
+    assert [record.t for record in log.frames] == pytest.approx([0, 0.1, 0.2])
+    sink = stages.sink
+    assert isinstance(sink, Sink)
+    # Sound is rendered up to each frame before its cue, and past the last frame at the end.
+    assert sink.advanced == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert sink.posted[-1].earcon == "stopped" and sink.drained > 0
+    assert log.frames[0].zones.left.band is Band.NEAR
+    assert log.frames[0].model_dump(by_alias=True)["schema"] == "sonar.frame/1"
+    assert set(log.frames[0].latency_ms) == {"capture", "depth", "zones", "audio", "total"} or set(
+        log.frames[1].latency_ms
+    ) == {"capture", "depth", "zones", "audio", "total"}
+
+
+def test_all_stages_are_closed_whatever_happens() -> None:
+    source = ScriptedSource([PICTURE], open_errors=[SourceError("no such file")])
+    pipeline, stages, _ = build(source)
+    with pytest.raises(SourceError, match="no such file"):
+        pipeline.run()
+    assert source.closes and stages.sink.closed and stages.engine.closed  # type: ignore[attr-defined]
+    assert stages.speaker.closed  # type: ignore[attr-defined]
+
+
+def test_a_sink_that_cannot_start_is_told_and_the_rest_closed() -> None:
+    sink = Sink(fail_start=DeviceError("no sound card"))
+    source = ScriptedSource([PICTURE])
+    pipeline, stages, _ = build(source, sink=sink)
+    with pytest.raises(DeviceError):
+        pipeline.run()
+    assert stages.engine.closed  # type: ignore[attr-defined]
+
+
+def test_the_engine_is_warm_before_ready() -> None:
+    engine = FakeEngine(DEPTH)
+    pipeline, _, log = build(ScriptedSource([PICTURE]), engine=engine)
+    warm: dict[str, bool] = {}
+    log.on_event = lambda event: warm.setdefault(event.name, bool(engine.warmed_up))  # type: ignore
+    pipeline.run()
+    assert engine.warmed_up == [(48, 64)]
+    assert warm["loading"] is False and warm["ready"] is True
+
+
+def test_a_network_that_throws_is_unknown_not_clear_and_recovers() -> None:
+    engine = FakeEngine(DEPTH, failures={1: DepthError("NaN")})
+    pipeline, _, log = build(ScriptedSource([PICTURE] * 3), engine=engine)
+    outcome = pipeline.run()
+    assert [r.state for r in log.frames] == [State.GUIDING, State.DEGRADED, State.GUIDING]
+    bad = log.frames[1]
+    assert bad.reason is Reason.DEPTH_FAILED
+    assert {bad.zones.left.band, bad.zones.center.band, bad.zones.right.band} == {Band.UNKNOWN}
+    assert bad.cue is not None  # heard
+    assert outcome.degraded == 1 and outcome.error is None
+
+
+def test_a_silent_camera_is_heard_and_comes_back() -> None:
+    clock = ManualClock(100.0)
+    script = [PICTURE, PICTURE, Delay(1.0), PICTURE, PICTURE, SourceLost("unplugged")]
+    source = ScriptedSource(script, live=True, clock=clock, rate_hz=10)
+    pipeline, stages, log = build(source, clock=clock)
+    outcome = pipeline.run()
+    states = log.states()
+    assert ("degraded", "stale") in states
+    assert states.index(("degraded", "stale")) < len(states) - 2  # guiding again after it
+    assert ("guiding", "") in states[states.index(("degraded", "stale")) :]
+    assert isinstance(outcome.error, SourceLost)
+    assert ("degraded", "source_lost") in states and states[-1][0] == "stopped"
+    # One cue for every wait in vain: the mixer can trust that silence means a hang.
+    sink = stages.sink
+    assert isinstance(sink, Sink)
+    assert sum(cue.earcon == "degraded" for cue in sink.posted) >= 4
+
+
+def test_a_frame_that_aged_in_the_engine_is_stale() -> None:
+    clock = ManualClock(5.0)
+    source = ScriptedSource([PICTURE] * 40, live=True, clock=clock, rate_hz=30)
+    engine = FakeEngine(DEPTH, clock=clock, latency_s=0.8)
+    pipeline, _, log = build(source, engine=engine, clock=clock)
+    pipeline.run()
+    assert log.frames and all(r.reason is Reason.STALE for r in log.frames)
+    assert all(r.zones.center.band is Band.UNKNOWN for r in log.frames)
+
+
+def test_a_damaged_recording_keeps_what_was_done() -> None:
+    script = [PICTURE, PICTURE, SourceError("damaged at 0.1 s"), PICTURE]
+    pipeline, stages, log = build(ScriptedSource(script))
+    outcome = pipeline.run()
+    assert outcome.frames == 2 and isinstance(outcome.error, SourceError)
+    assert log.states()[-1][0] == "stopped" and stages.sink.closed  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_ends_the_run_in_order() -> None:
+    pipeline, _, log = build(ScriptedSource([PICTURE] * 5), sink=Sink(fail_after=2))
+    outcome = pipeline.run()
+    assert isinstance(outcome.error, OutputError) and outcome.frames == 2
+    assert len(log.frames) == 2
+
+
+def test_stop_ends_after_the_frame_in_hand() -> None:
+    pipeline, _, log = build(ScriptedSource([PICTURE] * 50))
+    original = log.on_frame
+
+    def stop_at_three(
+        record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        original(record, frame, depth, scene)
+        if frame.id == 2:
+            pipeline.stop()
+
+    log.on_frame = stop_at_three  # type: ignore[method-assign]
+    outcome = pipeline.run()
+    assert outcome.interrupted and outcome.frames == 3
+    assert log.states()[-1][0] == "stopped"
+
+
+def test_no_frame_at_all_is_an_error_in_time() -> None:
+    clock = ManualClock()
+    source = ScriptedSource([], live=True, clock=clock, then="silence")
+    pipeline, _, _ = build(source, clock=clock)
+    with pytest.raises(SourceError):
+        pipeline.run()
+    assert clock.now() < 5
+
+
+def test_an_empty_recording_ends_without_a_frame() -> None:
+    pipeline, _, log = build(ScriptedSource([]))
+    assert pipeline.run().frames == 0
+    assert [name for name, _ in log.states()] == ["loading", "stopped"]
+
+
+def test_speech_and_changes_become_events_once() -> None:
+    pipeline, _, log = build(ScriptedSource([PICTURE] * 4))
+    pipeline.run()
+    cues = [e for e in log.events if e.kind == "cue" and e.name == "pulse"]
+    assert len(cues) == 1 and cues[0].side == "left" and cues[0].t == 0
+    spoken = [e for e in log.events if e.kind == "speech"]
+    assert spoken[0].text == "words of near_left"
+
+
+def test_an_engine_error_at_warm_up_is_raised() -> None:
+    engine = FakeEngine(DEPTH)
+
+    def broken(height: int, width: int) -> None:
+        raise ModelError("damaged")
+
+    engine.warm_up = broken  # type: ignore[method-assign]
+    pipeline, _, _ = build(ScriptedSource([PICTURE]), engine=engine)
+    with pytest.raises(ModelError):
+        pipeline.run()
