@@ -35,7 +35,7 @@ class AudioConfig(Section):
 class SpeechConfig(Section):
     """Spoken warnings (espeak-ng through pyttsx3)."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="false = tones only")
     language: str = Field("en", description="catalogue: en, zh, or a path to a YAML file")
     voice: str | None = Field(None, description="espeak-ng voice; none = the catalogue's")
     rate_wpm: Annotated[int, Field(ge=80, le=450)] = Field(190, description="words a minute")
@@ -44,7 +44,9 @@ class SpeechConfig(Section):
         -12.0, description="tones are lowered by this while a phrase is spoken"
     )
     repeat_after_s: Seconds = Field(6.0, description="the same phrase is not repeated sooner")
-    verbosity: Literal["danger", "normal", "chatty"] = "normal"
+    verbosity: Literal["danger", "normal", "chatty"] = Field(
+        "normal", description="how much is said: dangers only, obstacles too, or all changes"
+    )
     timeout_s: Seconds = Field(10.0, description="longest wait for the synthesiser")
 
 

@@ -40,10 +40,10 @@ class MountConfig(Section):
 class BandEdges(Section):
     """Upper edges of the bands, in metres; clear beyond ``far_m``."""
 
-    stop_m: Metres = 0.6
-    close_m: Metres = 1.2
-    near_m: Metres = 2.5
-    far_m: Metres = 4.0
+    stop_m: Metres = Field(0.6, description="stop nearer than this")
+    close_m: Metres = Field(1.2, description="close nearer than this")
+    near_m: Metres = Field(2.5, description="near nearer than this")
+    far_m: Metres = Field(4.0, description="far nearer than this, clear beyond")
 
     @model_validator(mode="after")
     def _ascending(self) -> "BandEdges":

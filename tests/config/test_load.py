@@ -1,0 +1,286 @@
+"""Files, environment and --set: who outranks whom, and what every slip is answered with."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from sonar.config import SonarConfig
+from sonar.config.load import PROFILES, dump_config, load_config, profile_path
+from sonar.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "my.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(*arguments: object, env: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(*arguments, env=env or {})  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert load_config(env={}) == SonarConfig()
+
+
+def test_each_place_outranks_the_one_below(tmp_path: Path) -> None:
+    path = write(tmp_path, "audio:\n  volume_db: -1\n  pan_db: 11\n  block_size: 128\n")
+    env = {"SONAR_AUDIO__VOLUME_DB": "-2", "SONAR_AUDIO__PAN_DB": "12"}
+    audio = load_config(path, ["audio.volume_db=-3"], env).audio
+    assert (audio.volume_db, audio.pan_db, audio.block_size) == (-3.0, 12.0, 128)
+    assert audio.rate_hz == SonarConfig().audio.rate_hz
+
+
+def test_a_later_set_outranks_an_earlier_one() -> None:
+    config = load_config(None, ["audio.volume_db=-3", "audio.volume_db=-4"], {})
+    assert config.audio.volume_db == -4.0
+
+
+def test_the_process_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONAR_ZONES__BANDS__STOP_M", "0.5")
+    assert load_config().zones.bands.stop_m == 0.5
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_load(name: str) -> None:
+    assert load_config(name, env={}) == load_config(str(profile_path(name)), env={})
+
+
+def test_a_section_with_every_key_commented_out_is_empty(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "audio:\n#  volume_db: 1\n"), env={}) == SonarConfig()
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "\ufeffaudio: {}\n"])
+def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
+    assert load_config(write(tmp_path, text), env={}) == SonarConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        (
+            "audio:\n  volum_db: -3\n",
+            2,
+            "no such key audio.volum_db; the nearest is audio.volume_db",
+        ),
+        ("audoi:\n  volume_db: -3\n", 1, "no such key audoi; the nearest is audio"),
+        ("speech: {}\nvolume_db: 3\n", 2, "the nearest is audio.volume_db"),
+        ("zones:\n  bands:\n    stopm: 1\n", 3, "the nearest is zones.bands.stop_m"),
+        (
+            "audio:\n\n  pan_db: 100\n",
+            3,
+            "audio.pan_db (dB) must be a number from 6 to 60, not 100",
+        ),
+        ("audio:\n  pan_db: .nan\n", 2, 'must be a number from 6 to 60, not ".nan"'),
+        ("audio:\n  pan_db: '12'\n", 2, 'must be a number from 6 to 60, not "12"'),
+        ("audio:\n  block_size: 480.5\n", 2, "must be a whole number from 64 to 4096, not 480.5"),
+        ("audio:\n  block_size: true\n", 2, "must be a whole number from 64 to 4096, not true"),
+        ("audio:\n  swap_sides: yes\n", 2, 'must be true or false, not "yes"'),
+        ("audio:\n  rate_hz: 8000\n", 2, "must be one of 44100, 48000, not 8000"),
+        ("audio:\n  scheme: loud\n", 2, "audio.scheme must be one of "),
+        ("speech:\n  language: null\n", 2, "speech.language must be text, not null"),
+        ("speech:\n  language: [en]\n", 2, 'speech.language must be text, not ["en"]'),
+        ("mount:\n  height_m: 0\n", 2, "a number above 0 and up to 100, or null, not 0"),
+        ("mount:\n  distortion: [0.1, x]\n", 2, "mount.distortion must be a list"),
+        ("mount:\n  distortion: 0.1\n", 2, "mount.distortion must be a list"),
+        ("zones:\n  bands:\n    stop_m: 3\n", 2, "zones.bands: band edges must ascend"),
+        ("speech: {}\naudio: 5\n", 2, "audio is a section"),
+        ("zones:\n  bands: [1, 2]\n", 2, "zones.bands is a section"),
+        ("- audio\n", 1, "made of sections"),
+        ("audio\n", 1, "made of sections"),
+        ("audio:\n  pan_db: 20\n  pan_db: 20\n", 3, "audio.pan_db is already set on line 2"),
+        ("audio: {}\nzones: {}\naudio: {}\n", 3, "audio is already set on line 1"),
+        ("audio:\n  1: 2\n", 2, "a key must be a word"),
+        ("audio:\n  ? [a]\n  : 2\n", 2, "a key must be a word"),
+        ("audio:\n\tpan_db: 20\n", 2, "spaces, not tabs"),
+        ("audio: {pan_db: 20\n", 2, "not valid YAML"),
+        ("audio:\n  device: 'open\n", 3, "not valid YAML"),
+        ("audio: &a {}\n", 1, "anchors and aliases"),
+        ("audio: *a\n", 1, "anchors and aliases"),
+        ("audio:\n  device: !!python/object/apply:os.system [true]\n", 2, "the tag"),
+        ("audio:\n  device: !x y\n", 2, "the tag"),
+        ("--- {}\n--- {}\n", 2, "not valid YAML"),
+        (f"audio:\n  pan_db: {'9' * 400}\n", 2, "is too large"),
+        (f"audio:\n  pan_db: {'9' * 5000}\n", 2, "is too large"),
+        ("audio:\n  pan_db: 1e999\n", 2, "is too large"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, says: str
+) -> None:
+    path = write(tmp_path, text)
+    message = refusal(path)
+    assert message.startswith(f"{path}:{line}: ")
+    assert says in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_several_problems_are_told_in_the_files_order(tmp_path: Path) -> None:
+    path = write(tmp_path, "zones:\n  x: 1\naudio:\n  pan_db: 0\ncapture:\n  y: 2\n")
+    told = refusal(path).split("\n")
+    assert [line.split(":")[1] for line in told] == ["2", "4", "6"]
+
+
+def test_a_flood_of_problems_is_cut_short(tmp_path: Path) -> None:
+    path = write(tmp_path, "".join(f"k{n}: 1\n" for n in range(50)))
+    told = refusal(path).split("\n")
+    assert len(told) == 21
+    assert told[-1] == "... and 30 more."
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe\x00", "not a text file in UTF-8"),
+        (b"a: \x01", "not a text file"),
+        (b"#" * 1_100_000, "too large"),
+        (b"[" * 50_000, "nested far too deeply"),
+    ],
+)
+def test_what_is_no_configuration_at_all(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "blob.yaml"
+    path.write_bytes(content)
+    assert says in refusal(str(path))
+
+
+def test_a_missing_file_names_the_profiles(tmp_path: Path) -> None:
+    message = refusal(str(tmp_path / "gone.yaml"))
+    assert "gone.yaml" in message
+    assert all(name in message for name in PROFILES)
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero", "/dev/null/x", "bad\0name", "x" * 5000])
+def test_odd_paths_are_refused_at_once(path: str) -> None:
+    assert "\n" not in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("audio.volume_db=40", "audio.volume_db (dB) must be a number from -90 to 12, not 40."),
+        ("audio.volume_db=", "must be a number from -90 to 12, not null"),
+        ("audio.volume_db={a: 1}", 'not {"a": 1}'),
+        ("audio.volum=3", "no such key audio.volum; the nearest is audio.volume_db"),
+        ("volume_db=3", "no such key volume_db; the nearest is audio.volume_db"),
+        ("audio=3", "audio is a section"),
+        ("models.mine=3", "models.mine is a section"),
+        ("models=3", "models is a section"),
+        ("models.mine.pth=3", "the nearest is models.mine.path"),
+        ("zones.bands=3", "zones.bands is a section"),
+        ("audio.volume_db", "write section.key=value"),
+        ("=3", "write section.key=value"),
+        ("", "write section.key=value"),
+        ("audio.volume_db.x=3", "no such key"),
+        ("zones.bands.stop_m=9", "band edges must ascend"),
+    ],
+)
+def test_a_wrong_override_is_quoted_back(override: str, says: str) -> None:
+    message = refusal(None, [override])
+    assert message.startswith(f"--set {override}: ")
+    assert says in message
+
+
+def test_the_override_is_blamed_not_the_file_below_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "zones:\n  bands:\n    stop_m: 0.5\n")
+    assert refusal(path, ["zones.bands.stop_m=9"]).startswith("--set zones.bands.stop_m=9: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", "5"), ("true", "true"), ("USB: [x]", "USB: [x]"), ("null", None)]
+)
+def test_any_text_can_name_a_device(tmp_path: Path, text: str, value: str | None) -> None:
+    assert load_config(None, [f"audio.device={text}"], {}).audio.device == value
+    assert load_config(None, [], {"SONAR_AUDIO__DEVICE": text}).audio.device == value
+
+
+def test_a_users_own_model_is_a_section_by_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "models:\n  mine:\n    path: /m.onnx\n    mean: [0, 0, 0]\n")
+    config = load_config(path, ["models.mine.multiple=14"], {})
+    assert (config.models["mine"].multiple, config.models["mine"].mean) == (14, (0.0, 0.0, 0.0))
+    assert load_config(write(tmp_path, dump_config(config)), env={}) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        (
+            "models:\n  mine:\n    pth: x\n",
+            3,
+            "no such key models.mine.pth; the nearest is models.mine.path",
+        ),
+        (
+            "models:\n  mine:\n    path: x\n    multiple: 0\n",
+            4,
+            "models.mine.multiple must be a whole number",
+        ),
+        (
+            "models:\n  mine:\n    path: x\n    std: [1, 2]\n",
+            4,
+            "models.mine.std must be a list of 3",
+        ),
+        ("models:\n  mine:\n    url: x\n", 3, "models.mine.url must be text matching "),
+        ("models:\n  mine:\n", 2, "models.mine: a model needs either path or url"),
+        ("models:\n  mine: 3\n", 2, "models.mine is a section"),
+        ("models: [a]\n", 1, "models is a section"),
+        ("models:\n  Bad Name:\n    path: x\n", 2, "models.Bad Name: "),
+    ],
+)
+def test_a_wrong_model_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, says: str
+) -> None:
+    path = write(tmp_path, text)
+    message = refusal(path)
+    assert message.startswith(f"{path}:{line}: {says}")
+    assert "\n" not in message
+
+
+def test_the_null_output_needs_no_quotes(tmp_path: Path) -> None:
+    path = write(tmp_path, "audio:\n  output: null\n")
+    assert load_config(path, env={}).audio.output == "null"
+    assert load_config(None, ["audio.output=null"], {}).audio.output == "null"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e1", 10.0), ("010", 10.0), ("+7", 7.0), ("7.", 7.0), ("1_0", None)]
+)
+def test_numbers_are_read_as_people_write_them(
+    tmp_path: Path, text: str, value: float | None
+) -> None:
+    path = write(tmp_path, f"audio:\n  pan_db: {text}\n")
+    if value is None:
+        refusal(path)
+    else:
+        assert math.isclose(load_config(path, env={}).audio.pan_db, value)
+
+
+@pytest.mark.parametrize("word", ["no", "1:30", "2020-01-01", "off", "=", "<<"])
+def test_words_that_yaml_1_1_would_bend_stay_text(tmp_path: Path, word: str) -> None:
+    path = write(tmp_path, f"speech:\n  language: {word}\n")
+    assert load_config(path, env={}).speech.language == word
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("SONAR_AUDIO__VOLUM_DB", "the nearest is SONAR_AUDIO__VOLUME_DB"),
+        ("SONAR_audio__volume_db", "the nearest is SONAR_AUDIO__VOLUME_DB"),
+        ("SONAR_AUDIO_VOLUME_DB", "write SONAR_AUDIO__VOLUME_DB, with two underscores"),
+        ("SONAR_VOLUME_DB", "write SONAR_AUDIO__VOLUME_DB or SONAR_SPEECH__VOLUME_DB"),
+        ("SONAR_X__Y", "no such key"),
+        ("SONAR_AUDIO__PAN_DB", "must be a number from 6 to 60, not -3"),
+    ],
+)
+def test_a_wrong_variable_is_named(name: str, says: str) -> None:
+    message = refusal(env={name: "-3"})
+    assert message.startswith(f"{name}: ")
+    assert says in message
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    env = {"SONAR_TOKEN": "x", "SONAR_HOST_URL": "y", "SONAR_HOME": "/x", "SONARX__Y": "z"}
+    assert load_config(env=env) == SonarConfig()

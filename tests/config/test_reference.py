@@ -1,0 +1,98 @@
+"""The written reference says what the code does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sonar.config import SonarConfig
+from sonar.config.load import (
+    PROFILES,
+    dump_config,
+    json_schema,
+    load_config,
+    profile_path,
+    reference_yaml,
+)
+from sonar.config.reference import Leaf, leaves
+from sonar.errors import ConfigError
+
+REPO = Path(__file__).parents[2]
+LEAVES = list(leaves())
+
+
+def test_default_yaml_is_what_the_code_generates() -> None:
+    assert (REPO / "config/default.yaml").read_text() == reference_yaml(), (
+        "run: python -m sonar.config.reference > config/default.yaml"
+    )
+
+
+def test_the_reference_is_the_defaults_and_names_every_key() -> None:
+    assert load_config("default", env={}) == SonarConfig()
+    assert yaml.safe_load(reference_yaml()).keys() == SonarConfig.model_fields.keys()
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.key)
+def test_every_key_is_described(leaf: Leaf) -> None:
+    assert leaf.field.description, f"{leaf.key} lacks a description"
+    assert leaf.field.description in " ".join(reference_yaml().replace("#", " ").split()), (
+        f"{leaf.key}'s description is not in the reference"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in PROFILES if name != "default"])
+def test_a_profile_is_short_commented_and_changes_something(name: str) -> None:
+    text = profile_path(name).read_text()
+    assert text.startswith("# ")
+    assert len(text.splitlines()) < 45
+    assert load_config(name, env={}) != SonarConfig()
+
+
+def test_no_stray_profile() -> None:
+    assert {path.stem for path in (REPO / "config").iterdir()} == set(PROFILES)
+
+
+def numbers(leaf: Leaf) -> dict[str, Any]:
+    parts = leaf.schema.get("anyOf", [leaf.schema])
+    return next((part for part in parts if part.get("type") in ("number", "integer")), {})
+
+
+@pytest.mark.parametrize(
+    "leaf", [one for one in LEAVES if numbers(one) and "*" not in one.path], ids=lambda one: one.key
+)
+def test_the_ranges_told_are_the_ranges_held(leaf: Leaf) -> None:
+    """Just outside a bound is refused with the bound named; JSON Schema could disagree."""
+    schema = numbers(leaf)
+    step = 1 if schema["type"] == "integer" else 1e-6
+    outside = [
+        schema[name] + sign * size
+        for name, sign, size in (
+            ("minimum", -1, step),
+            ("maximum", 1, step),
+            ("exclusiveMinimum", 0, step),
+            ("exclusiveMaximum", 0, step),
+        )
+        if name in schema
+    ]
+    for value in outside:
+        with pytest.raises(ConfigError, match=leaf.key):
+            load_config(None, [f"{leaf.key}={value!r}"], {})
+    for name, value in ((n, schema[n]) for n in ("minimum", "maximum") if n in schema):
+        try:
+            load_config(None, [f"{leaf.key}={value!r}"], {})
+        except ConfigError as error:  # a rule between keys may forbid it, its own range may not
+            assert "must be" not in str(error), f"{leaf.key} refuses its own {name}"
+
+
+def test_schema_is_json_and_closed() -> None:
+    schema = json_schema()
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(SonarConfig.model_fields)
+
+
+def test_dump_is_readable_yaml() -> None:
+    text = dump_config(SonarConfig())
+    assert "volume_db: -6.0" in text
+    assert yaml.safe_load(text)["audio"]["output"] == "auto"
