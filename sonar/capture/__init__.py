@@ -1,1 +1,110 @@
-"""See docs."""
+"""Where frames come from: recordings, pictures, cameras, streams, drawn scenes.
+
+:func:`open_source` decides by what it is given. Nothing heavy is imported before it is needed.
+"""
+
+import stat
+from pathlib import Path
+
+from sonar.capture.camera import Camera, CameraInfo, list_cameras
+from sonar.capture.images import ImageSource, looks_like_image, read_image
+from sonar.capture.latest import LiveSource
+from sonar.capture.pace import PacedSource
+from sonar.capture.stream import NetworkStream
+from sonar.capture.urls import STREAM_SCHEMES, redact_url, scheme_of
+from sonar.capture.video import VideoFileSource
+from sonar.config import CaptureConfig
+from sonar.errors import SourceError
+from sonar.ports import Clock, FrameSource
+
+__all__ = [
+    "CameraInfo",
+    "ImageSource",
+    "LiveSource",
+    "PacedSource",
+    "VideoFileSource",
+    "list_cameras",
+    "open_source",
+    "read_image",
+    "redact_url",
+]
+
+
+def open_source(
+    spec: str, config: CaptureConfig, clock: Clock, *, realtime: bool = False
+) -> FrameSource:
+    """The source that ``spec`` names, not opened yet.
+
+    Args:
+        spec: a video file, a picture, a folder of pictures; ``0``, ``camera:0``, ``camera:auto``
+            or a device such as ``/dev/video0``; an rtsp, rtsps, http or https URL;
+            ``synthetic:NAME``. A file whose name is a number is written ``./0``.
+        config: sizes, rates and time limits.
+        clock: stamps live frames and paces recordings.
+        realtime: play a recording at its own pace and skip what comes too late; no effect on a
+            live source.
+
+    Raises:
+        SourceError: there is no such thing.
+    """
+    spec = spec.strip()
+    if not spec:
+        raise SourceError("No source is named: give a video file, camera:0 or a stream's address.")
+    kind, _, name = spec.partition(":")
+    if spec.isdecimal() or kind == "camera":
+        return _camera(spec if spec.isdecimal() else name, config, clock)
+    scheme = scheme_of(spec)
+    if scheme in STREAM_SCHEMES:
+        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, config), config, clock)
+    if scheme is not None:
+        raise SourceError(
+            f"{redact_url(spec)} is not an address sonar can open "
+            f"(it knows {', '.join(STREAM_SCHEMES)})."
+        )
+    recording: FrameSource
+    if kind == "synthetic" and name:
+        from sonar.capture.synthetic import SyntheticSource
+
+        recording = SyntheticSource(name)
+    else:
+        path = Path(spec).expanduser()
+        if _is_device(path):
+            return _camera(str(path), config, clock)
+        recording = _recording(path, config)
+    return PacedSource(recording, clock) if realtime else recording
+
+
+def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
+    where: int | str | None
+    if address == "auto":
+        where, label = None, "camera"
+    elif address.isdecimal():
+        where, label = int(address), f"camera {int(address)}"
+    elif address.startswith("/"):
+        where, label = address, address
+    else:
+        raise SourceError(f"camera:{address} is not a camera: write camera:0 or camera:auto.")
+    return LiveSource(label, lambda: Camera(where, config), config, clock)
+
+
+def _is_device(path: Path) -> bool:
+    if str(path).startswith("/dev/"):
+        return True
+    try:
+        return stat.S_ISCHR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _recording(path: Path, config: CaptureConfig) -> FrameSource:
+    try:
+        exists, is_folder = path.exists(), path.is_dir()
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{str(path)[:80]!r} is not a name a file can have.") from error
+    if not exists:
+        raise SourceError(f"{path} does not exist.")
+    if is_folder:
+        return ImageSource.of_folder(path, config.image_rate_hz)
+    if looks_like_image(path):
+        return ImageSource([path], config.image_rate_hz, path.name)
+    return VideoFileSource(path)

@@ -22,6 +22,9 @@ class CaptureConfig(Section):
         0.5, description="longest wait for a frame of a live source before it counts as missing"
     )
     open_timeout_s: Seconds = Field(10.0, description="longest wait for a camera or stream to open")
+    silence_s: Annotated[Seconds, Field(ge=0.1)] = Field(
+        3.0, description="a live source that is silent for this long is given up and reopened"
+    )
     max_frame_age_s: Seconds = Field(
         0.5, description="an older frame is stale: the zones become unknown"
     )

@@ -1,0 +1,170 @@
+"""Cameras through OpenCV (V4L2 on Linux)."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sonar.config import CaptureConfig
+from sonar.errors import DeviceError, SourceLost
+from sonar.types import RgbImage
+
+Opener = Callable[[int | str], Any]  # address -> something like cv2.VideoCapture
+
+_USB2_BYTES_PER_S = 30e6  # about what isochronous transfers leave for uncompressed pictures
+_GARBAGE_LIMIT = 60  # damaged pictures in a row before the camera counts as failed
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """A camera that the system knows of; it need not work."""
+
+    index: int
+    path: str
+    name: str
+
+
+def list_cameras(
+    sysfs: Path = Path("/sys/class/video4linux"), dev: Path = Path("/dev")
+) -> list[CameraInfo]:
+    """Video devices by number, without opening any.
+
+    Nodes that are a camera's second function (metadata, for most USB cameras) come last.
+    """
+    indices = set()
+    for folder in (sysfs, dev):
+        if folder.is_dir():
+            for entry in folder.iterdir():
+                match = re.fullmatch(r"video(\d+)", entry.name)
+                if match:
+                    indices.add(int(match.group(1)))
+
+    def attribute(index: int, name: str) -> str:
+        try:
+            return (sysfs / f"video{index}" / name).read_text(errors="replace").strip()
+        except OSError:
+            return ""
+
+    ordered = sorted(indices, key=lambda i: (attribute(i, "index") not in ("", "0"), i))
+    return [
+        CameraInfo(i, str(dev / f"video{i}"), attribute(i, "name") or f"camera {i}")
+        for i in ordered
+    ]
+
+
+class Camera:
+    """One connection to a camera; a :class:`sonar.capture.latest.Device`.
+
+    Args:
+        address: index, device path, or None for the first camera that gives a picture.
+        config: size and rate to ask for (the camera may choose others).
+        opener: makes the capture object; ``cv2.VideoCapture`` by default.
+        cameras: lists what None may take.
+    """
+
+    def __init__(
+        self,
+        address: int | str | None,
+        config: CaptureConfig,
+        *,
+        opener: Opener | None = None,
+        cameras: Callable[[], list[CameraInfo]] = list_cameras,
+    ) -> None:
+        self.rate_hz: float | None = None
+        self._address = address
+        self._config = config
+        self._check_nodes = opener is None
+        self._opener = opener or _open_cv2
+        self._cameras = cameras
+        self._capture: Any = None
+        self._garbage = 0
+
+    def open(self) -> None:
+        """Raises DeviceError with what to do."""
+        if self._address is not None:
+            self._open(self._address)
+            return
+        found = self._cameras()
+        for camera in found:
+            try:
+                self._open(camera.path)
+                if self._capture.grab():
+                    return
+            except DeviceError:
+                continue
+            self.close()
+        raise DeviceError(
+            f"None of the {len(found)} cameras gives a picture: another program may be using it."
+            if found
+            else "No camera was found: plug one in, or name a video file or a stream."
+        )
+
+    def wait(self) -> float | None:
+        """Blocks until a picture is there; V4L2 has no sender's clock to trust."""
+        if not self._capture.grab():
+            raise SourceLost("the camera stopped giving pictures")
+        return None
+
+    def picture(self) -> RgbImage | None:
+        """RGB, whatever the driver gives."""
+        from sonar.capture.images import rgb_from_bgr
+
+        good, image = self._capture.retrieve()
+        if not good or image is None or image.size == 0 or image.ndim not in (2, 3):
+            self._garbage += 1
+            if self._garbage >= _GARBAGE_LIMIT:
+                raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged pictures in a row")
+            return None
+        self._garbage = 0
+        return rgb_from_bgr(image)
+
+    def close(self) -> None:
+        """Release the device."""
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()
+
+    def _open(self, address: int | str) -> None:
+        import cv2
+
+        name = f"/dev/video{address}" if isinstance(address, int) else address
+        if self._check_nodes and sys.platform == "linux":
+            _check_node(name)
+        capture = self._opener(address)
+        self._capture = capture
+        if not capture.isOpened():
+            self.close()
+            raise DeviceError(
+                f"{name} cannot be opened: it is no camera, or another program is using it."
+            )
+        config = self._config
+        raw_bytes_per_s = config.width_px * config.height_px * 2 * config.rate_hz
+        if raw_bytes_per_s > _USB2_BYTES_PER_S:
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width_px)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height_px)
+        capture.set(cv2.CAP_PROP_FPS, config.rate_hz)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
+        self.rate_hz = rate_hz if 0.0 < rate_hz <= 1000.0 else None
+
+
+def _check_node(path: str) -> None:
+    if not Path(path).exists():
+        raise DeviceError(
+            f"There is no camera at {path}: is it plugged in? `sonar devices` lists cameras."
+        )
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise DeviceError(
+            f"No permission to use {path}: add your user to the group that owns it (often video)."
+        )
+
+
+def _open_cv2(address: int | str) -> Any:
+    import cv2
+
+    api = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+    return cv2.VideoCapture(address, api)

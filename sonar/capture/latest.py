@@ -1,0 +1,294 @@
+"""Live sources: a thread that keeps only the newest picture, and reconnects."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from sonar.config import CaptureConfig
+from sonar.errors import DeviceError, SonarError, SourceError, SourceLost, SourceTimeout
+from sonar.ports import Clock
+from sonar.types import Frame, RgbImage
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_WAIT_S = 0.8
+_SHORTEST_PAUSE_S = 0.05
+_MOST_STUCK = 3  # threads hanging in a driver; more would only pile up
+_DRIFT = 0.02  # s/s by which a late picture is forgiven, see StreamTime
+
+
+class Device(Protocol):
+    """One connection to a camera or a stream. All its methods run in one thread and may block."""
+
+    rate_hz: float | None
+
+    def open(self) -> None:
+        """Raises SourceError or DeviceError."""
+
+    def wait(self) -> float | None:
+        """Block until the next picture is there. Raises SourceError when the device is gone.
+
+        Returns its presentation time in seconds on the sender's clock, or None where there is
+        no such clock to trust.
+        """
+
+    def picture(self) -> RgbImage | None:
+        """That picture; None where it is damaged."""
+
+    def close(self) -> None: ...
+
+
+class StreamTime:
+    """When a streamed picture was taken, on our clock.
+
+    After a stall a network hands over old pictures in a burst. Their arrival is new, they are
+    not: counted from the fastest delivery so far, each is as old as the sender's clock says. That
+    reference is let go by 2 % of the time passed, so that clocks may drift and be reset.
+    """
+
+    def __init__(self) -> None:
+        self._offset_s: float | None = None
+        self._pts_s = 0.0
+        self._arrival_s = 0.0
+
+    def captured_at(self, pts_s: float, arrival_s: float) -> float:
+        """Capture time, at most ``arrival_s``."""
+        offset = arrival_s - pts_s
+        if self._offset_s is not None and pts_s > self._pts_s:
+            forgiven = _DRIFT * (arrival_s - self._arrival_s)
+            offset = min(offset, self._offset_s + forgiven)
+        self._offset_s, self._pts_s, self._arrival_s = offset, pts_s, arrival_s
+        return pts_s + offset
+
+
+class _Connection:
+    """A device in a thread of its own, which may hang in the driver for ever."""
+
+    def __init__(
+        self,
+        device: Device,
+        clock: Clock,
+        news: threading.Condition,
+        publish: Callable[["_Connection", RgbImage, float], None],
+    ) -> None:
+        self.device = device
+        self.opened = False
+        self.ended = False
+        self.error: SonarError | None = None
+        self.last_sign_s = clock.now()
+        self._clock = clock
+        self._news = news
+        self._publish = publish
+        self._cancelled = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="sonar-capture", daemon=True)
+        self.thread.start()
+
+    def cancel(self) -> None:
+        """Publish nothing more and end as soon as the driver returns."""
+        self._cancelled.set()
+
+    def _run(self) -> None:
+        try:
+            self.device.open()
+            with self._news:
+                self.opened = True
+                self.last_sign_s = self._clock.now()
+                self._news.notify_all()
+            self._pump()
+        except SonarError as error:
+            self.error = error
+        except Exception as error:
+            # Its text is kept out: drivers put addresses, with passwords, into it.
+            _log.debug("capture thread failed with %s", type(error).__name__)
+            self.error = SourceError(f"The driver failed ({type(error).__name__}).")
+        finally:
+            try:
+                self.device.close()
+            except Exception as error:
+                _log.debug("closing failed with %s", type(error).__name__)
+            with self._news:
+                self.ended = True
+                self._news.notify_all()
+
+    def _pump(self) -> None:
+        time = StreamTime()
+        last = float("-inf")
+        while not self._cancelled.is_set():
+            pts_s = self.device.wait()
+            now = self._clock.now()
+            image = self.device.picture()
+            if image is None or self._cancelled.is_set():
+                continue
+            captured = now if pts_s is None else time.captured_at(pts_s, now)
+            last = max(last, captured)
+            self._publish(self, image, last)
+
+
+class LiveSource:
+    """A camera or stream as a :class:`sonar.ports.FrameSource`: the newest picture wins.
+
+    Each connection runs in a daemon thread that keeps the newest picture only and stamps it with
+    its capture time. All decisions are taken in ``read``: a connection that fails, or is silent
+    for ``silence_s``, is let go (its thread is not waited for) and another is tried after a pause
+    that doubles from ``reconnect_first_s`` to ``reconnect_max_s``; after ``reconnect_attempts``
+    tries without a picture, ``read`` raises SourceLost from then on.
+
+    Args:
+        label: for people; free of credentials.
+        connect: makes a fresh, unopened device.
+        config: waits and limits.
+        clock: stamps the pictures and times the pauses.
+
+    Attributes:
+        reconnects: how often a lost connection was tried anew.
+    """
+
+    live = True
+
+    def __init__(
+        self, label: str, connect: Callable[[], Device], config: CaptureConfig, clock: Clock
+    ) -> None:
+        self.label = label
+        self.reconnects = 0
+        self._connect = connect
+        self._config = config
+        self._clock = clock
+        self._news = threading.Condition()
+        self._connection: _Connection | None = None
+        self._stuck: list[_Connection] = []
+        self._newest: Frame | None = None
+        self._captured = 0
+        self._dropped = 0
+        self._rate_hz: float | None = None
+        self._tries = 0  # since the last picture
+        self._retry_at_s = 0.0
+        self._lost: str | None = None
+        self._is_open = False
+
+    @property
+    def frame_count(self) -> int | None:
+        """Always None."""
+        return None
+
+    @property
+    def rate_hz(self) -> float | None:
+        """What the device says; None before ``open`` or where unknown."""
+        return self._rate_hz
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that a newer one replaced before they were read."""
+        return self._dropped
+
+    def open(self) -> None:
+        """Connect once. Raises SourceError or DeviceError, SourceTimeout after open_timeout_s."""
+        self.close()
+        with self._news:
+            self._newest, self._lost, self._tries = None, None, 0
+            if self._too_many_stuck():
+                raise DeviceError(f"{self.label} hangs: unplug it or restart it, then try again.")
+            connection = self._start()
+            self._wait(lambda: connection.opened or connection.ended, self._config.open_timeout_s)
+            if connection.opened:
+                self._rate_hz = connection.device.rate_hz
+                self._is_open = True
+                return
+            self._let_go(connection)
+        if connection.error is not None:
+            raise connection.error
+        raise SourceTimeout(f"{self.label} did not open within {self._config.open_timeout_s:g} s.")
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest picture not read yet; see :meth:`sonar.ports.FrameSource.read`."""
+        with self._news:
+            remaining_s = timeout_s
+            while True:
+                if not self._is_open:
+                    raise SourceError(f"{self.label} is not open.")
+                if self._newest is not None:
+                    frame, self._newest = self._newest, None
+                    return frame
+                pause_s = self._supervise()
+                if remaining_s <= 0.0:
+                    raise SourceTimeout(f"{self.label} gave no picture within {timeout_s:g} s.")
+                wait_s = min(remaining_s, pause_s)
+                before_s = self._clock.now()
+                in_full = not self._news.wait(wait_s)
+                # A manual clock may stand still while we really waited.
+                waited_s = self._clock.now() - before_s
+                remaining_s -= max(waited_s, wait_s) if in_full else max(waited_s, 0.0)
+
+    def close(self) -> None:
+        """Stop; a thread that hangs in the driver is left behind after 0.8 s."""
+        with self._news:
+            self._is_open = False
+            connection = self._connection
+            if connection is not None:
+                self._let_go(connection)
+            self._news.notify_all()
+        if connection is not None and connection.thread is not threading.current_thread():
+            connection.thread.join(_CLOSE_WAIT_S)
+            if connection.thread.is_alive():
+                _log.warning("%s hangs and was left behind.", self.label)
+
+    def _publish(self, connection: _Connection, image: RgbImage, t: float) -> None:
+        with self._news:
+            if connection is not self._connection:
+                return
+            connection.last_sign_s = self._clock.now()
+            self._tries = 0
+            self._dropped += self._newest is not None
+            self._newest = Frame(image, self._captured, t)
+            self._captured += 1
+            self._news.notify_all()
+
+    def _supervise(self) -> float:
+        """Let go what failed, start what is due; returns how long to wait at most, in seconds."""
+        if self._lost is not None:
+            raise SourceLost(self._lost)
+        now = self._clock.now()
+        connection = self._connection
+        if connection is not None:
+            limit_s = self._config.silence_s if connection.opened else self._config.open_timeout_s
+            left_s = connection.last_sign_s + limit_s - now
+            if not connection.ended and left_s > 0.0:
+                return left_s
+            reason = str(connection.error) if connection.error else f"silent for {limit_s:g} s"
+            self._let_go(connection)
+            self._plan_retry(now, reason)
+        if now < self._retry_at_s:
+            return self._retry_at_s - now
+        self._tries += 1
+        self.reconnects += 1
+        if self._too_many_stuck():
+            self._plan_retry(now, "its driver hangs")
+            return max(_SHORTEST_PAUSE_S, self._retry_at_s - now)
+        self._start()
+        return self._config.open_timeout_s
+
+    def _plan_retry(self, now: float, reason: str) -> None:
+        limit = self._config.reconnect_attempts
+        if limit and self._tries >= limit:
+            self._lost = f"{self.label} is gone: {limit} attempts to reconnect failed ({reason})."
+            raise SourceLost(self._lost)
+        doubled_s = self._config.reconnect_first_s * 2.0 ** min(self._tries, 30)
+        pause_s = max(_SHORTEST_PAUSE_S, min(doubled_s, self._config.reconnect_max_s))
+        self._retry_at_s = now + pause_s
+        _log.warning("%s lost (%s); next try in %.1f s.", self.label, reason, pause_s)
+
+    def _start(self) -> _Connection:
+        self._connection = _Connection(self._connect(), self._clock, self._news, self._publish)
+        return self._connection
+
+    def _let_go(self, connection: _Connection) -> None:
+        connection.cancel()
+        self._connection = None
+        self._stuck.append(connection)
+
+    def _too_many_stuck(self) -> bool:
+        self._stuck = [connection for connection in self._stuck if connection.thread.is_alive()]
+        return len(self._stuck) >= _MOST_STUCK
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        self._news.wait_for(condition, timeout_s)

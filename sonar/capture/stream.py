@@ -1,0 +1,136 @@
+"""Network streams: RTSP and HTTP (MJPEG and whatever else ffmpeg plays), through PyAV.
+
+PyAV and not OpenCV: its open and read take time limits that interrupt a dead connection.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sonar.capture.urls import redact_url, scheme_of
+from sonar.config import CaptureConfig
+from sonar.errors import SourceError, SourceLost, SourceTimeout
+from sonar.types import RgbImage
+
+_GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
+
+
+class NetworkStream:
+    """One connection to a stream; a :class:`sonar.capture.latest.Device`.
+
+    Args:
+        url: rtsp, rtsps, http or https; may hold credentials, which no message repeats.
+        config: time limits.
+    """
+
+    def __init__(self, url: str, config: CaptureConfig) -> None:
+        self.rate_hz: float | None = None
+        self._url = url
+        self._name = redact_url(url)
+        self._is_rtsp = scheme_of(url) in ("rtsp", "rtsps")
+        self._config = config
+        self._container: Any = None
+        self._pixels: Any = None
+        self._frames: Iterator[Any] = iter(())
+        self._frame: Any = None
+
+    def open(self) -> None:
+        """Raises SourceError with the reason, SourceTimeout after ``open_timeout_s``."""
+        import av
+
+        from sonar.capture._media import Pixels, stream_rate_hz, video_stream
+
+        container = self._connect()
+        self._container = container
+        stream = video_stream(container)
+        if stream is None or stream.codec_context is None:
+            raise SourceError(f"{self._name} has no video in it.")
+        if not self._is_rtsp and container.duration and container.duration > 0:
+            raise SourceError(
+                f"{self._name} is a recording, not a live stream: download it, then replay it."
+            )
+        # Frame threads would each hold a picture back.
+        stream.thread_type = "SLICE"
+        stream.codec_context.flags |= int(av.codec.context.Flags.low_delay)
+        self.rate_hz = stream_rate_hz(stream) if self._is_rtsp else None
+        self._pixels = Pixels()
+        self._frames = self._decode(stream)
+
+    def wait(self) -> float | None:
+        """Blocks for the read timeout at most. Only RTSP has a sender's clock to trust."""
+        import av
+
+        try:
+            self._frame = next(self._frames)
+        except StopIteration:
+            raise SourceLost("the stream ended") from None
+        except av.error.ExitError:
+            raise SourceTimeout("the stream went silent") from None
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceLost(f"the stream broke off: {_reason(error)}") from None
+        if not self._is_rtsp or self._frame.pts is None:
+            return None
+        return float(self._frame.pts * self._frame.time_base)
+
+    def picture(self) -> RgbImage | None:
+        """RGB, upright."""
+        if self._frame.is_corrupt:
+            return None
+        picture: RgbImage = self._pixels.rgb(self._frame)
+        return picture
+
+    def close(self) -> None:
+        """Disconnect."""
+        container, self._container = self._container, None
+        self._frames, self._frame = iter(()), None
+        if container is not None:
+            container.close()
+
+    def _connect(self) -> Any:
+        import av
+
+        from sonar.capture._media import open_container
+
+        options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
+        if self._is_rtsp:
+            # TCP: over UDP a lost packet smears the picture until the next key frame.
+            options["rtsp_transport"] = "tcp"
+        limits_s = (self._config.open_timeout_s, self._config.silence_s)
+        # Some cameras label MJPEG so oddly that it must be named.
+        formats: tuple[str | None, ...] = (None,) if self._is_rtsp else (None, "mpjpeg")
+        failure: Exception | None = None
+        for name in formats:
+            try:
+                return open_container(self._url, format=name, options=options, timeout=limits_s)
+            except av.error.ExitError:
+                raise SourceTimeout(
+                    f"{self._name} did not answer within {limits_s[0]:g} s."
+                ) from None
+            except av.error.InvalidDataError as error:
+                failure = error
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                # Not "from error": its text repeats the address with the password.
+                raise SourceError(f"{self._name} cannot be opened: {_reason(error)}.") from None
+        raise SourceError(f"{self._name} sends no video that ffmpeg can read: {_reason(failure)}.")
+
+    def _decode(self, stream: Any) -> Iterator[Any]:
+        import av
+
+        garbage = 0
+        for packet in self._container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.InvalidDataError:
+                garbage += 1
+                if garbage >= _GARBAGE_LIMIT:
+                    raise SourceLost("the stream sends only damaged pictures") from None
+                continue
+            for frame in frames:
+                garbage = 0
+                yield frame
+
+
+def _reason(error: Exception | None) -> str:
+    """What went wrong, without the address that ffmpeg's messages repeat."""
+    return str(getattr(error, "strerror", None) or type(error).__name__)
