@@ -139,6 +139,7 @@ def _inverted_residual(
     prefix: str, channels: int, out: int, kernel: int, expand: int
 ) -> Iterator[Item]:
     inner = channels * expand
+    convs: tuple[tuple[str, int, int, int], ...]
     if expand == 1:
         convs = (("conv_dw", inner, 1, kernel), ("conv_pw", out, inner, 1))
     else:

@@ -1,0 +1,191 @@
+"""Files on disk: where the cache is, sums, atomic writes, and one process at a time."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sonar.clock import SystemClock
+from sonar.errors import ModelError, OutputError, SonarError
+from sonar.ports import Clock
+
+CHUNK_BYTES = 1 << 20
+LOCK_POLL_S = 0.2
+SPARE_BYTES = 16 << 20  # left free beside what is written
+
+Progress = Callable[[int, int | None], None]
+"""Called with bytes done and bytes expected (None where the server does not say)."""
+
+
+def cache_home() -> Path:
+    """Where sonar keeps models and what it derives from them: SONAR_HOME, or the user's cache."""
+    override = os.environ.get("SONAR_HOME")
+    if override:
+        return Path(override).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("sonar")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits. Raises ModelError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def write_error(path: Path, error: OSError) -> OutputError:
+    """One sentence for a failed write: full disk, read-only folder, or the system's own words."""
+    folder = path if path.is_dir() else path.parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(
+            f"{folder}: no space left on the disk; free some, or set SONAR_HOME to another place"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{folder}: may not be written to; set SONAR_HOME to another place")
+    return OutputError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raises OutputError when ``needed_bytes`` do not fit beside ``folder``'s other files."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise write_error(folder, error) from error
+    if free < needed_bytes + SPARE_BYTES:
+        raise OutputError(
+            f"{folder}: {mebibytes(needed_bytes)} needed, {mebibytes(free)} free; free some, "
+            "or set SONAR_HOME to another place"
+        )
+
+
+def mebibytes(count: int) -> str:
+    """ "81.8 MiB"."""
+    return f"{count / (1 << 20):.1f} MiB"
+
+
+def make_folder(folder: Path) -> None:
+    """Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yields a path beside ``target`` to write to; moved over it when the block ends well.
+
+    Whatever happens inside, ``target`` is either as it was or complete, and nothing else stays
+    behind. Raises OutputError for a full disk or a read-only folder.
+    """
+    make_folder(target.parent)
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=f".new{target.suffix}"
+        )
+        os.close(handle)
+    except OSError as error:
+        raise write_error(target, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        replace(temporary, target)
+    except SonarError:
+        raise
+    except OSError as error:
+        raise write_error(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Flush ``source`` to the disk and move it over ``target`` in one step. Raises OSError."""
+    descriptor = os.open(source, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    source.replace(target)
+
+
+def copy_file(source: Path, target: Path, progress: Progress | None = None) -> str:
+    """Copy, hashing on the way; returns the SHA-256. Raises OSError."""
+    total, done = source.stat().st_size, 0
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(CHUNK_BYTES):
+            writer.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, total)
+    return digest.hexdigest()
+
+
+@contextmanager
+def exclusive(
+    path: Path,
+    what: str,
+    wait_s: float,
+    clock: Clock | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock file ``path``: one process (and one thread) at a time.
+
+    The system itself drops the lock when its holder dies, so a crash leaves nothing stale; the
+    file stays behind, empty of meaning.
+
+    Args:
+        path: of the lock file.
+        what: is worked on, for messages.
+        wait_s: longest wait for another holder.
+        clock: to wait by.
+        tell: called once, with a sentence, when there is something to wait for.
+
+    Raises ModelError naming the holder when it is not free in time.
+    """
+    clock = clock or SystemClock()
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise write_error(path, error) from error
+    try:
+        deadline = clock.now() + wait_s
+        told = False
+        while not _try_lock(descriptor):
+            busy = f"{what} is being worked on by another sonar{_holder(descriptor)}"
+            if clock.now() >= deadline:
+                raise ModelError(f"{busy}; try again when it is done")
+            if tell is not None and not told:
+                tell(f"{busy}; waiting for it.")
+                told = True
+            clock.sleep(LOCK_POLL_S)
+        with suppress(OSError):  # the number only serves the message; a full disk may refuse it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _try_lock(descriptor: int) -> bool:
+    import fcntl  # not on Windows; whoever only reads models does not need it
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    number = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    return f" (process {number})" if number else ""
