@@ -19,6 +19,9 @@ class MountConfig(Section):
     roll_deg: Degrees | None = Field(
         None, description="positive = the camera's right side is lower; unknown = estimated"
     )
+    angle_sigma_deg: Annotated[float, Field(ge=0.1, le=20)] = Field(
+        1.5, description="how well pitch and roll are known (standard deviation)"
+    )
     hfov_deg: Annotated[float, Field(gt=10, lt=170)] | None = Field(
         None, description="horizontal field of view; unknown = 62 assumed"
     )

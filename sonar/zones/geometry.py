@@ -1,0 +1,269 @@
+"""Where each cell of a depth map looks: intrinsics, lens, pitch and roll, once per shape.
+
+Conventions (all of zones/): camera axes x right, y down, z forward; ``ray = (x, y, 1)`` so that
+``Z`` is depth along the optical axis and ``point = Z * ray``. Pitch is positive looking down,
+roll positive when the camera's right side is lower. Inverse depth ``w = 1/Z`` in 1/m.
+
+With ``g`` the unit vector of gravity in camera axes, ``q = ray . g``: a point at inverse depth
+``w`` lies ``q / w`` below the camera, and the ground at camera height ``h`` has ``w = q / h``.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.config import MountConfig
+
+Array = NDArray[np.float32]
+
+DEFAULT_HEIGHT_M = 1.4  # a chest-worn camera
+DEFAULT_FOV_DEG = 62.0  # longer side; a common phone main camera or webcam
+DEFAULT_PITCH_DEG = 12.0  # wearers tilt it down a little
+UNKNOWN_PITCH_SIGMA_DEG = 8.0
+UNKNOWN_ROLL_SIGMA_DEG = 4.0
+FINE_CELLS = 128  # longer side of the grid that obstacles are searched in
+COARSE_CELLS = 64  # longer side of the grid that the ground is fitted on
+STEPS_PER_DEG = 4  # tables are made for quarter degrees
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Height above the ground in metres, pitch and roll in degrees, each with its sigma."""
+
+    height_m: float
+    pitch_deg: float
+    roll_deg: float
+    pitch_sigma_deg: float
+    roll_sigma_deg: float
+    height_known: bool
+
+
+def pose_of(mount: MountConfig) -> Pose:
+    """The mount as a prior: what it does not know is wide around a default."""
+    pitch, roll = mount.pitch_deg, mount.roll_deg
+    return Pose(
+        mount.height_m if mount.height_m is not None else DEFAULT_HEIGHT_M,
+        pitch if pitch is not None else DEFAULT_PITCH_DEG,
+        roll if roll is not None else 0.0,
+        mount.angle_sigma_deg if pitch is not None else UNKNOWN_PITCH_SIGMA_DEG,
+        mount.angle_sigma_deg if roll is not None else UNKNOWN_ROLL_SIGMA_DEG,
+        mount.height_m is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """Focal lengths and principal point in pixels of a picture ``width`` x ``height``."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    distortion: tuple[float, ...] = ()
+
+
+def intrinsics(mount: MountConfig, width: int, height: int) -> Intrinsics:
+    """Intrinsics for a picture of this size.
+
+    ``fx_px..`` are rescaled from the size they were calibrated at; where that is turned by 90
+    degrees against this picture (portrait), x and y change places. Without them ``hfov_deg`` is
+    the picture's own horizontal angle, and without that the longer side sees 62 degrees.
+    """
+    if mount.fx_px is not None:
+        fx, fy = mount.fx_px, mount.fy_px or mount.fx_px
+        cw, ch = mount.calibrated_width_px or width, mount.calibrated_height_px or height
+        cx = mount.cx_px if mount.cx_px is not None else (cw - 1) / 2
+        cy = mount.cy_px if mount.cy_px is not None else (ch - 1) / 2
+        if (cw > ch) != (width > height) and cw != ch and width != height:
+            fx, fy, cx, cy, cw, ch = fy, fx, cy, cx, ch, cw
+        sx, sy = width / cw, height / ch
+        return Intrinsics(
+            fx * sx,
+            fy * sy,
+            (cx + 0.5) * sx - 0.5,
+            (cy + 0.5) * sy - 0.5,
+            width,
+            height,
+            mount.distortion,
+        )
+    side = width if mount.hfov_deg is not None else max(width, height)
+    focal = side / 2 / np.tan(np.radians((mount.hfov_deg or DEFAULT_FOV_DEG) / 2))
+    return Intrinsics(
+        focal, focal, (width - 1) / 2, (height - 1) / 2, width, height, mount.distortion
+    )
+
+
+def undistort(x: Array, y: Array, coefficients: tuple[float, ...]) -> tuple[Array, Array]:
+    """Ideal ray coordinates of distorted ones (k1 k2 p1 p2 [k3], OpenCV's model).
+
+    Fixed-point inversion, eight rounds; enough for lenses a person would wear.
+    """
+    k = [*coefficients, 0.0, 0.0, 0.0, 0.0, 0.0][:5]
+    if not any(k):
+        return x, y
+    k1, k2, p1, p2, k3 = k
+    u, v = x.copy(), y.copy()
+    for _ in range(8):
+        r2 = np.minimum(u * u + v * v, 4.0)
+        radial = np.maximum(1 + r2 * (k1 + r2 * (k2 + r2 * k3)), 0.2)
+        u = (x - (2 * p1 * u * v + p2 * (r2 + 2 * u * u))) / radial
+        v = (y - (p1 * (r2 + 2 * v * v) + 2 * p2 * u * v)) / radial
+    return u.astype(np.float32), v.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """How a depth map of one shape is reduced to cells, and where each cell looks.
+
+    Attributes:
+        shape: (rows, columns) of cells.
+        step: block size that is averaged, or 0 where ``rows_at``/``cols_at`` pick single pixels.
+        x, y: float32 arrays of ``shape``: ray coordinates.
+    """
+
+    shape: tuple[int, int]
+    step: int
+    rows_at: NDArray[np.intp]
+    cols_at: NDArray[np.intp]
+    x: Array
+    y: Array
+
+    def reduce(self, values: Array) -> Array:
+        """Cells of a map: block means, or picked pixels."""
+        if self.step == 1:
+            return values
+        if self.step > 1:
+            total = values[0 :: self.step, 0 :: self.step].copy()
+            for i in range(self.step):
+                for j in range(self.step):
+                    if i or j:
+                        total += values[i :: self.step, j :: self.step]
+            total *= 1.0 / self.step**2
+            return total
+        return values[np.ix_(self.rows_at, self.cols_at)]
+
+
+def make_grid(intr: Intrinsics, depth_hw: tuple[int, int], cells: int) -> Grid:
+    """The grid for depth maps of this shape; the map may be stretched against the picture."""
+    high, wide = depth_hw
+    step = max(1, max(high, wide) // cells)
+    rows, cols = high, wide
+    if step > 1 and (high % step or wide % step):
+        step = 0
+        longest = max(high, wide)
+        rows = max(1, round(high * cells / longest))
+        cols = max(1, round(wide * cells / longest))
+    elif step > 1:
+        rows, cols = high // step, wide // step
+    u = (np.arange(cols) + 0.5) * intr.width / cols - 0.5
+    v = (np.arange(rows) + 0.5) * intr.height / rows - 0.5
+    x, y = np.meshgrid((u - intr.cx) / intr.fx, (v - intr.cy) / intr.fy)
+    ray_x, ray_y = undistort(x.astype(np.float32), y.astype(np.float32), intr.distortion)
+    pick_r = np.minimum((np.arange(rows) + 0.5) * high / rows, high - 1).astype(np.intp)
+    pick_c = np.minimum((np.arange(cols) + 0.5) * wide / cols, wide - 1).astype(np.intp)
+    return Grid((rows, cols), step, pick_r, pick_c, ray_x, ray_y)
+
+
+def gravity_axes(
+    pitch_deg: float, roll_deg: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Unit vectors in camera axes: down, ahead (level), right (level)."""
+    p, r = np.radians(np.clip(pitch_deg, -85, 85)), np.radians(roll_deg)
+    down = np.array([np.sin(r) * np.cos(p), np.cos(r) * np.cos(p), np.sin(p)])
+    ahead = np.array([0.0, 0.0, 1.0]) - down * down[2]
+    ahead /= np.linalg.norm(ahead)
+    return down, ahead, np.cross(down, ahead)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Per cell, for one pitch and roll: float32 arrays of the grid's shape.
+
+    Attributes:
+        pitch_deg, roll_deg: what it was made for.
+        q: component of the ray towards the ground (positive below the horizon).
+        dq_pitch, dq_roll: derivative of ``q`` by pitch and roll, per radian.
+        ahead: component straight ahead, level; ``ahead / w`` is the distance in walking direction.
+        side: component to the right; ``side / w`` is the lateral offset in metres.
+        azimuth_deg: viewing angle to the right of straight ahead.
+    """
+
+    pitch_deg: float
+    roll_deg: float
+    q: Array
+    dq_pitch: Array
+    dq_roll: Array
+    ahead: Array
+    side: Array
+    azimuth_deg: Array
+
+
+def make_view(grid: Grid, pitch_deg: float, roll_deg: float) -> View:
+    """Tables for one pitch and roll."""
+    down, ahead, right = (a.astype(np.float32) for a in gravity_axes(pitch_deg, roll_deg))
+    x, y = grid.x, grid.y
+    q = x * down[0] + y * down[1] + down[2]
+    forward = x * ahead[0] + y * ahead[1] + ahead[2]
+    side = x * right[0] + y * right[1] + right[2]
+    p, r = np.radians(pitch_deg), np.radians(roll_deg)
+    lowered = x * np.float32(np.sin(r)) + y * np.float32(np.cos(r))
+    dq_pitch = np.float32(np.cos(p)) - lowered * np.float32(np.sin(p))
+    dq_roll = (x * np.float32(np.cos(r)) - y * np.float32(np.sin(r))) * np.float32(np.cos(p))
+    return View(
+        pitch_deg,
+        roll_deg,
+        q,
+        dq_pitch,
+        dq_roll,
+        forward,
+        side,
+        np.degrees(np.arctan2(side, np.maximum(forward, 1e-6))),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optics:
+    """The two grids of one camera and network size: obstacles (fine) and ground (coarse).
+
+    ``coarse`` reduces the fine grid's cells, not the map.
+    """
+
+    fine: Grid
+    coarse: Grid
+
+
+@lru_cache(maxsize=8)
+def optics_for(mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int]) -> Optics:
+    """Grids for this camera, picture size and network size; made once."""
+    intr = intrinsics(mount, frame_hw[1], frame_hw[0])
+    fine = make_grid(intr, depth_hw, FINE_CELLS)
+    return Optics(fine, make_grid(intr, fine.shape, COARSE_CELLS))
+
+
+@lru_cache(maxsize=32)
+def _views(
+    mount: MountConfig,
+    frame_hw: tuple[int, int],
+    depth_hw: tuple[int, int],
+    pitch_step: int,
+    roll_step: int,
+) -> tuple[View, View]:
+    optics = optics_for(mount, frame_hw, depth_hw)
+    pitch, roll = pitch_step / STEPS_PER_DEG, roll_step / STEPS_PER_DEG
+    return make_view(optics.fine, pitch, roll), make_view(optics.coarse, pitch, roll)
+
+
+def views_for(
+    mount: MountConfig,
+    frame_hw: tuple[int, int],
+    depth_hw: tuple[int, int],
+    pitch_deg: float,
+    roll_deg: float,
+) -> tuple[View, View]:
+    """Fine and coarse tables for the nearest step of pitch and roll; a swaying walker's repeat."""
+    steps = round(pitch_deg * STEPS_PER_DEG), round(roll_deg * STEPS_PER_DEG)
+    return _views(mount, frame_hw, depth_hw, *steps)

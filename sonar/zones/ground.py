@@ -1,0 +1,234 @@
+"""The ground as a line: inverse depth over ``q`` on ground cells, found robustly each frame.
+
+On a plane ``w = q / h`` (geometry.py), and a relative map is ``d = A * q + b`` there whatever its
+scale and shift. A consensus search over lines through pairs of cells needs neither; ``walkable``
+probabilities, where the network gives them, weigh the votes.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.zones.geometry import Array, View
+
+Q_MIN = 0.07  # 4 degrees below the horizon: farther ground is a few rows high, and soft
+Q_BINS = 12
+X_BINS = 3
+PAIRS = 140
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundFit:
+    """What one frame says of the ground.
+
+    Attributes:
+        slope, intercept: of ``d = slope * q + intercept``, in the map's own units.
+        noise: robust residual of inlier cells, in units of ``q`` (scale-free).
+        share: ground cells as a share of all cells below the horizon, 0 to 1.
+        span: range of ``q`` that the inliers cover.
+        confidence: 0 (nothing) to 1.
+        d, q, dq_pitch, dq_roll, weight: float64 arrays ``(n,)``: means over inliers in bins of
+            ``q`` and column, for the scale filter.
+    """
+
+    slope: float
+    intercept: float
+    noise: float
+    share: float
+    span: float
+    confidence: float
+    d: NDArray[np.float64]
+    q: NDArray[np.float64]
+    dq_pitch: NDArray[np.float64]
+    dq_roll: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+@lru_cache(maxsize=8)
+def _pairs(rows: int, cols: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Flat indices of cell pairs, closed under mirroring, the same in every run."""
+    rng = np.random.default_rng(7)
+    r = rng.integers(rows // 4, rows, (2, PAIRS)) if rows > 3 else np.zeros((2, PAIRS), int)
+    c = rng.integers(0, cols, (2, PAIRS))
+    r, c = np.concatenate([r, r], 1), np.concatenate([c, cols - 1 - c], 1)
+    return (r[0] * cols + c[0]).astype(np.intp), (r[1] * cols + c[1]).astype(np.intp)
+
+
+def _block_mean(a: Array, k: int) -> Array:
+    rows, cols = a.shape[0] // k, a.shape[1] // k
+    if rows == 0 or cols == 0 or k == 1:
+        return a
+    trimmed = a[a.shape[0] - rows * k :, : cols * k]
+    mean: Array = trimmed.reshape(rows, k, cols, k).mean(axis=(1, 3))
+    return mean
+
+
+def _tolerance(q: Array) -> Array:
+    """Half width of the consensus band in units of ``q``: absolute plus a share."""
+    return np.float32(0.03) + np.float32(0.06) * np.abs(q)
+
+
+def fit_ground(
+    d: Array,
+    valid: NDArray[np.bool_],
+    walkable: Array | None,
+    view: View,
+    hint: tuple[float, float] | None,
+    slope_range: tuple[float, float] | None,
+) -> GroundFit | None:
+    """Find the ground in one frame.
+
+    Args:
+        d: float32 cells ``(rows, cols)``, larger is nearer.
+        valid: cells that may be used.
+        walkable: probability per cell, or None.
+        view: tables of the same shape.
+        hint: (slope, intercept) expected from before, one more candidate line.
+        slope_range: slopes outside are not the ground (from a prior of scale), or None.
+
+    Returns:
+        The fit, or None where no line gathers enough cells.
+    """
+    k = 2 if min(d.shape) >= 8 else 1
+    td, tq = _block_mean(d, k).ravel(), _block_mean(view.q, k).ravel()
+    rows, cols = d.shape[0] // k, d.shape[1] // k
+    ok = _block_mean(valid.astype(np.float32), k).ravel() > 0.99
+    ok &= tq > Q_MIN
+    total = int(ok.sum())
+    if total < 12:
+        return None
+    if walkable is None:
+        vote = np.ones_like(td)
+    else:
+        vote = 0.12 + 0.88 * np.clip((_block_mean(walkable, k).ravel() - 0.15) / 0.5, 0, 1)
+    vote = np.where(ok, vote, 0.0).astype(np.float32)
+    slopes, cuts = _candidates(td, tq, ok, vote, rows, cols, hint, walkable is not None)
+    keep = slopes > 1e-9
+    if slope_range is not None:
+        keep &= (slopes > slope_range[0]) & (slopes < slope_range[1])
+    slopes, cuts = slopes[keep], cuts[keep]
+    if not len(slopes):
+        return None
+    cd, cq, cv = td[ok], tq[ok], vote[ok]
+    tol = _tolerance(cq)
+    e = (cd[None] - cuts[:, None]) / slopes[:, None]
+    e -= cq[None]
+    e /= tol[None]
+    hit = np.maximum(0.0, 1.0 - e * e) @ cv
+    below = (e < -2.0) @ np.minimum(cv, 0.5)
+    best = int(np.argmax(hit - 0.7 * below))
+    if hit[best] < 0.02 * total:
+        return None
+    return _refine(d, valid, walkable, view, float(slopes[best]), float(cuts[best]))
+
+
+def _candidates(
+    td: Array,
+    tq: Array,
+    ok: NDArray[np.bool_],
+    vote: Array,
+    rows: int,
+    cols: int,
+    hint: tuple[float, float] | None,
+    weighed: bool,
+) -> tuple[Array, Array]:
+    """Lines through pairs of cells, through pairs of voted row means, and the hint."""
+    i, j = _pairs(rows, cols)
+    fit = ok[i] & ok[j] & (np.abs(tq[i] - tq[j]) > 0.1)
+    i, j = i[fit], j[fit]
+    slopes = [(td[i] - td[j]) / (tq[i] - tq[j])]
+    cuts = [td[i] - slopes[0] * tq[i]]
+    if weighed:
+        b = np.minimum((tq - Q_MIN) * (Q_BINS / 1.0), Q_BINS - 1).astype(np.intp)
+        b = np.where(ok, b, Q_BINS)
+        strong = np.where(vote > 0.5, vote, 0.0)
+        mass = np.bincount(b, strong, Q_BINS + 1)[:Q_BINS]
+        use = mass > 1.5
+        if use.sum() >= 2:
+            md = np.bincount(b, strong * td, Q_BINS + 1)[:Q_BINS][use] / mass[use]
+            mq = np.bincount(b, strong * tq, Q_BINS + 1)[:Q_BINS][use] / mass[use]
+            m, n = np.triu_indices(len(md), 1)
+            s = (md[m] - md[n]) / (mq[m] - mq[n] + 1e-9)
+            slopes.append(s.astype(np.float32))
+            cuts.append((md[m] - s * mq[m]).astype(np.float32))
+    if hint is not None:
+        slopes.append(np.array([hint[0]], np.float32))
+        cuts.append(np.array([hint[1]], np.float32))
+    return np.concatenate(slopes), np.concatenate(cuts)
+
+
+def _refine(
+    d: Array,
+    valid: NDArray[np.bool_],
+    walkable: Array | None,
+    view: View,
+    slope: float,
+    intercept: float,
+) -> GroundFit | None:
+    """Least squares on the inliers, twice; then their means in bins."""
+    sel = np.flatnonzero((valid & (view.q > Q_MIN)).ravel())
+    dv, q = d.ravel()[sel], view.q.ravel()[sel]
+    x = view.dq_roll.ravel()[sel]
+    w = np.ones_like(dv)
+    if walkable is not None:
+        w = 0.12 + 0.88 * np.clip((walkable.ravel()[sel] - 0.15) / 0.5, 0, 1)
+    tilt = 0.0
+    tol = _tolerance(q)
+    inlier = np.zeros(len(sel), bool)
+    for _ in range(3):
+        e = (dv - intercept - tilt * x) / slope - q
+        inlier = np.abs(e) < tol
+        wi = w[inlier]
+        if inlier.sum() < 24:
+            return None
+        qi, di, xi = q[inlier], dv[inlier], x[inlier]
+        design = np.stack([qi, np.ones_like(qi), xi], 1).astype(np.float64)
+        weighted = design * wi[:, None]
+        normal = weighted.T @ design
+        # a weak pull to no tilt keeps a one-sided patch of ground from inventing roll
+        normal[2, 2] += 0.02 * wi.sum()
+        normal += 1e-9 * np.eye(3) * np.trace(normal)
+        slope_new, intercept, tilt = np.linalg.solve(normal, weighted.T @ di)
+        if slope_new <= 1e-9:
+            return None
+        slope = float(slope_new)
+    e = (dv - intercept - tilt * x) / slope - q
+    inlier = np.abs(e) < tol
+    if inlier.sum() < 24:
+        return None
+    qi = q[inlier]
+    span = float(np.percentile(qi, 95) - np.percentile(qi, 5))
+    noise = float(1.48 * np.median(np.abs(e[inlier])))
+    share = float(inlier.sum() / len(sel))
+    confidence = float(np.clip(share / 0.15, 0, 1) * np.clip((span - 0.04) / 0.16, 0, 1))
+    if confidence <= 0:
+        return None
+    rows = np.minimum((qi - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp)
+    columns = view.dq_roll.ravel()[sel][inlier]
+    edges = np.quantile(view.dq_roll, [1 / 3, 2 / 3])
+    bins = rows * X_BINS + np.searchsorted(edges, columns)
+    wi = w[inlier]
+    mass = np.bincount(bins, wi, Q_BINS * X_BINS)
+    use = mass > 2.0
+    if use.sum() < 2:
+        return None
+
+    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        out: NDArray[np.float64] = np.bincount(bins, wi * values, Q_BINS * X_BINS)[use] / mass[use]
+        return out
+
+    return GroundFit(
+        slope,
+        float(intercept),
+        noise,
+        share,
+        span,
+        confidence,
+        mean(dv[inlier]),
+        mean(qi),
+        mean(view.dq_pitch.ravel()[sel][inlier]),
+        mean(columns),
+        mass[use] / mass[use].sum(),
+    )

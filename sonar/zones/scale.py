@@ -1,0 +1,174 @@
+"""From the map's units to metres: ``w = alpha * d + beta``, filtered over time.
+
+Two numbers, kept as information (inverse covariance), so that "nothing known" is exact and the
+result does not depend on the map's own scale and shift. Each frame adds what its ground says::
+
+    alpha * d + beta - dq_pitch / h * pitch_error - dq_roll / h * roll_error = q / h
+
+with the pose errors as unknowns of that frame under the mount's prior, and what its farthest
+cells say (inverse depth there is small and not negative), which is what separates pitch from
+shift. Old information is forgotten with a time constant, slowly while no ground is seen, towards
+the level prior where the network has one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.zones.geometry import Array, Pose
+from sonar.zones.ground import GroundFit
+
+Matrix = NDArray[np.float64]
+
+FAR_INVERSE_M = 0.12  # farthest thing in view: between a room's end (0.25) and the sky (0)
+FAR_SIGMA = 0.10
+GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
+FORGET_S = 1.2
+FORGET_HIDDEN_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPrior:
+    """What a network's own level says of metres: ``w = alpha * d + beta`` before any evidence.
+
+    For a network that is steady from picture to picture. Sigmas are those of single frames.
+    """
+
+    alpha: float
+    beta: float
+    alpha_sigma: float
+    beta_sigma: float
+    correlation: float = 0.0
+
+    def information(self) -> tuple[Matrix, Matrix]:
+        """(2, 2) information and its vector."""
+        c = self.correlation * self.alpha_sigma * self.beta_sigma
+        cov = np.array([[self.alpha_sigma**2, c], [c, self.beta_sigma**2]])
+        info = np.linalg.inv(cov)
+        return info, info @ np.array([self.alpha, self.beta])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """The filter's state and its reading.
+
+    Attributes:
+        info, vector: information form over (alpha, beta).
+        alpha, beta: estimate, or nan while it is not determined.
+        cov: their covariance, ``(2, 2)``.
+        pitch_error, roll_error: this frame's pose minus the tables', radians.
+        age_s: seconds since ground was last seen.
+    """
+
+    info: Matrix
+    vector: Matrix
+    alpha: float
+    beta: float
+    cov: Matrix
+    pitch_error: float
+    roll_error: float
+    age_s: float
+
+    @property
+    def known(self) -> bool:
+        """Whether distances can be computed at all."""
+        return bool(np.isfinite(self.alpha) and self.alpha > 0)
+
+
+def far_level(d: Array, valid: NDArray[np.bool_]) -> float | None:
+    """The level of the farthest things in view: a low quantile, not the minimum."""
+    seen = d[::2, ::2][valid[::2, ::2]]
+    return float(np.quantile(seen, 0.03)) if seen.size else None
+
+
+def initial_scale(prior: LevelPrior | None) -> Scale:
+    """Before the first frame."""
+    info, vector = prior.information() if prior else (np.zeros((2, 2)), np.zeros(2))
+    return _read(info, vector, 0.0, 0.0, 1e3)
+
+
+def _read(info: Matrix, vector: Matrix, pitch: float, roll: float, age_s: float) -> Scale:
+    # Conditioning is judged after bringing both unknowns to the same size.
+    diag = np.sqrt(np.maximum(np.diag(info), 1e-300))
+    scaled = info / diag[:, None] / diag[None]
+    if np.diag(info).min() <= 0 or np.linalg.det(scaled) < 1e-9:
+        nan = float("nan")
+        return Scale(info, vector, nan, nan, np.full((2, 2), np.inf), pitch, roll, age_s)
+    cov = np.linalg.inv(scaled) / diag[:, None] / diag[None]
+    alpha, beta = cov @ vector
+    return Scale(info, vector, float(alpha), float(beta), cov, pitch, roll, age_s)
+
+
+def update_scale(
+    scale: Scale,
+    fit: GroundFit | None,
+    far_d: float | None,
+    pose: Pose,
+    pitch_prior: tuple[float, float],
+    roll_prior: tuple[float, float],
+    prior: LevelPrior | None,
+    dt_s: float,
+) -> Scale:
+    """One frame.
+
+    Args:
+        fit: this frame's ground, or None.
+        far_d: the farthest level in view, or None.
+        pose: mount height (used as 1/h).
+        pitch_prior, roll_prior: (mean, sigma) in radians of this frame's pose minus the tables'.
+        prior: level prior to fall back to.
+        dt_s: seconds since the last frame.
+    """
+    seen = 0.0 if fit is None else fit.confidence
+    tau = FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen)
+    keep = float(np.exp(-max(dt_s, 0.0) / tau))
+    p_info, p_vector = prior.information() if prior else (np.zeros((2, 2)), np.zeros(2))
+    if not scale.known and prior is None:
+        keep = 0.0
+    info = keep * scale.info + (1 - keep) * p_info
+    vector = keep * scale.vector + (1 - keep) * p_vector
+    if fit is None:
+        return _read(info, vector, scale.pitch_error, scale.roll_error, scale.age_s + dt_s)
+    frame, rhs = _frame_information(fit, far_d, pose, pitch_prior, roll_prior)
+    # Marginalise this frame's pose errors (states 2, 3) out of (alpha, beta).
+    a, b, c = frame[:2, :2], frame[:2, 2:], frame[2:, 2:]
+    gain = b @ np.linalg.inv(c)
+    share = 1.0 - float(np.exp(-max(dt_s, 0.0) / FORGET_S)) if scale.known else 1.0
+    if scale.age_s > FORGET_HIDDEN_S:
+        share = 1.0
+    share = max(share, 0.02) * seen if scale.known else 1.0
+    info = info + share * (a - gain @ b.T)
+    vector = vector + share * (rhs[:2] - gain @ rhs[2:])
+    out = _read(info, vector, 0.0, 0.0, 0.0)
+    if not out.known:
+        return out
+    errors = np.linalg.solve(c, rhs[2:] - b.T @ np.array([out.alpha, out.beta]))
+    return Scale(
+        info, vector, out.alpha, out.beta, out.cov, float(errors[0]), float(errors[1]), 0.0
+    )
+
+
+def _frame_information(
+    fit: GroundFit,
+    far_d: float | None,
+    pose: Pose,
+    pitch_prior: tuple[float, float],
+    roll_prior: tuple[float, float],
+) -> tuple[Matrix, Matrix]:
+    """Information (4, 4) and vector (4,) over alpha, beta, pitch error, roll error."""
+    h = pose.height_m
+    w = fit.q / h
+    rows = np.stack([fit.d, np.ones_like(w), -fit.dq_pitch / h, -fit.dq_roll / h], 1)
+    sigma2 = (max(fit.noise, 0.01) / h) ** 2 + (0.03 * w) ** 2
+    weight = fit.weight * GROUND_SAMPLES / sigma2
+    info = (rows * weight[:, None]).T @ rows
+    rhs = (rows * weight[:, None]).T @ w
+    for i, (mean, sigma) in ((2, pitch_prior), (3, roll_prior)):
+        info[i, i] += 1 / sigma**2
+        rhs[i] += mean / sigma**2
+    if far_d is not None:
+        row = np.array([far_d, 1.0, 0.0, 0.0])
+        info += np.outer(row, row) / FAR_SIGMA**2
+        rhs += row * FAR_INVERSE_M / FAR_SIGMA**2
+    return info, rhs

@@ -1,0 +1,52 @@
+"""What stays the same over a run, and what is carried from frame to frame."""
+
+from dataclasses import dataclass, field
+
+from sonar.config import MountConfig, ZonesConfig
+from sonar.zones.approach import Track
+from sonar.zones.dropoff import DropTrack
+from sonar.zones.geometry import pose_of
+from sonar.zones.latch import Latch
+from sonar.zones.scale import LevelPrior, Scale, initial_scale
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What does not change from frame to frame.
+
+    Attributes:
+        tracked: pitch and roll in ``mount`` are this very frame's (an IMU, a recording's poses).
+        prior: what the network's own level is worth, or None.
+    """
+
+    zones: ZonesConfig
+    mount: MountConfig
+    prior: LevelPrior | None = None
+    tracked: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZonesState:
+    """What is carried on.
+
+    Attributes:
+        scale: from the map's units to metres.
+        pitch_deg, roll_deg: slow estimate of the camera's pose.
+        t: of the last frame, or None.
+        tracks, latches: left, center, right.
+        drop: evidence of a drop-off.
+    """
+
+    scale: Scale
+    pitch_deg: float
+    roll_deg: float
+    t: float | None = None
+    tracks: tuple[Track, Track, Track] = field(default_factory=lambda: (Track(), Track(), Track()))
+    latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
+    drop: DropTrack = field(default_factory=DropTrack)
+
+
+def initial_state(settings: Settings) -> ZonesState:
+    """Before the first frame."""
+    pose = pose_of(settings.mount)
+    return ZonesState(initial_scale(settings.prior), pose.pitch_deg, pose.roll_deg)

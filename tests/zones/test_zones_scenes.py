@@ -1,0 +1,155 @@
+"""Zones on drawn walks with exact depth: the right side, distance, height and silence."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
+from sonar.config import MountConfig, ZonesConfig
+from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
+from sonar.zones import DepthZones
+
+
+def walk(
+    name,
+    *,
+    frames=45,
+    mount=None,
+    kind=DepthKind.RELATIVE_INVERSE,
+    noise=0.02,
+    scale=5.0,
+    shift=0.7,
+    walkable=True,
+    camera=None,
+    sway=0.0,
+    **where,
+):
+    """Scenes and truths of a walk."""
+    camera = camera or Camera()
+    source = SyntheticSource(
+        scenario(name, camera, sway_deg=sway, **where), rate_hz=15, frames=frames, size=(96, 128)
+    )
+    engine = ExactDepth(source, kind=kind, scale=scale, shift=shift, noise=noise, walkable=walkable)
+    mount = mount or MountConfig(
+        height_m=camera.height_m, pitch_deg=camera.pitch_deg, roll_deg=0.0, hfov_deg=62.0
+    )
+    zones = DepthZones(ZonesConfig(), mount)
+    source.open()
+    out = []
+    while (frame := source.read()) is not None:
+        out.append((zones.update(engine.estimate(frame), frame), source.truth_at(frame.id)))
+    return out
+
+
+@pytest.mark.parametrize("walkable", [True, False])
+@pytest.mark.parametrize(("name", "side"), [("box", 1), ("left_box", 0), ("right_box", 2)])
+def test_box_is_found_where_it_stands(name, side, walkable):
+    # A box to the side enters its zone as one comes near: the first half second there is free.
+    pairs = [(s.zones[side], t.zones[side]) for s, t in walk(name, walkable=walkable, frames=60)]
+    pairs = [p for p in pairs if p[1].distance_m is not None][8:]
+    assert len(pairs) > 15
+    for reading, real in pairs:
+        assert reading.distance_m == pytest.approx(real.distance_m, rel=0.2)
+        assert reading.height is Height.BODY
+
+
+def test_metric_maps_take_the_same_path():
+    for scene, truth in walk("box", kind=DepthKind.METRIC)[8:]:
+        assert scene.center.distance_m == pytest.approx(truth.center.distance_m, rel=0.15)
+
+
+def test_bar_at_head_height_is_called_so():
+    heights = [
+        scene.center.height
+        for scene, truth in walk("head_bar")[15:]
+        if truth.center.distance_m > 1.5
+    ]
+    assert heights.count(Height.HEAD) >= 0.95 * len(heights)
+
+
+@pytest.mark.parametrize("name", ["empty_hall", "corridor", "wall_beside"])
+@pytest.mark.parametrize("walkable", [True, False])
+def test_free_way_is_clear_and_known(name, walkable):
+    for scene, _ in walk(name, walkable=walkable, sway=1.0)[8:]:
+        assert scene.state is State.GUIDING
+        assert scene.drop_off is False
+        assert [z.band for z in scene.zones].count(Band.UNKNOWN) == 0
+        assert scene.center.band in (Band.CLEAR, Band.FAR)
+        assert all(z.ttc_s is None or z.ttc_s > 2.0 for z in scene.zones)
+
+
+def test_time_to_collision_of_somebody_coming_and_nobody_leaving():
+    errors = [
+        abs(s.center.ttc_s - t.center.ttc_s) / t.center.ttc_s
+        for s, t in walk("person_approaching", frames=75)[30:]
+        if t.center.distance_m and 0.5 < t.center.distance_m < 5
+    ]
+    assert len(errors) > 20
+    assert float(np.median(errors)) < 0.15
+    assert all(s.center.ttc_s is None for s, _ in walk("person_leaving"))
+
+
+def test_drop_ahead_is_warned_of_before_its_edge():
+    for name in ("stairs_down", "platform"):
+        warned = [t.drop_distance_m for s, t in walk(name, frames=70) if s.drop_off]
+        assert warned
+        assert warned[0] > 1.5
+
+
+def test_without_mount_data_there_are_bands_but_no_metres():
+    out = walk("box", mount=MountConfig(), camera=Camera(pitch_deg=15.0))[20:]
+    assert all(s.center.distance_m is None for s, _ in out)
+    last, truth = out[-1]
+    assert truth.center.distance_m < 2.5
+    assert last.center.band in (Band.NEAR, Band.CLOSE)
+
+
+def picture(t, shape=(96, 128), seed=0):
+    rng = np.random.default_rng(seed)
+    return Frame(rng.integers(0, 255, (*shape, 3)).astype(np.uint8), 0, t)
+
+
+def numbers(scene: Scene):
+    for z in scene.zones:
+        yield from (
+            v for v in (z.proximity, z.distance_m, z.distance_sigma_m, z.ttc_s) if v is not None
+        )
+    if scene.drop_off_distance_m is not None:
+        yield scene.drop_off_distance_m
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
+def test_no_nan_leaves(bad, share):
+    source = SyntheticSource("box", size=(96, 128), frames=12)
+    engine = ExactDepth(source, noise=0.02)
+    zones = DepthZones(ZonesConfig(), MountConfig())
+    source.open()
+    rng = np.random.default_rng(3)
+    while (frame := source.read()) is not None:
+        depth = engine.estimate(frame)
+        values = depth.values.copy()
+        values[rng.random(values.shape) < share] = bad
+        walkable = depth.walkable.copy()
+        walkable[rng.random(values.shape) < share] = bad
+        scene = zones.update(DepthMap(values, depth.kind, walkable), frame)
+        assert all(math.isfinite(v) for v in numbers(scene))
+        if share == 1.0:
+            assert all(z.band is Band.UNKNOWN for z in scene.zones)
+
+
+def test_a_constant_map_is_unknown_not_clear():
+    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10))
+    for k in range(20):
+        scene = zones.update(DepthMap(np.full((96, 128), 0.3, np.float32)), picture(k / 15, seed=k))
+    assert all(z.band is Band.UNKNOWN for z in scene.zones)
+    assert scene.state is State.DEGRADED
+    assert scene.reason is Reason.NO_GROUND
+
+
+def test_lost_makes_everything_unknown_with_its_reason():
+    zones = DepthZones(ZonesConfig(), MountConfig())
+    scene = zones.lost(4, 1.5, Reason.STALE)
+    assert (scene.frame_id, scene.t, scene.reason) == (4, 1.5, Reason.STALE)
+    assert all(z.band is Band.UNKNOWN for z in scene.zones)
