@@ -1,0 +1,295 @@
+"""Scene in, the one cue to be heard out.
+
+The sound follows the most urgent side. Urgency grows with the band, within it with proximity,
+and a time to collision can only raise it: walkers warned by time to collision bump into less
+(Pundlik et al., JAMA Ophthalmology 2021), and a wall that one walks along needs no pulse.
+Time is the scenes' own, so a recording sounds as the live run did.
+"""
+
+from dataclasses import dataclass, replace
+
+from sonar.audio.earcons import REMINDER_RATE_HZ
+from sonar.audio.phrasing import Phrasing
+from sonar.audio.watch import SideWatch
+from sonar.config import AudioConfig, SpeechConfig
+from sonar.types import (
+    SIDES,
+    Band,
+    Cue,
+    CueKind,
+    Height,
+    Priority,
+    Scene,
+    Side,
+    State,
+    ZoneReading,
+)
+
+PAN = {Side.LEFT: -1.0, Side.CENTER: 0.0, Side.RIGHT: 1.0}
+PITCH_HZ = {Height.FLOOR: 250.0, Height.BODY: 500.0, Height.HEAD: 1000.0}
+STOP_PITCH_HZ = 800.0
+
+SLOWEST_HZ, FASTEST_HZ = 1.0, 8.0
+BAND_RATES_HZ = {Band.FAR: (1.0, 1.8), Band.NEAR: (2.0, 3.6), Band.CLOSE: (4.0, 8.0)}
+SOFTEST_DB = -10.0  # at the slowest rate; 0 dB at the fastest
+
+TTC_FASTEST_S, TTC_SLOWEST_S = 1.0, 6.0
+DROP_RATE_HZ = 1.2
+DROP_NEAR_M = 2.5  # a drop farther off warns, it does not pre-empt
+
+STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than this
+_LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
+_STATE_EARCONS = {
+    State.LOADING: ("loading", REMINDER_RATE_HZ, Priority.INFO),
+    State.READY: ("ready", 0.0, Priority.INFO),
+    State.STOPPED: ("stopped", 0.0, Priority.WARNING),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The side that is heard, and how fast its pulse would be."""
+
+    zone: ZoneReading
+    rate_hz: float
+
+    @property
+    def stop(self) -> bool:
+        return self.zone.band is Band.STOP
+
+
+def urgency_hz(zone: ZoneReading) -> float:
+    """Pulses a second for a side, 1 (far) to 8 (close); 0 where nothing is known to be there.
+
+    Each band has its own range of rates, so that steps are told apart; proximity moves within
+    it. A time to collision raises the rate: 8 Hz at 1 s, 1 Hz at 6 s, geometrically between.
+    """
+    if zone.band is Band.STOP:
+        return FASTEST_HZ
+    if zone.band not in BAND_RATES_HZ:
+        return 0.0
+    slowest, fastest = BAND_RATES_HZ[zone.band]
+    rate = min(max((FASTEST_HZ / SLOWEST_HZ) ** zone.proximity, slowest), fastest)
+    if zone.ttc_s is not None:
+        share = (TTC_SLOWEST_S - zone.ttc_s) / (TTC_SLOWEST_S - TTC_FASTEST_S)
+        rate = max(rate, SLOWEST_HZ * (FASTEST_HZ / SLOWEST_HZ) ** min(max(share, 0.0), 1.0))
+    return float(rate)
+
+
+def level_db(rate_hz: float) -> float:
+    """The more urgent, the louder: -10 dB at 1 Hz, 0 dB at 8 Hz and beyond."""
+    share = (rate_hz - SLOWEST_HZ) / (FASTEST_HZ - SLOWEST_HZ)
+    return SOFTEST_DB * (1.0 - min(max(share, 0.0), 1.0))
+
+
+class PulseMapper:
+    """Decides what is heard: :class:`sonar.ports.CueMapper`.
+
+    A scene and what came before it determine the cue; there is no clock and no chance in it.
+    Make a new one for each run.
+    """
+
+    def __init__(self, audio: AudioConfig, speech: SpeechConfig) -> None:
+        self._quiet = audio.scheme == "quiet"
+        self._watches = {side: SideWatch(audio.early_silence_s) for side in SIDES}
+        self._phrasing = Phrasing(speech)
+        self._lead: Side | None = None
+        self._state: State | None = None
+        self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
+        self._drop_told_t: float | None = None
+        self._head_told: Side | None = None
+        self._change_told_t: float | None = None
+
+    def update(self, scene: Scene) -> Cue:
+        """The cue for ``scene``; scenes come in the order of their time."""
+        before, self._state = self._state, scene.state
+        if scene.state in _STATE_EARCONS:
+            return self._state_cue(scene)
+        audible = [
+            Lead(zone, urgency_hz(zone))
+            for zone in scene.zones
+            if self._watches[zone.side].audible(zone, scene.t)
+        ]
+        lead = self._choose(audible)
+        blind = tuple(zone.side for zone in scene.zones if zone.band is Band.UNKNOWN)
+        weak = scene.state is State.DEGRADED
+        cue = self._sound(scene, lead, blind, weak, before)
+        phrase = self._phrasing.choose(scene, lead.zone if lead else None, bool(blind) or weak)
+        return _with_phrase(cue, phrase)
+
+    def _sound(
+        self,
+        scene: Scene,
+        lead: Lead | None,
+        blind: tuple[Side, ...],
+        weak: bool,
+        before: State | None,
+    ) -> Cue:
+        drop = _is_drop_near(scene)
+        if lead is not None and lead.stop:
+            return self._stop(scene, lead, bool(blind) or weak)
+        if scene.drop_off and (drop or lead is None or lead.rate_hz < FASTEST_HZ / 2):
+            return self._drop(scene, drop)
+        if lead is not None and not self._quiet:
+            return self._pulse(scene, lead, bool(blind) or weak)
+        if blind or weak:
+            return self._unknown(scene, blind, before)
+        self._reminded_t = None
+        recovered = before is State.DEGRADED and self._tell_change(scene.t)
+        return Cue(
+            CueKind.SILENCE,
+            scene.frame_id,
+            scene.t,
+            earcon="guiding" if recovered else None,
+            why=_why_silent(scene),
+        )
+
+    def _stop(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
+        return Cue(
+            CueKind.CONTINUOUS,
+            scene.frame_id,
+            scene.t,
+            pan=PAN[lead.zone.side],
+            pitch_hz=STOP_PITCH_HZ,
+            priority=Priority.DANGER,
+            earcon=self._riding(scene, lead, unsure),
+            why=why_of(lead.zone),
+        )
+
+    def _pulse(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
+        return Cue(
+            CueKind.PULSE,
+            scene.frame_id,
+            scene.t,
+            pan=PAN[lead.zone.side],
+            rate_hz=lead.rate_hz,
+            pitch_hz=PITCH_HZ[lead.zone.height or Height.BODY],
+            level_db=level_db(lead.rate_hz),
+            priority=Priority.WARNING,
+            earcon=self._riding(scene, lead, unsure),
+            why=why_of(lead.zone),
+        )
+
+    def _drop(self, scene: Scene, near: bool) -> Cue:
+        self._drop_told_t = scene.t
+        distance = scene.drop_off_distance_m
+        far_off = "" if distance is None else f", {distance:.1f} m"
+        return Cue(
+            CueKind.EARCON,
+            scene.frame_id,
+            scene.t,
+            rate_hz=DROP_RATE_HZ,
+            priority=Priority.DANGER if near else Priority.WARNING,
+            earcon="drop_off",
+            why=f"possible drop, ahead{far_off}",
+        )
+
+    def _unknown(self, scene: Scene, blind: tuple[Side, ...], before: State | None) -> Cue:
+        """Heard from the sides that are not seen; from the middle when all or none are."""
+        pan = sum(PAN[side] for side in blind) / len(blind) if blind else 0.0
+        self._reminded_t = scene.t
+        newly = (
+            scene.state is State.DEGRADED and before is State.GUIDING and self._tell_change(scene.t)
+        )
+        return Cue(
+            CueKind.EARCON,
+            scene.frame_id,
+            scene.t,
+            pan=pan,
+            rate_hz=0.0 if newly else REMINDER_RATE_HZ,
+            priority=Priority.WARNING,
+            earcon="degraded" if newly else "unknown",
+            why=_why_unknown(scene, blind),
+        )
+
+    def _riding(self, scene: Scene, lead: Lead, unsure: bool) -> str | None:
+        """What is told once beside the tone: a drop, not knowing, an obstacle at head height."""
+        if scene.drop_off and _due(self._drop_told_t, scene.t, 1.0 / DROP_RATE_HZ):
+            self._drop_told_t = scene.t
+            return "drop_off"
+        if not unsure:
+            self._reminded_t = None
+        elif _due(self._reminded_t, scene.t, 1.0 / REMINDER_RATE_HZ):
+            self._reminded_t = scene.t
+            return "unknown"
+        told, self._head_told = self._head_told, None
+        if lead.zone.height is Height.HEAD:
+            self._head_told = lead.zone.side
+            if told is not lead.zone.side:
+                return "head"
+        return None
+
+    def _tell_change(self, t: float) -> bool:
+        if not _due(self._change_told_t, t, STATE_EARCON_S):
+            return False
+        self._change_told_t = t
+        return True
+
+    def _choose(self, audible: list[Lead]) -> Lead | None:
+        """The most urgent side; the one already heard keeps the lead when it is close.
+
+        Equals: the one already heard, else the center, else the left.
+        """
+        if not audible:
+            self._lead = None
+            return None
+
+        def rank(lead: Lead) -> tuple[bool, float, bool]:
+            side = lead.zone.side
+            bonus = _LEAD_BONUS if side is self._lead else 1.0
+            return (lead.stop, lead.rate_hz * bonus, side is Side.CENTER)
+
+        best = max(audible, key=rank)
+        self._lead = best.zone.side
+        return best
+
+    def _state_cue(self, scene: Scene) -> Cue:
+        self._lead = None
+        earcon, rate_hz, priority = _STATE_EARCONS[scene.state]
+        cue = Cue(
+            CueKind.EARCON,
+            scene.frame_id,
+            scene.t,
+            rate_hz=rate_hz,
+            priority=priority,
+            earcon=earcon,
+            why=str(scene.state),
+        )
+        return _with_phrase(cue, self._phrasing.state(f"state_{scene.state}", scene.t))
+
+
+def why_of(zone: ZoneReading) -> str:
+    """The cause in words: ``close, left, 0.9 m, head, collision in 1.4 s``."""
+    parts = [str(zone.band), str(zone.side)]
+    if zone.distance_m is not None:
+        parts.append(f"{zone.distance_m:.1f} m")
+    if zone.height is not None and zone.height is not Height.BODY:
+        parts.append(str(zone.height))
+    if zone.ttc_s is not None:
+        parts.append(f"collision in {zone.ttc_s:.1f} s")
+    return ", ".join(parts)
+
+
+def _why_unknown(scene: Scene, blind: tuple[Side, ...]) -> str:
+    where = "" if len(blind) in (0, len(SIDES)) else ", " + " and ".join(blind)
+    return f"unknown, {scene.reason or 'no evidence'}{where}"
+
+
+def _why_silent(scene: Scene) -> str:
+    seen = [zone for zone in scene.zones if zone.band is not Band.CLEAR]
+    if not seen:
+        return "clear"
+    return "unchanged, " + "; ".join(why_of(zone) for zone in seen)
+
+
+def _is_drop_near(scene: Scene) -> bool:
+    distance = scene.drop_off_distance_m
+    return bool(scene.drop_off) and (distance is None or distance <= DROP_NEAR_M)
+
+
+def _due(last_t: float | None, t: float, period_s: float) -> bool:
+    return last_t is None or t - last_t >= period_s
+
+
+def _with_phrase(cue: Cue, phrase: str | None) -> Cue:
+    return cue if phrase is None else replace(cue, phrase=phrase)

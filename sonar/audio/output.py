@@ -1,0 +1,319 @@
+"""The sound card, through PortAudio: found by name, watched, and opened again when it is lost."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.audio.ages import AgeLog
+from sonar.audio.mixer import Mixer
+from sonar.audio.null import NullSink
+from sonar.config import AudioConfig
+from sonar.errors import DeviceError
+from sonar.ports import AudioSink, Clock
+from sonar.types import Cue
+
+_WATCH_S = 0.2
+_SILENT_S = 1.0  # a callback that has not come for this long is lost
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
+_PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
+_NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
+# Where the desktop's own choice lives: it follows headphones, Bluetooth and the user.
+_SERVERS = ("pipewire", "pulse", "default")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDevice:
+    """One device that can play.
+
+    Attributes:
+        index: PortAudio's number.
+        name, host: as PortAudio calls it and its host API.
+        channels: at most.
+        rate_hz: the device's own sample rate.
+        latency_s: what PortAudio expects at low latency.
+        default: PortAudio's own choice.
+    """
+
+    index: int
+    name: str
+    host: str
+    channels: int
+    rate_hz: float
+    latency_s: float
+    default: bool = False
+
+
+def list_outputs() -> list[OutputDevice]:
+    """Devices that can play stereo. Raises DeviceError without PortAudio."""
+    sd = _sounddevice()
+    try:
+        hosts = sd.query_hostapis()
+        chosen = sd.default.device[1]
+        return [
+            OutputDevice(
+                index=device["index"],
+                name=device["name"],
+                host=hosts[device["hostapi"]]["name"],
+                channels=device["max_output_channels"],
+                rate_hz=device["default_samplerate"],
+                latency_s=device["default_low_output_latency"],
+                default=device["index"] == chosen
+                or device["index"] == hosts[device["hostapi"]]["default_output_device"],
+            )
+            for device in sd.query_devices()
+            if device["max_output_channels"] >= 2
+        ]
+    except sd.PortAudioError as error:
+        raise DeviceError(f"the sound devices cannot be listed: {error}") from error
+
+
+def choose_output(devices: Sequence[OutputDevice], pattern: str | None) -> OutputDevice | None:
+    """The device to play on; None where there is none that may be taken unasked.
+
+    With a ``pattern``: the first whose name contains it, whatever its case. Without: the sound
+    server if there is one, else PortAudio's default, else the first; never HDMI or the like,
+    which often have nothing plugged in. Raises DeviceError when no name contains ``pattern``.
+    """
+    if pattern:
+        for device in devices:
+            if pattern.lower() in device.name.lower():
+                return device
+        names = ", ".join(device.name for device in devices) or "none at all"
+        raise DeviceError(f"no sound device's name contains {pattern!r}; there are: {names}")
+    allowed = [device for device in devices if not _is_display(device.name)]
+    for server in _SERVERS:
+        for device in allowed:
+            if device.name.lower() == server:
+                return device
+    return next((device for device in allowed if device.default), next(iter(allowed), None))
+
+
+class DeviceSink:
+    """Plays what the mixer renders, in PortAudio's callback.
+
+    A stream that ends or falls silent (headphones unplugged, the sound server restarted) is
+    noticed within about a second and opened again, with growing pauses, for as long as it
+    takes; cues go on being taken meanwhile. What was lost is told when sound is back.
+
+    Attributes:
+        note: what the user must be told, or None.
+        xruns: blocks that came too late for the device.
+        reopened: how often the device was lost and regained.
+        ages: frame-to-sound ages, the device's latency included.
+    """
+
+    def __init__(self, mixer: Mixer, config: AudioConfig, clock: Clock) -> None:
+        self.label = "sound card"
+        self.note: str | None = None
+        self.xruns = 0
+        self.reopened = 0
+        self.ages = AgeLog(mixer)
+        self._mixer, self._config, self._clock = mixer, config, clock
+        self._stream: Any = None
+        self._blocks = 0
+        self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.lost = False
+
+    @property
+    def latency_s(self) -> float | None:
+        """From rendering to the ear as PortAudio expects it; None while there is no stream."""
+        stream = self._stream
+        return None if stream is None else float(stream.latency)
+
+    def start(self) -> None:
+        """Raises DeviceError when the device cannot be opened."""
+        if self._watcher is not None:
+            return
+        self._open()
+        self._watcher = threading.Thread(target=self._watch, name="sonar-output", daemon=True)
+        self._watcher.start()
+
+    def post(self, cue: Cue) -> None:
+        """Hand over the newest cue; never blocks."""
+        self._mixer.post(cue)
+
+    def advance(self, t: float) -> None:
+        """Real time needs no telling."""
+
+    def drain(self, limit_s: float) -> None:
+        """Wait until one-shot sounds and speech have been heard, at most ``limit_s``."""
+        deadline = self._clock.now() + limit_s
+        while self._mixer.busy and not self.lost and self._clock.now() < deadline:
+            self._clock.sleep(0.01)
+        self._clock.sleep(min(self.latency_s or 0.0, max(0.0, deadline - self._clock.now())))
+
+    def close(self) -> None:
+        """Fade out, stop, release; safe to call twice; takes at most a few seconds."""
+        if self._stream is not None and not self.lost:
+            self._mixer.fade_out()
+            self._clock.sleep(0.04 + min(self.latency_s or 0.0, 0.2))
+        self._closing.set()
+        if self._watcher is not None:
+            self._watcher.join(2 * _PATIENCE_S)
+            self._watcher = None
+        self._release()
+
+    def _open(self) -> None:
+        sd = _sounddevice()
+        device = choose_output(list_outputs(), self._config.device)
+        if device is None:
+            raise DeviceError("no sound device was found; see `sonar devices`")
+
+        def open_stream() -> Any:
+            stream = sd.OutputStream(
+                samplerate=self._mixer.rate_hz,
+                blocksize=self._config.block_size,
+                device=device.index,
+                channels=2,
+                dtype="float32",
+                latency="low",
+                callback=self._callback,
+            )
+            stream.start()
+            return stream
+
+        try:
+            self._stream = _within(_PATIENCE_S, open_stream)
+        except sd.PortAudioError as error:
+            raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from (
+                error
+            )
+        self.label = f"{device.name} ({device.host})"
+
+    def _callback(self, out: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
+        """PortAudio's thread: no locks, no allocation, nothing that waits."""
+        if status.output_underflow:
+            self.xruns += 1
+        first = self._mixer.rendered
+        self._mixer.render(out)
+        lead_s = time.outputBufferDacTime - time.currentTime
+        self.ages.note(first, self._clock.now() + max(0.0, lead_s))
+        self._blocks += 1
+
+    def _watch(self) -> None:
+        blocks, since = self._blocks, self._clock.now()
+        while not self._closing.wait(_WATCH_S):
+            now = self._clock.now()
+            if self._blocks != blocks:
+                blocks, since = self._blocks, now
+            stream = self._stream
+            if now - since > _SILENT_S or stream is None or not stream.active:
+                self.lost = True
+                self._regain()
+                blocks, since = self._blocks, self._clock.now()
+
+    def _regain(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._closing.is_set():
+            self._release()
+            try:
+                _rescan()
+                self._open()
+            except DeviceError as error:
+                self.note = f"{error}; trying again"
+                self._closing.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            self.note = None
+            self.reopened += 1
+            self.lost = False
+            self._mixer.tell("degraded", "unknown_audio_lost")
+            return
+
+    def _release(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            try:
+                _within(_PATIENCE_S, lambda: stream.close(ignore_errors=True))
+            except DeviceError as error:
+                self.note = str(error)  # left behind; a new stream is opened beside it
+
+
+def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:
+    """The sink that the configuration asks for.
+
+    ``auto`` is the sound card where one can be opened, else a :class:`NullSink` whose ``note``
+    says why nothing is heard. Raises DeviceError only where ``device`` was asked for by
+    ``output`` and there is none.
+    """
+    if config.output == "null":
+        return NullSink(mixer, clock, config.block_size)
+    try:
+        _check(config)
+    except DeviceError as error:
+        if config.output == "device":
+            raise
+        note = f"No sound: {error}"
+        return NullSink(mixer, clock, config.block_size, note=note)
+    return DeviceSink(mixer, config, clock)
+
+
+def _check(config: AudioConfig) -> None:
+    device = choose_output(list_outputs(), config.device)
+    if device is None:
+        raise DeviceError("there is no sound device; see `sonar devices`")
+    sd = _sounddevice()
+    try:
+        _within(
+            _PATIENCE_S,
+            lambda: sd.check_output_settings(
+                device.index, channels=2, dtype="float32", samplerate=config.rate_hz
+            ),
+        )
+    except sd.PortAudioError as error:
+        raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from error
+
+
+def _is_display(name: str) -> bool:
+    return any(word in name.lower() for word in _NEVER_UNASKED)
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:  # the Python package is there, the library is not
+        raise DeviceError("PortAudio is missing: install libportaudio2") from error
+    return sounddevice
+
+
+def _rescan() -> None:
+    """Make PortAudio look for devices again; it keeps the list of its first look."""
+    sd = _sounddevice()
+
+    def again() -> None:
+        sd._terminate()
+        sd._initialize()
+
+    try:
+        _within(_PATIENCE_S, again)
+    except sd.PortAudioError as error:
+        raise DeviceError(f"PortAudio cannot start: {error}") from error
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """``work()`` in a thread of its own; DeviceError when it hangs for longer.
+
+    A hung PortAudio call cannot be interrupted; its thread is left behind.
+    """
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # handed on to the caller below
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="sonar-portaudio", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise DeviceError(f"the sound device did not answer within {seconds:g} s")
+    return results[0]

@@ -1,0 +1,327 @@
+"""The parts of the mixer that make sound, one quantum at a time, without allocating arrays.
+
+Every voice adds ``QUANTUM`` samples to a planar float32 bus of shape ``(2, QUANTUM)`` (left,
+right). All state is kept in whole samples since the voice's onset, so the sound does not depend
+on the sizes of the blocks in which it is asked for.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Samples, rise, timbre
+
+QUANTUM = 240  # samples: 5 ms at 48 kHz, the grid on which changes take effect
+
+_TWO_PI = 2.0 * math.pi
+_LONGEST_PULSE_S = 0.25
+_DECAY_S = 0.07
+_ATTACK_S = 0.004
+_RELEASE_S = 0.025
+_INDEX = np.arange(QUANTUM, dtype=np.float64)
+_RAMP = (np.arange(1, QUANTUM + 1) / QUANTUM).astype(np.float32)
+
+
+class Tables:
+    """Envelopes, made once per sample rate and shared.
+
+    Each table is padded so that a slice of QUANTUM samples at any index in use is valid.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        longest = round(_LONGEST_PULSE_S * rate_hz)
+        attack = rise(round(_ATTACK_S * rate_hz))
+        body = np.exp(-np.arange(longest) / (_DECAY_S * rate_hz)).astype(np.float32)
+        body[: attack.size] *= attack
+        before, after = np.zeros(QUANTUM, np.float32), np.zeros(QUANTUM, np.float32)
+        self.pulse = np.concatenate([before, body, after])
+        self.release_samples = round(_RELEASE_S * rate_hz)
+        self.longest = longest
+        falling = rise(self.release_samples)[::-1]
+        # index 0 is `longest` samples before the release begins
+        self.release = np.concatenate([np.ones(longest, np.float32), falling, after])
+
+    def fade(self, quanta: int) -> Samples:
+        """Raised cosine from 1 to 0 over whole quanta."""
+        return np.ascontiguousarray(rise(quanta * QUANTUM)[::-1])
+
+
+class PulseVoice:
+    """One struck tone that rings out; its sound is settled when it starts."""
+
+    def __init__(self, rate_hz: int, tables: Tables, fade: Samples) -> None:
+        self._rate_hz, self._tables, self._fade = rate_hz, tables, fade
+        self._phase = np.zeros(QUANTUM)
+        self._angle = np.zeros(QUANTUM)
+        self._partial = np.zeros(QUANTUM, np.float32)
+        self._wave = np.zeros(QUANTUM, np.float32)
+        self._weights: tuple[float, ...] = (0.0,) * HARMONICS
+        self._pitch_hz = 0.0
+        self._age = 0  # samples from the onset to the start of this quantum; < 0: it lies ahead
+        self._length = 0
+        self._left = self._right = 0.0
+        self._faded = -1  # samples since the fade-out began; -1: none
+        self.active = False
+
+    def start(
+        self, offset: int, pitch_hz: float, length_s: float, left: float, right: float
+    ) -> None:
+        """Strike ``offset`` samples into the coming quantum."""
+        tables = self._tables
+        pitch_hz = min(pitch_hz, HIGHEST_PITCH_HZ)
+        if pitch_hz != self._pitch_hz:
+            self._pitch_hz, self._weights = pitch_hz, timbre(pitch_hz)
+        self._age, self._faded = -offset, -1
+        wanted = round(length_s * self._rate_hz)
+        self._length = min(max(wanted, 2 * tables.release_samples), tables.longest)
+        self._left, self._right = left, right
+        self.active = True
+
+    def cut(self) -> None:
+        """Fade out now, because something else is to be heard."""
+        if self.active and self._faded < 0:
+            self._faded = 0
+            if self._age < 0:  # not begun
+                self.active = False
+
+    def add(self, bus: Samples) -> None:
+        """One quantum into ``bus``."""
+        tables, age, wave, partial = self._tables, self._age, self._wave, self._partial
+        step = _TWO_PI * self._pitch_hz / self._rate_hz
+        np.add(_INDEX, float(age), out=self._phase)
+        np.multiply(self._phase, step, out=self._phase)
+        _harmonics(self._phase, self._angle, self._weights, wave, partial)
+        np.multiply(wave, tables.pulse[age + QUANTUM : age + 2 * QUANTUM], out=wave)
+        begin = age - (self._length - tables.release_samples) + tables.longest
+        np.multiply(wave, tables.release[begin : begin + QUANTUM], out=wave)
+        if self._faded >= 0:
+            np.multiply(wave, self._fade[self._faded : self._faded + QUANTUM], out=wave)
+            self._faded += QUANTUM
+        _add_to(bus, wave, partial, self._left, self._right)
+        self._age = age + QUANTUM
+        if self._age >= self._length or self._faded >= self._fade.size:
+            self.active = False
+
+
+class ClipVoice:
+    """Plays a mono recording: an earcon or a phrase."""
+
+    def __init__(self, tables: Tables, fade: Samples, edge_samples: int) -> None:
+        self._fade, self._edge = fade, rise(max(1, edge_samples))
+        self._empty = np.zeros(0, np.float32)
+        self._clip: NDArray[np.float32] = self._empty
+        self._wave = np.zeros(QUANTUM, np.float32)
+        self._partial = np.zeros(QUANTUM, np.float32)
+        self._position = 0
+        self._left = self._right = 0.0
+        self._faded = -1
+        self.active = False
+
+    def start(self, clip: NDArray[np.float32], left: float, right: float) -> None:
+        """Begin with the coming quantum. ``clip`` is read, never written."""
+        self._clip, self._position, self._faded = clip, 0, -1
+        self._left, self._right = left, right
+        self.active = clip.size > 0
+
+    @property
+    def fading(self) -> bool:
+        """Playing, but on its way out."""
+        return self.active and self._faded >= 0
+
+    def cut(self) -> None:
+        """Fade out now."""
+        if self.active and self._faded < 0:
+            self._faded = 0
+
+    def add(self, bus: Samples) -> None:
+        """One quantum into ``bus``."""
+        clip, begin, wave = self._clip, self._position, self._wave
+        end = min(begin + QUANTUM, clip.size)
+        count = end - begin
+        wave[:count] = clip[begin:end]
+        wave[count:] = 0.0
+        self._soften(begin, end, count)
+        if self._faded >= 0:
+            np.multiply(wave, self._fade[self._faded : self._faded + QUANTUM], out=wave)
+            self._faded += QUANTUM
+        _add_to(bus, wave, self._partial, self._left, self._right)
+        self._position = end
+        if end >= clip.size or self._faded >= self._fade.size:
+            self.active = False
+            self._clip = self._empty
+
+    def _soften(self, begin: int, end: int, count: int) -> None:
+        """Ramp both ends of the clip, so that one cut off mid-wave does not click."""
+        edge, wave, size = self._edge, self._wave, self._clip.size
+        if begin < edge.size:
+            stop = min(end, edge.size)
+            wave[: stop - begin] *= edge[begin:stop]
+        tail = size - edge.size
+        if end > tail:
+            start = max(begin, tail)
+            # sample i of the clip is scaled by edge[size - 1 - i]
+            wave[start - begin : count] *= edge[::-1][start - tail : end - tail]
+
+
+class ToneVoice:
+    """One steady tone: glides to a new pitch, side and loudness; may warble."""
+
+    GLIDE_QUANTA = 5  # a full change of loudness takes 25 ms
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._ramp64 = _RAMP.astype(np.float64)
+        self._pitch = np.zeros(QUANTUM)
+        self._phase = np.zeros(QUANTUM)
+        self._angle = np.zeros(QUANTUM)
+        self._warble = np.zeros(QUANTUM)
+        self._wave = np.zeros(QUANTUM, np.float32)
+        self._partial = np.zeros(QUANTUM, np.float32)
+        self._gain = np.zeros(QUANTUM, np.float32)
+        self._weights: tuple[float, ...] = (0.0,) * HARMONICS
+        self._new_weights: tuple[float, ...] = (0.0,) * HARMONICS
+        self._last_phase = self._warble_phase = 0.0
+        self._pitch_hz = self._target_hz = 500.0
+        self._depth = self._target_depth = 0.0
+        self._warble_hz = 8.0
+        self._left = self._right = self._target_left = self._target_right = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Sounding, or about to."""
+        return max(self._left, self._right, self._target_left, self._target_right) > 0.0
+
+    def set(
+        self, pitch_hz: float, left: float, right: float, warble_depth: float, warble_hz: float
+    ) -> None:
+        """From the coming quantum on, head for this sound.
+
+        ``warble_depth`` is the swing of the pitch as a share of it, ``warble_hz`` its rate.
+        """
+        pitch_hz = min(pitch_hz, HIGHEST_PITCH_HZ)
+        if not self.active:  # begin where it will be, in a known phase
+            self._last_phase = self._warble_phase = 0.0
+            self._pitch_hz, self._depth = pitch_hz, warble_depth
+            self._weights = self._new_weights = timbre(pitch_hz)
+        self._target_hz, self._target_depth = pitch_hz, warble_depth
+        self._warble_hz = warble_hz
+        self._target_left, self._target_right = left, right
+
+    def release(self) -> None:
+        """Fade out."""
+        self._target_left = self._target_right = 0.0
+
+    def add(self, bus: Samples) -> None:
+        """One quantum into ``bus``."""
+        phase, pitch, wave = self._phase, self._pitch, self._wave
+        next_hz = approach(self._pitch_hz, self._target_hz, 0.2 * self._pitch_hz)
+        next_depth = approach(self._depth, self._target_depth, 0.05)
+        np.multiply(self._ramp64, next_hz - self._pitch_hz, out=pitch)
+        np.add(pitch, self._pitch_hz, out=pitch)
+        if max(self._depth, next_depth) > 0.0:
+            self._add_warble(next_depth)
+        np.multiply(pitch, _TWO_PI / self._rate_hz, out=phase)
+        np.cumsum(phase, out=phase)
+        np.add(phase, self._last_phase, out=phase)
+        self._last_phase = math.fmod(float(phase[-1]), _TWO_PI)
+        if next_hz != self._pitch_hz:
+            self._new_weights = timbre(next_hz)
+            _gliding(
+                phase,
+                self._angle,
+                self._weights,
+                self._new_weights,
+                wave,
+                self._partial,
+                self._gain,
+            )
+            self._weights = self._new_weights
+        else:
+            _harmonics(phase, self._angle, self._weights, wave, self._partial)
+        self._pitch_hz, self._depth = next_hz, next_depth
+        step = 1.0 / self.GLIDE_QUANTA
+        left = approach(self._left, self._target_left, step)
+        right = approach(self._right, self._target_right, step)
+        add_ramped(bus[0], wave, self._gain, self._left, left)
+        add_ramped(bus[1], wave, self._gain, self._right, right)
+        self._left, self._right = left, right
+
+    def _add_warble(self, next_depth: float) -> None:
+        warble, angle = self._warble, self._angle
+        step = _TWO_PI * self._warble_hz / self._rate_hz
+        np.multiply(_INDEX, step, out=angle)
+        np.add(angle, self._warble_phase, out=angle)
+        self._warble_phase = math.fmod(self._warble_phase + QUANTUM * step, _TWO_PI)
+        np.sin(angle, out=angle)
+        np.multiply(self._ramp64, next_depth - self._depth, out=warble)
+        np.add(warble, self._depth, out=warble)
+        np.multiply(warble, angle, out=warble)
+        np.multiply(warble, self._pitch, out=warble)
+        np.add(self._pitch, warble, out=self._pitch)
+
+
+def approach(value: float, target: float, step: float) -> float:
+    """``value`` moved towards ``target`` by at most ``step``."""
+    if target > value:
+        return min(target, value + step)
+    return max(target, value - step)
+
+
+def add_ramped(
+    bus: Samples, wave: Samples, scratch: Samples, from_gain: float, to_gain: float
+) -> None:
+    """``bus += wave * gain`` with the gain moving evenly over the quantum."""
+    if from_gain == to_gain:
+        if to_gain == 0.0:
+            return
+        np.multiply(wave, to_gain, out=scratch)
+    else:
+        np.multiply(_RAMP, to_gain - from_gain, out=scratch)
+        np.add(scratch, from_gain, out=scratch)
+        np.multiply(scratch, wave, out=scratch)
+    np.add(bus, scratch, out=bus)
+
+
+def _add_to(bus: Samples, wave: Samples, scratch: Samples, left: float, right: float) -> None:
+    np.multiply(wave, left, out=scratch)
+    np.add(bus[0], scratch, out=bus[0])
+    np.multiply(wave, right, out=scratch)
+    np.add(bus[1], scratch, out=bus[1])
+
+
+def _harmonics(
+    phase: NDArray[np.float64],
+    angle: NDArray[np.float64],
+    weights: tuple[float, ...],
+    wave: Samples,
+    partial: Samples,
+) -> None:
+    """``wave`` = sum of ``weights[k] * sin((k + 1) * phase)``."""
+    wave[:] = 0.0
+    for harmonic, weight in enumerate(weights, start=1):
+        np.multiply(phase, harmonic, out=angle)
+        np.sin(angle, out=angle)
+        np.multiply(angle, weight, out=angle)
+        np.copyto(partial, angle, casting="same_kind")
+        np.add(wave, partial, out=wave)
+
+
+def _gliding(
+    phase: NDArray[np.float64],
+    angle: NDArray[np.float64],
+    weights: tuple[float, ...],
+    new_weights: tuple[float, ...],
+    wave: Samples,
+    partial: Samples,
+    scratch: Samples,
+) -> None:
+    """As :func:`_harmonics`, each weight moving evenly to its new value."""
+    wave[:] = 0.0
+    for harmonic, (weight, new_weight) in enumerate(
+        zip(weights, new_weights, strict=True), start=1
+    ):
+        np.multiply(phase, harmonic, out=angle)
+        np.sin(angle, out=angle)
+        np.copyto(partial, angle, casting="same_kind")
+        add_ramped(wave, partial, scratch, weight, new_weight)

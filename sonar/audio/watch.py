@@ -1,0 +1,58 @@
+"""When an obstacle is worth a sound: while it is new or comes nearer, as parking aids do it."""
+
+from sonar.types import BANDS_BY_NEARNESS, Band, Height, ZoneReading
+
+CHANGE = 1.12  # nearer or farther by this factor is a change, less is noise
+RECEDING_S = 1.0  # a close obstacle that has gone away is heard again if it stays this long
+CLOSING_S = 4.0  # a collision sooner than this is never an early stage
+_PROXIMITY_NOISE = 0.01
+
+
+class SideWatch:
+    """Follows one side.
+
+    ``stop`` is always heard. ``close`` is heard unless it is just receding. The early bands,
+    far and near, fall silent ``early_silence_s`` after their last change for the nearer, and
+    as soon as they recede, unless a collision is less than CLOSING_S away.
+    """
+
+    def __init__(self, early_silence_s: float) -> None:
+        self._early_silence_s = early_silence_s
+        self._last: ZoneReading | None = None  # as it was at the last change
+        self._changed_t = 0.0
+        self._receded_t: float | None = None
+
+    def audible(self, zone: ZoneReading, t: float) -> bool:
+        """Whether ``zone``, read at ``t`` seconds, is to be heard. Call once a scene."""
+        if zone.band in (Band.CLEAR, Band.UNKNOWN):
+            self._last = None
+            return False
+        self._follow(zone, t)
+        if zone.band is Band.STOP or (zone.ttc_s is not None and zone.ttc_s <= CLOSING_S):
+            return True
+        if zone.band is Band.CLOSE:
+            return self._receded_t is None or t - self._receded_t >= RECEDING_S
+        return self._receded_t is None and t - self._changed_t < self._early_silence_s
+
+    def _follow(self, zone: ZoneReading, t: float) -> None:
+        last = self._last
+        if last is None or _nearer(last, zone) or _other_height(last.height, zone.height):
+            self._changed_t, self._receded_t = t, None
+        elif _nearer(zone, last):
+            self._receded_t = t
+        else:
+            return
+        self._last = zone
+
+
+def _nearer(before: ZoneReading, after: ZoneReading) -> bool:
+    ranks = BANDS_BY_NEARNESS
+    if before.band is not after.band:
+        return ranks.index(after.band) > ranks.index(before.band)
+    if before.distance_m is not None and after.distance_m is not None:
+        return after.distance_m * CHANGE < before.distance_m
+    return after.proximity > before.proximity * CHANGE + _PROXIMITY_NOISE
+
+
+def _other_height(before: Height | None, after: Height | None) -> bool:
+    return after is not None and before is not after
