@@ -168,8 +168,7 @@ def _as_map(values: object, hw: tuple[int, int], label: str) -> NDArray[np.float
             f"{label} gives {list(values.shape)} for a picture of {hw[0]}x{hw[1]}; "
             f"a depth map would be [1, {hw[0]}, {hw[1]}]"
         )
-    checked: NDArray[np.float32] = values
-    return checked
+    return values
 
 
 def _probe_size(contract: InputContract) -> tuple[int, int]:
@@ -186,7 +185,8 @@ def _picture(height: int, width: int, seed: int) -> NDArray[np.float32]:
     top, left = height // 4, width // 4 if seed else width // 2
     picture[:, top : top + height // 3, left : left + width // 4] = [[[0.9]], [[0.6]], [[0.3]]]
     grain = random.random((3, height, width), dtype=np.float32)
-    return np.clip(picture + 0.1 * (grain - 0.5), 0.0, 1.0, dtype=np.float32)
+    clipped: NDArray[np.float32] = np.clip(picture + 0.1 * (grain - 0.5), 0.0, 1.0)
+    return clipped
 
 
 def _first_line(error: Exception) -> str:

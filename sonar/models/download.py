@@ -19,6 +19,7 @@ from sonar.models.web import (
     check_url,
     content_range,
     label,
+    looks_like_web_page,
     web_page,
     words,
 )
