@@ -39,9 +39,9 @@ def open_source(
 def open_engine(config: SonarConfig) -> DepthEngine:
     """The configured network on its backend. Raises ModelError or MissingExtraError."""
     from sonar.depth import open_engine as choose
-    from sonar.models.store import Store
+    from sonar.models.store import resolve
 
-    return choose(config.engine, Store().resolve(config.engine.model))
+    return choose(config.engine, resolve(config.engine.model, config))
 
 
 def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
@@ -94,6 +94,7 @@ def assemble(
         mapper=PulseMapper(config.audio, config.speech),
         sink=sink(mixer),
         speaker=speech,
+        take_said=mixer.take_said,
     )
     limits = Limits(
         read_timeout_s=config.capture.read_timeout_s,

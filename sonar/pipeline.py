@@ -5,7 +5,7 @@ with a typed reason) and is heard; it never becomes silence.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sonar.errors import DepthError, SonarError, SourceError, SourceLost, SourceTimeout
@@ -28,7 +28,11 @@ GOODBYE_S = 0.8  # longest wait for the last sound
 
 @dataclass(frozen=True)
 class Stages:
-    """What the pipeline drives; see :mod:`sonar.ports`."""
+    """What the pipeline drives; see :mod:`sonar.ports`.
+
+    ``take_said`` gives the phrases that began to sound since it was last called, as (seconds of
+    sound since the start, key): what was posted may have been dropped, what is logged was heard.
+    """
 
     source: FrameSource
     engine: DepthEngine
@@ -36,6 +40,7 @@ class Stages:
     mapper: CueMapper
     sink: AudioSink
     speaker: Speaker
+    take_said: Callable[[], Sequence[tuple[float, str]]] = tuple
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Pipeline:
         self._origin_t: float | None = None
         self._last_id, self._last_t = -1, 0.0
         self._heard: tuple[object, ...] = ()
+        self._asked: dict[str, tuple[int, Cue]] = {}  # why each phrase was asked for last
         self._state: tuple[State, Reason | None] | None = None
         self.outcome = Outcome()
 
@@ -128,6 +134,8 @@ class Pipeline:
                 sink.advance(self.outcome.end_t - self._origin_t + shown_s)
             self._announce(State.STOPPED)
             sink.drain(GOODBYE_S)
+            for event in self._spoken(self._last_t - (self._origin_t or 0.0)):
+                self._publish(event)
         except SonarError as error:
             self.outcome.error = self.outcome.error or error
 
@@ -249,18 +257,29 @@ class Pipeline:
                 )
             )
         if cue.phrase:
-            text = self._stages.speaker.text(cue.phrase)
+            self._asked[cue.phrase] = (scene.frame_id, cue)
+        events += self._spoken(t)
+        for event in events:
+            self._publish(event)
+
+    def _publish(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.on_event(event)
+
+    def _spoken(self, now_t: float) -> list[Event]:
+        """Phrases that began since the last frame. Offline, sound time is media time."""
+        events = []
+        for sound_t, key in self._stages.take_said():
+            frame_id, cue = self._asked.get(key, (self._last_id, Cue(CueKind.SILENCE)))
             events.append(
                 Event(
-                    t=t,
-                    frame=scene.frame_id,
+                    t=now_t if self._stages.source.live else round(sound_t, 3),
+                    frame=frame_id,
                     kind="speech",
-                    name=cue.phrase,
+                    name=key,
                     side=side_of(cue.pan),
-                    text=text,
+                    text=self._stages.speaker.text(key),
                     why=cue.why,
                 )
             )
-        for event in events:
-            for observer in self._observers:
-                observer.on_event(event)
+        return events

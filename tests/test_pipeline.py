@@ -282,12 +282,15 @@ def test_an_empty_recording_ends_without_a_frame() -> None:
 
 
 def test_speech_and_changes_become_events_once() -> None:
-    pipeline, _, log = build(ScriptedSource([PICTURE] * 4))
+    pipeline, stages, log = build(ScriptedSource([PICTURE] * 4, rate_hz=10))
+    # The mixer began it a moment after it was asked for.
+    said = iter([[], [], [], [(0.105, "near_left")]])
+    object.__setattr__(stages, "take_said", lambda: next(said, []))
     pipeline.run()
     cues = [e for e in log.events if e.kind == "cue" and e.name == "pulse"]
     assert len(cues) == 1 and cues[0].side == "left" and cues[0].t == 0
     spoken = [e for e in log.events if e.kind == "speech"]
-    assert spoken[0].text == "words of near_left"
+    assert [(e.t, e.text, e.side) for e in spoken] == [(0.105, "words of near_left", "left")]
 
 
 def test_an_engine_error_at_warm_up_is_raised() -> None:

@@ -107,6 +107,7 @@ class Mixer:
         self._ducked = db_to_gain(speech.duck_db)
         self._duck = 1.0
         self._volume = self._target_volume = db_to_gain(audio.volume_db)
+        self._volume_step = 0.0
         self._posted = self._heard = SILENCE
         self._deferred: Cue | None = None  # waits for a danger to have been heard
         self._hold_until = 0
@@ -137,10 +138,13 @@ class Mixer:
             raise ValueError(f"there is no phrase {unknown[0]!r}")
         self._told.append((earcon, keys))
 
-    @property
-    def said(self) -> deque[tuple[int, str]]:
-        """The last phrases that began: (sample, key)."""
-        return self._talk.said
+    def take_said(self) -> list[tuple[float, str]]:
+        """Phrases that began since last asked: (seconds of sound since the start, key)."""
+        said, taken = self._talk.said, []
+        while said:
+            sample, key = said.popleft()
+            taken.append((sample / self.rate_hz, key))
+        return taken
 
     @property
     def busy(self) -> bool:
@@ -149,7 +153,7 @@ class Mixer:
 
     def fade_out(self) -> None:
         """Go silent within 25 ms and stay so."""
-        self._target_volume = 0.0
+        self._aim_volume(0.0)
 
     def render(self, out: NDArray[np.float32]) -> None:
         """Fill ``out``, float32 of shape ``(n, 2)``: left, right. Allocates no arrays.
@@ -288,10 +292,13 @@ class Mixer:
         self._duck = duck
 
     def _apply_volume(self, bus: Samples) -> None:
-        step = max(self._volume, self._target_volume) / _FADE_QUANTA
-        volume = approach(self._volume, self._target_volume, step)
+        volume = approach(self._volume, self._target_volume, self._volume_step)
         self._scale(bus, self._volume, volume)
         self._volume = volume
+
+    def _aim_volume(self, gain: float) -> None:
+        self._volume_step = abs(gain - self._volume) / _FADE_QUANTA
+        self._target_volume = gain
 
     def _scale(self, bus: Samples, from_gain: float, to_gain: float) -> None:
         if from_gain == to_gain == 1.0:

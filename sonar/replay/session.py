@@ -1,7 +1,9 @@
 """One recording through the whole chain, into a folder."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from sonar.pipeline import Outcome, Pipeline
 from sonar.records import Event, FrameRecord
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
-from sonar.zones import zone_borders
+from sonar.zones.geometry import intrinsics
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
@@ -63,7 +65,7 @@ def replay(
             out,
             config,
             rate_hz,
-            lambda height, width: zone_borders(config.zones, config.mount, height, width),
+            partial(zone_borders, config),
             video=video,
         )
         observers: list[Observer] = [writer]
@@ -101,6 +103,14 @@ def replay(
         latency_ms=running.pipeline.timings,
     )
     return ReplayResult(outcome, summary)
+
+
+def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
+    """Where the zones meet at the horizon, as fractions of a picture's width from the left."""
+    camera = intrinsics(config.mount, width, height)
+    half = math.tan(math.radians(config.zones.center_width_deg / 2)) * camera.fx
+    left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
+    return max(0.0, left), min(1.0, right)
 
 
 class _Counter:

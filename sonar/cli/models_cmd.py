@@ -1,0 +1,158 @@
+"""``sonar models``: which depth models there are, and bringing them here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, progress, say
+from sonar.errors import SonarError
+
+if TYPE_CHECKING:
+    from sonar.models.resolved import ResolvedModel
+    from sonar.models.store import Listed, Store
+
+app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="as in `sonar models list`")]
+
+
+@app.command("list", epilog=COMMON_EPILOG)
+def list_models(ctx: typer.Context) -> None:
+    """Every model sonar knows by name, and whether it is here."""
+    from sonar.models.files import mebibytes
+
+    options = common(ctx)
+    rows = _store(options).listing()
+    if options.json:
+        emit_json([_as_json(row) for row in rows])
+        return
+    for row in rows:
+        size = "" if row.entry.size_bytes is None else f", {mebibytes(row.entry.size_bytes)}"
+        say(f"{row.entry.name}: {_in_words(row)}{size}")
+        say(f"    {row.entry.what}")
+        say(f"    licence: {row.entry.licence}")
+
+
+@app.command(epilog=COMMON_EPILOG)
+def fetch(ctx: typer.Context, name: Name) -> None:
+    """Download a model; what broke off goes on where it stopped."""
+    from sonar.models import acquire
+
+    options = common(ctx)
+    with progress(options, f"fetching {name}") as advance:
+        resolved = acquire.fetch(_store(options), name, advance)
+    _tell(options, resolved)
+
+
+@app.command("import", epilog=COMMON_EPILOG)
+def import_model(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(help="the file, brought by hand")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="the model it is; usually found by itself")
+    ] = None,
+) -> None:
+    """Install a model file that was downloaded elsewhere."""
+    from sonar.models import acquire
+
+    options = common(ctx)
+    with progress(options, f"importing {path.name}") as advance:
+        resolved = acquire.import_file(_store(options), path, name, advance)
+    _tell(options, resolved)
+
+
+@app.command(epilog=COMMON_EPILOG)
+def verify(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="one model; none = all that are here")] = None,
+) -> None:
+    """Read the files again: sum, size, keys, a trial run. Exit code 5 when one is damaged."""
+    options = common(ctx)
+    store = _store(options)
+    names = [name] if name else [r.entry.name for r in store.listing() if r.status != "absent"]
+    results: list[dict[str, Any]] = []
+    failed: SonarError | None = None
+    for each in names:
+        try:
+            resolved = store.verify(each)
+            results.append({"name": each, "ok": True, "sha256": resolved.sha256})
+            line = f"{each}: OK ({resolved.provenance})"
+        except SonarError as error:
+            failed = failed or error
+            results.append({"name": each, "ok": False, "error": str(error)})
+            line = f"{each}: NOT OK. {error}"
+        if not options.json:
+            say(line)
+    if options.json:
+        emit_json(results)
+    if failed is not None:
+        raise typer.Exit(failed.exit_code)
+
+
+@app.command(epilog=COMMON_EPILOG)
+def remove(ctx: typer.Context, name: Name) -> None:
+    """Delete a model and what was made from it."""
+    removed = _store(common(ctx)).remove(name)
+    say(f"{name}: removed" if removed else f"{name}: was not installed")
+
+
+@app.command(epilog=COMMON_EPILOG)
+def path(ctx: typer.Context, name: Name) -> None:
+    """Print where a model's file lies; an error when it is not here."""
+    options = common(ctx)
+    resolved = _store(options).resolve(name)
+    if options.json:
+        emit_json({"name": resolved.name, "path": str(resolved.path), "sha256": resolved.sha256})
+    else:
+        say(str(resolved.path))
+
+
+def _store(options: Common) -> Store:
+    from sonar.models.store import Store
+
+    return Store(options.load().models, tell=note)
+
+
+def _tell(options: Common, resolved: ResolvedModel) -> None:
+    if options.json:
+        emit_json(
+            {
+                "name": resolved.name,
+                "path": str(resolved.path),
+                "sha256": resolved.sha256,
+                "provenance": resolved.provenance,
+            }
+        )
+        return
+    say(f"{resolved.name} is here ({resolved.provenance}): {resolved.path}")
+    if resolved.format == "torch":
+        say(f"It is converted once: sonar models optimise {resolved.name}")
+    say(f"Use it with --set engine.model={resolved.name}.")
+
+
+def _in_words(row: Listed) -> str:
+    return {
+        "packaged": "here, part of sonar",
+        "installed": "here",
+        "absent": "not here",
+        "damaged": "DAMAGED, fetch it again",
+    }[row.status]
+
+
+def _as_json(row: Listed) -> dict[str, Any]:
+    entry = row.entry
+    return {
+        "name": entry.name,
+        "what": entry.what,
+        "status": row.status,
+        "path": None if row.path is None else str(row.path),
+        "urls": list(entry.urls),
+        "size_bytes": entry.size_bytes,
+        "sha256": entry.sha256,
+        "licence": entry.licence,
+        "format": entry.format,
+        "kind": entry.contract.kind.value,
+    }
