@@ -95,14 +95,13 @@ def _uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
         return picture
     if picture.dtype == np.bool_:
         return picture.astype(np.uint8) * np.uint8(255)
+    values = np.where(np.isfinite(picture), picture, picture.dtype.type(0))
     if np.issubdtype(picture.dtype, np.integer):
         full = float(np.iinfo(picture.dtype).max)
-        values = picture.astype(np.float32)
     else:
-        values = np.nan_to_num(picture.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         largest = float(values.max(initial=0.0))
         full = next((top for top in (1.0, 255.0, 65535.0) if largest <= top), largest)
-    scaled: NDArray[np.float32] = np.rint(np.clip(values * (255.0 / full), 0.0, 255.0))
+    scaled = np.rint(np.clip(values, 0.0, full) * (255.0 / full))
     return scaled.astype(np.uint8)
 
 

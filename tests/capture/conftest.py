@@ -1,0 +1,117 @@
+"""Servers and files that the capture tests read from; all local, all made on the spot."""
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+
+def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:
+    image = np.full((*size, 3), rgb, np.uint8)
+    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert good
+    return data.tobytes()
+
+
+class MjpegServer:
+    """A camera's HTTP page: one JPEG after the other, until killed.
+
+    ``picture`` is sent every ``period_s``; ``silent`` keeps the connection and sends nothing.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.picture = jpeg((255, 0, 0))
+        self.period_s = 0.02
+        self.silent = threading.Event()
+        self.paths: list[str] = []
+        self._stop = threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *args: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                outer.paths.append(self.path)
+                if self.path.startswith("/missing"):
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                try:
+                    while not outer._stop.wait(outer.period_s):
+                        if outer.silent.is_set():
+                            continue
+                        data = outer.picture
+                        self.wfile.write(
+                            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                            % len(data)
+                        )
+                        self.wfile.write(data + b"\r\n")
+                except OSError:
+                    pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def url(self, path: str = "/video", login: str = "") -> str:
+        return f"http://{login}127.0.0.1:{self.port}{path}"
+
+    def kill(self) -> None:
+        self._stop.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5.0)
+
+
+@pytest.fixture
+def mjpeg_server() -> Iterator[Callable[..., MjpegServer]]:
+    """Starts servers; kills them at the end."""
+    servers: list[MjpegServer] = []
+
+    def start(port: int = 0) -> MjpegServer:
+        servers.append(MjpegServer(port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+def write_video(
+    path: Path,
+    pictures: list[np.ndarray],
+    *,
+    rate: int = 10,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv444p",
+    pts: list[int] | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """Encode RGB pictures; ``pts`` in 1/1000 s gives a variable frame rate."""
+    from fractions import Fraction
+
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        if pts is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if pts is not None:
+                frame.pts, frame.time_base = pts[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

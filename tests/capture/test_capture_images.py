@@ -1,0 +1,227 @@
+"""Every kind of picture becomes upright uint8 RGB, or one clear error."""
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import jpeg
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from sonar.capture import ImageSource, read_image
+from sonar.capture.images import rgb_from_bgr
+from sonar.errors import SourceError
+
+RED = (255, 0, 0)
+
+
+def save(path: Path, bgr: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), bgr)
+    return path
+
+
+def solid(value: object, dtype: type, channels: int = 3) -> np.ndarray:
+    shape = (5, 7) if channels == 1 else (5, 7, channels)
+    return np.full(shape, value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "bgr", "expected"),
+    [
+        ("red.png", solid((0, 0, 255), np.uint8), RED),
+        ("red.jpg", solid((0, 0, 255), np.uint8), RED),
+        ("red.bmp", solid((0, 0, 255), np.uint8), RED),
+        ("red.webp", solid((0, 0, 255), np.uint8), RED),
+        ("red.tif", solid((0, 0, 255), np.uint8), RED),
+        ("red.ppm", solid((0, 0, 255), np.uint8), RED),
+        ("grey.png", solid(100, np.uint8, 1), (100, 100, 100)),
+        ("grey.jpg", solid(100, np.uint8, 1), (100, 100, 100)),
+        ("red16.png", solid((0, 0, 65535), np.uint16), RED),
+        ("grey16.png", solid(257 * 100, np.uint16, 1), (100, 100, 100)),
+        ("red16.tif", solid((0, 0, 65535), np.uint16), RED),
+        ("opaque.png", solid((0, 0, 255, 255), np.uint8, 4), RED),
+        ("half.png", solid((0, 0, 255, 128), np.uint8, 4), (255, 127, 127)),
+        ("clear.png", solid((0, 0, 255, 0), np.uint8, 4), (255, 255, 255)),
+        ("unit.tif", solid((0.0, 0.0, 1.0), np.float32), RED),
+        ("bytes.tif", solid((0.0, 51.0, 255.0), np.float32), (255, 51, 0)),
+        ("words.tif", solid((0.0, 0.0, 65535.0), np.float32), RED),
+    ],
+)
+def test_kinds_of_picture(tmp_path, name, bgr, expected):
+    image = read_image(save(tmp_path / name, bgr))
+    assert (image.dtype, image.shape, image.flags.c_contiguous) == (np.uint8, (5, 7, 3), True)
+    assert np.abs(image.astype(int) - expected).max() <= 2
+
+
+def test_nan_and_infinity_are_black(tmp_path):
+    values = np.full((4, 4, 3), 0.5, np.float32)
+    values[0, 0], values[1, 1], values[2, 2], values[3, 3] = np.nan, np.inf, -np.inf, -3.0
+    image = read_image(save(tmp_path / "holes.tif", values))
+    assert [image[i, i].max() for i in range(4)] == [0, 0, 0, 0]
+    assert image[0, 3].tolist() == [128, 128, 128]
+
+
+def test_palette_png(tmp_path):
+    pytest.importorskip("PIL")
+    from PIL import Image
+
+    picture = Image.new("P", (7, 5), 1)
+    picture.putpalette([0, 0, 255, 255, 0, 0])
+    picture.save(tmp_path / "palette.png")
+    assert (read_image(tmp_path / "palette.png") == RED).all()
+    picture.save(tmp_path / "holes.png", transparency=1)
+    assert (read_image(tmp_path / "holes.png") == 255).all()
+
+
+def with_exif_orientation(data: bytes, orientation: int) -> bytes:
+    tiff = (
+        b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0" * 4
+    )
+    exif = b"Exif\0\0" + tiff
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "red_corner"),
+    [
+        (1, (0, 0)),
+        (2, (0, -1)),
+        (3, (-1, -1)),
+        (4, (-1, 0)),
+        (5, (0, 0)),
+        (6, (0, -1)),
+        (8, (-1, 0)),
+    ],
+)
+def test_exif_orientation(tmp_path, orientation, red_corner):
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32, 2] = 255  # red, top left as stored
+    good, data = cv2.imencode(".jpg", stored)
+    assert good
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(with_exif_orientation(data.tobytes(), orientation))
+    image = read_image(path)
+    assert image.shape == ((32, 64, 3) if orientation <= 4 else (64, 32, 3))
+    corners = {c: image[c] for c in ((0, 0), (0, -1), (-1, 0), (-1, -1))}
+    assert max(corners, key=lambda c: int(corners[c][0])) == red_corner
+    assert corners[red_corner][0] > 200 and corners[red_corner][2] < 60
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4000, 33), (1, 5000)])
+def test_odd_sizes(tmp_path, size):
+    image = read_image(save(tmp_path / "odd.png", np.full((*size, 3), (0, 0, 255), np.uint8)))
+    assert image.shape == (*size, 3)
+    assert (image == RED).all()
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.7, 0.98])
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_cut_off_picture_is_an_error_not_a_grey_wall(tmp_path, suffix, cut):
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    whole = save(tmp_path / f"whole{suffix}", noise).read_bytes()
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(whole[: int(len(whole) * cut)])
+    with pytest.raises(SourceError, match=rf"cut{suffix} is damaged"):
+        read_image(path)
+
+
+def test_data_behind_the_picture_is_harmless(tmp_path):
+    path = tmp_path / "motion.jpg"  # phones append a video
+    path.write_bytes(jpeg(RED) + b"\xff\xda" + bytes(range(256)) * 8)
+    assert read_image(path)[0, 0, 0] > 250
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist"),
+        (b"", "is empty"),
+        (b"hello there", "not a picture"),
+        (b"\xff\xd8\xff", "damaged"),
+    ],
+)
+def test_bad_files(tmp_path, content, message):
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        read_image(path)
+    assert "bad.jpg" in str(caught.value)
+
+
+def test_folder_is_not_a_picture(tmp_path):
+    with pytest.raises(SourceError, match="is not a file"):
+        read_image(tmp_path)
+
+
+REAL = st.one_of(
+    st.sampled_from([np.uint8, np.uint16, np.int16, np.int32, np.bool_, np.float32, np.float64])
+)
+SHAPES = st.one_of(
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+    st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)),
+)
+
+
+@given(st.data())
+def test_anything_real_becomes_uint8_rgb(data):
+    array = data.draw(hnp.arrays(data.draw(REAL), data.draw(SHAPES)))
+    image = rgb_from_bgr(array)
+    assert image.dtype == np.uint8
+    assert image.shape == (*array.shape[:2], 3)
+
+
+@given(hnp.arrays(np.uint8, (3, 4, 3)))
+def test_bytes_only_change_places(array):
+    assert (rgb_from_bgr(array) == array[:, :, ::-1]).all()
+
+
+def test_folder_in_natural_order_with_stable_times(tmp_path):
+    for number in (10, 2, 1):
+        save(tmp_path / f"walk{number}.png", np.full((4, 4, 3), number, np.uint8))
+    (tmp_path / "walk3.png").write_bytes(b"broken")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / ".hidden.png").write_bytes(b"broken")
+    source = ImageSource.of_folder(tmp_path, 2.0)
+    for _ in range(2):  # it can be played again
+        source.open()
+        frames = [source.read(1.0) for _ in range(3)]
+        assert [(f.image[0, 0, 0], f.id, f.t) for f in frames] == [
+            (1, 0, 0.0),
+            (2, 1, 0.5),
+            (10, 3, 1.5),
+        ]
+        assert source.read(1.0) is None
+        assert (source.frame_count, source.corrupt, source.dropped) == (4, 1, 0)
+        source.close()
+
+
+def test_folder_of_broken_pictures(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"broken")
+    source = ImageSource.of_folder(tmp_path, 1.0)
+    source.open()
+    with pytest.raises(SourceError, match="None of the 3 pictures"):
+        source.read(1.0)
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(SourceError, match="holds no pictures"):
+        ImageSource.of_folder(tmp_path, 1.0)
+
+
+def test_photos_of_scikit_image():
+    skimage = pytest.importorskip("skimage")
+    folder = Path(skimage.__file__).parent / "data"
+    photos = [folder / name for name in ("astronaut.png", "camera.png", "rocket.jpg", "retina.jpg")]
+    if not all(photo.is_file() for photo in photos):
+        pytest.skip("this scikit-image ships no photos")
+    for photo in photos:
+        image = read_image(photo)
+        assert image.shape[2] == 3 and image.std() > 10
+    astronaut = read_image(photos[0])  # her suit is orange: more red than blue
+    suit = astronaut[400:500, 150:300].reshape(-1, 3).mean(axis=0)
+    assert suit[0] > suit[2] + 20

