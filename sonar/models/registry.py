@@ -62,7 +62,7 @@ BUILTIN = ModelEntry(
     what="comes with sonar: small, fast, also marks walkable ground",
     contract=BUILTIN_CONTRACT,
     format="onnx",
-    licence="MIT (this project); see CARD.md for the training photos",
+    licence="MIT; some training photos are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_528_041,
     sha256="2de58026f0226fc66bc227e56c5744a168667400f97d5731abd16601f555da34",
@@ -101,7 +101,7 @@ MIDAS_SMALL_ONNX = ModelEntry(
 
 DPT_LARGE = ModelEntry(
     name="dpt_large",
-    what="DPT-Large (MiDaS v3), official weights; seconds a frame on a CPU; needs [midas]",
+    what="DPT-Large (MiDaS v3), official weights; large and very slow on a CPU; needs [midas]",
     contract=DPT_LARGE_CONTRACT,
     format="torch",
     licence="MIT (isl-org/MiDaS)",
