@@ -1,1 +1,4 @@
-"""See docs."""
+"""Rendered walks with exact depth, for the demo, for tests and for training the ear.
+
+Needs the ``[sim]`` extra (MuJoCo).
+"""

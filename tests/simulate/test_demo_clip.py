@@ -1,0 +1,135 @@
+"""The shipped clip is what its truth file says, and a depth network sees a room in it."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonar import demo
+from sonar.config import ZonesConfig
+from sonar.simulate import mujoco_walk, textures
+from sonar.simulate.walk_files import DEPTH_EVERY, TRUTH_EVERY, coarse_mm
+
+FRAMES = (0, 75, 125, 205, 285)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[int, np.ndarray]:
+    """Some frames of the clip, and its length under -1."""
+    av = pytest.importorskip("av")
+    found: dict[int, np.ndarray] = {}
+    count = 0
+    with av.open(str(demo.CLIP)) as container:
+        for frame in container.decode(video=0):
+            if count in FRAMES:
+                found[count] = frame.to_ndarray(format="rgb24")
+            count += 1
+    found[-1] = np.array(count)
+    return found
+
+
+def test_clip_matches_its_truth_file(pictures: dict[int, np.ndarray]) -> None:
+    truth = demo.truth()
+    assert int(pictures[-1]) == truth["frames"] == mujoco_walk.FRAMES
+    assert pictures[0].shape == (truth["height_px"], truth["width_px"], 3)
+    assert 8.0 <= truth["frames"] / truth["rate_hz"] <= 12.0
+    assert [s["frame"] for s in truth["seconds"]] == list(range(0, truth["frames"], TRUTH_EVERY))
+    assert list(demo.depth()) == list(range(0, truth["frames"], DEPTH_EVERY))
+
+
+def test_files_are_small() -> None:
+    assert demo.CLIP.stat().st_size <= 2_000_000
+    assert demo.DEPTH.stat().st_size <= 1_000_000
+
+
+def test_clip_plays_anywhere() -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(demo.CLIP)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert float(stream.average_rate) == demo.truth()["rate_hz"]
+
+
+def test_walk_passes_what_it_should() -> None:
+    """Something on the left, then on the right, then at head height, a person, a stop."""
+    seconds = demo.truth()["seconds"]
+
+    def nearest(side: str, thing: str) -> float:
+        return min(
+            z["distance_m"] for s in seconds if (z := s["zones"][side]) and z["thing"] == thing
+        )
+
+    assert nearest("left", "chair") < 1.5
+    assert nearest("right", "cabinet") < 1.2
+    assert nearest("left", "hanging plant") < 2.5
+    assert nearest("left", "person") < 2.0
+    assert seconds[-1]["zones"]["center"]["thing"] == "table"
+    assert seconds[-1]["zones"]["center"]["distance_m"] < 1.2
+    assert seconds[-1]["y_m"] - seconds[-2]["y_m"] < 0.5 < seconds[5]["y_m"] - seconds[4]["y_m"]
+
+
+def test_stored_depth_obeys_the_floor() -> None:
+    """Floor pixels of the stored depth follow the plane formula at the stored pose."""
+    stored = demo.depth()[0]
+    pose = demo.truth()["seconds"][0]
+    focal = 640 / 2 / np.tan(np.radians(62.0 / 2))
+    rows = 4 * np.arange(120) + 2
+    y = (rows - (480 - 1) / 2) / focal
+    p = np.radians(pose["pitch_deg"])
+    expected = (y * np.cos(p) + np.sin(p)) / pose["height_m"]
+    # At the start the middle column sees free floor in its lowest rows.
+    np.testing.assert_allclose(1.0 / stored[-12:, 80], expected[-12:], rtol=5e-3)
+
+
+def test_builtin_network_sees_a_room(pictures: dict[int, np.ndarray]) -> None:
+    """Inverse depth of the network agrees with the exact one, picture by picture."""
+    ort = pytest.importorskip("onnxruntime")
+    cv2 = pytest.importorskip("cv2")
+    model = Path(demo.__file__).parents[1] / "models" / "builtin" / "builtin.onnx"
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    exact = demo.depth()
+    agreement = {}
+    for index in FRAMES:
+        small = cv2.resize(pictures[index], (256, 192), interpolation=cv2.INTER_AREA)
+        tensor = (small / 255.0 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+        tensor = tensor.transpose(2, 0, 1)[None].astype(np.float32)
+        inverse = session.run(["inverse_depth"], {"image": tensor})[0][0]
+        coarse = cv2.resize(inverse, (160, 120), interpolation=cv2.INTER_AREA)
+        agreement[index] = np.corrcoef(coarse.ravel(), (1 / exact[index]).ravel())[0, 1]
+    assert min(agreement.values()) > 0.6, agreement
+    assert np.median(list(agreement.values())) > 0.75, agreement
+
+
+def test_rendering_again_gives_the_stored_depth() -> None:
+    # Not importorskip: the way to draw must be chosen before mujoco is imported.
+    if importlib.util.find_spec("mujoco") is None:
+        pytest.skip("the [sim] extra is not installed")
+    with mujoco_walk.WalkRenderer() as renderer:
+        again = coarse_mm(renderer.frame(125, picture=False).depth_m)
+        zones = mujoco_walk.nearest_obstacles(
+            renderer.frame(125, picture=False),
+            renderer.parts,
+            renderer.obstacles,
+            ZonesConfig(),
+        )
+    stored = np.rint(demo.depth()[125] * 1000).astype(int)
+    # Another OpenGL may round an edge pixel to the other side of it.
+    assert np.mean(np.abs(again.astype(int) - stored) > 2) < 0.002
+    told = demo.truth()["seconds"][5]["zones"]
+    for side, zone in zones.items():
+        assert (zone is None) == (told[side] is None)
+        if zone is not None:
+            assert zone["thing"] == told[side]["thing"]
+            assert zone["distance_m"] == pytest.approx(told[side]["distance_m"], abs=0.01)
+
+
+@pytest.mark.parametrize("kind", sorted(textures.MAKERS))
+def test_textures_are_seeded_and_have_texture(kind: str) -> None:
+    first = textures.make(kind, (0.7, 0.6, 0.5), seed=3, size=96)
+    assert first.shape == (96, 96, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, textures.make(kind, (0.7, 0.6, 0.5), seed=3, size=96))
+    assert first.std() > 2.0
