@@ -254,7 +254,7 @@ class LiveSource:
             left_s = connection.last_sign_s + limit_s - now
             if not connection.ended and left_s > 0.0:
                 return left_s
-            reason = str(connection.error) if connection.error else f"silent for {limit_s:g} s"
+            reason = str(connection.error or f"silent for {limit_s:g} s").rstrip(".")
             self._let_go(connection)
             self._plan_retry(now, reason)
         if now < self._retry_at_s:
@@ -275,7 +275,7 @@ class LiveSource:
         doubled_s = self._config.reconnect_first_s * 2.0 ** min(self._tries, 30)
         pause_s = max(_SHORTEST_PAUSE_S, min(doubled_s, self._config.reconnect_max_s))
         self._retry_at_s = now + pause_s
-        _log.warning("%s lost (%s); next try in %.1f s.", self.label, reason, pause_s)
+        _log.warning("%s: no connection (%s); next try in %.1f s.", self.label, reason, pause_s)
 
     def _start(self) -> _Connection:
         self._connection = _Connection(self._connect(), self._clock, self._news, self._publish)

@@ -17,14 +17,15 @@ def redact_url(url: str) -> str:
     """``url`` without what may be secret: user and password, query and fragment.
 
     Errs on the side of hiding: everything before the last ``@`` counts as credentials, since
-    passwords with an unescaped ``/`` or ``@`` are common in camera URLs.
+    passwords with an unescaped ``/`` or ``@`` are common in camera URLs; where an ``@`` follows a
+    ``?``, either side of it may be the secret, and only the scheme is left.
     """
     match = _URL.match(url)
     if not match:
         return url
-    scheme, rest = match.groups()
-    at = rest.rfind("@")
-    credentials = "***@" if at >= 0 else ""
-    rest = rest[at + 1 :]
-    shown = re.split(r"[?#]", rest, maxsplit=1)[0]
-    return f"{scheme.lower()}://{credentials}{shown}{'?***' if len(shown) < len(rest) else ''}"
+    scheme, rest = match.group(1).lower(), match.group(2)
+    place, *query = re.split(r"[?#]", rest, maxsplit=1)
+    if query and "@" in query[0]:
+        return f"{scheme}://***"
+    _, at, host_and_path = place.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{host_and_path}{'?***' if query else ''}"

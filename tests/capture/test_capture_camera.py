@@ -1,0 +1,145 @@
+"""Cameras, with a fake driver."""
+
+import cv2
+import numpy as np
+import pytest
+
+from sonar.capture import list_cameras
+from sonar.capture.camera import Camera, CameraInfo
+from sonar.capture.fakes import FakeVideoCapture, Hang
+from sonar.capture.latest import LiveSource
+from sonar.clock import ManualClock
+from sonar.config import CaptureConfig
+from sonar.errors import DeviceError, SourceLost
+
+RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
+
+
+def source_of(*captures: FakeVideoCapture, address=0, **settings) -> LiveSource:
+    pending = list(captures)
+    config = CaptureConfig(**settings)
+
+    def connect() -> Camera:
+        return Camera(address, config, opener=lambda _: pending.pop(0))
+
+    return LiveSource("camera 0", connect, config, ManualClock())
+
+
+def test_opencv_bgr_comes_out_as_rgb():
+    source = source_of(FakeVideoCapture([RED_BGR, Hang()]))
+    source.open()
+    assert (source.read(5.0).image == (255, 0, 0)).all()
+    source.close()
+
+
+def test_grey_and_deep_cameras():
+    camera = Camera(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(pictures))
+    pictures = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
+    camera.open()
+    for expected in (7, 8):
+        camera.wait()
+        image = camera.picture()
+        assert image.shape == (4, 6, 3) and (image == expected).all()
+
+
+def test_what_is_asked_of_the_camera():
+    capture = FakeVideoCapture([RED_BGR])
+    source = source_of(capture, width_px=1280, height_px=720, rate_hz=25)
+    source.open()
+    source.close()
+    asked = capture.settings
+    assert asked[cv2.CAP_PROP_FRAME_WIDTH] == 1280
+    assert asked[cv2.CAP_PROP_FRAME_HEIGHT] == 720
+    assert asked[cv2.CAP_PROP_FPS] == 25
+    assert asked[cv2.CAP_PROP_BUFFERSIZE] == 1
+    assert asked[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert source.rate_hz == 25
+    assert capture.released
+
+
+def test_small_pictures_stay_uncompressed():
+    capture = FakeVideoCapture([RED_BGR])
+    source = source_of(capture)
+    source.open()
+    source.close()
+    assert cv2.CAP_PROP_FOURCC not in capture.settings
+
+
+def test_camera_that_does_not_open():
+    source = source_of(FakeVideoCapture(opens=False))
+    with pytest.raises(DeviceError, match=r"/dev/video0 cannot be opened"):
+        source.open()
+
+
+def test_absent_camera_without_touching_a_driver():
+    with pytest.raises(DeviceError, match=r"no camera at /dev/video93.*sonar devices"):
+        Camera(93, CaptureConfig()).open()
+
+
+def test_unplugged_camera_is_lost_after_its_attempts():
+    broken = [FakeVideoCapture(opens=False) for _ in range(2)]
+    source = source_of(
+        FakeVideoCapture([RED_BGR]), *broken, reconnect_first_s=0.0, reconnect_attempts=2
+    )
+    source.open()
+    assert source.read(5.0).id == 0
+    clock = source._clock
+    with pytest.raises(SourceLost, match="camera 0 is gone: 2 attempts"):
+        for _ in range(500):
+            try:
+                source.read(0.02)
+            except SourceLost:
+                raise
+            except Exception:
+                clock.advance(0.5)
+    source.close()
+
+
+def test_damaged_pictures_are_skipped_then_the_camera_fails():
+    camera = Camera(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(items))
+    items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60
+    camera.open()
+    results = []
+    with pytest.raises(SourceLost, match="60 damaged pictures"):
+        while True:
+            camera.wait()
+            results.append(camera.picture() is not None)
+    assert results.count(True) == 1 and results[2]
+
+
+def test_auto_takes_the_first_that_gives_a_picture():
+    captures = {
+        "/dev/video0": FakeVideoCapture(opens=False),
+        "/dev/video1": FakeVideoCapture([]),  # opens, gives nothing: a metadata node
+        "/dev/video2": FakeVideoCapture([RED_BGR, RED_BGR]),
+    }
+    cameras = [CameraInfo(i, path, "x") for i, path in enumerate(captures)]
+    camera = Camera(None, CaptureConfig(), opener=captures.__getitem__, cameras=lambda: cameras)
+    camera.open()
+    camera.wait()
+    assert (camera.picture() == (255, 0, 0)).all()
+    assert captures["/dev/video1"].released
+    with pytest.raises(DeviceError, match="No camera was found"):
+        Camera(None, CaptureConfig(), cameras=list).open()
+
+
+def test_list_cameras(tmp_path):
+    dev, sysfs = tmp_path / "dev", tmp_path / "sys"
+    dev.mkdir()
+    for number, name, index in ((0, "Chest cam", "0"), (1, "Chest cam", "1"), (10, "Phone", "0")):
+        (dev / f"video{number}").touch()
+        node = sysfs / f"video{number}"
+        node.mkdir(parents=True)
+        (node / "name").write_text(f"{name}\n")
+        (node / "index").write_text(f"{index}\n")
+    (dev / "video2").touch()  # no entry in sysfs
+    (dev / "videocard").touch()
+    found = list_cameras(sysfs, dev)
+    assert [(c.index, c.name) for c in found] == [
+        (0, "Chest cam"),
+        (2, "camera 2"),
+        (10, "Phone"),
+        (1, "Chest cam"),
+    ]
+    assert found[0].path == str(dev / "video0")
+    assert list_cameras(tmp_path / "none", tmp_path / "none") == []
