@@ -1,2 +1,4 @@
 """``sonar bench``."""
+
+
 def bench() -> None: ...

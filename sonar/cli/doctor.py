@@ -85,20 +85,30 @@ def _model(config: SonarConfig) -> Finding:
 def _sound(config: SonarConfig) -> Finding:
     from sonar.audio.output import choose_output, list_outputs
 
+    otherwise = "Recordings still get their sound as a file."
     try:
         chosen = choose_output(list_outputs(), config.audio.device)
     except SonarError as error:
-        return Finding("sound", False, f"{error} Recordings still get their sound as a file.")
+        return Finding("sound", False, f"{error}. {otherwise}")
+    if chosen is None:
+        return Finding("sound", False, f"No output found: plug in headphones. {otherwise}")
     return Finding("sound", True, f"Output: {chosen.name}.")
 
 
 def _speech(config: SonarConfig) -> Finding:
-    from sonar.audio.speech import probe
+    from sonar.audio.speech import SpeechBank
 
-    try:
-        return Finding("speech", True, probe(config.speech))
-    except SonarError as error:
-        return Finding("speech", False, f"{error} Tones work without it.")
+    if not config.speech.enabled:
+        return Finding("speech", True, "Switched off in the configuration.")
+    bank = SpeechBank(config.speech, config.audio.rate_hz)
+    bank.prepare(config.speech.timeout_s)
+    status = bank.status
+    bank.close()
+    if status.lost:
+        return Finding("speech", False, f"{status.lost}. Tones work without it.")
+    return Finding(
+        "speech", status.ready > 0, f"{status.ready} of {status.total} phrases are ready."
+    )
 
 
 def _camera() -> Finding:

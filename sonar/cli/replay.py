@@ -111,10 +111,10 @@ def _story(events: Path) -> list[str]:
 
 
 def _play(wav: Path, config: SonarConfig) -> None:
-    from sonar.audio.output import play_wav
+    from sonar.audio.playback import play_wav
     from sonar.errors import DeviceError
 
     try:
-        play_wav(wav, config.audio)
+        say(f"Played on {play_wav(wav, config.audio)}.")
     except DeviceError as error:
-        note(f"not played: {error}")
+        note(f"Not played: {error}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sonar import __version__, app
 from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
+from sonar.ports import Observer
 from sonar.records import Event, FrameRecord
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
@@ -99,7 +101,7 @@ def replay(
         expected_frames=source.frame_count,
         dropped=source.dropped,
         degraded=outcome.degraded,
-        speech=running.speech.status(),
+        speech=asdict(running.speech.status),
         latency_ms=running.pipeline.timings,
     )
     return ReplayResult(outcome, summary)
