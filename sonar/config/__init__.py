@@ -7,6 +7,7 @@ from sonar.config.audio import AudioConfig, ReplayConfig, SpeechConfig
 from sonar.config.capture import CaptureConfig
 from sonar.config.engine import EngineConfig
 from sonar.config.models import ModelConfig, ModelName
+from sonar.config.service import GovernorConfig, RecordingConfig, ServiceConfig
 from sonar.config.zones import BandEdges, MountConfig, ZonesConfig
 
 __all__ = [
@@ -14,11 +15,14 @@ __all__ = [
     "BandEdges",
     "CaptureConfig",
     "EngineConfig",
+    "GovernorConfig",
     "ModelConfig",
     "ModelName",
     "MountConfig",
+    "RecordingConfig",
     "ReplayConfig",
     "Section",
+    "ServiceConfig",
     "SonarConfig",
     "SpeechConfig",
     "ZonesConfig",
@@ -35,6 +39,7 @@ class SonarConfig(Section):
     audio: AudioConfig = AudioConfig()
     speech: SpeechConfig = SpeechConfig()
     replay: ReplayConfig = ReplayConfig()
+    service: ServiceConfig = ServiceConfig()
     models: dict[ModelName, ModelConfig] = Field(
         default_factory=dict, description="ONNX depth models of your own, by name"
     )

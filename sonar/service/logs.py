@@ -1,0 +1,52 @@
+"""Structured log lines: one JSON object a line on standard error, where journald reads them."""
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sonar.ports import Clock
+
+_CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/]*@", re.IGNORECASE)
+_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#\"']*)[?#][^\s\"']*", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """``text`` with the credentials and queries of every address in it hidden.
+
+    The last line of defence: messages name sources by their labels, which hold none.
+    """
+    return _QUERY.sub(r"\1?***", _CREDENTIALS.sub(r"\1***@", text))
+
+
+class JsonLog:
+    """Writes ``{"t": wall seconds, "level": ..., "from": ..., "event": ..., ...}`` lines.
+
+    Never raises: a log that cannot be written must not end the guiding. Each line is one
+    ``write``, so lines of two processes do not mix.
+
+    Attributes:
+        lost: lines that could not be written.
+    """
+
+    def __init__(self, source: str, clock: "Clock", fd: int = 2) -> None:
+        self.lost = 0
+        self._source = source
+        self._clock = clock
+        self._fd = fd
+
+    def __call__(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """One line; strings are redacted."""
+        shown = {k: redacted(v) if isinstance(v, str) else v for k, v in fields.items()}
+        head = {
+            "t": round(self._clock.wall(), 3),
+            "level": level,
+            "from": self._source,
+            "event": event,
+        }
+        line = json.dumps({**head, **shown}, ensure_ascii=False, default=str)
+        try:
+            os.write(self._fd, line.encode("utf-8", "replace") + b"\n")
+        except OSError:
+            self.lost += 1

@@ -1,0 +1,350 @@
+"""The parent: starts the guide, watches how far it comes, sounds its failure, starts it again.
+
+It imports the standard library only and holds no camera, model or sound stream, so that little
+can go wrong here. Decisions are in :class:`Supervisor`, free of processes and time, which come
+in through :class:`Guide`, :class:`~sonar.service.alarm.Alarm` and a clock.
+
+A guide fails when it ends unasked, or when it makes no progress: no picture processed, no wait
+told, or no sample taken by the sound device. After ``alarm_after_s`` the failure is sounded,
+after ``restart_after_s`` the guide is ended. The alarm sounds about once a second until a new
+guide guides.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sonar.service import phrases
+from sonar.service.beats import Beat
+
+if TYPE_CHECKING:
+    from sonar.ports import Clock
+    from sonar.service.alarm import Alarm
+    from sonar.service.notify import Notifier
+
+ALARM_EVERY_S = 0.9
+SAY_EVERY_S = 8.0  # the cause in words, between the alarms
+GAVE_UP_TIMES = 3
+PAUSES_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
+MISSING_PAUSE_S = 2.5  # between tries while a camera or sound device is missing
+
+Log = Callable[..., None]
+
+
+class Guide(Protocol):
+    """One guiding process."""
+
+    pid: int
+
+    def beats(self) -> Sequence[Beat]:
+        """Those that came since the last call."""
+
+    def exit_code(self) -> int | None:
+        """None while it runs; -N when signal N ended it."""
+
+    def terminate(self) -> None:
+        """Ask it to end: SIGTERM."""
+
+    def reload(self) -> None:
+        """Ask it to read its configuration again: SIGHUP."""
+
+    def kill(self, tell: bool) -> None:
+        """End it and all it started at once; with ``tell`` it first says where it hangs."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds, counts as they say; see ``service`` in the configuration."""
+
+    alarm_after_s: float = 0.7
+    restart_after_s: float = 2.0
+    start_timeout_s: float = 40.0
+    restarts: int = 5
+    restart_window_s: float = 60.0
+    missing_limit_s: float = 600.0
+    stop_s: float = 1.8
+
+
+class _Progress:
+    """When something last moved forward."""
+
+    def __init__(self, now: float) -> None:
+        self.at_s = now
+        self.count: int | None = None
+
+    def note(self, count: int | None, now: float) -> bool:
+        moved = count is not None and count != self.count
+        if moved or count is None:
+            self.at_s = now
+        self.count = count
+        return moved
+
+
+class Supervisor:
+    """Keeps one guide running. Call :meth:`step` often, about ten times a second.
+
+    Attributes:
+        restarts: guides started after a failure.
+        state: starting, guiding (the guide tells, be it that it cannot see), failed, stopping,
+            gave_up or ended.
+        reason: of the last failure, in words; "" while all is well.
+        result: exit code once over, else None.
+    """
+
+    def __init__(
+        self,
+        launch: Callable[[], Guide],
+        alarm: "Alarm",
+        clock: "Clock",
+        notifier: "Notifier",
+        log: Log,
+        limits: Limits | None = None,
+    ) -> None:
+        self._launch = launch
+        self._alarm = alarm
+        self._clock = clock
+        self._notifier = notifier
+        self._log = log
+        self._limits = limits or Limits()
+        self.restarts = 0
+        self.state = "starting"
+        self.reason = ""
+        self.result: int | None = None
+        self.last_beat: Beat | None = None
+        self.health: dict[str, Any] = {}
+        self._guide: Guide | None = None
+        self._started_s = 0.0
+        self._loading_since_s: float | None = 0.0  # None while the guide tells
+        self._restart_at_s: float | None = None
+        self._failures_s: deque[float] = deque()
+        self._missing_since_s: float | None = None
+        self._loop = _Progress(0.0)
+        self._sound = _Progress(0.0)
+        self._alarming = False
+        self._alarm_at_s = 0.0
+        self._say: str | None = None
+        self._say_at_s = 0.0
+        self._farewells = 0
+        self._heard_played = 0
+        self._deadline_s: float | None = None  # for stopping
+        self._exit_code = 1
+        self._start()
+
+    def step(self) -> None:
+        """Look once and do what is due."""
+        if self.result is not None:
+            return
+        now = self._clock.now()
+        if self.state == "gave_up":
+            self._farewell(now)
+            return
+        if self._guide is not None:
+            self._watch(self._guide, now)
+        elif self._restart_at_s is not None and now >= self._restart_at_s:
+            self.restarts += 1
+            self._start()
+        self._sound_alarm(now)
+        if self._alarm.played != self._heard_played:  # a failure that was heard is work done
+            self._heard_played = self._alarm.played
+            self._notifier.progress()
+
+    def stop(self) -> None:
+        """Ask the guide to end with its goodbye; it has ``stop_s``. Call again to hasten."""
+        if self.state in ("stopping", "ended"):
+            return
+        self._notifier.stopping()
+        self._alarming = False
+        self._alarm.stop()
+        self.state = "stopping"
+        self._log("stopping")
+        if self._guide is None:
+            self._end(0)
+            return
+        self._guide.terminate()
+        self._deadline_s = self._clock.now() + self._limits.stop_s
+
+    def reload(self) -> None:
+        """Pass on SIGHUP; without a guide the next one reads the configuration anyway."""
+        if self._guide is not None and self.state != "stopping":
+            self._notifier.reloading()
+            self._guide.reload()
+            self._notifier.reloaded()
+
+    # -- the guide ---------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        now = self._clock.now()
+        self._restart_at_s = None
+        self.last_beat = None
+        try:
+            self._guide = self._launch()
+        except OSError as error:  # out of processes or memory: as bad as a guide that crashed
+            self._log("launch_failed", level="error", problem=str(error))
+            self._fail(f"cannot start: {error.strerror}", 1, now)
+            return
+        self._started_s = self._loading_since_s = now
+        self._loop, self._sound = _Progress(now), _Progress(now)
+        self._log("started", pid=self._guide.pid, restarts=self.restarts)
+        self._notifier.status("starting")
+
+    def _watch(self, guide: Guide, now: float) -> None:
+        for beat in guide.beats():
+            self._take(beat, now)
+        code = guide.exit_code()
+        if code is not None:
+            guide.kill(tell=False)  # what it started and left behind
+            guide.close()
+            self._guide = None
+            self._ended(code, now)
+        elif self.state == "stopping":
+            if self._deadline_s is not None and now >= self._deadline_s:
+                self._log("killed_at_stop", level="warning")
+                guide.kill(tell=False)
+        else:
+            self._check_progress(guide, now)
+
+    def _take(self, beat: Beat, now: float) -> None:
+        loop = self._loop.note(beat.frames + beat.told, now)
+        sound = self._sound.note(beat.samples, now)
+        if beat.health is not None:
+            self.health = beat.health
+        self.last_beat = beat
+        telling = beat.state in ("guiding", "degraded")
+        if telling:
+            if self._loading_since_s is not None:  # from now on progress is due
+                self._loop.at_s = self._sound.at_s = now
+            self._loading_since_s = None
+        elif self._loading_since_s is None:  # it reads its configuration again
+            self._loading_since_s = now
+        works = telling and loop and (sound or beat.samples is None)
+        if works and self.state in ("starting", "failed"):
+            after_s = round(now - self._started_s, 3)
+            self._log("guiding", after_s=after_s, restarts=self.restarts)
+            self.state, self.reason = "guiding", ""
+            self._missing_since_s = None
+            self._quiet()
+            self._notifier.ready()
+        if works:
+            self._notifier.progress()
+            self._notifier.status(f"{beat.state} {beat.reason}".strip())
+
+    def _check_progress(self, guide: Guide, now: float) -> None:
+        limits = self._limits
+        if self._loading_since_s is not None:
+            if now - self._loading_since_s > limits.start_timeout_s:
+                self._hung(guide, "the start takes too long", now)
+            return
+        stalled_s = now - min(self._loop.at_s, self._sound.at_s)
+        what = "pictures" if self._loop.at_s <= self._sound.at_s else "sound"
+        if stalled_s > limits.restart_after_s:
+            self._hung(guide, f"hangs: no progress of {what}", now)
+        elif stalled_s > limits.alarm_after_s:
+            if not self._alarming:
+                self._log("stalled", level="warning", what=what, for_s=round(stalled_s, 3))
+                self._raise_alarm(now)
+        elif self._alarming and self.state == "guiding":
+            self._log("recovered")
+            self._quiet()
+
+    def _hung(self, guide: Guide, why: str, now: float) -> None:
+        guide.kill(tell=True)
+        guide.close()
+        self._guide = None
+        self._fail(why, 1, now)
+
+    def _ended(self, code: int, now: float) -> None:
+        if self.state == "stopping":
+            self._end(0)
+        elif code == 0:
+            self._log("ended")
+            self._end(0)
+        elif code == phrases.CONFIG:  # starting again would not mend it
+            self._log("failed", level="error", problem="the configuration is wrong", code=code)
+            self._give_up("the configuration is wrong", code, now)
+        else:
+            why = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+            self._fail(why, code, now)
+
+    # -- failing and giving up ----------------------------------------------------------------
+
+    def _fail(self, why: str, code: int, now: float) -> None:
+        missing = code in (phrases.INPUT, phrases.DEVICE)
+        self.state, self.reason = "failed", why
+        self._log("failed", level="error", problem=why, code=code)
+        self._notifier.status(f"failed: {why}")
+        self._notifier.ready()  # the supervisor does what it is there for
+        self._say = phrases.key_for(code)
+        self._raise_alarm(now)
+        if missing:
+            self._missing_since_s = now if self._missing_since_s is None else self._missing_since_s
+            if now - self._missing_since_s >= self._limits.missing_limit_s:
+                self._give_up(why, code, now)
+            else:
+                self._restart_at_s = now + MISSING_PAUSE_S
+            return
+        self._missing_since_s = None
+        self._failures_s.append(now)
+        while now - self._failures_s[0] > self._limits.restart_window_s:
+            self._failures_s.popleft()
+        count = len(self._failures_s)
+        if count > self._limits.restarts:
+            self._give_up(why, code, now)
+            return
+        self._restart_at_s = now + PAUSES_S[min(count, len(PAUSES_S)) - 1]
+
+    def _give_up(self, why: str, code: int, now: float) -> None:
+        self.state, self.reason = "gave_up", why
+        self._farewells = 0
+        self._deadline_s = now + 20.0
+        self._exit_code = code if code > 0 else 1
+        self._say = "config" if code == phrases.CONFIG else "gave_up"
+        self._log("gave_up", level="error", problem=why)
+        self._notifier.status(f"gave up: {why}")
+        self._notifier.ready()
+        self._alarm.play("gave_up")
+
+    def _farewell(self, now: float) -> None:
+        """Falling tones and words, three times; then it is over."""
+        if self._alarm.busy() and self._deadline_s is not None and now < self._deadline_s:
+            return
+        self._farewells += 1
+        if self._farewells >= 2 * GAVE_UP_TIMES or now >= (self._deadline_s or now):
+            self._end(self._exit_code)
+            return
+        self._alarm.play("gave_up" if self._farewells % 2 == 0 else f"say:{self._say}")
+
+    def _end(self, code: int) -> None:
+        self._alarm.stop()
+        if self.state != "gave_up":
+            self.state = "ended"
+        self.result = code
+
+    # -- the alarm ------------------------------------------------------------------------------
+
+    def _raise_alarm(self, now: float) -> None:
+        if not self._alarming:
+            self._alarming = True
+            self._say_at_s = now + ALARM_EVERY_S
+            self._alarm.play("failed")
+            self._alarm_at_s = now + ALARM_EVERY_S
+
+    def _quiet(self) -> None:
+        self._alarming = False
+        self._say = None
+        self._alarm.stop()
+
+    def _sound_alarm(self, now: float) -> None:
+        if not self._alarming:
+            return
+        if self._alarm.busy() or now < self._alarm_at_s:
+            return
+        self._alarm_at_s = now + ALARM_EVERY_S
+        if self._say is not None and now >= self._say_at_s:
+            self._say_at_s = now + SAY_EVERY_S
+            self._alarm.play(f"say:{self._say}")
+            if self._alarm.busy():
+                return
+        self._alarm.play("failed")

@@ -1,0 +1,341 @@
+"""What the supervisor decides, on a clock of its own: no process, no sound, no waiting."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonar.clock import ManualClock
+from sonar.service.fakes import FakeAlarm, FakeGuide
+from sonar.service.notify import Notifier
+from sonar.service.supervisor import Limits, Supervisor
+
+STEP_S = 0.05
+
+
+@dataclass
+class Told(Notifier):
+    """Notes what systemd would be told."""
+
+    messages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(ManualClock(), {})
+        self.fed: list[float] = []
+        self.clock: ManualClock | None = None
+
+    def _send(self, message: str) -> None:
+        self.messages.append(message)
+
+    def progress(self) -> None:
+        assert self.clock is not None
+        self.fed.append(self.clock.now())
+
+
+class World:
+    """A supervisor over fake guides."""
+
+    def __init__(self, limits: Limits | None = None, **guide: Any) -> None:
+        self.clock = ManualClock(1000.0)
+        self.alarm = FakeAlarm(self.clock)
+        self.guides: list[FakeGuide] = []
+        self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.notifier = Told()
+        self.notifier.clock = self.clock
+        self.cannot_launch = 0
+        self.guide_options = guide
+        self.on_launch: list[Any] = []
+        self.supervisor = Supervisor(
+            self._launch,
+            self.alarm,
+            self.clock,
+            self.notifier,
+            lambda event, **fields: self.logged.append((event, fields)),
+            limits,
+        )
+
+    def _launch(self) -> FakeGuide:
+        if self.cannot_launch:
+            self.cannot_launch -= 1
+            raise OSError(11, "Resource temporarily unavailable")
+        guide = FakeGuide(self.clock, 100 + len(self.guides), **self.guide_options)
+        self.guides.append(guide)
+        for act in self.on_launch:
+            act(guide)
+        return guide
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / STEP_S)):
+            self.clock.advance(STEP_S)
+            self.supervisor.step()
+
+    @property
+    def guide(self) -> FakeGuide:
+        return self.guides[-1]
+
+
+def test_a_guide_that_works_is_left_alone() -> None:
+    world = World()
+    world.run(60)
+    assert world.supervisor.state == "guiding" and world.supervisor.restarts == 0
+    assert world.alarm.log == [] and world.guide.got == []
+    assert world.notifier.messages.count("READY=1") == 1
+    assert max(b - a for a, b in zip(world.notifier.fed, world.notifier.fed[1:], strict=False)) < 1
+
+
+@pytest.mark.parametrize("code", [-9, -11, -6, 1, 137])
+def test_a_crash_is_sounded_at_once_and_mended(code: int) -> None:
+    world = World()
+    world.run(10)
+    died = world.clock.now()
+    world.guide.ends_with = code
+    world.run(0.1)
+    assert world.alarm.heard("failed")[0] - died <= 2 * STEP_S
+    assert world.supervisor.state == "failed"
+    world.run(2.9)
+    assert len(world.guides) == 2 and world.supervisor.state == "guiding"
+    assert world.supervisor.restarts == 1
+    heard = len(world.alarm.log)
+    world.run(5)
+    assert len(world.alarm.log) == heard  # quiet again
+    assert "close" in world.guides[0].got
+
+
+@pytest.mark.parametrize("stuck", ["pictures", "sound", "all"])
+def test_a_hang_is_sounded_within_a_second_and_ended_within_three(stuck: str) -> None:
+    world = World()
+    world.run(10)
+    hung = world.clock.now()
+    world.guide.stuck = stuck
+    world.run(3.0)
+    assert 0.5 < world.alarm.heard("failed")[0] - hung < 0.95
+    assert world.guides[0].got[:1] == ["kill and tell"]
+    assert len(world.guides) == 2  # started again within 3 s
+    world.run(1.5)
+    assert world.supervisor.state == "guiding"
+
+
+def test_a_short_stall_is_sounded_but_not_punished() -> None:
+    world = World()
+    world.run(10)
+    world.guide.stuck = "all"
+    world.run(1.2)
+    assert world.alarm.heard("failed")
+    world.guide.stuck = ""
+    world.run(5)
+    assert world.supervisor.restarts == 0 and world.guide.got == []
+    assert world.alarm.log[-1][1] == "" or not world.alarm.busy()
+    assert any(event == "recovered" for event, _ in world.logged)
+
+
+def test_the_alarm_goes_on_until_somebody_guides() -> None:
+    world = World(loads_s=6.0)
+    world.run(10)
+    world.guide.ends_with = -9
+    died = world.clock.now()
+    world.run(8)
+    times = [t for t, name in world.alarm.log if name]
+    again = next(
+        t for t in (died + i * STEP_S for i in range(400)) if t >= died + 6.0
+    )  # loading ended
+    during = [t for t in times if t < again]
+    gaps = [b - a for a, b in zip([died, *during], during, strict=False)]
+    assert max(gaps) < 1.0
+    assert world.alarm.heard("say:failed")
+
+
+def test_restarts_are_limited_paused_and_the_end_is_told() -> None:
+    world = World()
+    world.on_launch.append(lambda guide: setattr(guide, "ends_with", -11))
+    world.guide.ends_with = -11
+    world.run(60)
+    assert world.supervisor.result == 1 and world.supervisor.state == "gave_up"
+    assert world.supervisor.restarts == 5
+    started = [t for t, _ in ((f["pid"], 0) for e, f in world.logged if e == "started")]
+    assert len(started) == 6
+    assert len(world.alarm.heard("gave_up")) == 3 and len(world.alarm.heard("say:gave_up")) == 3
+    assert "STATUS=gave up: was ended by signal 11" in world.notifier.messages
+
+
+def test_old_failures_are_forgiven() -> None:
+    world = World()
+    for _ in range(12):
+        world.run(15)
+        world.guide.ends_with = -9
+    world.run(5)
+    assert world.supervisor.state == "guiding" and world.supervisor.restarts == 12
+
+
+def test_a_wrong_configuration_is_not_tried_again() -> None:
+    world = World()
+    world.guide.ends_with = 2
+    world.run(30)
+    assert len(world.guides) == 1 and world.supervisor.result == 2
+    assert world.alarm.heard("say:config")
+
+
+@pytest.mark.parametrize(("code", "words"), [(3, "say:input"), (4, "say:device")])
+def test_a_missing_device_is_waited_for(code: int, words: str) -> None:
+    world = World(Limits(missing_limit_s=100))
+    fail = [True]
+    world.on_launch.append(lambda g: setattr(g, "ends_with", code) if fail[0] else None)
+    world.guide.ends_with = code
+    world.run(60)
+    assert world.supervisor.restarts > 10 and world.supervisor.result is None
+    assert world.alarm.heard(words)
+    fail[0] = False
+    world.run(4)
+    assert world.supervisor.state == "guiding"
+
+
+def test_a_device_that_stays_missing_ends_it() -> None:
+    world = World(Limits(missing_limit_s=30))
+    world.on_launch.append(lambda guide: setattr(guide, "ends_with", 4))
+    world.guide.ends_with = 4
+    world.run(60)
+    assert world.supervisor.result == 4 and world.alarm.heard("gave_up")
+
+
+def test_a_start_that_hangs_is_ended() -> None:
+    world = World(Limits(start_timeout_s=5), loads_s=1e9)
+    world.run(7)
+    assert world.guides[0].got[0] == "kill and tell" and len(world.guides) == 2
+
+
+def test_a_recording_that_ends_is_no_failure() -> None:
+    world = World()
+    world.run(5)
+    world.guide.ends_with = 0
+    world.run(1)
+    assert world.supervisor.result == 0 and world.alarm.log == []
+
+
+def test_no_process_can_be_started() -> None:
+    world = World()
+    world.run(5)
+    world.cannot_launch = 2
+    world.guide.ends_with = -9
+    world.run(6)
+    assert world.supervisor.state == "guiding" and len(world.guides) == 2
+    assert world.alarm.heard("failed")
+
+
+def test_stop_ends_in_order_and_in_time() -> None:
+    world = World()
+    world.run(5)
+    world.supervisor.stop()
+    assert world.guide.got == ["terminate"] and "STOPPING=1" in world.notifier.messages
+    world.run(0.1)
+    assert world.supervisor.result == 0 and world.alarm.log == []
+
+
+def test_stop_does_not_wait_for_a_guide_that_hangs() -> None:
+    world = World(obeys=False)
+    world.run(5)
+    world.guide.stuck = "all"
+    world.supervisor.stop()
+    world.run(1.9)
+    assert world.supervisor.result == 0 and "kill" in world.guide.got
+
+
+def test_stop_while_failed_and_while_giving_up() -> None:
+    world = World()
+    world.run(5)
+    world.guide.ends_with = -9
+    world.run(0.05)
+    world.supervisor.stop()
+    assert world.supervisor.result == 0
+    world.run(3)
+    assert len(world.guides) == 1
+
+
+def test_reload_is_passed_on_and_its_loading_is_no_hang() -> None:
+    world = World()
+    world.run(5)
+    world.supervisor.reload()
+    assert world.guide.got == ["reload"]
+    assert any(m.startswith("RELOADING=1") for m in world.notifier.messages)
+    world.guide._born_s = world.clock.now()  # it loads anew, 4 s this time
+    world.guide._loads_s = 4.0
+    world.run(10)
+    assert world.supervisor.restarts == 0 and world.supervisor.state == "guiding"
+
+
+def test_the_watchdog_is_not_fed_by_time() -> None:
+    world = World(Limits(restart_after_s=50, alarm_after_s=40))
+    world.run(5)
+    world.guide.stuck = "sound"
+    world.run(1)
+    fed = len(world.notifier.fed)
+    world.run(30)  # beats come, pictures move, but nothing is heard
+    assert len(world.notifier.fed) == fed
+
+
+def test_without_a_sound_device_pictures_alone_count() -> None:
+    world = World()
+    world.run(2)
+
+    real = world.guide.beats
+
+    def deaf() -> list[Any]:
+        from dataclasses import replace
+
+        return [replace(beat, samples=None) for beat in real()]
+
+    world.guide.beats = deaf  # type: ignore[method-assign]
+    world.run(20)
+    assert world.supervisor.restarts == 0 and world.alarm.log == []
+
+
+FAULTS = st.lists(
+    st.tuples(
+        st.floats(0.1, 20.0),  # seconds until it
+        st.sampled_from(["crash", "pictures", "sound", "all", "missing"]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(faults=FAULTS, loads_s=st.floats(0.05, 3.0))
+def test_never_silent_for_more_than_a_second(
+    faults: list[tuple[float, str]], loads_s: float
+) -> None:
+    """Whatever fails whenever: at each moment somebody guides, or an alarm began < 1 s ago."""
+    world = World(Limits(restarts=100, start_timeout_s=5), loads_s=loads_s)
+    world.run(4)
+    worst, since = 0.0, world.clock.now()
+
+    def look() -> None:
+        nonlocal worst, since
+        guide = world.supervisor._guide
+        now = world.clock.now()
+        guided = (
+            isinstance(guide, FakeGuide)
+            and guide.ends_with is None
+            and not guide.stuck
+            and world.supervisor.state == "guiding"
+        )
+        if guided or world.alarm.busy():
+            since = now
+        worst = max(worst, now - since)
+
+    for wait_s, kind in faults:
+        for _ in range(round(wait_s / STEP_S)):
+            world.run(STEP_S)
+            look()
+        if world.supervisor._guide is None:
+            continue
+        if kind == "crash":
+            world.guide.ends_with = -9
+        elif kind == "missing":
+            world.guide.ends_with = 4
+        else:
+            world.guide.stuck = kind
+    for _ in range(round(15 / STEP_S)):
+        world.run(STEP_S)
+        look()
+    assert worst <= 1.0
+    assert world.supervisor.state == "guiding"
