@@ -105,7 +105,7 @@ class NetworkStream:
                 raise SourceTimeout(
                     f"{self._name} did not answer within {limits_s[0]:g} s."
                 ) from None
-            except av.error.InvalidDataError as error:
+            except (av.error.InvalidDataError, av.error.EOFError) as error:
                 failure = error
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 # Not "from error": its text repeats the address with the password.
