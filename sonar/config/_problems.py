@@ -9,7 +9,7 @@ from typing import Any
 
 from sonar.config import SonarConfig
 from sonar.config._base import Section
-from sonar.config._yaml import Path
+from sonar.config.plain_yaml import Path
 from sonar.config.reference import Leaf, allowed, leaves, sections
 
 _MAX_PROBLEMS = 20

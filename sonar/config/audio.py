@@ -38,7 +38,8 @@ class SpeechConfig(Section):
     enabled: bool = Field(True, description="false = tones only")
     language: str = Field("en", description="catalogue: en, zh, or a path to a YAML file")
     voice: str | None = Field(None, description="espeak-ng voice; none = the catalogue's")
-    rate_wpm: Annotated[int, Field(ge=80, le=450)] = Field(190, description="words a minute")
+    rate_wpm: Annotated[int, Field(ge=80, le=450)] = Field(190, description="speed")
+    pitch: Annotated[int, Field(ge=0, le=99)] = Field(50, description="of the voice; 50 is natural")
     volume_db: Annotated[Decibels, Field(le=12)] = Field(0.0, description="relative to the tones")
     duck_db: Annotated[float, Field(ge=-60, le=0)] = Field(
         -12.0, description="tones are lowered by this while a phrase is spoken"
@@ -47,7 +48,9 @@ class SpeechConfig(Section):
     verbosity: Literal["danger", "normal", "chatty"] = Field(
         "normal", description="how much is said: dangers only, obstacles too, or all changes"
     )
-    timeout_s: Seconds = Field(10.0, description="longest wait for the synthesiser")
+    timeout_s: Annotated[float, Field(ge=0.1, le=120)] = Field(
+        10.0, description="longest wait for the synthesiser to start, and for each phrase"
+    )
 
 
 class ReplayConfig(Section):

@@ -30,7 +30,7 @@ from sonar.config._problems import (
     suggest,
     told,
 )
-from sonar.config._yaml import MAX_CHARACTERS, Path, parse, scalar
+from sonar.config.plain_yaml import MAX_CHARACTERS, Path, parse, scalar
 from sonar.config.reference import dump_config, json_schema, reference_yaml, section_of
 from sonar.errors import ConfigError
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from sonar.config import SonarConfig
 from sonar.config._base import Section
-from sonar.config._yaml import Path, dump, dump_scalar
+from sonar.config.plain_yaml import Path, dump, dump_scalar
 
 UNITS = {
     "s": "seconds",
