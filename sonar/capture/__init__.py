@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from sonar.capture.camera import Camera, CameraInfo, list_cameras
-from sonar.capture.images import ImageSource, looks_like_image, read_image
+from sonar.capture.images import ImageSource, image_paths, looks_like_image, read_image
 from sonar.capture.latest import LiveSource
 from sonar.capture.pace import PacedSource
 from sonar.capture.stream import NetworkStream
@@ -23,6 +23,7 @@ __all__ = [
     "LiveSource",
     "PacedSource",
     "VideoFileSource",
+    "image_paths",
     "list_cameras",
     "open_source",
     "read_image",

@@ -136,6 +136,31 @@ def _is_cut_off(data: bytes) -> bool:
     return True
 
 
+def image_paths(path: Path | str) -> list[Path]:
+    """A picture's own path, or a folder's pictures in natural order (2 before 10).
+
+    Raises SourceError where there is nothing, or no picture in the folder.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise SourceError(f"{path} does not exist.")
+    try:
+        paths = [
+            found
+            for found in path.iterdir()
+            if found.suffix.lower() in IMAGE_SUFFIXES
+            and not found.name.startswith(".")
+            and found.is_file()
+        ]
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+    if not paths:
+        raise SourceError(f"{path} holds no pictures (such as .jpg or .png).")
+    return sorted(paths, key=lambda found: _natural(found.name))
+
+
 class ImageSource:
     """Pictures in a fixed order as a recording.
 
@@ -161,19 +186,7 @@ class ImageSource:
     @classmethod
     def of_folder(cls, folder: Path, rate_hz: float) -> "ImageSource":
         """The folder's pictures in natural order (2 before 10). Raises SourceError if none."""
-        try:
-            paths = [
-                path
-                for path in folder.iterdir()
-                if path.suffix.lower() in IMAGE_SUFFIXES
-                and not path.name.startswith(".")
-                and path.is_file()
-            ]
-        except OSError as error:
-            raise SourceError(f"{folder} cannot be read: {error.strerror}.") from error
-        if not paths:
-            raise SourceError(f"{folder} holds no pictures (such as .jpg or .png).")
-        return cls(sorted(paths, key=lambda path: _natural(path.name)), rate_hz, folder.name)
+        return cls(image_paths(folder), rate_hz, folder.name)
 
     @property
     def frame_count(self) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def main(path: str) -> int:
     """Play; 0 when it was heard to its end, 4 without a device."""
-    from sonar.audio.output import play_wav
+    from sonar.audio.playback import play_wav
     from sonar.config import AudioConfig
     from sonar.errors import SonarError
 
