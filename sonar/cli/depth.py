@@ -27,12 +27,13 @@ def depth(
     paths = [path for spec in images for path in image_paths(spec)]
     prepare_folder(out)
     engine = open_engine(config)
-    written = []
+    written: list[dict[str, Any]] = []
     try:
         with progress(options, "depth") as advance:
             for index, path in enumerate(paths):
                 estimate = engine.estimate(Frame(read_image(path), index, float(index)))
-                written.append(_write(out, path.stem, estimate))
+                name = _unused(path.stem, {facts["name"] for facts in written})
+                written.append(_write(out, name, estimate))
                 advance(index + 1, len(paths))
     finally:
         engine.close()
@@ -40,6 +41,15 @@ def depth(
             emit_json(written)
     if not options.json:
         say(f"{len(written)} depth map{'s' if len(written) != 1 else ''} in {out}.")
+
+
+def _unused(stem: str, taken: set[str]) -> str:
+    """``stem``, or with a number where two pictures share a name."""
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    return name
 
 
 def _write(out: Path, stem: str, estimate: Any) -> dict[str, Any]:
