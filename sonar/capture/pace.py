@@ -10,7 +10,9 @@ class PacedSource:
 
     A frame is handed out when its media time has come; ``read`` sleeps on the clock until then,
     however long that is. A frame whose successor is due already is stale: it is skipped and
-    counted in ``dropped``, as a camera would. ``Frame.t`` stays media time.
+    counted in ``dropped``, as a camera would. ``Frame.t`` stays media time. The first frame comes
+    at once and time runs from the second ``read`` on: what the reader prepares with the first
+    frame (loading, warming up) costs nothing of the recording.
 
     Args:
         source: a recording (``live`` False).
@@ -24,6 +26,7 @@ class PacedSource:
         self._source = source
         self._clock = clock
         self._ahead: Frame | SourceError | None = None  # read but not yet due
+        self._first_t: float | None = None
         self._start_s: float | None = None  # when media time 0 was, on the clock
         self._dropped = 0
 
@@ -43,9 +46,9 @@ class PacedSource:
         return self._dropped + self._source.dropped
 
     def open(self) -> None:
-        """Open the recording; its time starts at the first ``read``."""
+        """Open the recording."""
         self._source.open()
-        self._ahead = self._start_s = None
+        self._ahead = self._first_t = self._start_s = None
         self._dropped = 0
 
     def read(self, timeout_s: float) -> Frame | None:
@@ -55,8 +58,11 @@ class PacedSource:
             return None
         # A fixed "now": where decoding is slower than the recording, skipping still ends.
         now = self._clock.now()
+        if self._first_t is None:
+            self._first_t = frame.t
+            return frame
         if self._start_s is None:
-            self._start_s = now - frame.t
+            self._start_s = now - self._first_t
         while True:
             self._ahead = self._look(timeout_s)
             if not isinstance(self._ahead, Frame) or self._ahead.t + self._start_s > now:

@@ -33,16 +33,27 @@ def test_frames_come_when_they_are_due():
 def test_late_reader_skips_to_the_newest():
     source, clock = paced(pictures(20))
     source.read(0.01)
-    clock.advance(0.55)
+    source.read(0.01)
+    clock.advance(0.45)  # it is 0.55 s into the recording
     frame = source.read(0.01)
-    assert (frame.id, source.dropped) == (5, 4)
+    assert (frame.id, source.dropped) == (5, 3)
     assert clock.now() == pytest.approx(500.55)
     assert source.read(0.01).id == 6
     assert clock.now() == pytest.approx(500.6)
 
 
+def test_warming_up_with_the_first_frame_costs_nothing_of_the_recording():
+    source, clock = paced(pictures(5))
+    assert source.read(0.01).id == 0
+    clock.advance(3.0)
+    assert [source.read(0.01).id for _ in range(4)] == [1, 2, 3, 4]
+    assert clock.now() == pytest.approx(503.4)
+    assert source.dropped == 0
+
+
 def test_last_frame_is_never_skipped():
     source, clock = paced(pictures(4))
+    source.read(0.01)
     source.read(0.01)
     clock.advance(100.0)
     assert source.read(0.01).id == 3

@@ -76,7 +76,7 @@ def test_a_slow_reader_gets_the_newest_picture(mjpeg_server):
         CLOCK.sleep(0.5)  # about 25 pictures come meanwhile
         frame = source.read(5.0)
         assert is_blue(frame)
-        assert frame.id - first.id - 1 == source.dropped >= 5
+        assert source.dropped >= frame.id - first.id - 1 >= 5
 
 
 def test_server_killed_and_back(mjpeg_server):
