@@ -51,9 +51,7 @@ class Plane:
 
 def rays(shape: tuple[int, int], k: Intrinsics) -> tuple[Float, Float]:
     """x and y of every pixel's ray (x, y, 1), each of ``shape``."""
-    x, y = np.meshgrid(
-        (np.arange(shape[1]) - k.cx) / k.fx, (np.arange(shape[0]) - k.cy) / k.fy
-    )
+    x, y = np.meshgrid((np.arange(shape[1]) - k.cx) / k.fx, (np.arange(shape[0]) - k.cy) / k.fy)
     return x, y
 
 
