@@ -18,6 +18,7 @@ from sonar.types import Cue
 
 _WATCH_S = 0.2
 _SILENT_S = 1.0  # a callback that has not come for this long is lost
+_WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
 _NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
@@ -196,16 +197,19 @@ class DeviceSink:
         self._blocks += 1
 
     def _watch(self) -> None:
-        blocks, since = self._blocks, self._clock.now()
+        opened_s = since_s = self._clock.now()
+        blocks = self._blocks
         while not self._closing.wait(_WATCH_S):
-            now = self._clock.now()
+            now_s = self._clock.now()
             if self._blocks != blocks:
-                blocks, since = self._blocks, now
+                blocks, since_s = self._blocks, now_s
             stream = self._stream
-            if now - since > _SILENT_S or stream is None or not stream.active:
+            limit_s = _WAKING_S if now_s - opened_s < _WAKING_S else _SILENT_S
+            if now_s - since_s > limit_s or stream is None or not stream.active:
                 self.lost = True
                 self._regain()
-                blocks, since = self._blocks, self._clock.now()
+                blocks, opened_s = self._blocks, self._clock.now()
+                since_s = opened_s
 
     def _regain(self) -> None:
         pause_s = _FIRST_PAUSE_S

@@ -1,0 +1,386 @@
+"""What is heard for which scene."""
+
+from dataclasses import replace
+
+import pytest
+from hearing import AUDIO, CLEAR, SPEECH, render, rms_db, scene
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sonar.audio.mapping import PulseMapper, urgency_hz
+from sonar.audio.mixer import Mixer
+from sonar.audio.phrases import PHRASES
+from sonar.config import AudioConfig, SpeechConfig
+from sonar.types import (
+    Band,
+    CueKind,
+    Height,
+    Priority,
+    Reason,
+    Scene,
+    Side,
+    State,
+    ZoneReading,
+)
+
+FAR, NEAR, CLOSE, STOP = (Band.FAR, 0.15), (Band.NEAR, 0.4), (Band.CLOSE, 0.7), (Band.STOP, 0.9)
+UNKNOWN = (Band.UNKNOWN, 0.0)
+
+
+def mapper(**speech) -> PulseMapper:
+    return PulseMapper(AUDIO, SPEECH.model_copy(update=speech))
+
+
+def first_cue(*zones, **more):
+    return mapper().update(scene(*zones, **more))
+
+
+def run(mapper, make, seconds, start_s=0.0, rate_hz=20.0):
+    """Cues for ``make(t)`` over time: list of (t, cue)."""
+    count = round(seconds * rate_hz)
+    times = [start_s + i / rate_hz for i in range(count)]
+    return [(t, mapper.update(make(t))) for t in times]
+
+
+@pytest.mark.parametrize(
+    ("zones", "pan"),
+    [
+        ((NEAR, CLEAR, CLEAR), -1.0),
+        ((CLEAR, NEAR, CLEAR), 0.0),
+        ((CLEAR, CLEAR, NEAR), 1.0),
+        ((NEAR, CLOSE, FAR), 0.0),
+        ((CLOSE, NEAR, STOP), 1.0),
+        ((NEAR, NEAR, CLEAR), 0.0),
+        ((CLEAR, NEAR, NEAR), 0.0),
+    ],
+)
+def test_the_nearest_is_heard_from_its_side_and_the_center_wins_ties(zones, pan):
+    assert first_cue(*zones).pan == pan
+
+
+def test_a_collision_course_outranks_what_is_merely_nearer():
+    closing = (Band.FAR, 0.2, {"ttc_s": 1.2})
+    assert first_cue(closing, NEAR, CLEAR).pan == -1.0
+
+
+def test_clear_is_silence():
+    cue = first_cue()
+    assert (cue.kind, cue.earcon, cue.phrase, cue.why) == (CueKind.SILENCE, None, None, "clear")
+
+
+def test_stop_is_continuous_and_a_danger():
+    cue = first_cue(STOP)
+    assert (cue.kind, cue.priority) == (CueKind.CONTINUOUS, Priority.DANGER)
+    assert (cue.phrase, cue.level_db) == ("stop_left", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("height", "pitch_hz", "earcon"),
+    [(Height.FLOOR, 250.0, None), (Height.BODY, 500.0, None), (Height.HEAD, 1000.0, "head")],
+)
+def test_pitch_tells_the_height(height, pitch_hz, earcon):
+    cue = first_cue((Band.CLOSE, 0.7, {"height": height}))
+    assert (cue.pitch_hz, cue.earcon) == (pitch_hz, earcon)
+
+
+def test_the_head_earcon_is_told_once_per_obstacle():
+    hanging = (Band.CLOSE, 0.7, {"height": Height.HEAD})
+    cues = run(mapper(), lambda t: scene(hanging, t=t), 3.0)
+    assert [t for t, cue in cues if cue.earcon == "head"] == [0.0]
+
+
+@pytest.mark.parametrize("zone", [FAR, NEAR])
+def test_an_early_band_falls_silent_without_change(zone):
+    cues = run(mapper(), lambda t: scene(zone, t=t), 5.0)
+    for t, cue in cues:
+        assert cue.kind is (CueKind.PULSE if t < AUDIO.early_silence_s else CueKind.SILENCE), t
+    assert cues[-1][1].why.startswith("unchanged, ")
+
+
+@pytest.mark.parametrize("zone", [CLOSE, STOP])
+def test_what_is_close_never_falls_silent(zone):
+    cues = run(mapper(), lambda t: scene(zone, t=t), 30.0)
+    assert all(cue.kind is not CueKind.SILENCE for _, cue in cues)
+
+
+def test_an_approaching_obstacle_stays_audible():
+    cues = run(mapper(), lambda t: scene((Band.NEAR, 0.2 * 1.06**t), t=t), 12.0)
+    assert sum(cue.kind is CueKind.PULSE for _, cue in cues) == len(cues)
+
+
+def test_a_collision_course_is_heard_even_where_proximity_does_not_change():
+    closing = (Band.FAR, 0.2, {"ttc_s": 3.0})
+    cues = run(mapper(), lambda t: scene(closing, t=t), 10.0)
+    assert cues[-1][1].kind is CueKind.PULSE
+
+
+@pytest.mark.parametrize("zone", [NEAR, CLOSE])
+def test_a_receding_obstacle_stops_sounding(zone):
+    band, proximity = zone
+    own = mapper()
+    own.update(scene(zone, t=0.0))
+    cues = run(own, lambda t: scene((band, proximity * 0.8**t), t=t), 2.0, start_s=0.05)
+    assert {cue.kind for t, cue in cues if t > 1.0} == {CueKind.SILENCE}
+    again = own.update(scene((Band.CLOSE, 0.9), t=2.1))
+    assert again.kind is CueKind.PULSE
+
+
+def test_a_close_obstacle_that_stops_receding_is_heard_again():
+    own = mapper()
+    own.update(scene((Band.CLOSE, 0.9), t=0.0))
+    assert own.update(scene((Band.CLOSE, 0.7), t=0.5)).kind is CueKind.SILENCE
+    assert own.update(scene((Band.CLOSE, 0.7), t=1.6)).kind is CueKind.PULSE
+
+
+def test_a_silent_early_obstacle_does_not_hide_a_new_one():
+    own = mapper()
+    run(own, lambda t: scene(CLEAR, NEAR, CLEAR, t=t), 4.0)
+    cue = own.update(scene(FAR, NEAR, CLEAR, t=4.1))
+    assert (cue.kind, cue.pan) == (CueKind.PULSE, -1.0)
+
+
+def test_the_lead_does_not_flicker_between_equals():
+    own = mapper()
+    pans = set()
+    for i in range(40):
+        wobble = 0.01 * (-1) ** i
+        left, right = (Band.CLOSE, 0.7 + wobble), (Band.CLOSE, 0.7 - wobble)
+        pans.add(own.update(scene(left, CLEAR, right, t=i / 20)).pan)
+    assert len(pans) == 1
+
+
+def test_unknown_is_heard_and_keeps_being_heard():
+    own = mapper()
+    cues = run(own, lambda t: Scene.unknown(round(t * 1000), t, Reason.DARK), 20.0)
+    assert all(
+        (cue.kind, cue.earcon, cue.rate_hz) == (CueKind.EARCON, "unknown", 0.5) for _, cue in cues
+    )
+    assert [cue.phrase for _, cue in cues if cue.phrase] == ["unknown_dark"]
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_its_phrase(reason):
+    cue = mapper().update(Scene.unknown(1, 0.0, reason))
+    assert cue.phrase == f"unknown_{reason}"
+    assert cue.phrase in PHRASES
+    assert str(reason) in cue.why
+
+
+def test_going_blind_while_guiding_has_its_own_earcon_first():
+    own = mapper()
+    own.update(scene(t=0.0))
+    assert own.update(Scene.unknown(1, 0.1, Reason.STALE)).earcon == "degraded"
+    assert own.update(Scene.unknown(1, 0.2, Reason.STALE)).earcon == "unknown"
+    sees = own.update(scene(t=5.0))
+    assert (sees.earcon, sees.phrase) == ("guiding", "state_guiding")
+
+
+@pytest.mark.parametrize(
+    ("zones", "pan"),
+    [
+        ((UNKNOWN, CLEAR, CLEAR), -1.0),
+        ((CLEAR, CLEAR, UNKNOWN), 1.0),
+        ((UNKNOWN, UNKNOWN, CLEAR), -0.5),
+        ((UNKNOWN, CLEAR, UNKNOWN), 0.0),
+    ],
+)
+def test_what_is_unknown_is_heard_from_where_it_is(zones, pan):
+    cue = first_cue(*zones)
+    assert (cue.kind, cue.earcon, cue.pan) == (CueKind.EARCON, "unknown", pan)
+
+
+def test_an_obstacle_is_heard_beside_the_unknown_which_is_told_every_two_seconds():
+    cues = run(mapper(), lambda t: scene(CLOSE, UNKNOWN, CLEAR, t=t), 7.0)
+    assert all((cue.kind, cue.pan) == (CueKind.PULSE, -1.0) for _, cue in cues)
+    told = [t for t, cue in cues if cue.earcon == "unknown"]
+    assert told == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=0.06)
+
+
+def test_degraded_with_known_zones_is_heard_too():
+    cue = first_cue(CLEAR, CLEAR, CLEAR, state=State.DEGRADED, reason=Reason.NO_GROUND)
+    assert (cue.earcon, cue.phrase) == ("unknown", "unknown_no_ground")
+
+
+@pytest.mark.parametrize("zones", [(), (NEAR,), (CLOSE, CLOSE, CLOSE)])
+def test_a_drop_close_by_pre_empts_everything_but_stop(zones):
+    cue = first_cue(*zones, drop_off=True, drop_off_distance_m=1.5)
+    assert (cue.kind, cue.earcon) == (CueKind.EARCON, "drop_off")
+    assert (cue.priority, cue.phrase) == (Priority.DANGER, "drop")
+    assert cue.rate_hz > 0.5
+    assert "1.5 m" in cue.why
+
+
+def test_a_drop_beside_stop_rides_on_its_tone():
+    cues = run(mapper(), lambda t: scene(STOP, t=t, drop_off=True), 3.0)
+    assert all(cue.kind is CueKind.CONTINUOUS for _, cue in cues)
+    assert sum(cue.earcon == "drop_off" for _, cue in cues) == 4
+
+
+def test_a_drop_farther_off_does_not_hide_what_is_close():
+    cue = first_cue(CLEAR, CLOSE, CLEAR, drop_off=True, drop_off_distance_m=4.0)
+    assert (cue.kind, cue.earcon) == (CueKind.PULSE, "drop_off")
+
+
+@pytest.mark.parametrize("state", [State.LOADING, State.READY, State.STOPPED])
+def test_every_state_has_its_own_earcon(state):
+    zones = [ZoneReading(side, Band.UNKNOWN) for side in Side]
+    cue = mapper().update(Scene(-1, 0.0, *zones, state=state))
+    assert (cue.kind, cue.earcon, cue.phrase) == (CueKind.EARCON, state, f"state_{state}")
+
+
+def test_quiet_leaves_pulses_out_and_nothing_else():
+    own = PulseMapper(AudioConfig(scheme="quiet"), SPEECH)
+    near = own.update(scene(CLOSE, t=0.0))
+    assert (near.kind, near.phrase) == (CueKind.SILENCE, "close_left")
+    assert own.update(scene(STOP, t=0.1)).kind is CueKind.CONTINUOUS
+    assert own.update(scene(drop_off=True, t=0.2)).earcon == "drop_off"
+    assert own.update(Scene.unknown(9, 0.3, Reason.DARK)).kind is CueKind.EARCON
+
+
+def test_the_cause_is_told_with_metres():
+    zone = (Band.CLOSE, 0.7, {"distance_m": 0.94, "ttc_s": 1.36, "height": Height.HEAD})
+    assert first_cue(zone).why == "close, left, 0.9 m, head, collision in 1.4 s"
+
+
+@pytest.mark.parametrize(
+    ("zone", "phrase"),
+    [
+        (STOP, "stop_right"),
+        (CLOSE, "close_right"),
+        ((Band.CLOSE, 0.7, {"height": Height.FLOOR}), "step_right"),
+        ((Band.NEAR, 0.4, {"height": Height.HEAD}), "head_right"),
+        ((Band.NEAR, 0.4, {"ttc_s": 1.5}), "approaching_right"),
+        (NEAR, "near_right"),
+        (FAR, "far_right"),
+    ],
+)
+def test_phrases_by_verbosity(zone, phrase):
+    order = ("danger", "normal", "chatty")
+    for verbosity in order:
+        said = mapper(verbosity=verbosity).update(scene(CLEAR, CLEAR, zone)).phrase
+        due = order.index(PHRASES[phrase].level) <= order.index(verbosity)
+        if verbosity == "chatty" or due:
+            assert said == (phrase if due else None)
+        else:
+            assert said is None
+
+
+def test_a_phrase_is_not_repeated_too_soon():
+    own = mapper(repeat_after_s=6.0)
+    cues = run(own, lambda t: scene(CLOSE if int(t) % 2 else CLEAR, t=t), 16.0)
+    assert [t for t, cue in cues if cue.phrase] == pytest.approx([1.0, 7.0, 13.0])
+
+
+def test_a_milder_phrase_of_the_same_side_waits():
+    own = mapper()
+    assert own.update(scene(STOP, t=0.0)).phrase == "stop_left"
+    assert own.update(scene(CLOSE, t=1.0)).phrase is None
+    assert own.update(scene(CLEAR, t=1.5)).phrase is None
+    assert own.update(scene(CLEAR, CLEAR, CLOSE, t=2.0)).phrase == "close_right"
+    assert own.update(scene(CLEAR, CLEAR, STOP, t=2.5)).phrase == "stop_right"
+
+
+def test_two_new_things_are_told_in_turn_the_danger_first():
+    own = mapper()
+    both = dict(state=State.DEGRADED, reason=Reason.BLURRED)
+    assert own.update(scene(STOP, t=0.0, **both)).phrase == "stop_left"
+    assert own.update(scene(STOP, t=0.1, **both)).phrase == "unknown_blurred"
+    assert own.update(scene(STOP, t=0.2, **both)).phrase is None
+
+
+def test_speech_off_means_no_phrase():
+    own = PulseMapper(AUDIO, SpeechConfig(enabled=False))
+    assert own.update(scene(STOP)).phrase is None
+
+
+bands = st.sampled_from([Band.CLEAR, Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP, Band.UNKNOWN])
+heights = st.sampled_from([None, *Height])
+ttcs = st.one_of(st.none(), st.floats(0.1, 10))
+
+
+@st.composite
+def zones(draw):
+    return (
+        draw(bands),
+        draw(st.floats(0, 1)),
+        {"ttc_s": draw(ttcs), "height": draw(heights), "distance_m": draw(ttcs)},
+    )
+
+
+@st.composite
+def walks(draw):
+    steps = draw(st.lists(st.tuples(zones(), zones(), zones()), min_size=1, max_size=8))
+    gaps = draw(st.lists(st.floats(0.02, 2.0), min_size=len(steps), max_size=len(steps)))
+    return list(zip(steps, gaps, strict=True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(walks())
+def test_a_mirrored_walk_gives_mirrored_cues(walk):
+    plain, mirrored = mapper(), mapper()
+    t = 0.0
+    for (left, center, right), gap in walk:
+        t += gap
+        rates = [urgency_hz(zone) for zone in scene(left, center, right).zones]
+        assume(rates[0] != rates[2])  # equals have to be broken somehow; it is the left
+        cue = plain.update(scene(left, center, right, t=t))
+        other = mirrored.update(scene(right, center, left, t=t))
+        assert other.pan == -cue.pan
+        assert replace(other, pan=0, why="", phrase=None) == replace(
+            cue, pan=0, why="", phrase=None
+        )
+        assert other.phrase == _mirrored_key(cue.phrase)
+
+
+def _mirrored_key(key):
+    if key is None:
+        return None
+    return key.replace("left", "?").replace("right", "left").replace("?", "right")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from([Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP]),
+    st.sampled_from([Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP]),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    ttcs,
+    st.floats(0, 8),
+)
+def test_nearer_is_never_slower_or_quieter(band, other, proximity, more, ttc_s, sooner_s):
+    order = [Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP]
+    near_band = max(band, other, key=order.index)
+    near_proximity = max(proximity, more)
+    near_ttc = None if ttc_s is None else max(0.0, ttc_s - sooner_s)
+    base = first_cue((band, proximity, {"ttc_s": ttc_s}))
+    near = first_cue((near_band, near_proximity, {"ttc_s": near_ttc}))
+    assert near.level_db >= base.level_db
+    if near.kind is CueKind.PULSE:
+        assert near.rate_hz >= base.rate_hz
+    assert near.priority >= base.priority
+
+
+def test_nearer_sounds_louder_and_not_only_on_paper():
+    levels = []
+    for band, proximity in (FAR, NEAR, CLOSE, STOP):
+        mixer = Mixer(AUDIO, SPEECH)
+        mixer.post(replace(first_cue((band, proximity)), phrase=None))
+        levels.append(rms_db(render(mixer, 2.0))[0])
+    assert levels == sorted(levels)
+    assert levels[-1] - levels[-2] > 6  # stop stands out
+
+
+@settings(max_examples=100, deadline=None)
+@given(walks())
+def test_unknown_is_never_silent_and_every_name_exists(walk):
+    own = mapper(verbosity="chatty")
+    t = 0.0
+    for step, gap in walk:
+        t += gap
+        now = scene(*step, t=t)
+        cue = own.update(now)
+        assert cue.phrase is None or cue.phrase in PHRASES
+        if any(zone.band is Band.UNKNOWN for zone in now.zones):
+            assert cue.kind is not CueKind.SILENCE
+        if any(zone.band is Band.STOP for zone in now.zones):
+            assert cue.kind is CueKind.CONTINUOUS

@@ -1,0 +1,295 @@
+"""What the mixer renders, measured: side, rate, pitch, onset, level, clicks, limits."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hearing import AUDIO, RATE, SPEECH, cents, onsets, pitch_hz, pulse, render, rms_db, stop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonar.audio import synth
+from sonar.audio.earcons import EARCONS, render_earcons
+from sonar.audio.fakes import ToneSpeaker
+from sonar.audio.mixer import Mixer
+from sonar.audio.phrases import PHRASES
+from sonar.types import Cue, CueKind, Priority
+
+SILENCE = Cue(CueKind.SILENCE)
+
+
+@pytest.mark.parametrize("pan_db", [6.0, 30.0, 50.0])
+@pytest.mark.parametrize("pan", [-1.0, -0.5, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("make", [pulse, stop])
+def test_level_difference_between_the_ears_is_the_designed_one(make, pan, pan_db):
+    mixer = Mixer(AUDIO.model_copy(update={"pan_db": pan_db}), SPEECH)
+    mixer.post(make(pan=pan))
+    left_db, right_db = rms_db(render(mixer, 1.0))
+    assert right_db - left_db == pytest.approx(pan * pan_db, abs=0.1)
+
+
+@pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 0.7, 1.0])
+def test_power_does_not_depend_on_the_side(pan):
+    center, side = Mixer(AUDIO, SPEECH), Mixer(AUDIO, SPEECH)
+    center.post(pulse())
+    side.post(pulse(pan=pan))
+    power = [float(np.square(render(m, 1.0).astype(float)).sum()) for m in (center, side)]
+    assert power[1] == pytest.approx(power[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [1.0, 2.3, 4.0, 7.1, 8.0])
+def test_pulses_come_at_their_rate_and_in_time(rate_hz):
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=rate_hz))
+    heard = onsets(render(mixer, 10.0))
+    schedule = np.arange(heard.size) * RATE / rate_hz
+    assert heard.size == int(np.ceil(10.0 * rate_hz - 1e-9))
+    assert np.abs(heard - schedule).max() <= 48  # 1 ms: attack below the detector's threshold
+    measured_hz = (heard.size - 1) * RATE / (heard[-1] - heard[0])
+    assert measured_hz == pytest.approx(rate_hz, rel=0.001)
+
+
+@pytest.mark.parametrize("pitch", [250.0, 500.0, 800.0, 1000.0])
+def test_pitch_is_within_five_cents(pitch):
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(pitch_hz=pitch, rate_hz=2.0))
+    wave = render(mixer, 0.12)[:, 0].astype(float)
+    for harmonic in (1, round(2000 / pitch)):
+        assert abs(cents(pitch_hz(wave, harmonic * pitch), harmonic * pitch)) < 5
+
+
+@pytest.mark.parametrize("pitch", [250.0, 500.0, 1000.0])
+def test_much_of_a_pulse_lies_near_two_kilohertz(pitch):
+    weights = np.array(synth.timbre(pitch))
+    frequency = pitch * np.arange(1, weights.size + 1)
+    near = (frequency >= 1400) & (frequency <= 2800)
+    assert (weights[near] ** 2).sum() >= 0.35 * (weights**2).sum()
+
+
+@pytest.mark.parametrize("pitch", [200.0, 250.0, 440.0, 500.0, 800.0, 1000.0, 2000.0])
+def test_every_pitch_is_equally_loud(pitch):
+    """Measured from the tone itself with scipy's own filter response of the A curve."""
+    signal = pytest.importorskip("scipy.signal")
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
+    wave = render(mixer, 1.2)[-RATE:, 0].astype(float)
+    # IEC 61672-1: poles of the A curve in Hz, four zeros at 0, 0 dB at 1 kHz
+    poles = (
+        -2 * np.pi * np.array([20.598997, 20.598997, 107.65265, 737.86223, 12194.217, 12194.217])
+    )
+    frequency, bins = np.fft.rfftfreq(wave.size, 1 / RATE), np.fft.rfft(wave)
+    _, response = signal.freqs_zpk([0] * 4, poles, 1.0, 2 * np.pi * np.maximum(frequency, 1e-3))
+    _, at_1k = signal.freqs_zpk([0] * 4, poles, 1.0, [2 * np.pi * 1000.0])
+    weighted = np.abs(bins * response / at_1k[0])
+    loudness = np.sqrt(2 * np.sum(weighted**2)) / wave.size
+    assert 20 * np.log10(loudness / synth.LOUDNESS) == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_weighting_matches_the_standard_table():
+    table = {100: -19.1, 250: -8.6, 500: -3.2, 1000: 0.0, 2000: 1.2, 4000: 1.0, 8000: -1.1}
+    for frequency, level in table.items():
+        assert synth.a_weighting_db(frequency) == pytest.approx(level, abs=0.1)
+
+
+def test_the_street_is_heard_between_pulses():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=8.0))
+    loud = np.abs(render(mixer, 4.0)).max(axis=1) > 1e-4
+    assert loud.mean() <= 0.62
+
+
+def test_a_danger_is_heard_in_the_first_block():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=1.0))
+    render(mixer, 0.5)
+    mixer.post(stop(pan=1.0))
+    block = render(mixer, 0.01)
+    assert rms_db(block)[1] > -40
+
+
+def test_a_change_of_side_is_heard_at_once():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(pan=-1.0, rate_hz=1.0))
+    render(mixer, 0.5)
+    mixer.post(pulse(pan=1.0, rate_hz=1.0))
+    left_db, right_db = rms_db(render(mixer, 0.02))
+    assert right_db - left_db == pytest.approx(30.0, abs=0.1)
+
+
+def test_a_faster_rate_takes_effect_within_its_own_period():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=1.0))
+    render(mixer, 0.5)
+    mixer.post(pulse(rate_hz=8.0))
+    assert onsets(render(mixer, 0.5))[0] < RATE / 8
+
+
+def test_clear_is_silent_once_the_last_pulse_rang_out():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=8.0))
+    render(mixer, 1.0)
+    mixer.post(SILENCE)
+    render(mixer, 0.12)
+    assert not render(mixer, 0.5).any()
+
+
+def test_swapped_sides_swap_the_channels_exactly():
+    plain = Mixer(AUDIO, SPEECH)
+    swapped = Mixer(AUDIO.model_copy(update={"swap_sides": True}), SPEECH)
+    for mixer in (plain, swapped):
+        mixer.post(pulse(pan=-0.7))
+    assert np.array_equal(render(plain, 0.3), render(swapped, 0.3)[:, ::-1])
+
+
+def test_volume_is_a_gain():
+    quiet, loud = Mixer(AUDIO.model_copy(update={"volume_db": -20.0}), SPEECH), Mixer(AUDIO, SPEECH)
+    for mixer in (quiet, loud):
+        mixer.post(pulse(level_db=-6.0))
+    assert rms_db(render(loud, 1.0)) - rms_db(render(quiet, 1.0)) == pytest.approx(20.0, abs=0.05)
+
+
+def random_cue(generator: np.random.Generator) -> Cue:
+    kind = list(CueKind)[generator.integers(4)]
+    names = sorted(EARCONS)
+    rides = kind is CueKind.EARCON or generator.random() < 0.1
+    return Cue(
+        kind,
+        pan=float(generator.uniform(-1, 1)),
+        rate_hz=float(generator.uniform(0.5, 12)),
+        pitch_hz=float(generator.uniform(150, 1500)),
+        level_db=float(generator.uniform(-12, 0)),
+        priority=Priority(int(generator.integers(4))),
+        earcon=names[generator.integers(len(names))] if rides else None,
+        phrase=str(generator.choice(sorted(PHRASES))) if generator.random() < 0.05 else None,
+    )
+
+
+def slope_bound() -> float:
+    """The steepest step of the steepest sounds that can be heard together.
+
+    Slope of a sum of harmonics: sum of 2 pi k f w_k / rate; plus the steepest envelope (attack
+    of 4 ms) times its peak. Two tones may overlap for a fade: the outgoing and the incoming.
+    """
+    steepest = 0.0
+    for pitch in np.linspace(150, 1500, 60):
+        weights = np.array(synth.timbre(float(pitch)))
+        k = np.arange(1, weights.size + 1)
+        wave = (weights * 2 * np.pi * k * pitch).sum() / RATE * 1.12  # the warble's swing
+        envelope = weights.sum() * (np.pi / 2) / (0.004 * RATE)
+        steepest = max(steepest, wave + envelope)
+    clips = render_earcons(RATE).values()
+    earcon = max(np.abs(np.diff(clip, prepend=0, append=0)).max() for clip in clips)
+    speech = 0.2 * (2 * np.pi * 4000 / RATE + (np.pi / 2) / (0.003 * RATE))
+    return float(2 * steepest + 2 * earcon + 2 * speech)
+
+
+def biggest_bend(samples) -> float:
+    """Largest second difference: a click bends the curve far more than any tone does."""
+    return float(np.abs(np.diff(samples.astype(np.float64), 2, axis=0)).max())
+
+
+def test_no_click_in_ten_thousand_random_changes():
+    generator = np.random.default_rng(7)
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.3))
+    block = np.zeros((240, 2), np.float32)
+    last = np.zeros((1, 2), np.float32)
+    worst_step = peak = 0.0
+    for _ in range(10_000):
+        mixer.post(random_cue(generator))
+        for _ in range(int(generator.integers(1, 4))):
+            mixer.render(block)
+            worst_step = max(worst_step, float(np.abs(np.diff(block, axis=0, prepend=last)).max()))
+            peak = max(peak, float(np.abs(block).max()))
+            last = block[-1:].copy()
+    assert worst_step <= slope_bound()
+    assert peak <= synth.CEILING
+
+
+@pytest.mark.parametrize("before", [pulse(rate_hz=8.0), stop(), SILENCE])
+@pytest.mark.parametrize("after", [pulse(pan=-1.0, pitch_hz=250.0), stop(pan=1.0), SILENCE])
+def test_a_change_bends_the_curve_no_more_than_the_tones_themselves(before, after):
+    """Sharper than the slope bound: a jump of 1 % of full scale would fail here."""
+    tones = 0.0
+    for cue in (before, after):
+        alone = Mixer(AUDIO, SPEECH)
+        alone.post(cue)
+        tones += biggest_bend(render(alone, 0.4))
+    for wait in np.arange(0.1, 0.24, 0.013):
+        mixer = Mixer(AUDIO, SPEECH)
+        mixer.post(before)
+        first = render(mixer, float(wait))
+        mixer.post(after)
+        joined = np.concatenate([first, render(mixer, 0.3)])
+        assert biggest_bend(joined) <= 1.02 * tones + 1e-4
+
+
+def test_full_volume_of_everything_stays_below_the_ceiling():
+    loud = AUDIO.model_copy(update={"volume_db": 12.0})
+    speech = SPEECH.model_copy(update={"volume_db": 12.0, "duck_db": 0.0})
+    mixer = Mixer(loud, speech, ToneSpeaker(RATE, seconds=1.0))
+    mixer.post(stop(pan=-1.0, earcon="drop_off", phrase="stop"))
+    samples = render(mixer, 1.5)
+    assert 0.8 < np.abs(samples).max() <= synth.CEILING
+
+
+def test_a_speaker_that_gives_nan_is_not_passed_on():
+    class Broken(ToneSpeaker):
+        def get(self, phrase):
+            return np.full(4800, np.nan, np.float32)
+
+    mixer = Mixer(AUDIO, SPEECH, Broken(RATE))
+    mixer.post(replace(stop(), phrase="stop"))
+    samples = render(mixer, 0.3)
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() <= synth.CEILING
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 1500), min_size=1, max_size=12), st.integers(0, 2**31))
+def test_blocks_of_any_size_give_the_same_samples(sizes, seed):
+    """Posted at the same samples, heard the same: phases run on across every boundary."""
+    cues = [random_cue(np.random.default_rng(seed + i)) for i in range(len(sizes))]
+    whole, cut = (Mixer(AUDIO, SPEECH, ToneSpeaker(RATE)) for _ in range(2))
+    splits = np.random.default_rng(seed)
+    for cue, size in zip(cues, sizes, strict=True):
+        parts = []
+        for mixer in (whole, cut):
+            mixer.post(cue)
+        expected = render(whole, size / RATE, block=size)
+        left = size
+        while left:
+            take = int(splits.integers(1, left + 1))
+            parts.append(render(cut, take / RATE, block=take))
+            left -= take
+        assert np.array_equal(expected, np.concatenate(parts))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31))
+def test_mirrored_cues_swap_the_channels_exactly(seed):
+    generator = np.random.default_rng(seed)
+    plain, mirrored = Mixer(AUDIO, SPEECH), Mixer(AUDIO, SPEECH)
+    for _ in range(12):
+        cue = random_cue(generator)
+        plain.post(cue)
+        mirrored.post(replace(cue, pan=-cue.pan))
+        seconds = float(generator.uniform(0.005, 0.1))
+        assert np.array_equal(render(plain, seconds), render(mirrored, seconds)[:, ::-1])
+
+
+def test_rendering_allocates_no_arrays():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+    block = np.zeros((480, 2), np.float32)
+    for cue in (pulse(rate_hz=8.0, phrase="close_left"), stop(phrase="stop"), SILENCE):
+        mixer.post(cue)
+        mixer.render(block)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(20):
+            mixer.render(block)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak - before < 240 * 4 * 2  # less than one quantum of one channel in float64
+        assert after - before < 1024

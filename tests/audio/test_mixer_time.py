@@ -1,0 +1,303 @@
+"""What is heard when: earcons, speech, ducking, priorities, staleness, nothing lost or late."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hearing import AUDIO, RATE, SPEECH, band_power, onsets, pulse, render, rms_db, stop
+
+from sonar.audio.earcons import EARCONS, render_earcons
+from sonar.audio.fakes import ToneSpeaker
+from sonar.audio.mixer import Mixer
+from sonar.types import Cue, CueKind, Priority
+
+SILENCE = Cue(CueKind.SILENCE)
+
+
+def earcon(name: str, rate_hz: float = 0.0, **more) -> Cue:
+    return Cue(CueKind.EARCON, earcon=name, rate_hz=rate_hz, **more)
+
+
+def heard_in(samples: np.ndarray, clip: np.ndarray) -> float:
+    """How much of ``clip`` is in the left channel of ``samples``: best normalised match."""
+    wave = samples[:, 0].astype(float)
+    size = 1 << (wave.size + clip.size).bit_length()
+    match = np.fft.irfft(np.fft.rfft(wave, size) * np.conj(np.fft.rfft(clip, size)), size)
+    return float(np.abs(match).max() / np.square(clip.astype(float)).sum())
+
+
+@pytest.mark.parametrize("name", sorted(EARCONS))
+def test_an_earcon_is_heard_once_and_whole(name):
+    clip = render_earcons(RATE)[name]
+    mixer = Mixer(AUDIO, SPEECH)
+    cue = earcon(name, pan=-1.0)
+    heard = []
+    for _ in range(120):  # the cue lasts, the earcon does not
+        mixer.post(cue)
+        heard.append(render(mixer, 0.01))
+    samples = np.concatenate(heard)
+    assert heard_in(samples, clip) == pytest.approx(1.0, abs=0.01)
+    energy = np.square(samples[:, 0].astype(float)).sum()
+    assert energy == pytest.approx(np.square(clip.astype(float)).sum(), rel=0.01)
+
+
+def test_earcons_cannot_be_taken_for_each_other():
+    clips = render_earcons(RATE)
+    for name, clip in clips.items():
+        for other, probe in clips.items():
+            if name != other:
+                shape = np.zeros((clip.size + probe.size, 2))
+                shape[: clip.size, 0] = clip
+                energy = np.sqrt(np.square(clip).sum() / np.square(probe).sum())
+                assert heard_in(shape, probe) / energy < 0.75, (name, other)
+
+
+def test_an_unknown_earcon_is_refused():
+    with pytest.raises(ValueError, match="no earcon 'moo'"):
+        Mixer(AUDIO, SPEECH).post(earcon("moo"))
+
+
+def test_a_lasting_earcon_repeats_at_its_rate_while_frames_come():
+    mixer = Mixer(AUDIO, SPEECH)
+    heard = []
+    for _ in range(300):
+        mixer.post(earcon("unknown", 0.5))
+        heard.append(render(mixer, 1 / 30))
+    begins = onsets(np.concatenate(heard), quiet_s=0.5) / RATE
+    assert begins == pytest.approx([0, 2, 4, 6, 8], abs=0.006)
+
+
+def test_an_earcon_and_a_phrase_between_two_blocks_are_not_lost():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+    mixer.post(pulse(earcon="head", phrase="head_left", frame_id=1, t=0.00))
+    mixer.post(pulse(frame_id=2, t=0.03))
+    mixer.post(SILENCE)
+    samples = render(mixer, 0.5)
+    assert heard_in(samples, render_earcons(RATE)["head"]) > 0.1  # ducked
+    assert [key for _, key in mixer.take_said()] == ["head_left"]
+
+
+def test_a_danger_between_two_blocks_is_heard_before_what_followed():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(stop(pan=-1.0))
+    mixer.post(SILENCE)
+    samples = render(mixer, 0.5)
+    assert rms_db(samples[: RATE // 10])[0] > -30
+    assert not samples[RATE // 4 :].any()
+
+
+def test_news_from_before_a_lost_device_are_not_told_when_it_is_back():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+    mixer.post(stop(earcon="drop_off", phrase="stop", frame_id=1, t=10.0))
+    mixer.post(replace(SILENCE, frame_id=2, t=15.0))
+    assert not render(mixer, 1.0).any()
+    assert not mixer.take_said()
+
+
+def test_pulses_wait_for_an_earcon_and_then_go_on():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(rate_hz=4.0, earcon="head"))
+    samples = render(mixer, 1.0)
+    first_pulse = onsets(samples, quiet_s=0.02)[1:]
+    assert first_pulse[0] >= render_earcons(RATE)["head"].size - 1
+
+
+def test_a_danger_earcon_cuts_off_another_within_a_block():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(earcon("stopped"))
+    render(mixer, 0.1)
+    mixer.post(earcon("drop_off", 1.0, priority=Priority.DANGER))
+    samples = render(mixer, 0.3)
+    alone = Mixer(AUDIO, SPEECH)
+    alone.post(earcon("drop_off", 1.0, priority=Priority.DANGER))
+    assert np.abs(samples - render(alone, 0.3))[RATE // 100 :].max() < 1e-6
+
+
+def test_an_equal_earcon_waits_its_turn():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(earcon("ready", pan=-1.0))
+    render(mixer, 0.1)
+    mixer.post(earcon("guiding", pan=-1.0))
+    samples = render(mixer, 1.0)
+    assert heard_in(samples, render_earcons(RATE)["guiding"]) == pytest.approx(1.0, abs=0.05)
+    assert onsets(samples, quiet_s=0.3).size == 1
+
+
+def test_a_hung_pipeline_is_heard():
+    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 1.0}), SPEECH, ToneSpeaker(RATE))
+    mixer.post(replace(SILENCE, frame_id=3, t=0.1))
+    samples = render(mixer, 6.0)
+    begins = onsets(samples, quiet_s=0.6) / RATE
+    assert begins == pytest.approx([1.0, 3.0, 5.0], abs=0.012)
+    assert heard_in(samples[2 * RATE :], render_earcons(RATE)["unknown"]) > 0.5
+    assert mixer.stale_count == 1
+    assert [key for _, key in mixer.take_said()] == ["unknown_stale"]
+
+
+def test_a_hung_pipeline_is_heard_instead_of_the_last_danger():
+    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    mixer.post(stop())
+    render(mixer, 1.0)
+    assert onsets(render(mixer, 4.0), quiet_s=0.5).size == 2
+
+
+def test_news_end_the_stale_warning():
+    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    mixer.post(SILENCE)
+    render(mixer, 1.0)
+    mixer.post(SILENCE)
+    render(mixer, 0.4)
+    mixer.post(SILENCE)
+    assert not render(mixer, 0.4).any()
+
+
+@pytest.mark.parametrize("cue", [None, earcon("loading", 0.5), earcon("stopped")])
+def test_nobody_is_called_hung_before_guiding_or_after_it(cue):
+    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    if cue is not None:
+        mixer.post(cue)
+    render(mixer, 5.0)
+    assert mixer.stale_count == 0
+
+
+def test_tones_give_way_to_speech_and_come_back():
+    speaker = ToneSpeaker(RATE, seconds=0.6)
+    mixer = Mixer(AUDIO, SPEECH, speaker)
+    mixer.post(stop())
+    steady = render(mixer, 0.5)
+    mixer.post(stop(phrase="stop"))
+    spoken = render(mixer, 0.6)
+    render(mixer, 0.2)
+    after = render(mixer, 0.5)
+
+    def tone(samples):
+        return 10 * np.log10(band_power(samples[:, 0].astype(float), 500, 1900))
+
+    assert tone(spoken[RATE // 10 : RATE // 2]) - tone(steady[RATE // 10 :]) == pytest.approx(
+        SPEECH.duck_db, abs=1.0
+    )
+    assert tone(after) == pytest.approx(tone(steady[RATE // 10 :]), abs=0.5)
+    words = band_power(spoken[RATE // 10 : RATE // 2, 0].astype(float), 2990, 4010)
+    assert words > band_power(spoken[RATE // 10 : RATE // 2, 0].astype(float), 500, 1900)
+
+
+@pytest.mark.parametrize(("key", "louder"), [("close_left", 0), ("close_right", 1)])
+def test_a_phrase_is_heard_from_its_side(key, louder):
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+    mixer.post(replace(SILENCE, phrase=key))
+    level = rms_db(render(mixer, 0.4))
+    assert level[louder] - level[1 - louder] == pytest.approx(18.0, abs=1.0)
+
+
+def test_a_danger_phrase_takes_over_within_fifty_milliseconds():
+    speaker = ToneSpeaker(RATE, seconds=1.0)
+    mixer = Mixer(AUDIO, SPEECH, speaker)
+    mixer.post(replace(SILENCE, phrase="clear_ahead"))
+    render(mixer, 0.3)
+    mixer.post(replace(SILENCE, phrase="stop"))
+    after = render(mixer, 0.5)[:, 0].astype(float)
+    late = after[RATE // 20 :]
+    for_info, for_danger = speaker.pitch_hz("clear_ahead"), speaker.pitch_hz("stop")
+    old = band_power(late, for_info - 4, for_info + 4)
+    new = band_power(late, for_danger - 4, for_danger + 4)
+    assert new > 1e4 * old
+    assert band_power(after[: RATE // 20], for_danger - 30, for_danger + 30) > 1e-5
+
+
+def test_information_waits_for_what_is_being_said():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.5))
+    mixer.post(replace(SILENCE, phrase="stop"))
+    render(mixer, 0.1)
+    mixer.post(replace(SILENCE, phrase="close_left"))
+    render(mixer, 1.0)
+    (first, stop_key), (second, close_key) = mixer.take_said()
+    assert (stop_key, close_key) == ("stop", "close_left")
+    assert second - first == pytest.approx(0.5, abs=0.01)
+
+
+def test_nothing_is_said_late():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=1.2))
+    mixer.post(replace(SILENCE, phrase="unknown_dark"))
+    render(mixer, 0.1)
+    mixer.post(replace(SILENCE, phrase="close_left"))  # may wait 1 s, would have to wait 1.1
+    render(mixer, 3.0)
+    assert [key for _, key in mixer.take_said()] == ["unknown_dark"]
+
+
+def test_a_phrase_that_is_rendered_in_time_is_still_said():
+    speaker = ToneSpeaker(RATE, missing=["close_left"])
+    mixer = Mixer(AUDIO, SPEECH, speaker)
+    mixer.post(replace(SILENCE, phrase="close_left"))
+    render(mixer, 0.5)
+    speaker.missing.clear()
+    render(mixer, 0.1)
+    assert [key for _, key in mixer.take_said()] == ["close_left"]
+
+
+def test_a_phrase_never_rendered_is_dropped_and_tones_go_on():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["stop"]))
+    mixer.post(stop(phrase="stop"))
+    samples = render(mixer, 3.0)
+    assert not mixer.take_said()
+    assert (rms_db(samples[RATE:]) > -25).all()
+    assert not mixer.busy
+
+
+def test_speech_off_asks_for_nothing():
+    speaker = ToneSpeaker(RATE)
+    mixer = Mixer(AUDIO, SPEECH.model_copy(update={"enabled": False}), speaker)
+    mixer.post(replace(SILENCE, phrase="stop"))
+    assert not render(mixer, 0.2).any()
+    assert not speaker.asked
+
+
+def test_told_phrases_follow_one_another():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.2))
+    mixer.tell("confirm", "side_left", "band_near", "metres_2_0")
+    assert mixer.busy
+    render(mixer, 1.0)
+    said = mixer.take_said()
+    assert [key for _, key in said] == ["side_left", "band_near", "metres_2_0"]
+    assert np.diff([t for t, _ in said]) == pytest.approx(0.2, abs=0.01)
+    assert not mixer.take_said()
+    assert not mixer.busy
+
+
+def test_a_danger_ends_a_list():
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.4))
+    mixer.tell(None, "side_left", "band_near", "metres_2_0")
+    render(mixer, 0.1)
+    mixer.post(stop(phrase="stop"))
+    render(mixer, 3.0)
+    assert [key for _, key in mixer.take_said()] == ["side_left", "stop"]
+
+
+def test_telling_what_does_not_exist_is_refused():
+    mixer = Mixer(AUDIO, SPEECH)
+    with pytest.raises(ValueError, match="no phrase"):
+        mixer.tell(None, "moo")
+    with pytest.raises(ValueError, match="no earcon"):
+        mixer.tell("moo")
+
+
+def test_fading_out_is_quick_and_lasts():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(stop())
+    render(mixer, 0.5)
+    mixer.fade_out()
+    assert not render(mixer, 0.5)[RATE // 30 :].any()
+
+
+def test_when_a_cue_became_sound_is_noted_to_the_sample():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(replace(SILENCE, frame_id=1, t=0.1))  # no change: it was silent before
+    render(mixer, 0.1)
+    mixer.post(pulse(frame_id=2, t=0.2))
+    render(mixer, 0.1)
+    mixer.post(pulse(frame_id=3, t=0.3))  # the same sound
+    render(mixer, 0.1)
+    mixer.post(pulse(pan=-1.0, frame_id=4, t=0.4))
+    render(mixer, 0.1)
+    noted = mixer.started
+    assert noted.frame_id[: noted.count].tolist() == [2, 4]
+    assert noted.sample[: noted.count].tolist() == [4800, 14400]

@@ -1,0 +1,195 @@
+"""Choosing a device, and a stream that is lost: without PortAudio."""
+
+import threading
+
+import numpy as np
+import pytest
+from hearing import AUDIO, SPEECH, pulse
+
+from sonar.audio import output
+from sonar.audio.mixer import Mixer
+from sonar.audio.null import NullSink
+from sonar.audio.output import DeviceSink, OutputDevice, choose_output, open_sink
+from sonar.clock import SystemClock
+from sonar.errors import DeviceError
+
+
+def device(index, name, default=False) -> OutputDevice:
+    return OutputDevice(index, name, "ALSA", 2, 48000.0, 0.01, default)
+
+
+HDMI = device(0, "HDA Intel HDMI: 3 (hw:0,3)", default=True)
+SPEAKERS = device(1, "HDA Intel: ALC256 Analog (hw:0,0)")
+HEADSET = device(2, "USB Headset: Audio (hw:2,0)")
+PULSE = device(3, "pulse")
+
+
+@pytest.mark.parametrize(
+    ("devices", "pattern", "chosen"),
+    [
+        ([HDMI, SPEAKERS, HEADSET, PULSE], None, PULSE),
+        ([HDMI, SPEAKERS, HEADSET], None, SPEAKERS),
+        ([HDMI, SPEAKERS, device(4, "USB DAC", default=True)], None, device(4, "USB DAC", True)),
+        ([HDMI], None, None),
+        ([], None, None),
+        ([HDMI, SPEAKERS], "hdmi", HDMI),
+        ([HDMI, SPEAKERS, HEADSET], "HEADSET", HEADSET),
+    ],
+)
+def test_the_chosen_device(devices, pattern, chosen):
+    assert choose_output(devices, pattern) == chosen
+
+
+def test_a_name_that_no_device_has_is_told_with_those_there_are():
+    with pytest.raises(DeviceError, match="'sony'; there are: pulse"):
+        choose_output([PULSE], "sony")
+
+
+class FakeStream:
+    """A stream whose life the test decides."""
+
+    latency = 0.02
+    active = True
+
+    def __init__(self, callback):
+        self.callback, self.closed = callback, False
+
+    def start(self):
+        """Nothing plays by itself."""
+
+    def close(self, ignore_errors=True):
+        self.closed = True
+
+
+class FakePortAudio:
+    """Stands in for the sounddevice module."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, names=("pulse",)):
+        self.names, self.streams, self.refuse, self.hang = list(names), [], 0, None
+        self.default = type("Default", (), {"device": (0, 0)})
+
+    def query_hostapis(self):
+        return ({"name": "ALSA", "default_output_device": 0},)
+
+    def query_devices(self):
+        return [
+            {
+                "index": index,
+                "name": name,
+                "hostapi": 0,
+                "max_output_channels": 2,
+                "default_samplerate": 48000.0,
+                "default_low_output_latency": 0.01,
+            }
+            for index, name in enumerate(self.names)
+        ]
+
+    def check_output_settings(self, *_, **__):
+        if self.refuse:
+            raise self.PortAudioError("Invalid sample rate")
+
+    def OutputStream(self, callback, **_):
+        if self.hang is not None:
+            self.hang.wait(5.0)
+        if self.refuse:
+            self.refuse -= 1
+            raise self.PortAudioError("Device unavailable")
+        self.streams.append(FakeStream(callback))
+        return self.streams[-1]
+
+    def _terminate(self):
+        """Nothing to end."""
+
+    def _initialize(self):
+        """Nothing to begin."""
+
+
+@pytest.fixture
+def portaudio(monkeypatch):
+    fake = FakePortAudio()
+    monkeypatch.setattr(output, "_sounddevice", lambda: fake)
+    times = {"_WATCH_S": 0.01, "_SILENT_S": 0.1, "_WAKING_S": 0.2, "_FIRST_PAUSE_S": 0.01}
+    for name, value in times.items():
+        monkeypatch.setattr(output, name, value)
+    return fake
+
+
+def wait_for(condition, limit_s=5.0):
+    done = threading.Event()
+    for _ in range(round(limit_s / 0.01)):
+        if condition():
+            return True
+        done.wait(0.01)
+    return False
+
+
+def sink() -> DeviceSink:
+    return DeviceSink(Mixer(AUDIO, SPEECH), AUDIO, SystemClock())
+
+
+def test_a_stream_that_ended_is_opened_again_as_often_as_it_takes(portaudio):
+    own = sink()
+    own.start()
+    portaudio.refuse = 3
+    portaudio.streams[0].active = False
+    assert wait_for(lambda: own.reopened == 1)
+    assert portaudio.streams[0].closed
+    assert not own.lost
+    assert own.note is None
+    own.close()
+    assert portaudio.streams[-1].closed
+
+
+def test_a_stream_whose_callback_no_longer_comes_is_opened_again(portaudio):
+    own = sink()
+    own.start()
+    assert wait_for(lambda: len(portaudio.streams) > 1)
+    own.close()
+
+
+def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_PATIENCE_S", 0.05)
+    portaudio.hang = threading.Event()
+    with pytest.raises(DeviceError, match="did not answer"):
+        sink().start()
+    portaudio.hang.set()
+
+
+def test_a_device_that_refuses_is_told_in_one_sentence(portaudio):
+    portaudio.refuse = 99
+    with pytest.raises(DeviceError, match="'pulse' cannot be opened: Device unavailable"):
+        sink().start()
+
+
+def test_no_device_means_silence_that_says_so_unless_one_was_demanded(portaudio):
+    portaudio.names = ["HDMI 0"]
+    quiet = open_sink(AUDIO, Mixer(AUDIO, SPEECH), SystemClock())
+    assert isinstance(quiet, NullSink)
+    assert quiet.note == "No sound: there is no sound device; see `sonar devices`"
+    demanded = AUDIO.model_copy(update={"output": "device"})
+    with pytest.raises(DeviceError):
+        open_sink(demanded, Mixer(AUDIO, SPEECH), SystemClock())
+
+
+def test_the_sink_that_was_asked_for(portaudio):
+    assert isinstance(open_sink(AUDIO, Mixer(AUDIO, SPEECH), SystemClock()), DeviceSink)
+    null = AUDIO.model_copy(update={"output": "null"})
+    assert isinstance(open_sink(null, Mixer(null, SPEECH), SystemClock()), NullSink)
+
+
+def test_ages_include_what_the_device_adds(portaudio):
+    own = sink()
+    own.start()
+    clock = SystemClock()
+    own.post(pulse(frame_id=1, t=clock.now()))
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.25})
+    late = type("Status", (), {"output_underflow": True})
+    block = np.zeros((480, 2), np.float32)
+    portaudio.streams[-1].callback(block, 480, moment, late)
+    own.close()
+    assert own.ages.ages_s == pytest.approx([0.25], abs=0.05)
+    assert own.xruns == 1
+    assert block.any()

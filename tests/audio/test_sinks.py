@@ -1,0 +1,188 @@
+"""Files and silence: exact lengths, valid at every moment, ages measured."""
+
+import resource
+import wave
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
+
+from sonar.audio.fakes import CollectSink, ToneSpeaker
+from sonar.audio.mixer import Mixer
+from sonar.audio.null import NullSink
+from sonar.audio.wav import WavSink
+from sonar.clock import SystemClock
+from sonar.errors import OutputError
+from sonar.ports import AudioSink
+from sonar.types import Cue, CueKind
+
+SILENCE = Cue(CueKind.SILENCE)
+
+
+def mixer() -> Mixer:
+    return Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+
+
+def read(path) -> np.ndarray:
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, RATE)
+        data = file.readframes(file.getnframes())
+    return np.frombuffer(data, "<i2").reshape(-1, 2) / 32767
+
+
+@contextmanager
+def disk_full_at(size_bytes):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_sinks_keep_the_protocol(tmp_path):
+    for sink in (
+        CollectSink(mixer()),
+        WavSink(mixer(), tmp_path / "a.wav"),
+        NullSink(mixer(), SystemClock()),
+    ):
+        accepted: AudioSink = sink
+        assert accepted.label
+
+
+def test_frames_that_are_no_whole_samples_do_not_drift():
+    sink = CollectSink(mixer())
+    sink.start()
+    for frame in range(1, 901):
+        sink.advance(frame / 29.97)
+        sink.post(SILENCE)
+    assert sink.samples.shape == (round(900 / 29.97 * RATE), 2)
+    sink.advance(1.0)  # the past is past
+    assert sink.samples.shape[0] == round(900 / 29.97 * RATE)
+
+
+def test_a_cue_is_heard_from_the_time_at_which_it_was_posted():
+    sink = CollectSink(mixer())
+    sink.start()
+    sink.advance(1.2345)
+    sink.post(stop())
+    sink.advance(2.0)
+    first = onsets(sink.samples)[0]
+    assert 0 <= first - 1.2345 * RATE <= 480
+    assert sink.cues[0][0] == pytest.approx(1.2345, abs=1 / RATE)
+
+
+def test_a_wav_holds_what_was_rendered(tmp_path):
+    path = tmp_path / "a.wav"
+    blocks = []
+    written = WavSink(mixer(), path, on_block=lambda block: blocks.append(block.copy()))
+    kept = CollectSink(mixer())
+    for sink in (written, kept):
+        sink.start()
+        sink.post(pulse(pan=-1.0, rate_hz=8.0))
+        sink.advance(0.5)
+        sink.post(stop(pan=1.0))
+        sink.advance(1.0)
+        sink.close()
+    assert np.abs(read(path) - kept.samples).max() < 1 / 32767
+    assert np.array_equal(np.concatenate(blocks), kept.samples)
+
+
+def test_a_wav_is_playable_after_every_step_without_being_closed(tmp_path):
+    path = tmp_path / "a.wav"
+    sink = WavSink(mixer(), path)
+    sink.start()
+    assert read(path).shape[0] == 0
+    for step in range(1, 6):
+        sink.post(stop())
+        sink.advance(step * 0.1)
+        assert read(path).shape[0] == round(step * 0.1 * RATE)
+
+
+def test_draining_lets_the_goodbye_be_heard():
+    sink = CollectSink(mixer())
+    sink.start()
+    sink.post(Cue(CueKind.EARCON, earcon="stopped", phrase="state_stopped"))
+    sink.drain(3.0)
+    assert 0.45 * RATE <= sink.samples.shape[0] < 0.7 * RATE
+    sink.close()
+    assert not sink.samples[-10:].any()
+
+
+def test_draining_has_a_limit():
+    sink = CollectSink(Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=5.0)))
+    sink.start()
+    sink.post(replace(SILENCE, phrase="stop"))
+    sink.drain(0.8)
+    assert sink.samples.shape[0] == round(0.8 * RATE)
+
+
+def test_closing_fades_out_and_may_be_done_twice(tmp_path):
+    path = tmp_path / "a.wav"
+    sink = WavSink(mixer(), path)
+    sink.close()
+    sink.start()
+    sink.post(stop())
+    sink.advance(0.5)
+    sink.close()
+    sink.close()
+    samples = read(path)
+    assert samples.shape[0] == round(0.53 * RATE)
+    assert np.abs(samples[-48:]).max() < 1e-3
+
+
+def test_a_full_disk_is_told_and_leaves_a_playable_file(tmp_path):
+    path = tmp_path / "a.wav"
+    sink = WavSink(mixer(), path)
+    sink.start()
+    sink.post(stop())
+    sink.advance(0.3)
+    with disk_full_at(100_001), pytest.raises(OutputError, match=r"cannot write .*a\.wav"):
+        sink.advance(5.0)
+    sink.advance(6.0)  # nothing more, and no second error
+    sink.close()
+    samples = read(path)
+    assert samples.shape[0] == (100_001 - 44) // 4
+    assert path.stat().st_size == 44 + samples.shape[0] * 4
+    assert rms_db(samples)[0] > -30
+
+
+@pytest.mark.parametrize("where", ["missing/a.wav", "."])
+def test_a_file_that_cannot_be_made_is_told(tmp_path, where):
+    with pytest.raises(OutputError, match="cannot write"):
+        WavSink(mixer(), tmp_path / where).start()
+
+
+def test_no_disk_for_a_header_is_told(tmp_path):
+    with disk_full_at(10), pytest.raises(OutputError):
+        WavSink(mixer(), tmp_path / "a.wav").start()
+
+
+def test_the_null_sink_keeps_the_pace_and_measures_ages():
+    clock, own = SystemClock(), mixer()
+    sink = NullSink(own, clock)
+    sink.start()
+    begun = clock.now()
+    for frame in range(20):
+        captured_t = clock.now()
+        sink.post(pulse(pan=(-1.0) ** frame, frame_id=frame, t=captured_t))
+        clock.sleep(0.03)
+    passed_s = clock.now() - begun
+    sink.close()
+    sink.close()
+    assert own.rendered / RATE == pytest.approx(passed_s, abs=0.15)
+    ages_s = sink.ages.ages_s
+    assert 10 <= ages_s.size <= 20
+    assert 0.0 <= np.median(ages_s) < 0.05
+
+
+def test_the_null_sink_waits_for_a_goodbye():
+    clock, own = SystemClock(), mixer()
+    sink = NullSink(own, clock)
+    sink.start()
+    sink.post(replace(SILENCE, earcon="confirm"))
+    sink.drain(2.0)
+    assert not own.busy
+    sink.close()
