@@ -1,0 +1,156 @@
+"""The whole chain on scenes whose geometry is known: does the loud side agree with the near one?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sonar.audio.fakes import CollectSink, ToneSpeaker
+from sonar.audio.mapping import PulseMapper
+from sonar.audio.mixer import Mixer
+from sonar.capture.synthetic import ExactDepth, SyntheticSource
+from sonar.clock import ManualClock
+from sonar.config import SonarConfig
+from sonar.pipeline import Pipeline, Stages
+from sonar.records import Event, FrameRecord
+from sonar.types import Band, DepthMap, Frame, Scene
+from sonar.zones import DepthZones
+
+
+class Log:
+    def __init__(self) -> None:
+        self.frames: list[FrameRecord] = []
+        self.events: list[Event] = []
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        self.frames.append(record)
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+class Mirrored:
+    """The same world in a mirror."""
+
+    def __init__(self, source: SyntheticSource) -> None:
+        self._source = source
+        self.label, self.live = "mirrored", False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._source, name)
+
+    def read(self, timeout_s: float) -> Frame | None:
+        frame = self._source.read(timeout_s)
+        return frame and replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1]))
+
+
+class MirroredDepth:
+    def __init__(self, engine: ExactDepth) -> None:
+        self._engine, self.label = engine, "mirrored"
+
+    def warm_up(self, height: int, width: int) -> None:
+        pass
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        depth = self._engine.estimate(frame)
+        walkable = depth.walkable
+        return DepthMap(
+            np.ascontiguousarray(depth.values[:, ::-1]),
+            depth.kind,
+            None if walkable is None else np.ascontiguousarray(walkable[:, ::-1]),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def listen(scene: str, *, mirror: bool = False) -> tuple[NDArray[np.float32], Log]:
+    """What is heard, float32 (n, 2) at 48 kHz, and the log."""
+    config = SonarConfig()
+    source = SyntheticSource(scene, rate_hz=15, frames=75)
+    engine = ExactDepth(source, scale=0.7, shift=0.1, noise=0.01)
+    mount = source.truth_at(0).mount
+    mixer = Mixer(config.audio, config.speech, ToneSpeaker(config.audio.rate_hz, missing={"x"}))
+    sink = CollectSink(mixer)
+    log = Log()
+    stages = Stages(
+        source=Mirrored(source) if mirror else source,  # type: ignore[arg-type]
+        engine=MirroredDepth(engine) if mirror else engine,
+        zones=DepthZones(config.zones, mount),
+        mapper=PulseMapper(config.audio, config.speech),
+        sink=sink,
+        speaker=SilentTexts(),
+        take_said=mixer.take_said,
+    )
+    outcome = Pipeline(stages, ManualClock(), observers=[log]).run()
+    assert outcome.error is None and outcome.frames == 75
+    return sink.samples, log
+
+
+class SilentTexts:
+    def get(self, phrase: str) -> NDArray[np.float32] | None:
+        return None
+
+    def text(self, phrase: str) -> str:
+        return phrase
+
+    def prepare(self, timeout_s: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def level_db(samples: NDArray[np.float32]) -> tuple[float, float]:
+    """RMS of left and right in dB."""
+    left, right = 20 * np.log10(np.sqrt((samples.astype(np.float64) ** 2).mean(axis=0)) + 1e-9)
+    return float(left), float(right)
+
+
+BESIDE = slice(round(4.1 * 48_000), 5 * 48_000)  # the box is close, on its side only
+
+
+@pytest.mark.parametrize(("scene", "loud"), [("left_box", 0), ("right_box", 1)])
+def test_the_loud_side_is_the_near_side(scene: str, loud: int) -> None:
+    samples, log = listen(scene)
+    levels = level_db(samples[BESIDE])
+    assert levels[loud] - levels[1 - loud] > 6
+    near = [
+        record.frame
+        for record in log.frames
+        if getattr(record.zones, "left" if loud == 0 else "right").band
+        in (Band.NEAR, Band.CLOSE, Band.STOP)
+    ]
+    assert near, "the box was never near"
+
+
+def test_a_mirrored_world_swaps_the_ears() -> None:
+    plain, _ = listen("left_box")
+    mirrored, _ = listen("left_box", mirror=True)
+    left, right = level_db(plain[BESIDE])
+    swapped_left, swapped_right = level_db(mirrored[BESIDE])
+    assert (swapped_right, swapped_left) == pytest.approx((left, right), abs=1.0)
+
+
+def test_nearer_is_faster() -> None:
+    _, log = listen("box")
+    rates = [r.cue.rate_hz for r in log.frames if r.cue and r.cue.kind == "pulse"]
+    assert len(rates) > 10
+    assert np.median(rates[-5:]) > 1.5 * np.median(rates[:5])
+
+
+def test_an_empty_hall_is_quiet() -> None:
+    samples, log = listen("empty_hall")
+    bands = {zone.band for r in log.frames[15:] for zone in (r.zones.left, r.zones.center)}
+    assert bands <= {Band.CLEAR, Band.FAR}
+    assert max(level_db(samples[2 * 48_000 : 4 * 48_000])) < -60
+
+
+def test_sound_and_frames_keep_the_same_time() -> None:
+    samples, log = listen("box")
+    end_s = log.frames[-1].t + 1 / 15
+    assert len(samples) / 48_000 == pytest.approx(end_s, abs=0.9)  # and the goodbye
+    assert len(samples) / 48_000 >= end_s
