@@ -66,10 +66,12 @@ def assemble(
     clock: Clock | None = None,
     observers: Sequence[Observer] = (),
     wait_for_speech: bool = False,
+    engine: DepthEngine | None = None,
 ) -> Running:
     """Wire one run.
 
     Args:
+        engine: to use instead of the configured one (the service guards its own).
         wait_for_speech: render every phrase first (recordings: the result must not depend on
             how fast the synthesiser is); live runs start at once and speak when it is ready.
 
@@ -82,7 +84,7 @@ def assemble(
     from sonar.zones import DepthZones
 
     clock = clock or SystemClock()
-    engine = open_engine(config)
+    engine = engine or open_engine(config)
     speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
     if wait_for_speech:
         speech.prepare(config.speech.timeout_s)

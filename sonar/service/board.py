@@ -1,0 +1,98 @@
+"""The guide's figures: counted from outside the stages, for beats, health and log."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonar.ports import Clock
+from sonar.records import Event, FrameRecord
+from sonar.service import sysfs
+from sonar.types import DepthMap, Frame, Scene, State
+
+WINDOW_S = 5.0
+SENSORS_EVERY_S = 2.0
+
+
+class Board:
+    """Observes a run; :meth:`figures` are what ``/healthz`` and ``/metrics`` show.
+
+    Attributes:
+        state, reason: of the last state event.
+        frames: processed since the process started, over all runs in it.
+    """
+
+    def __init__(self, clock: Clock, sysfs_root: Path = sysfs.SYS) -> None:
+        self.state, self.reason = State.LOADING.value, ""
+        self.frames = 0
+        self.temperature_c: float | None = None
+        self.battery: sysfs.Battery | None = None
+        self.extra: Callable[[], Mapping[str, Any]] = dict
+        self._clock = clock
+        self._root = sysfs_root
+        self._times: deque[float] = deque()
+        self._depth_ms: deque[float] = deque(maxlen=200)
+        self._sensed_s = float("-inf")
+        self._cpu: tuple[float, float] | None = None
+        self._cpu_percent: float | None = None
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        now = self._clock.now()
+        self.frames += 1
+        self._times.append(now)
+        while now - self._times[0] > WINDOW_S:
+            self._times.popleft()
+        self._depth_ms.append(record.latency_ms.get("depth", 0.0))
+        self.sense()
+
+    def on_event(self, event: Event) -> None:
+        if event.kind == "state":
+            self.state, self.reason = event.name, event.why
+
+    def sense(self) -> bool:
+        """Read the machine's sensors when that is due; whether it was."""
+        now = self._clock.now()
+        if now - self._sensed_s < SENSORS_EVERY_S:
+            return False
+        self._sensed_s = now
+        self.temperature_c = sysfs.temperature_c(self._root)
+        self.battery = sysfs.battery(self._root)
+        used = sysfs.cpu_s()
+        if used is not None:
+            if self._cpu is not None and now > self._cpu[0]:
+                self._cpu_percent = 100.0 * (used - self._cpu[1]) / (now - self._cpu[0])
+            self._cpu = (now, used)
+        return True
+
+    def figures(self) -> dict[str, Any]:
+        """Present values by the names in :data:`sonar.service.health.METRICS`."""
+        times, now = self._times, self._clock.now()
+        recent = [t for t in times if now - t <= WINDOW_S]
+        # Over the window, not between the pictures: a source that stopped shows as such.
+        span = min(WINDOW_S, max(now - recent[0], 1e-3)) if len(recent) > 1 else WINDOW_S
+        values: dict[str, Any] = {
+            "fps": round(len(recent) / span, 2),
+            "depth_ms": round(float(np.median(self._depth_ms)), 2) if self._depth_ms else None,
+            "temperature_c": self.temperature_c,
+            "battery_percent": None if self.battery is None else self.battery.percent,
+            "memory_mb": sysfs.memory_mb(),
+            "cpu_percent": None if self._cpu_percent is None else round(self._cpu_percent, 1),
+        }
+        values |= self.extra()
+        return {key: value for key, value in values.items() if value is not None}
+
+
+def ages(sink: object) -> dict[str, float]:
+    """``age_ms`` and ``age_p95_ms``, frame to sound, of a sink that measures them."""
+    log = getattr(sink, "ages", None)
+    if log is None:
+        return {}
+    seconds = log.ages_s
+    if seconds.size == 0:
+        return {}
+    median, p95 = np.percentile(seconds, [50, 95])
+    return {"age_ms": round(1000 * float(median), 1), "age_p95_ms": round(1000 * float(p95), 1)}

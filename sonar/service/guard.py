@@ -1,0 +1,236 @@
+"""A depth network that may hang, throw or have to be changed, without stopping the loop."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sonar.errors import DepthError, SonarError
+from sonar.ports import Clock, DepthEngine
+from sonar.types import DepthMap, Frame
+
+WARM_UP_LIMIT_S = 30.0
+HANGS_ALLOWED = 3  # within HANGS_WINDOW_S; a hung thread cannot be ended, only left behind
+HANGS_WINDOW_S = 60.0
+FAILURES_ALLOWED = 25  # frames in a row, then the network is opened anew
+RETRY_S = 2.0  # between attempts to open it anew
+
+Log = Callable[..., None]
+T = TypeVar("T")
+
+
+class TooSlowError(Exception):
+    """A call took longer than it may."""
+
+
+class Worker:
+    """A thread that runs one call at a time and can be left behind when a call hangs."""
+
+    def __init__(self, name: str) -> None:
+        self._wanted = threading.Semaphore(0)
+        self._job: _Job[object] | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, work: Callable[[], T], limit_s: float) -> T:
+        """``work()`` in the thread. Raises what it raises, TooSlowError after ``limit_s``."""
+        job = _Job(work)
+        self._job = job  # type: ignore[assignment]
+        self._wanted.release()
+        if not job.done.wait(limit_s):
+            raise TooSlowError
+        return job.outcome()
+
+    def close(self) -> None:
+        """End the thread after the call in hand; does not wait."""
+        self._job = None
+        self._wanted.release()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.acquire()
+            job = self._job
+            if job is None:
+                return
+            job.run()
+
+
+class _Job(Generic[T]):
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.done = threading.Event()
+        self._work = work
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result.append(self._work())
+        except BaseException as error:  # handed to the caller by outcome()
+            self._error = error
+        self.done.set()
+
+    def outcome(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+class GuardedEngine:
+    """A :class:`sonar.ports.DepthEngine` around one that is not trusted.
+
+    A call that exceeds ``limit_s`` raises DepthError, so that the loop tells "unknown"; its
+    thread is left behind and the network is opened anew in the background, as it is after
+    FAILURES_ALLOWED failures in a row. Meanwhile every estimate is a DepthError at once.
+
+    Args:
+        first: the engine to begin with.
+        reopen: makes a fresh one; may raise SonarError.
+
+    Attributes:
+        restarts: how often it was opened anew.
+        broken: it hung too often; only a new process helps.
+    """
+
+    def __init__(
+        self,
+        first: DepthEngine,
+        reopen: Callable[[], DepthEngine],
+        clock: Clock,
+        log: Log,
+        limit_s: float = 0.7,
+    ) -> None:
+        self.restarts = 0
+        self.broken = False
+        self._engine: DepthEngine | None = first
+        self._reopen = reopen
+        self._clock = clock
+        self._log = log
+        self._limit_s = limit_s
+        self._worker = Worker("depth")
+        self._size: tuple[int, int] | None = None
+        self._hangs_s: deque[float] = deque()
+        self._failures = 0
+        self._opening: threading.Thread | None = None
+        self._opened: DepthEngine | None = None  # waits to be taken over
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def label(self) -> str:
+        """The engine's, or that there is none at present."""
+        return "restarting" if self._engine is None else self._engine.label
+
+    def warm_up(self, height: int, width: int) -> None:
+        """As the engine's; raises DepthError when it takes longer than WARM_UP_LIMIT_S."""
+        self._size = (height, width)
+        engine = self._engine
+        if engine is None:
+            raise DepthError("the depth network is being restarted")
+        try:
+            self._worker.call(lambda: engine.warm_up(height, width), WARM_UP_LIMIT_S)
+        except TooSlowError as error:
+            self._hung()
+            raise DepthError(f"{engine.label} hangs at its first pictures") from error
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        """As the engine's, within the limit."""
+        self._take_over()
+        engine = self._engine
+        if engine is None:
+            self._open_anew(self._reopen)
+            raise DepthError("the depth network is being restarted")
+        self._size = frame.image.shape[0], frame.image.shape[1]
+        try:
+            depth = self._worker.call(lambda: engine.estimate(frame), self._limit_s)
+        except TooSlowError as error:
+            self._log("engine_hangs", level="error", engine=engine.label, limit_s=self._limit_s)
+            self._hung()
+            raise DepthError(f"{engine.label} took longer than {self._limit_s:g} s") from error
+        except SonarError:
+            self._failed(engine)
+            raise
+        except Exception as error:  # a backend that raises what it should not
+            self._failed(engine)
+            raise DepthError(f"{engine.label} failed: {type(error).__name__}") from error
+        self._failures = 0
+        return depth
+
+    def change(self, reopen: Callable[[], DepthEngine]) -> None:
+        """Use what ``reopen`` makes from now on, and for every restart; the present engine works
+        until the new one is warm, and stays when it cannot be opened."""
+        self._reopen = reopen
+        self._open_anew(reopen)
+
+    def close(self) -> None:
+        """Does not wait for an engine that hangs."""
+        with self._lock:
+            self._closed = True
+            opened, self._opened = self._opened, None
+        for engine in (self._engine, opened):
+            if engine is not None:
+                self._close_in_worker(engine)
+        self._engine = None
+        self._worker.close()
+
+    def _failed(self, engine: DepthEngine) -> None:
+        self._failures += 1
+        if self._failures == FAILURES_ALLOWED:
+            self._log("engine_fails", level="error", engine=engine.label, times=self._failures)
+            self._failures = 0
+            self._open_anew(self._reopen)
+
+    def _hung(self) -> None:
+        """Leave thread and engine behind; neither can be ended."""
+        now = self._clock.now()
+        self._hangs_s.append(now)
+        while now - self._hangs_s[0] > HANGS_WINDOW_S:
+            self._hangs_s.popleft()
+        self.broken = self.broken or len(self._hangs_s) > HANGS_ALLOWED
+        self._engine = None
+        self._worker.close()
+        self._worker = Worker("depth")
+        self._open_anew(self._reopen)
+
+    def _open_anew(self, reopen: Callable[[], DepthEngine]) -> None:
+        if self._opening is None or not self._opening.is_alive():
+            self._opening = threading.Thread(
+                target=self._open, args=(reopen,), name="depth-open", daemon=True
+            )
+            self._opening.start()
+
+    def _open(self, reopen: Callable[[], DepthEngine]) -> None:
+        try:
+            engine = reopen()
+            if self._size is not None:
+                engine.warm_up(*self._size)
+        except SonarError as error:
+            self._log("engine_not_opened", level="error", problem=str(error))
+            self._clock.sleep(RETRY_S)
+            return
+        unused: DepthEngine | None = engine
+        with self._lock:
+            if not self._closed:
+                self._opened, unused = engine, self._opened
+        if unused is not None:
+            unused.close()
+
+    def _take_over(self) -> None:
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        if self._engine is not None:
+            self._close_in_worker(self._engine)
+        self._engine = opened
+        self._failures = 0
+        self.restarts += 1
+        self._log("engine_opened", engine=opened.label, restarts=self.restarts)
+
+    def _close_in_worker(self, engine: DepthEngine) -> None:
+        try:
+            self._worker.call(engine.close, self._limit_s)
+        except TooSlowError:
+            self._worker.close()
+            self._worker = Worker("depth")
+        except Exception as error:  # closing what is being thrown away must not end the guiding
+            self._log("engine_not_closed", level="warning", problem=type(error).__name__)
