@@ -36,11 +36,11 @@ SAME_FLOOR = 0.2  # a fitted height that differs more from the folder's is a tab
 
 ABOUT = (
     "Per folder: sonar's figures, and under 'naive' those of per-frame min-max over fixed thirds,"
-    " whose distances are fitted to the truth of all folders of this run. near: closer than near_m. mount: 'given' ="
-    " height and angles came with the frames; 'fitted' = from the floor in the measured depth (the"
-    " angles of each frame as an IMU would tell them, the folder's height); 'none' = sonar was told"
-    " the intrinsics only. Truth: horizontal distance ahead to the nearest obstacle in the"
-    " corridor, floor removed."
+    " whose distances are fitted to the truth of all folders of this run. near: closer than"
+    " near_m. mount: 'given' = height and angles came with the frames; 'fitted' = from the floor"
+    " in the measured depth (the angles of each frame as an IMU would tell them, the folder's"
+    " height); 'none' = sonar was told the intrinsics only. Truth: horizontal distance ahead to"
+    " the nearest obstacle in the corridor, floor removed."
 )
 
 

@@ -7,7 +7,8 @@ Definitions, for one folder of ``n`` zone readings (a zone of a frame with enoug
 - ``near_auc``: probability that a near zone is reported nearer than another; an unknown zone
   says nothing and counts half against every other.
 - ``near_recall``, ``near_false_alarm``: share of the near zones, and of the others, that are
-  reported near; unknown is not near.
+  reported near; unknown is not near. ``near_balance``: the first minus the second (an approach
+  that always, or never, alarms gets 0).
 - distance errors: |reported - true| / true, over zones with an obstacle closer than
   ``DISTANCE_RANGE_M`` for which metres are reported; ``distance_share`` says for how many that is.
 - ``nearest_zone_agreement``: over frames with an obstacle closer than ``DISTANCE_RANGE_M``, share
@@ -40,6 +41,7 @@ FIGURES = (
     "near_auc",
     "near_recall",
     "near_false_alarm",
+    "near_balance",
     "nearest_zone_agreement",
     "band_agreement",
 )
@@ -58,6 +60,7 @@ class Figures(BaseModel):
     near_auc: Figure
     near_recall: Figure
     near_false_alarm: Figure
+    near_balance: Figure
     nearest_zone_agreement: Figure
     band_agreement: Figure
     bands: dict[str, dict[str, int]]
@@ -134,6 +137,7 @@ class _Table:
             "near_auc": self._auc,
             "near_recall": lambda i: self._said_near(i, True),
             "near_false_alarm": lambda i: self._said_near(i, False),
+            "near_balance": self._balance,
             "nearest_zone_agreement": lambda i: _mean(self.nearest[i]),
             "band_agreement": lambda i: _mean(self.agrees[i]),
         }
@@ -164,6 +168,10 @@ class _Table:
         with np.errstate(invalid="ignore"):
             said = (self.rank_m[at] < NEAR_M).astype(float)
         return _mean(said[chosen])
+
+    def _balance(self, at: NDArray[np.intp]) -> float | None:
+        recall, alarm = self._said_near(at, True), self._said_near(at, False)
+        return None if recall is None or alarm is None else recall - alarm
 
     def _nearest(self, index: int) -> float:
         """The frame's score, given to its first reading only; NaN where it does not count."""
