@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import pickletools
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,14 +17,10 @@ _PICKLE_BYTES = 64 << 20  # the description of the tensors, without their number
 _LEGACY_PICKLES = 5  # magic, version, system, the object, the storage keys
 
 # What a file of plain weights names; anything else would be code to run while loading.
-_PLAIN = {
-    ("collections", "OrderedDict"),
-    ("torch", "Size"),
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("torch._utils", "_rebuild_parameter"),
-    ("torch.nn.parameter", "Parameter"),
-    ("torch.serialization", "_get_layout"),
-}
+_PLAIN = re.compile(
+    r"collections\.OrderedDict|torch\.Size|torch\._utils\._rebuild_(tensor_v2|parameter)"
+    r"|torch\.nn\.parameter\.Parameter|torch\.(storage\.)?\w+Storage"
+)
 
 
 def check_pickle(path: Path) -> None:
@@ -34,20 +31,20 @@ def check_pickle(path: Path) -> None:
     """
     try:
         with path.open("rb") as file:
-            names = list(_globals_in(file))
+            for name in _called_in(file):
+                if not _PLAIN.fullmatch(name):
+                    raise ModelError(
+                        f"{path.name} is refused: it would run code while loading ({name}); "
+                        "only files of plain weights are taken"
+                    )
+    except ModelError:
+        raise
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # broken zips and pickles raise whatever they hit first
         raise ModelError(
             f"{path.name} is cut off, damaged, or no torch checkpoint ({_first_line(error)})"
         ) from error
-    for module, name in names:
-        storage = module in ("torch", "torch.storage") and name.endswith("Storage")
-        if not storage and (module, name) not in _PLAIN:
-            raise ModelError(
-                f"{path.name} is refused: it would run code while loading ({module}.{name}); "
-                "only files of plain weights are taken"
-            )
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -127,8 +124,8 @@ def shapes_of(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
-def _globals_in(file: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """(module, name) of everything the pickles of a checkpoint refer to."""
+def _called_in(file: IO[bytes]) -> Iterator[str]:
+    """Name of everything that the pickles of a checkpoint refer to."""
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             pickles = [info for info in archive.infolist() if info.filename.endswith(".pkl")]
@@ -137,34 +134,30 @@ def _globals_in(file: IO[bytes]) -> Iterator[tuple[str, str]]:
             for info in pickles:
                 if info.file_size > _PICKLE_BYTES:
                     raise ValueError("its table of contents is far too large")
-                yield from _pickle_globals(io.BytesIO(archive.read(info)))
+                yield from _called_by(io.BytesIO(archive.read(info)))
         return
     file.seek(0)
-    if file.read(2)[:1] != b"\x80":
+    if file.read(1) != b"\x80":
         raise ValueError("neither a zip archive nor a pickle")
     file.seek(0)
     for _ in range(_LEGACY_PICKLES):
-        yield from _pickle_globals(file)
+        yield from _called_by(file)
 
 
-def _pickle_globals(file: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """Of one pickle; leaves ``file`` behind it."""
+def _called_by(file: IO[bytes]) -> Iterator[str]:
+    """Of one pickle; leaves ``file`` behind it.
+
+    torch writes every name out (GLOBAL). One that is put together from the stack or a registry
+    cannot be told for certain without running the pickle, so it never counts as plain.
+    """
     texts: list[str] = []
-    memo: dict[int, str] = {}
     for opcode, argument, _ in pickletools.genops(file):
         if opcode.name in ("GLOBAL", "INST"):
-            module, _, name = str(argument).partition(" ")
-            yield module, name
-        elif opcode.name == "STACK_GLOBAL":
-            yield (texts[-2], texts[-1]) if len(texts) >= 2 else ("an", "unnamed call")
-        elif opcode.name in ("EXT1", "EXT2", "EXT4"):
-            yield "an extension", str(argument)
+            yield str(argument).replace(" ", ".")
+        elif opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+            yield f"{'.'.join(texts[-2:])}, named indirectly"
         elif isinstance(argument, str):
             texts.append(argument)
-        elif opcode.name == "MEMOIZE" and texts:
-            memo[len(memo)] = texts[-1]
-        elif opcode.name in ("BINGET", "LONG_BINGET") and argument in memo:
-            texts.append(memo[argument])
 
 
 def _some(keys: list[str]) -> str:

@@ -254,7 +254,7 @@ class Download:
             if not chunk:
                 break
             if done == 0 and looks_like_web_page(chunk):
-                file.truncate(0)
+                self.discard()
                 raise web_page(url)
             if done + len(chunk) > most:
                 self.discard()

@@ -1,0 +1,100 @@
+"""``sonar models``: plain text, JSON, exit codes."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from model_files import onnx_bytes
+from model_server import Server, answer
+from typer.testing import CliRunner
+
+from sonar.cli.models_cmd import app as models_app
+from sonar.cli.ui import Common
+from sonar.errors import SonarError
+from sonar.models.registry import BUILTIN
+
+GOOD = onnx_bytes()
+
+
+@pytest.fixture
+def sonar(server: Server, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path / "home"))
+    server.payload = GOOD
+    config = tmp_path / "sonar.yaml"
+    config.write_text(
+        f"models:\n  mine:\n    url: {server.url}\n"
+        f"    sha256: {hashlib.sha256(GOOD).hexdigest()}\n    licence: MIT\n"
+    )
+    root = typer.Typer()
+    root.add_typer(models_app, name="models")
+
+    @root.callback()
+    def common(ctx: typer.Context, as_json: bool = typer.Option(False, "--json")) -> None:
+        ctx.obj = Common(str(config), [], as_json, True, 0)
+
+    def run(*words: str):
+        return CliRunner().invoke(root, list(words))
+
+    return run
+
+
+def test_list(sonar):
+    lines = sonar("models", "list").stdout.splitlines()
+    assert lines[0] == "builtin: here, part of sonar, 22.4 MiB"
+    assert "midas_small: not here, 81.8 MiB" in lines
+    assert lines[-3:] == [
+        "mine: not here",
+        "    described in the configuration",
+        "    licence: MIT",
+    ]
+    rows = json.loads(sonar("--json", "models", "list").stdout)
+    assert [row["name"] for row in rows][-1] == "mine"
+    assert rows[0]["status"] == "packaged" and rows[0]["sha256"] == BUILTIN.sha256
+    assert all("licence" in row and "urls" in row for row in rows)
+
+
+def test_fetch_verify_path_remove(sonar, tmp_path: Path):
+    result = sonar("models", "fetch", "mine")
+    assert result.exit_code == 0
+    assert "mine is here (from http://127.0.0.1" in result.stdout
+    assert "fetching mine: 100 %" in result.stderr
+    file = tmp_path / "home" / "models" / "mine" / "mine.onnx"
+    assert sonar("models", "path", "mine").stdout.strip() == str(file)
+    assert "mine: OK" in sonar("models", "verify").stdout
+    file.write_bytes(b"broken")
+    result = sonar("models", "verify")
+    assert result.exit_code == 5
+    assert "builtin: OK" in result.stdout and "mine: NOT OK." in result.stdout
+    report = json.loads(sonar("--json", "models", "verify", "mine").stdout)
+    assert report[0]["ok"] is False
+    assert sonar("models", "remove", "mine").stdout == "mine: removed\n"
+    assert sonar("models", "remove", "mine").stdout == "mine: was not installed\n"
+
+
+def test_import(sonar, tmp_path: Path):
+    file = tmp_path / "brought.onnx"
+    file.write_bytes(GOOD)
+    result = json.loads(sonar("--json", "models", "import", str(file)).stdout)
+    assert result["name"] == "mine" and Path(result["path"]).read_bytes() == GOOD
+
+
+@pytest.mark.parametrize(
+    "words,code",
+    [
+        (("models", "fetch", "nothing"), 2),
+        (("models", "path", "mine"), 5),
+        (("models", "remove", "builtin"), 5),
+        (("models", "import", "/no/such/file"), 5),
+    ],
+)
+def test_errors_carry_their_exit_code(sonar, words, code: int):
+    error = sonar(*words).exception
+    assert isinstance(error, SonarError) and error.exit_code == code
+
+
+def test_failed_fetch_is_an_error(sonar, server: Server):
+    server.always = answer(404)
+    error = sonar("models", "fetch", "mine").exception
+    assert isinstance(error, SonarError) and "404" in str(error) and error.exit_code == 5

@@ -1,0 +1,403 @@
+"""Downloads: whatever the network does, the file is whole and right, or not there."""
+
+import hashlib
+import random
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model_server import Server, answer, silent, whole
+
+from sonar.clock import ManualClock, SystemClock
+from sonar.errors import ModelError, OutputError
+from sonar.models.download import Download, FetchLimits, Unreachable
+from sonar.models.web import check_url, label, looks_like_web_page
+
+PAYLOAD = random.Random(3).randbytes(300_000)
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def make(server: Server, folder: Path, **changes: object) -> Download:
+    fields: dict = {
+        "urls": [server.url],
+        "part": folder / "model.part",
+        "size_bytes": len(server.payload),
+        "sha256": sha(server.payload),
+        "limits": FetchLimits(silence_s=5.0, backoff_s=0.5),
+        "clock": ManualClock(),
+    }
+    return Download(**{**fields, **changes})
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_whole_file_with_progress(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    seen: list[tuple[int, int | None]] = []
+    download = make(server, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    assert download.run() == (sha(PAYLOAD), server.url)
+    assert download.part.read_bytes() == PAYLOAD
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert seen[-1] == (len(PAYLOAD), len(PAYLOAD))
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    data=st.binary(min_size=2, max_size=4000),
+    shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
+    known_sum=st.booleans(),
+    anew=st.booleans(),
+)
+def test_cut_anywhere_then_resumed_gives_the_same_file(
+    shared_server: Server, data: bytes, shares: list[float], known_sum: bool, anew: bool
+):
+    """Cut at any byte, any number of times, in one run or over several."""
+    server = shared_server
+    server.reset(data)
+    cuts = [int(share * len(data)) for share in shares]
+    server.script = [whole(drop_after=cut) for cut in cuts]
+    with tempfile.TemporaryDirectory() as name:
+        limits = FetchLimits(silence_s=5.0, attempts=9, connections=1 if anew else 9)
+        changes = {"limits": limits, "sha256": sha(data) if known_sum else None}
+        for _ in range(len(cuts) + 1):
+            try:
+                digest, _ = make(server, Path(name), **changes).run()
+                break
+            except Unreachable:
+                assert anew
+        assert digest == sha(data)
+        assert (Path(name) / "model.part").read_bytes() == data
+        assert server.sent == len(data), "a byte was fetched twice, or not at all"
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.binary(min_size=1, max_size=500), junk=st.binary(min_size=1, max_size=700))
+def test_any_leftover_ends_in_the_right_file(shared_server: Server, data: bytes, junk: bytes):
+    """Whatever lies in the part file (a crash, another version), the sum decides."""
+    shared_server.reset(data)
+    with tempfile.TemporaryDirectory() as name:
+        download = make(shared_server, Path(name))
+        download.part.write_bytes(junk)
+        download.part.with_name("model.part.json").write_text(
+            f'{{"url": "{shared_server.url}", "validator": "\\"v1\\""}}'
+        )
+        assert download.run()[0] == sha(data)
+        assert download.part.read_bytes() == data
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"url": 3}', '{"url": "https://a/b"}'])
+def test_a_leftover_of_unknown_origin_is_not_built_upon(server: Server, tmp_path: Path, note: str):
+    server.payload = PAYLOAD
+    download = make(server, tmp_path, sha256=None)
+    download.part.write_bytes(b"x" * 100)
+    download.part.with_name("model.part.json").write_text(note)
+    download.run()
+    assert download.part.read_bytes() == PAYLOAD
+    assert server.ranges == [None]
+
+
+def test_server_without_ranges_starts_over(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [whole(ranges=False, drop_after=1000)]
+    server.always = whole(ranges=False)
+    download = make(server, tmp_path)
+    download.run()
+    assert server.ranges == [None, "bytes=1000-"]
+    assert download.part.read_bytes() == PAYLOAD
+
+
+def test_file_replaced_on_the_server_meanwhile(server: Server, tmp_path: Path):
+    server.payload = b"old" * 1000
+    server.script = [whole(drop_after=500)]
+    with pytest.raises(Unreachable):
+        make(server, tmp_path, limits=FetchLimits(connections=1)).run()
+    server.payload, server.etag = b"new" * 1000, '"v2"'
+    download = make(server, tmp_path, sha256=None)
+    download.run()
+    assert server.requests[-1][1]["If-Range"] == '"v1"'
+    assert download.part.read_bytes() == server.payload
+
+
+def test_server_that_ignores_if_range_is_found_out_by_the_sum(server: Server, tmp_path: Path):
+    server.payload = b"old" * 1000
+    server.script = [whole(drop_after=500)]
+    with pytest.raises(Unreachable):
+        make(server, tmp_path, limits=FetchLimits(connections=1)).run()
+    server.payload = b"new" * 1000  # and the same mark
+    download = make(server, tmp_path)
+    download.run()
+    assert server.ranges == [None, "bytes=500-", None]
+    assert download.part.read_bytes() == server.payload
+
+
+def test_complete_but_unfinished_file_is_taken_at_416(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    download = make(server, tmp_path, size_bytes=None)
+    download.run()
+    assert download.run()[0] == sha(PAYLOAD)
+    assert server.ranges == [None, f"bytes={len(PAYLOAD)}-"]
+
+
+def test_416_for_a_part_that_is_too_long_starts_over(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [answer(416, Content_Range="bytes */10")]
+    download = make(server, tmp_path, size_bytes=None)
+    download.part.write_bytes(PAYLOAD[:50])
+    download.part.with_name("model.part.json").write_text(
+        f'{{"url": "{server.url}", "validator": null}}'
+    )
+    download.run()
+    assert server.ranges == ["bytes=50-", None]
+    assert download.part.read_bytes() == PAYLOAD
+
+
+def test_another_range_than_asked_for_starts_over(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [
+        whole(drop_after=50),
+        answer(206, PAYLOAD[10:], Content_Range=f"bytes 10-{len(PAYLOAD) - 1}/{len(PAYLOAD)}"),
+    ]
+    download = make(server, tmp_path)
+    download.run()
+    assert download.part.read_bytes() == PAYLOAD
+
+
+def test_wrong_sum_leaves_nothing(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    with pytest.raises(ModelError, match=rf"SHA-256 is {sha(PAYLOAD)}, expected {'0' * 64}"):
+        make(server, tmp_path, sha256="0" * 64).run()
+    assert leftovers(tmp_path) == []
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(200, b"\0" * 300_000, Content_Type="text/html; charset=utf-8"),
+        answer(200, (b"\r\n <!DOCTYPE html><title>Sign in</title>" * 9999)[:300_000]),
+    ],
+    ids=["says so", "looks so"],
+)
+def test_web_page_instead_of_the_file(server: Server, tmp_path: Path, act):
+    server.payload = PAYLOAD
+    server.always = act
+    with pytest.raises(ModelError, match="sent a web page instead of the file"):
+        make(server, tmp_path, sha256=None).run()
+    assert leftovers(tmp_path) == []
+
+
+def test_missing_file(server: Server, tmp_path: Path):
+    server.always = answer(404)
+    with pytest.raises(Unreachable, match="404 Not Found"):
+        make(server, tmp_path).run()
+    assert len(server.requests) == 1, "a missing file does not come by asking again"
+
+
+def test_busy_server_is_asked_again_with_growing_pauses(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [answer(503), answer(429)]
+    clock = ManualClock()
+    assert make(server, tmp_path, clock=clock).run()[0] == sha(PAYLOAD)
+    assert clock.now() == pytest.approx(0.5 * 2 + 0.5 * 4)
+
+
+def test_broken_server_is_given_up(server: Server, tmp_path: Path):
+    server.always = answer(500)
+    with pytest.raises(Unreachable, match="answered 500"):
+        make(server, tmp_path).run()
+    assert len(server.requests) == FetchLimits().attempts
+
+
+def test_a_line_that_always_breaks_is_given_up(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.always = whole(drop_after=10)
+    limits = FetchLimits(silence_s=5.0, connections=7)
+    with pytest.raises(Unreachable, match=r"the connection ended after 70 of 300000 bytes.*kept"):
+        make(server, tmp_path, limits=limits).run()
+    assert (tmp_path / "model.part").read_bytes() == PAYLOAD[:70]
+
+
+def test_redirects(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [answer(302, Location=server.url + "?signed"), whole(drop_after=99)]
+    server.script += [answer(302, Location=server.url + "?signed-again")]
+    download = make(server, tmp_path)
+    download.run()
+    assert download.part.read_bytes() == PAYLOAD
+    assert server.ranges == [None, None, "bytes=99-", "bytes=99-"]
+
+
+def test_redirect_circle_ends(server: Server, tmp_path: Path):
+    server.always = answer(302, Location=server.url)
+    with pytest.raises(Unreachable, match="redirects in a circle or too often"):
+        make(server, tmp_path).run()
+    assert len(server.requests) <= 10
+
+
+def test_endless_redirects_end(server: Server, tmp_path: Path):
+    hops = iter(range(1000))
+    server.always = lambda handler: answer(302, Location=f"{server.url}?{next(hops)}")(handler)
+    with pytest.raises(Unreachable, match="redirects in a circle or too often"):
+        make(server, tmp_path).run()
+    assert len(server.requests) <= 10
+
+
+@pytest.mark.parametrize(
+    "target", ["http://example.com/m", "ftp://example.com/m", "file:///etc/passwd"]
+)
+def test_redirect_away_from_https_is_refused(server: Server, tmp_path: Path, target: str):
+    server.always = answer(302, Location=target)
+    with pytest.raises((ModelError, Unreachable), match=r"over https only|redirects"):
+        make(server, tmp_path).run()
+
+
+def test_silence_has_a_limit(server: Server, tmp_path: Path):
+    release = threading.Event()
+    server.always = silent(release)
+    clock = SystemClock()
+    start = clock.now()
+    limits = FetchLimits(silence_s=0.1, attempts=2, backoff_s=0.0)
+    try:
+        with pytest.raises(Unreachable, match="cannot be reached"):
+            make(server, tmp_path, limits=limits).run()
+    finally:
+        release.set()
+    assert clock.now() - start < 5.0
+    assert len(server.requests) == 2
+
+
+def test_a_trickle_counts_as_a_dropped_line(server: Server, tmp_path: Path):
+    """Each piece that arrives takes 61 s by the clock: far too slow to wait for."""
+    server.payload = PAYLOAD[:5000]
+    clock = ManualClock()
+    limits = FetchLimits(silence_s=5.0, connections=3)
+    download = make(
+        server, tmp_path, clock=clock, limits=limits, progress=lambda *_: clock.advance(61.0)
+    )
+    server.always = whole(drop_after=100)
+    with pytest.raises(Unreachable, match="only 100 bytes in 61 s"):
+        download.run()
+    assert len(server.requests) == 3
+
+
+def test_wrong_size_is_refused_before_a_byte_is_kept(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    with pytest.raises(ModelError, match="offers a file of 300000 bytes, expected 299999"):
+        make(server, tmp_path, size_bytes=299_999).run()
+    assert leftovers(tmp_path) == []
+
+
+def test_more_than_expected_is_refused(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.always = whole(announce=False)
+    with pytest.raises(ModelError, match="sent more than"):
+        make(server, tmp_path, size_bytes=1000, sha256=None).run()
+    assert leftovers(tmp_path) == []
+
+
+def test_monstrous_file_is_refused(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    with pytest.raises(ModelError, match="more than any model"):
+        make(server, tmp_path, size_bytes=None, limits=FetchLimits(file_bytes=1000)).run()
+
+
+def test_reencoded_answer_is_refused(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.always = answer(200, PAYLOAD, Content_Encoding="gzip")
+    with pytest.raises(ModelError, match="re-encoded"):
+        make(server, tmp_path).run()
+
+
+def test_unannounced_length_is_taken_when_the_sum_is_right(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.always = whole(announce=False)
+    assert make(server, tmp_path, size_bytes=None).run()[0] == sha(PAYLOAD)
+
+
+def test_no_space_is_known_beforehand(server: Server, tmp_path: Path, monkeypatch):
+    server.payload = PAYLOAD
+    usage = type("Usage", (), {"free": 1 << 20})
+    monkeypatch.setattr("sonar.models.files.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"0\.3 MiB needed, 1\.0 MiB free"):
+        make(server, tmp_path).run()
+    assert not (tmp_path / "model.part").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_disk_that_fills_up_meanwhile(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    (tmp_path / "model.part").symlink_to("/dev/full")
+    (tmp_path / "model.part.json").write_text(f'{{"url": "{server.url}", "validator": null}}')
+    with pytest.raises(OutputError, match="no space left on the disk"):
+        make(server, tmp_path).run()
+
+
+def test_proxy_is_used(server: Server, tmp_path: Path, monkeypatch):
+    server.payload = PAYLOAD
+    monkeypatch.setenv("http_proxy", server.url.rsplit("/", 1)[0])
+    download = make(server, tmp_path, urls=["http://localhost:9/far/model.onnx"])
+    assert download.run()[0] == sha(PAYLOAD)
+    assert server.requests[0][0] == "http://localhost:9/far/model.onnx"
+
+
+def test_no_network_is_said_at_once(server: Server, tmp_path: Path):
+    clock = ManualClock()
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1 cannot be reached .*is there a network"):
+        make(server, tmp_path, urls=["http://127.0.0.1:9/m"], clock=clock).run()
+    assert clock.now() == 0.0
+
+
+def test_second_address_helps_and_the_worst_news_is_told(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [answer(404)]
+    mirror = server.url + "?mirror"
+    assert make(server, tmp_path, urls=[server.url, mirror]).run()[1] == mirror
+    make(server, tmp_path).discard()
+    server.script = [answer(200, b"x" * 300_000), answer(404)]
+    with pytest.raises(ModelError, match="damaged or different file"):
+        make(server, tmp_path, urls=[server.url, mirror]).run()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/m", "ftp://a/b", "file:///etc/passwd", "https:///m", "/etc/passwd", ""],
+)
+def test_addresses_that_are_refused(url: str):
+    with pytest.raises(ModelError, match="over https only"):
+        check_url(url)
+
+
+def test_addresses_that_are_taken():
+    for url in ("https://example.com/m", "http://localhost:80/m", "http://[::1]/m"):
+        check_url(url)
+
+
+def test_labels_hide_secrets():
+    assert label("https://me:secret@example.com:444/a/b.onnx?token=x#y") == (
+        "https://example.com:444/a/b.onnx"
+    )
+
+
+@pytest.mark.parametrize(
+    "head,page",
+    [
+        (b"<html>", True),
+        (b"\xef\xbb\xbf<!doctype HTML>", True),
+        (b"PK\x03\x04<html>", False),
+        (b"", False),
+    ],
+)
+def test_what_looks_like_a_web_page(head: bytes, page: bool):
+    assert looks_like_web_page(head) is page

@@ -1,0 +1,438 @@
+"""The store: nothing half-installed, the previous model usable whatever happens."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from model_files import onnx_bytes
+from model_server import Server, answer, whole
+
+import sonar.config.models as config_models
+from sonar.clock import ManualClock
+from sonar.config import ModelConfig, SonarConfig
+from sonar.errors import ConfigError, ModelError, OutputError
+from sonar.models.acquire import fetch, import_file
+from sonar.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.models.download import FetchLimits
+from sonar.models.files import atomic_path, cache_home, exclusive, sha256_of
+from sonar.models.registry import BUILTIN, OFFICIAL, registry
+from sonar.models.store import Store, resolve
+from sonar.types import DepthKind
+
+GOOD = onnx_bytes()
+OTHER = onnx_bytes(salt="another")
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Shop:
+    """A store whose model ``mine`` is served by the faulty server."""
+
+    def __init__(self, server: Server, home: Path) -> None:
+        self.server, self.home = server, home
+        self.told: list[str] = []
+        server.payload = GOOD
+
+    def store(self, sha256: str | None = sha(GOOD), **described: object) -> Store:
+        fields = {"url": self.server.url, "sha256": sha256, **described}
+        return Store(
+            {"mine": ModelConfig.model_validate(fields)},
+            home=self.home,
+            clock=ManualClock(1e9),
+            limits=FetchLimits(silence_s=5.0, connections=3),
+            lock_wait_s=1.0,
+            tell=self.told.append,
+        )
+
+    def files(self) -> list[str]:
+        return sorted(p.name for p in (self.home / "models").rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def shop(server: Server, tmp_path: Path) -> Shop:
+    return Shop(server, tmp_path / "home")
+
+
+# --- by name and by path
+
+
+def test_builtin_is_there_and_is_what_it_says():
+    resolved = Store(home=Path("/nowhere")).resolve("builtin")
+    assert resolved.sha256 == BUILTIN.sha256 == sha256_of(resolved.path)
+    assert resolved.path.stat().st_size == BUILTIN.size_bytes
+    assert resolved.contract == BUILTIN_CONTRACT
+    assert resolved.provenance == "comes with sonar"
+    assert Store().verify("builtin").format == "onnx"
+
+
+def test_official_entries_are_complete():
+    for entry in OFFICIAL:
+        assert entry.sha256 is not None and re.fullmatch("[0-9a-f]{64}", entry.sha256)
+        assert entry.size_bytes
+        assert entry.packaged or all(url.startswith("https://") for url in entry.urls)
+        assert (entry.format == "torch") == (entry.architecture is not None)
+    small = registry()["midas_small"]
+    assert small.sha256 is not None and small.sha256.startswith("70d6b9c8")
+    assert small.size_bytes == pytest.approx(81.8 * 2**20, rel=1e-3)
+
+
+def test_official_onnx_is_not_normalised_twice():
+    contract = registry()["midas_small_onnx"].contract
+    assert (contract.mean, contract.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert contract.fixed_hw == (256, 256)
+
+
+def test_unknown_and_absent_models_say_what_to_do(shop: Shop):
+    with pytest.raises(ConfigError, match=r"no model 'midas'; known are builtin, midas_small"):
+        shop.store().resolve("midas")
+    with pytest.raises(ModelError, match=r"run `sonar models fetch midas_small` \(81\.8 MiB\)"):
+        shop.store().resolve("midas_small")
+
+
+def test_own_onnx_by_its_path(tmp_path: Path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(onnx_bytes((1, 3, 64, 96)))
+    resolved = resolve(str(path), SonarConfig())
+    assert resolved.name == "mine"
+    assert (resolved.contract.fit, resolved.contract.fixed_hw) == ("exact", (64, 96))
+    with pytest.raises(ModelError, match=r"gone\.onnx is missing"):
+        resolve(str(tmp_path / "gone.onnx"), SonarConfig())
+
+
+def test_own_onnx_described_in_the_configuration(tmp_path: Path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(onnx_bytes(output="metres"))
+    described = ModelConfig(path=path, kind=DepthKind.METRIC, depth_output="metres", multiple=14)
+    resolved = Store({"mine": described}, home=tmp_path).resolve("mine")
+    assert resolved.contract == InputContract(
+        multiple=14, kind=DepthKind.METRIC, depth_output="metres"
+    )
+    wrong = ModelConfig(path=path, sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"replace it, or correct models\.mine\.sha256"):
+        Store({"mine": wrong}, home=tmp_path).resolve("mine")
+
+
+def test_names_of_sonar_are_not_reused():
+    with pytest.raises(ConfigError, match=r"models\.builtin: this name is taken"):
+        registry({"builtin": ModelConfig(url="https://a/b")})
+
+
+def test_example_of_the_documentation_is_valid():
+    text = textwrap.dedent((config_models.__doc__ or "").split("::\n", 1)[1].split("Then ``")[0])
+    config = SonarConfig.model_validate(yaml.safe_load(text))
+    entry = registry(config.models)["depth_anything_v2_small"]
+    assert entry.contract.fit == "shorter" and entry.contract.multiple == 14
+    assert entry.size_bytes == 99_060_839
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"path": "a", "url": "https://a"},
+        {"url": "https://a", "fit": "exact"},
+        {"url": "https://a", "height_px": 64, "width_px": 64},
+        {"url": "https://a", "fit": "exact", "height_px": 64},
+        {"url": "https://a", "size_px": 16, "multiple": 32},
+        {"url": "https://a", "std": [1, 0, 1]},
+        {"url": "https://a", "sha256": "abc"},
+        {"url": "ftp://a"},
+    ],
+)
+def test_contradictory_descriptions_are_refused(fields: dict):
+    with pytest.raises(ValueError):
+        ModelConfig.model_validate(fields)
+
+
+# --- fetching
+
+
+def test_fetch_installs_and_remembers(shop: Shop):
+    store = shop.store()
+    resolved = fetch(store, "mine")
+    assert resolved.path.read_bytes() == GOOD
+    assert resolved.provenance == f"from {shop.server.url}; matches the published sum"
+    assert shop.files() == [".mine.lock", "mine.onnx", "record.json"]
+    assert [row.status for row in store.listing() if row.entry.name == "mine"] == ["installed"]
+    fetch(store, "mine")
+    assert len(shop.server.requests) == 1, "what is here and sound is not fetched again"
+    assert shop.told == []
+
+
+def test_fetching_the_builtin_needs_no_network(shop: Shop):
+    assert fetch(shop.store(), "builtin").sha256 == BUILTIN.sha256
+
+
+def test_failed_fetch_leaves_the_previous_model(shop: Shop):
+    fetch(shop.store(), "mine")
+    newer = shop.store(sha256=sha(OTHER))
+    for act in (
+        whole(),  # still the old file
+        answer(404),
+        answer(200, b"<html>sign in</html>"),
+        whole(drop_after=10),
+    ):
+        shop.server.always = act
+        with pytest.raises(ModelError):
+            fetch(newer, "mine")
+        assert shop.store().verify("mine").path.read_bytes() == GOOD
+    shop.server.reset(OTHER)
+    assert fetch(newer, "mine").path.read_bytes() == OTHER
+
+
+def test_offline_says_how_to_bring_the_file(shop: Shop):
+    store = shop.store(url="http://127.0.0.1:9/mine.onnx")
+    with pytest.raises(
+        ModelError, match=r"is there a network.*sonar models import FILE --name mine"
+    ):
+        fetch(store, "mine")
+
+
+def test_a_file_with_the_right_sum_that_is_no_depth_network_is_refused(shop: Shop):
+    shop.server.payload = bad = onnx_bytes(body="nan")
+    with pytest.raises(ModelError, match=r"what was fetched is refused: .*not numbers"):
+        fetch(shop.store(sha256=sha(bad)), "mine")
+    assert shop.files() == [".mine.lock"]
+
+
+def test_unknown_sum_is_recorded_at_first_use_and_held(shop: Shop):
+    store = shop.store(sha256=None)
+    fetch(store, "mine")
+    assert shop.told == [
+        f"No sum is known for mine: from now on its SHA-256 must be {sha(GOOD)}. "
+        "Compare it with its maker's, and set models.mine.sha256."
+    ]
+    store.path("mine").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="damaged or was changed"):
+        store.resolve("mine")
+    shop.server.payload = OTHER
+    with pytest.raises(ModelError, match="damaged or different file"):
+        fetch(store, "mine")
+    shop.server.payload = GOOD
+    fetch(store, "mine")
+    assert len(shop.told) == 1
+    store.remove("mine")
+    shop.server.payload = OTHER
+    assert fetch(store, "mine").sha256 == sha(OTHER), "forgotten with the model"
+
+
+def test_damage_is_found_and_repaired(shop: Shop):
+    store = shop.store()
+    path = fetch(store, "mine").path
+    damaged = bytearray(GOOD)
+    damaged[len(GOOD) // 2] ^= 1
+    stamps = path.stat()
+    path.write_bytes(damaged)
+    os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
+    with pytest.raises(ModelError, match=r"expected .*run `sonar models fetch mine`"):
+        store.verify("mine")  # although size and time are the old ones
+    os.utime(path, ns=(stamps.st_atime_ns, stamps.st_mtime_ns + 1))
+    with pytest.raises(ModelError, match="damaged or was changed"):
+        store.resolve("mine")
+    assert fetch(store, "mine").path.read_bytes() == GOOD
+    path.write_bytes(GOOD[:-1])
+    row = next(r for r in shop.store(size_bytes=len(GOOD)).listing() if r.entry.name == "mine")
+    assert row.status == "damaged"
+
+
+def test_lost_record_is_made_anew(shop: Shop):
+    store = shop.store()
+    path = fetch(store, "mine").path
+    (path.parent / "record.json").write_text("{ broken")
+    assert store.resolve("mine").sha256 == sha(GOOD)
+    assert store.record(store.entry("mine")) is not None
+
+
+def test_fixed_size_of_a_fetched_model_is_known(shop: Shop):
+    shop.server.payload = fixed = onnx_bytes((1, 3, 64, 96))
+    store = shop.store(sha256=sha(fixed))
+    assert fetch(store, "mine").contract.fixed_hw == (64, 96)
+    assert shop.store(sha256=sha(fixed)).resolve("mine").contract.fit == "exact"
+
+
+# --- bringing a file by hand
+
+
+def test_import_finds_out_which_model_it_is(shop: Shop, tmp_path: Path):
+    brought = tmp_path / "download(1).bin"
+    brought.write_bytes(GOOD)
+    resolved = import_file(shop.store(), brought)
+    assert (resolved.name, resolved.path.read_bytes()) == ("mine", GOOD)
+    assert brought.read_bytes() == GOOD
+    assert shop.server.requests == []
+
+
+def test_import_refuses_by_name(shop: Shop, tmp_path: Path):
+    store = shop.store()
+    wrong = tmp_path / "midas_v21_small_256.pt"
+    wrong.write_bytes(b"PK\x03\x04 something")
+    with pytest.raises(ModelError, match=r"256\.pt is damaged or is not midas_small"):
+        import_file(store, wrong)
+    with pytest.raises(ModelError, match="is damaged or is not mine"):
+        import_file(store, wrong, "mine")
+    page = tmp_path / "model-small.onnx"
+    page.write_text("<!DOCTYPE html><html>")
+    with pytest.raises(ModelError, match=r"model-small\.onnx is a web page"):
+        import_file(store, page)
+    other = tmp_path / "else.onnx"
+    other.write_bytes(OTHER)
+    with pytest.raises(ModelError, match="none of the models sonar knows"):
+        import_file(store, other)
+    with pytest.raises(ModelError, match="there is no such file"):
+        import_file(store, tmp_path / "gone")
+    with pytest.raises(ModelError, match="nothing to import"):
+        import_file(store, other, "builtin")
+    assert not any(name.endswith(".onnx") for name in shop.files())
+
+
+# --- removing
+
+
+def test_remove_takes_what_was_derived_along(shop: Shop):
+    store = shop.store()
+    resolved = fetch(store, "mine")
+    derived = store.derived_path(resolved.sha256, "int8-192x256.onnx")
+    with atomic_path(derived) as temporary:
+        temporary.write_bytes(b"x")
+    foreign = store.derived_path("f" * 64, "int8.onnx")
+    foreign.write_bytes(b"y")
+    assert store.remove("mine") is True
+    assert not derived.exists() and foreign.exists()
+    assert shop.files() == [".mine.lock"]
+    assert store.remove("mine") is False
+    with pytest.raises(ModelError, match="builtin is part of sonar"):
+        store.remove("builtin")
+
+
+def test_own_files_are_never_removed(tmp_path: Path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(GOOD)
+    with pytest.raises(ModelError, match="is yours"):
+        Store({"mine": ModelConfig(path=path)}, home=tmp_path).remove("mine")
+    assert path.exists()
+
+
+# --- one at a time
+
+
+def test_cache_can_be_moved(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
+    assert cache_home() == tmp_path
+    assert Store().path("midas_small") == tmp_path / "models/midas_small/midas_v21_small_256.pt"
+    monkeypatch.delenv("SONAR_HOME")
+    assert cache_home().name == "sonar"
+
+
+def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop, tmp_path: Path):
+    def slowly(handler) -> None:
+        time.sleep(0.3)
+        whole()(handler)
+
+    shop.server.always = slowly
+    script = textwrap.dedent(f"""
+        from pathlib import Path
+        from sonar.config import ModelConfig
+        from sonar.models.acquire import fetch
+        from sonar.models.store import Store
+        described = ModelConfig(url={shop.server.url!r}, sha256={sha(GOOD)!r})
+        print(fetch(Store({{"mine": described}}, home=Path({str(shop.home)!r})), "mine").sha256)
+    """)
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=60)[0].strip() for process in both] == [sha(GOOD)] * 2
+    assert len(shop.server.requests) == 1
+
+
+def test_waiting_for_another_process_ends(tmp_path: Path):
+    lock, clock, told = tmp_path / "lock", ManualClock(), []
+    with exclusive(lock, "mine", 1.0):
+        message = rf"mine is being worked on by another sonar \(process {os.getpid()}\)"
+        with (
+            pytest.raises(ModelError, match=message),
+            exclusive(lock, "mine", 5.0, clock, told.append),
+        ):
+            pass
+    assert clock.now() == pytest.approx(5.0, abs=0.5)
+    assert len(told) == 1 and "waiting" in told[0]
+    with exclusive(lock, "mine", 0.0):
+        pass
+
+
+def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path):
+    lock = tmp_path / "lock"
+    script = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from sonar.models.files import exclusive
+        with exclusive(Path({str(lock)!r}), "mine", 1.0):
+            print("held", flush=True)
+            time.sleep(60)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    with pytest.raises(ModelError, match=f"process {process.pid}"), exclusive(lock, "mine", 0.0):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    with exclusive(lock, "mine", 5.0):
+        pass
+
+
+# --- the disk
+
+
+def test_atomic_write_is_all_or_nothing(tmp_path: Path):
+    target = tmp_path / "a.onnx"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert target.read_bytes() == b"old"
+    with atomic_path(target) as temporary:
+        assert temporary.suffix == ".onnx"
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+    assert target.read_bytes() == b"new"
+
+
+def test_unusable_cache_folder_is_named(shop: Shop, tmp_path: Path):
+    shop.home.write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="home/models"):
+        fetch(shop.store(), "mine")
+
+
+def test_no_space_for_an_import(shop: Shop, tmp_path: Path, monkeypatch):
+    brought = tmp_path / "mine.onnx"
+    brought.write_bytes(GOOD)
+    usage = type("Usage", (), {"free": 0})
+    monkeypatch.setattr("sonar.models.files.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"needed, 0\.0 MiB free"):
+        import_file(shop.store(), brought)
+    assert shop.files() == [".mine.lock"]
+
+
+def test_disk_full_while_recording_does_not_spoil_reading(shop: Shop, monkeypatch):
+    """A cache that cannot be written to still serves what is in it."""
+    store = shop.store()
+    path = fetch(store, "mine").path
+    os.utime(path)
+
+    def refuse(**_: object):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("sonar.models.files.tempfile.mkstemp", refuse)
+    assert store.resolve("mine").sha256 == sha(GOOD)
+    with pytest.raises(OutputError, match="may not be written to"), atomic_path(path):
+        pass
