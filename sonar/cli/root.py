@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sonar.cli import bench, config, depth, doctor, evaluate, replay, run_live
+from sonar.cli import bench, config, depth, doctor, evaluate, models_cmd, replay, run_live
 from sonar.cli.ui import COMMON_EPILOG, Common, note
 from sonar.errors import SonarError
 
@@ -31,6 +31,7 @@ app.command("bench", epilog=COMMON_EPILOG)(bench.bench)
 app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)
 app.command("devices", epilog=COMMON_EPILOG)(doctor.devices)
 app.add_typer(config.app, name="config")
+app.add_typer(models_cmd.app, name="models")
 
 
 @app.callback()

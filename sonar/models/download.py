@@ -288,4 +288,4 @@ def _connect_failure(url: str, reason: object, begun: bool) -> Exception:
     if begun or isinstance(reason, TimeoutError):
         return _Dropped(f"the server cannot be reached ({words(reason)})")
     host = urllib.parse.urlsplit(url).hostname
-    return Unreachable(f"{host} cannot be reached ({words(reason)}); is there a network?")
+    return Unreachable(f"{host} cannot be reached ({words(reason)})")

@@ -193,7 +193,7 @@ def test_failed_fetch_leaves_the_previous_model(shop: Shop):
 def test_offline_says_how_to_bring_the_file(shop: Shop):
     store = shop.store(url="http://127.0.0.1:9/mine.onnx")
     with pytest.raises(
-        ModelError, match=r"is there a network.*sonar models import FILE --name mine"
+        ModelError, match=r"cannot be reached.*sonar models import FILE --name mine"
     ):
         fetch(store, "mine")
 
