@@ -25,6 +25,7 @@ class Running:
     source: FrameSource
     sink: AudioSink
     speech: "SpeechBank"
+    engine: DepthEngine
 
 
 def open_source(
@@ -103,4 +104,5 @@ def assemble(
         open_timeout_s=config.capture.open_timeout_s,
         max_frame_age_s=config.capture.max_frame_age_s,
     )
-    return Running(Pipeline(stages, clock, limits, observers), source, stages.sink, speech)
+    pipeline = Pipeline(stages, clock, limits, observers)
+    return Running(pipeline, source, stages.sink, speech, engine)
