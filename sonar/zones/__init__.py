@@ -7,11 +7,11 @@ around the pure :func:`sonar.zones.analyser.analyse`.
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
-from sonar.zones.scale import LevelPrior
+from sonar.zones.prior import NetworkPrior, prior_for
 from sonar.zones.state import Settings, initial_state
 from sonar.zones.visibility import Sight, look
 
-__all__ = ["DepthZones", "LevelPrior"]
+__all__ = ["DepthZones", "NetworkPrior", "prior_for"]
 
 
 class DepthZones:
@@ -20,13 +20,12 @@ class DepthZones:
     Args:
         zones: what counts as left, center, right and near.
         mount: where the camera sits; what is None there is estimated or assumed.
-        prior: what the level of this network is worth in metres
-            (:data:`sonar.zones.prior.BUILTIN_PRIOR` for the built-in model), or None to use
-            only what does not depend on it.
+        prior: what the output of this network is worth
+            (``prior_for(config.engine.model)``), or None to use only what does not depend on it.
     """
 
     def __init__(
-        self, zones: ZonesConfig, mount: MountConfig, prior: LevelPrior | None = None
+        self, zones: ZonesConfig, mount: MountConfig, prior: NetworkPrior | None = None
     ) -> None:
         self._settings = Settings(zones, mount, prior)
         self._state = initial_state(self._settings)

@@ -37,6 +37,7 @@ def step(
     distance_m: float | None,
     known: bool,
     t: float,
+    dt_s: float,
     edges: BandEdges,
     hysteresis: float,
     dwell_s: float,
@@ -46,6 +47,7 @@ def step(
     A nearer band is taken after a short dwell, at once if it is two or more steps nearer or
     ``stop``; a farther one only when the distance passes the edge by ``hysteresis`` and has
     held for ``dwell_s``. Unknown comes after ``dwell_s`` without evidence, and leaves at once.
+    Frames that come slower than the dwell each count.
     """
     if not known:
         target = Band.UNKNOWN
@@ -66,7 +68,7 @@ def step(
         wait = 0.0 if jump >= 2 or target is Band.STOP else dwell_s * NEARER_DWELL_SHARE
     else:
         wait = dwell_s
-    if t - since >= wait - 1e-9:
+    if t - since >= wait - 1e-9 or dt_s >= dwell_s:
         return Latch(target, target, t)
     return Latch(latch.band, target, since)
 

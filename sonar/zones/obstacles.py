@@ -14,6 +14,7 @@ NEAREST_M, FARTHEST_M = 0.15, 12.0
 RANGE_BINS = 64
 _LOG_NEAREST = float(np.log(NEAREST_M))
 _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
+NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
 
 
@@ -26,74 +27,96 @@ class Obstacle:
         w: its mean inverse depth in 1/m (for uncertainty).
         d: its mean level in the map's units.
         height: floor, body or head.
-        cells: how many cells carry it.
+        cells: the weight of the cells that carry it.
     """
 
     distance_m: float
     w: float
     d: float
     height: Height
-    cells: int
+    cells: float
 
 
-def obstacle_mask(
+def rise(
     space: Space,
     inside: Mask,
     walkable: NDArray[np.float32] | None,
     noise_w: float,
-    height_m: float,
-) -> Mask:
-    """Cells that stand above the ground by more than its noise.
+    camera_height_m: float,
+) -> NDArray[np.float32]:
+    """Weight 0 or 1 per cell: stands above the ground by more than the ground's noise.
 
     Args:
         noise_w: standard deviation of ``w`` around the ground, 1/m.
-        height_m: of the camera.
     """
-    # Noise in w is noise in height: dh = (h - height) / w * dw.
-    floor_m = 0.10 + 2.5 * noise_w * np.maximum(height_m - space.height_m, 0.3) / space.w
+    # Noise in w is noise in height: dh = (camera - height) / w * dw.
+    floor_m: NDArray[np.float32] = (
+        0.10 + 2.5 * noise_w * np.maximum(camera_height_m - space.height_m, 0.3) / space.w
+    )
     if walkable is not None:
         floor_m += 0.5 * np.clip((walkable - 0.3) * 2.0, 0.0, 1.0)
-    stands: Mask = inside & (space.height_m > floor_m)
-    return stands
+    weight: NDArray[np.float32] = (inside & (space.height_m > floor_m)).astype(np.float32)
+    return weight
 
 
-def nearest(space: Space, d: NDArray[np.float32], mask: Mask, min_cells: int) -> Obstacle | None:
-    """The nearest group of at least ``min_cells`` cells at about one distance, or None."""
-    index = np.flatnonzero(mask)
-    if index.size < min_cells:
+def stands(floor: NDArray[np.float32], inside: Mask, doubt: float) -> NDArray[np.float32]:
+    """Weight per cell, 0 to 1, from the probability that it is floor.
+
+    Args:
+        doubt: cells less likely to stand than this count nothing.
+    """
+    weight: NDArray[np.float32] = (np.float32(1.0 - doubt) - floor) * np.float32(
+        1.0 / (1.0 - doubt)
+    )
+    weight = np.maximum(weight, 0.0)
+    weight[~inside] = 0.0
+    return weight
+
+
+def nearest(
+    space: Space, d: NDArray[np.float32], weight: NDArray[np.float32], needed: float
+) -> Obstacle | None:
+    """The nearest group of cells at about one distance that together weigh ``needed``, or None."""
+    index = np.flatnonzero(weight)
+    carried = weight.ravel()[index]
+    if carried.sum() < needed:
         return None
     ahead = space.ahead_m.ravel()[index]
-    position = (
-        np.log(np.clip(ahead, NEAREST_M, FARTHEST_M * 0.999)) - _LOG_NEAREST
-    ) * _BINS_PER_LOG
-    bins = position.astype(np.intp)
-    count = np.bincount(bins, minlength=RANGE_BINS)
-    window = np.convolve(count, np.ones(WINDOW_BINS, int))[WINDOW_BINS - 1 :]
-    # window[k] counts bins k .. k+WINDOW-1; the last bin is "beyond" and is no obstacle
-    hits = np.flatnonzero(window[: RANGE_BINS - WINDOW_BINS] >= min_cells)
+    place = np.log(np.clip(ahead, NEAREST_M, FARTHEST_M * 0.999)) - _LOG_NEAREST
+    bins = (place * _BINS_PER_LOG).astype(np.intp)
+    mass = np.bincount(bins, carried, RANGE_BINS)
+    window = np.convolve(mass, np.ones(WINDOW_BINS))[WINDOW_BINS - 1 :]
+    # The last bins hold what is farther than anything of interest.
+    hits = np.flatnonzero(window[: RANGE_BINS - WINDOW_BINS] >= needed)
     if not hits.size:
         return None
     first = int(hits[0])
-    while count[first] == 0:
+    while mass[first] <= 0:
         first += 1
     member = (bins >= first) & (bins < first + WINDOW_BINS)
-    near = ahead[member]
-    distance = float(np.quantile(near, 0.2))
-    chosen = index[member]
+    chosen, share = index[member], carried[member]
+    distance = _quantile(ahead[member], share, NEAR_SHARE)
     heights = space.height_m.ravel()[chosen]
-    low, high = np.quantile(heights, (0.05, 0.95))
-    rows = chosen // mask.shape[1]
-    cut = bool((rows == mask.shape[0] - 1).mean() > 0.02)
+    low, high = _quantile(heights, share, 0.05), _quantile(heights, share, 0.95)
+    rows = chosen // weight.shape[1]
+    cut = float((share * (rows == weight.shape[0] - 1)).sum() / share.sum()) > 0.02
     if low > HEAD_BOTTOM_M and not cut:
         height = Height.HEAD
     elif high < FLOOR_TOP_M:
         height = Height.FLOOR
     else:
         height = Height.BODY
+    total = float(share.sum())
     return Obstacle(
         max(distance, NEAREST_M),
-        float(space.w.ravel()[chosen].mean()),
-        float(d.ravel()[chosen].mean()),
+        float(share @ space.w.ravel()[chosen]) / total,
+        float(share @ d.ravel()[chosen]) / total,
         height,
-        int(member.sum()),
+        total,
     )
+
+
+def _quantile(values: NDArray[np.float32], weights: NDArray[np.float32], p: float) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order[int(np.searchsorted(total, p * total[-1]))]])

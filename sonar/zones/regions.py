@@ -31,13 +31,9 @@ class Space:
     valid: Mask
 
 
-def to_space(
-    d: Array, valid: Mask, view: View, alpha: float, beta: float, height_m: float
-) -> Space:
-    """Place every cell: ``w = alpha * d + beta``, then along its ray."""
-    w = d * np.float32(alpha)
-    w += np.float32(beta)
-    np.maximum(w, MIN_INVERSE_M, out=w)
+def to_space(w: Array, valid: Mask, view: View, height_m: float) -> Space:
+    """Place every cell along its ray; ``w`` in 1/m, changed in place."""
+    np.maximum(w, np.float32(MIN_INVERSE_M), out=w)
     z = np.float32(1.0) / w
     return Space(w, view.ahead * z, view.side * z, np.float32(height_m) - view.q * z, valid)
 

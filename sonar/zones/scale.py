@@ -1,9 +1,11 @@
-"""From the map's units to metres: ``w = alpha * d + beta``, filtered over time.
+"""From the map's units to metres: ``u = alpha * d + beta``, filtered over time.
+
+``u = h / Z`` is inverse depth in camera heights ``h``; the ground has ``u = q`` (geometry.py).
 
 Two numbers, kept as information (inverse covariance), so that "nothing known" is exact and the
 result does not depend on the map's own scale and shift. Each frame adds what its ground says::
 
-    alpha * d + beta - dq_pitch / h * pitch_error - dq_roll / h * roll_error = q / h
+    alpha * d + beta - dq_pitch * pitch_error - dq_roll * roll_error = q
 
 with the pose errors as unknowns of that frame under the mount's prior, and what its farthest
 cells say (inverse depth there is small and not negative), which is what separates pitch from
@@ -18,35 +20,25 @@ from numpy.typing import NDArray
 
 from sonar.zones.geometry import Array, Pose
 from sonar.zones.ground import GroundFit
+from sonar.zones.prior import LevelPrior
 
 Matrix = NDArray[np.float64]
 
 FAR_INVERSE_M = 0.12  # farthest thing in view: between a room's end (0.25) and the sky (0)
-FAR_SIGMA = 0.10
+FAR_SIGMA_M = 0.10  # 1/m
+MIN_NOISE = 0.012
 GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
 FORGET_S = 1.2
 FORGET_HIDDEN_S = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class LevelPrior:
-    """What a network's own level says of metres: ``w = alpha * d + beta`` before any evidence.
-
-    For a network that is steady from picture to picture. Sigmas are those of single frames.
-    """
-
-    alpha: float
-    beta: float
-    alpha_sigma: float
-    beta_sigma: float
-    correlation: float = 0.0
-
-    def information(self) -> tuple[Matrix, Matrix]:
-        """(2, 2) information and its vector."""
-        c = self.correlation * self.alpha_sigma * self.beta_sigma
-        cov = np.array([[self.alpha_sigma**2, c], [c, self.beta_sigma**2]])
-        info = np.linalg.inv(cov)
-        return info, info @ np.array([self.alpha, self.beta])
+def _prior_information(prior: LevelPrior | None) -> tuple[Matrix, Matrix]:
+    """(2, 2) information and its vector; zeros where nothing is known."""
+    if prior is None:
+        return np.zeros((2, 2)), np.zeros(2)
+    c = prior.correlation * prior.alpha_sigma * prior.beta_sigma
+    info = np.linalg.inv(np.array([[prior.alpha_sigma**2, c], [c, prior.beta_sigma**2]]))
+    return info, info @ np.array([prior.alpha, prior.beta])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +76,7 @@ def far_level(d: Array, valid: NDArray[np.bool_]) -> float | None:
 
 def initial_scale(prior: LevelPrior | None) -> Scale:
     """Before the first frame."""
-    info, vector = prior.information() if prior else (np.zeros((2, 2)), np.zeros(2))
+    info, vector = _prior_information(prior)
     return _read(info, vector, 0.0, 0.0, 1e3)
 
 
@@ -115,15 +107,15 @@ def update_scale(
     Args:
         fit: this frame's ground, or None.
         far_d: the farthest level in view, or None.
-        pose: mount height (used as 1/h).
+        pose: for the camera's height.
         pitch_prior, roll_prior: (mean, sigma) in radians of this frame's pose minus the tables'.
-        prior: level prior to fall back to.
+        prior: what is fallen back to while no ground is seen, or None.
         dt_s: seconds since the last frame.
     """
     seen = 0.0 if fit is None else fit.confidence
     tau = FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen)
     keep = float(np.exp(-max(dt_s, 0.0) / tau))
-    p_info, p_vector = prior.information() if prior else (np.zeros((2, 2)), np.zeros(2))
+    p_info, p_vector = _prior_information(prior)
     if not scale.known and prior is None:
         keep = 0.0
     info = keep * scale.info + (1 - keep) * p_info
@@ -157,18 +149,17 @@ def _frame_information(
     roll_prior: tuple[float, float],
 ) -> tuple[Matrix, Matrix]:
     """Information (4, 4) and vector (4,) over alpha, beta, pitch error, roll error."""
-    h = pose.height_m
-    w = fit.q / h
-    rows = np.stack([fit.d, np.ones_like(w), -fit.dq_pitch / h, -fit.dq_roll / h], 1)
-    sigma2 = (max(fit.noise, 0.01) / h) ** 2 + (0.03 * w) ** 2
+    rows = np.stack([fit.d, np.ones_like(fit.q), -fit.dq_pitch, -fit.dq_roll], 1)
+    sigma2 = max(fit.noise, MIN_NOISE) ** 2 + (0.03 * fit.q) ** 2
     weight = fit.weight * GROUND_SAMPLES / sigma2
     info = (rows * weight[:, None]).T @ rows
-    rhs = (rows * weight[:, None]).T @ w
+    rhs = (rows * weight[:, None]).T @ fit.q
     for i, (mean, sigma) in ((2, pitch_prior), (3, roll_prior)):
         info[i, i] += 1 / sigma**2
         rhs[i] += mean / sigma**2
     if far_d is not None:
         row = np.array([far_d, 1.0, 0.0, 0.0])
-        info += np.outer(row, row) / FAR_SIGMA**2
-        rhs += row * FAR_INVERSE_M / FAR_SIGMA**2
+        sigma = FAR_SIGMA_M * pose.height_m
+        info += np.outer(row, row) / sigma**2
+        rhs += row * FAR_INVERSE_M * pose.height_m / sigma**2
     return info, rhs

@@ -7,7 +7,8 @@ from sonar.zones.approach import Track
 from sonar.zones.dropoff import DropTrack
 from sonar.zones.geometry import pose_of
 from sonar.zones.latch import Latch
-from sonar.zones.scale import LevelPrior, Scale, initial_scale
+from sonar.zones.prior import NetworkPrior
+from sonar.zones.scale import Scale, initial_scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Settings:
 
     zones: ZonesConfig
     mount: MountConfig
-    prior: LevelPrior | None = None
+    prior: NetworkPrior | None = None
     tracked: bool = False
 
 
@@ -49,4 +50,5 @@ class ZonesState:
 def initial_state(settings: Settings) -> ZonesState:
     """Before the first frame."""
     pose = pose_of(settings.mount)
-    return ZonesState(initial_scale(settings.prior), pose.pitch_deg, pose.roll_deg)
+    level = settings.prior.level if settings.prior else None
+    return ZonesState(initial_scale(level), pose.pitch_deg, pose.roll_deg)

@@ -1,0 +1,122 @@
+"""One frame's evidence: cells of the map, placed in metres, each with its weight as an obstacle."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sonar.types import DepthKind, DepthMap
+from sonar.zones.geometry import Array, Pose, View, optics_for
+from sonar.zones.ground import GroundFit
+from sonar.zones.obstacles import Obstacle, rise, stands
+from sonar.zones.prior import NetworkPrior, floor_probability, stand_inverse
+from sonar.zones.regions import Mask, Space, in_corridor, to_space
+from sonar.zones.scale import Scale
+from sonar.zones.state import Settings
+
+MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
+STAND_AREA = 0.0065  # the same where cells are weighed by the probability that they stand
+DOUBT = 0.4  # cells less likely to stand than this count nothing
+MIN_NOISE_Q = 0.008
+NO_GROUND_NOISE_Q = 0.06
+NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
+UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """One map, reduced: float32 arrays of the fine grid; ``d`` is larger for nearer."""
+
+    d: Array
+    valid: Mask
+    walkable: Array | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What one frame says under the present scale.
+
+    Attributes:
+        space: every cell in metres.
+        weight: 0 to 1 per cell: stands in the corridor.
+        needed: weight that makes an obstacle.
+        noise_w: standard deviation of inverse depth around the ground, 1/m.
+    """
+
+    space: Space
+    weight: Array
+    needed: float
+    noise_w: float
+
+
+def to_cells(depth: DepthMap, frame_hw: tuple[int, int], settings: Settings) -> Cells | None:
+    """Reduce a map; None where most of it is missing."""
+    grid = optics_for(settings.mount, frame_hw, depth.values.shape).fine
+    with np.errstate(invalid="ignore", over="ignore"):
+        d = grid.reduce(depth.values)
+        if depth.kind is DepthKind.METRIC:
+            d = np.where(d > 0.05, 1.0 / np.maximum(d, np.float32(0.05)), np.float32(np.nan))
+        valid = np.isfinite(d) & (np.abs(d) < 1e12)
+    if valid.mean() < 0.4:
+        return None
+    if not valid.all():
+        d = np.where(valid, d, np.float32(0))
+    walkable = None
+    if depth.walkable is not None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            walkable = grid.reduce(depth.walkable)
+        walkable = np.nan_to_num(walkable, nan=0.0, posinf=0.0, neginf=0.0)
+        walkable = np.clip(walkable, 0.0, 1.0)
+    return Cells(d, valid, walkable)
+
+
+def gather(
+    cells: Cells,
+    view: View,
+    scale: Scale,
+    fit: GroundFit | None,
+    pose: Pose,
+    settings: Settings,
+    prior: NetworkPrior | None,
+) -> Evidence:
+    """Place the cells and weigh them."""
+    noise_q = max(fit.noise, MIN_NOISE_Q) if fit else NO_GROUND_NOISE_Q
+    noise_w = noise_q / pose.height_m
+    u = cells.d * np.float32(scale.alpha)
+    u += np.float32(scale.beta)
+    if prior is None:
+        u *= np.float32(1.0 / pose.height_m)
+        space = to_space(u, cells.valid, view, pose.height_m)
+        inside = in_corridor(space, settings.zones)
+        weight = rise(space, inside, cells.walkable, noise_w, pose.height_m)
+        return Evidence(space, weight, max(6.0, MIN_AREA * u.size), noise_w)
+    w = stand_inverse(u, view, prior)
+    w *= np.float32(1.0 / pose.height_m)
+    space = to_space(w, cells.valid, view, pose.height_m)
+    floor = floor_probability(u, cells.walkable, view, prior)
+    weight = stands(floor, in_corridor(space, settings.zones), DOUBT)
+    return Evidence(space, weight, STAND_AREA * u.size, noise_w)
+
+
+def sigma_log(scale: Scale, pose: Pose, prior: NetworkPrior | None, d: float, u: float) -> float:
+    """Standard deviation of the log of a distance: scale, network, unknown camera height.
+
+    Args:
+        d, u: level and inverse distance in camera heights.
+    """
+    row = np.array([d, 1.0])
+    variance = float(row @ scale.cov @ row) / max(u, 0.02) ** 2
+    variance += NETWORK_NOISE**2 if prior is None else prior.stand_sigma**2
+    if not pose.height_known:
+        variance += UNKNOWN_HEIGHT_LOG**2
+    return float(np.sqrt(variance))
+
+
+def obstacle_sigma(found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None) -> float:
+    """:func:`sigma_log` of an obstacle."""
+    return sigma_log(scale, pose, prior, found.d, found.w * pose.height_m)
+
+
+def free_sigma(scale: Scale, pose: Pose, prior: NetworkPrior | None, at_m: float) -> float:
+    """:func:`sigma_log` of something that would stand at ``at_m`` metres."""
+    u = pose.height_m / at_m
+    return sigma_log(scale, pose, prior, (u - scale.beta) / scale.alpha, u)

@@ -1,0 +1,85 @@
+"""From a frame's evidence to tracks, bands and the scene."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sonar.types import SIDES, Band, Reason, Scene, Side, State, ZoneReading
+from sonar.zones import approach, latch
+from sonar.zones.evidence import Cells, Evidence, free_sigma, obstacle_sigma
+from sonar.zones.geometry import Pose, View
+from sonar.zones.obstacles import nearest
+from sonar.zones.prior import NetworkPrior
+from sonar.zones.regions import zone_masks
+from sonar.zones.state import Settings, ZonesState
+
+UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
+METRES_LOG = 0.45  # and beyond which metres are not reported
+NO_GROUND_S = 3.0
+
+
+def track_zones(
+    evidence: Evidence,
+    cells: Cells,
+    view: View,
+    pose: Pose,
+    prior: NetworkPrior | None,
+    state: ZonesState,
+    settings: Settings,
+    t: float,
+    dt_s: float,
+) -> ZonesState:
+    """Follow the nearest obstacle of each zone and latch its band."""
+    tracks, latches = [], []
+    zones = settings.zones
+    free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
+    for mask, track, held in zip(zone_masks(view, zones), state.tracks, state.latches, strict=True):
+        found = nearest(evidence.space, cells.d, evidence.weight * mask, evidence.needed)
+        sigma = obstacle_sigma(found, state.scale, pose, prior) if found else 0.0
+        track = approach.follow(track, found, sigma, t, dt_s)
+        known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
+        distance = None if track.log_m is None else float(np.exp(track.log_m))
+        held = latch.step(
+            held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
+        )
+        tracks.append(track)
+        latches.append(held)
+    return replace(
+        state,
+        tracks=(tracks[0], tracks[1], tracks[2]),
+        latches=(latches[0], latches[1], latches[2]),
+    )
+
+
+def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:
+    """The scene that a state stands for; ``metres``: distances may be reported at all."""
+    left, center, right = (
+        _reading(side, track, held, metres, settings)
+        for side, track, held in zip(SIDES, state.tracks, state.latches, strict=True)
+    )
+    reason, status = None, State.GUIDING
+    if state.scale.age_s > NO_GROUND_S:
+        reason = Reason.NO_GROUND
+    if all(r.band is Band.UNKNOWN for r in (left, center, right)):
+        reason, status = Reason.NO_GROUND, State.DEGRADED
+    edge = state.drop.distance_m if state.drop.on else None
+    return Scene(frame_id, t, left, center, right, state.drop.reading, edge, status, reason)
+
+
+def _reading(
+    side: Side, track: approach.Track, held: latch.Latch, metres: bool, settings: Settings
+) -> ZoneReading:
+    if held.band is Band.UNKNOWN or track.log_m is None:
+        return ZoneReading(side, held.band)
+    distance = float(np.exp(track.log_m))
+    proximity = float(np.clip(1.0 - distance / settings.zones.bands.far_m, 0.0, 1.0))
+    trusted = metres and track.sigma_log < METRES_LOG
+    return ZoneReading(
+        side,
+        held.band,
+        proximity,
+        distance if trusted else None,
+        distance * track.sigma_log if trusted else None,
+        approach.time_to_collision(track),
+        track.height,
+    )
