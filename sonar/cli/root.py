@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from sonar.cli import bench, config, depth, doctor, evaluate, models_cmd, replay, run_live
+from sonar.cli import (
+    bench,
+    config,
+    depth,
+    doctor,
+    evaluate,
+    models_cmd,
+    replay,
+    run_live,
+    service_cmd,
+)
 from sonar.cli.ui import COMMON_EPILOG, Common, note
 from sonar.errors import SonarError
 
@@ -32,6 +42,8 @@ app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)
 app.command("devices", epilog=COMMON_EPILOG)(doctor.devices)
 app.add_typer(config.app, name="config")
 app.add_typer(models_cmd.app, name="models")
+app.command("status", epilog=COMMON_EPILOG)(service_cmd.status)
+app.add_typer(service_cmd.app, name="service")
 
 
 @app.callback()

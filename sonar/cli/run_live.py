@@ -16,11 +16,20 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
-            help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images"
+            envvar="SONAR_SOURCE",
+            help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images",
         ),
     ] = "0",
+    headless: Annotated[
+        bool,
+        typer.Option("--headless", help="for supervisors: JSON log lines, health, SIGHUP reloads"),
+    ] = False,
 ) -> None:
     """Guide live until Ctrl-C: tones and warnings on the sound card."""
+    if headless:
+        from sonar.cli.service_cmd import guide
+
+        raise typer.Exit(guide(common(ctx), source))
     from sonar import app
     from sonar.clock import SystemClock
 

@@ -28,6 +28,7 @@ class Beat:
         frames: pictures processed since the guide started.
         told: waits in vain for a picture, each of which was heard as "unknown".
         samples: audio samples the sound device has taken, or None without a sound device.
+        regaining: the sound device is lost and looked for.
         health: figures for the health endpoint, or None (nothing new).
     """
 
@@ -36,6 +37,7 @@ class Beat:
     frames: int = 0
     told: int = 0
     samples: int | None = None
+    regaining: bool = False
     health: dict[str, Any] | None = None
 
     def line(self) -> bytes:
@@ -54,6 +56,7 @@ class Beat:
                 frames=int(values["frames"]),
                 told=int(values["told"]),
                 samples=None if samples is None else int(samples),
+                regaining=values.get("regaining") is True,
                 health=health if isinstance(health, dict) else None,
             )
         except (ValueError, TypeError, KeyError, AttributeError):

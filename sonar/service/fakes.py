@@ -59,6 +59,9 @@ class FakeGuide:
     def reload(self) -> None:
         self.got.append("reload")
 
+    def keep(self) -> None:
+        self.got.append("keep")
+
     def kill(self, tell: bool) -> None:
         self.got.append("kill and tell" if tell else "kill")
         if self.ends_with is None:

@@ -99,6 +99,7 @@ class GuardedEngine:
         log: Log,
         limit_s: float = 0.7,
     ) -> None:
+        self.label = first.label
         self.restarts = 0
         self.broken = False
         self._engine: DepthEngine | None = first
@@ -114,11 +115,6 @@ class GuardedEngine:
         self._opened: DepthEngine | None = None  # waits to be taken over
         self._lock = threading.Lock()
         self._closed = False
-
-    @property
-    def label(self) -> str:
-        """The engine's, or that there is none at present."""
-        return "restarting" if self._engine is None else self._engine.label
 
     def warm_up(self, height: int, width: int) -> None:
         """As the engine's; raises DepthError when it takes longer than WARM_UP_LIMIT_S."""
@@ -221,7 +217,7 @@ class GuardedEngine:
             return
         if self._engine is not None:
             self._close_in_worker(self._engine)
-        self._engine = opened
+        self._engine, self.label = opened, opened.label
         self._failures = 0
         self.restarts += 1
         self._log("engine_opened", engine=opened.label, restarts=self.restarts)

@@ -62,6 +62,9 @@ class GuideProcess:
     def reload(self) -> None:
         self._signal(signal.SIGHUP)
 
+    def keep(self) -> None:
+        self._signal(signal.SIGUSR1)
+
     def kill(self, tell: bool) -> None:
         if tell and self._process.poll() is None:
             self._signal(signal.SIGCONT)

@@ -77,7 +77,7 @@ def main(text: str) -> int:
     def note(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, note)
     server = HealthServer.start(
         settings.health_host,
@@ -89,8 +89,11 @@ def main(text: str) -> int:
     try:
         while supervisor.result is None:
             while asked:
-                if asked.pop(0) == signal.SIGHUP:
+                wish = asked.pop(0)
+                if wish == signal.SIGHUP:
                     supervisor.reload()
+                elif wish == signal.SIGUSR1:
+                    supervisor.keep()
                 else:
                     supervisor.stop()
             supervisor.step()

@@ -20,18 +20,11 @@ class WatchedSource:
 
     def __init__(self, inner: FrameSource, clock: Clock, stopping: threading.Event) -> None:
         self.inner = inner
+        self.label, self.live = inner.label, inner.live
         self.rate_limit_hz = float("inf")
         self._clock = clock
         self._stopping = stopping
         self._given_s = float("-inf")
-
-    @property
-    def label(self) -> str:
-        return self.inner.label
-
-    @property
-    def live(self) -> bool:
-        return self.inner.live
 
     @property
     def frame_count(self) -> int | None:
@@ -81,15 +74,12 @@ class WatchedSink:
     """
 
     def __init__(self, make: Callable[[], AudioSink], on_post: Callable[[], None]) -> None:
+        self.label = "not started"
         self.posted = 0
         self.inner: AudioSink | None = None
         self._make = make
         self._on_post = on_post
         self._retired = False
-
-    @property
-    def label(self) -> str:
-        return "not started" if self.inner is None else self.inner.label
 
     @property
     def lost(self) -> bool:
@@ -99,6 +89,7 @@ class WatchedSink:
     def start(self) -> None:
         self.inner = self._make()
         self.inner.start()
+        self.label = self.inner.label
 
     def post(self, cue: Cue) -> None:
         if self.inner is None or self._retired:

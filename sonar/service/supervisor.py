@@ -49,6 +49,9 @@ class Guide(Protocol):
     def reload(self) -> None:
         """Ask it to read its configuration again: SIGHUP."""
 
+    def keep(self) -> None:
+        """Ask it to keep its recording: SIGUSR1."""
+
     def kill(self, tell: bool) -> None:
         """End it and all it started at once; with ``tell`` it first says where it hangs."""
 
@@ -57,10 +60,14 @@ class Guide(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds, counts as they say; see ``service`` in the configuration."""
+    """Times in seconds, counts as they say; see ``service`` in the configuration.
+
+    ``regain_s``: how long a guide may look for a lost sound device, alarm sounding.
+    """
 
     alarm_after_s: float = 0.7
     restart_after_s: float = 2.0
+    regain_s: float = 15.0
     start_timeout_s: float = 40.0
     restarts: int = 5
     restart_window_s: float = 60.0
@@ -173,6 +180,11 @@ class Supervisor:
             self._guide.reload()
             self._notifier.reloaded()
 
+    def keep(self) -> None:
+        """Pass on SIGUSR1."""
+        if self._guide is not None and self.state != "stopping":
+            self._guide.keep()
+
     # -- the guide ---------------------------------------------------------------------------
 
     def _start(self) -> None:
@@ -239,7 +251,10 @@ class Supervisor:
             return
         stalled_s = now - min(self._loop.at_s, self._sound.at_s)
         what = "pictures" if self._loop.at_s <= self._sound.at_s else "sound"
-        if stalled_s > limits.restart_after_s:
+        # A guide that knows its sound is lost and looks for it is not helped by a new start.
+        regaining = self.last_beat is not None and self.last_beat.regaining and what == "sound"
+        patience_s = limits.regain_s if regaining else limits.restart_after_s
+        if stalled_s > patience_s:
             self._hung(guide, f"hangs: no progress of {what}", now)
         elif stalled_s > limits.alarm_after_s:
             if not self._alarming:

@@ -1,0 +1,224 @@
+"""Pieces of a recording on disk: each readable by itself, whenever writing ended.
+
+A segment is a Matroska video of a few seconds and a file of records beside it. Matroska is
+written in clusters of half a second; what a crash cuts off is the last of them.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.errors import OutputError
+
+TICKS_HZ = 90_000
+CLUSTER_MS = 500
+VIDEO, RECORDS = ".mkv", ".jsonl"
+
+
+class Segment:
+    """One piece being written. Raises OutputError when it cannot be.
+
+    Args:
+        stem: path without suffix.
+        height, width: of the pictures, even.
+        t0: source time of its beginning, in seconds; pictures and records are told relative to it.
+    """
+
+    def __init__(self, stem: Path, height: int, width: int, rate_hz: float, t0: float) -> None:
+        import av
+
+        self.stem, self.t0 = stem, t0
+        self._last_ticks = -1
+        try:
+            self._records: BinaryIO = stem.with_suffix(RECORDS).open("wb", buffering=0)
+            self._container: Any = av.open(
+                str(stem.with_suffix(VIDEO)),
+                "w",
+                format="matroska",
+                options={"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"},
+            )
+            self._stream = self._container.add_stream(
+                "libx264", rate=Fraction(max(1.0, rate_hz)).limit_denominator(1001)
+            )
+            self._stream.width, self._stream.height = width, height
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.time_base = Fraction(1, TICKS_HZ)
+            self._stream.codec_context.time_base = Fraction(1, TICKS_HZ)
+            self._stream.codec_context.gop_size = max(1, round(rate_hz))
+            self._stream.codec_context.thread_count = 1  # the guiding needs the other cores
+            self._stream.options = {"preset": "ultrafast", "crf": "28", "tune": "zerolatency"}
+        except (OSError, av.FFmpegError) as error:
+            raise OutputError(f"cannot write {stem}: {error}") from error
+
+    def picture(self, image: NDArray[np.uint8], t: float) -> None:
+        """uint8 (H, W, 3) RGB of the segment's size, taken at ``t`` source seconds."""
+        import av
+
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        ticks = max(self._last_ticks + 1, round((t - self.t0) * TICKS_HZ))
+        frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
+        self._last_ticks = ticks
+        self._mux(frame)
+
+    def record(self, kind: str, values: dict[str, Any]) -> None:
+        """One line, in one write: a crash leaves whole lines."""
+        line = json.dumps({"kind": kind, **values}, separators=(",", ":")).encode() + b"\n"
+        try:
+            self._records.write(line)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.stem}: {error.strerror}") from error
+
+    def sync(self) -> None:
+        """Bring the records to the disk: a power cut loses only what came after."""
+        with contextlib.suppress(OSError):  # file systems without fsync
+            os.fdatasync(self._records.fileno())
+
+    def close(self) -> None:
+        """Finish both files; releases them also when that fails with OutputError."""
+        import av
+
+        if self._container is None:
+            return
+        try:
+            self._mux(None)
+        finally:
+            container, self._container = self._container, None
+            try:
+                self._records.close()
+                container.close()
+            except (OSError, av.FFmpegError) as error:
+                raise OutputError(f"cannot finish {self.stem}: {error}") from error
+
+    def _mux(self, frame: Any) -> None:
+        import av
+
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except (OSError, av.FFmpegError) as error:
+            raise OutputError(f"cannot write {self.stem}: {error}") from error
+
+
+def stems(folder: Path) -> list[Path]:
+    """The segments in ``folder``, oldest first, without suffix."""
+    return sorted(path.with_suffix("") for path in folder.glob(f"*{VIDEO}"))
+
+
+def remove(stem: Path) -> None:
+    """Delete a segment; what is already gone is fine."""
+    for suffix in (VIDEO, RECORDS):
+        with contextlib.suppress(OSError):
+            stem.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def size_bytes(folder: Path) -> int:
+    """Of all files below ``folder``."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def read_records(path: Path) -> Iterable[dict[str, Any]]:
+    """The whole lines of a records file; a line cut by a power failure is left out."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    for line in data.split(b"\n")[:-1]:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict):
+            yield values
+
+
+def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
+    """Make one recording of segments: ``walk.mkv``, ``frames.jsonl``, ``events.jsonl``,
+    ``info.json`` in a new folder ``target``, which appears only when all of it is there.
+
+    Raises OutputError when it cannot be written; the segments are left as they are.
+    """
+    import av
+
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        offsets = _join_videos(parts, beside / f"walk{VIDEO}")
+        with (
+            (beside / "frames.jsonl").open("w", encoding="utf-8") as frames,
+            (beside / "events.jsonl").open("w", encoding="utf-8") as events,
+        ):
+            for stem, offset_s in offsets:
+                for values in read_records(stem.with_suffix(RECORDS)):
+                    kind = values.pop("kind", "")
+                    values["t"] = round(float(values.get("t", 0.0)) + offset_s, 6)
+                    if kind in ("frame", "event"):
+                        out = frames if kind == "frame" else events
+                        out.write(json.dumps(values, ensure_ascii=False) + "\n")
+        (beside / "info.json").write_text(json.dumps(info, indent=2) + "\n", "utf-8")
+        beside.rename(target)
+    except (OSError, av.FFmpegError, ValueError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise OutputError(f"cannot keep {target.name}: {error}") from error
+
+
+def _join_videos(parts: Sequence[Path], target: Path) -> list[tuple[Path, float]]:
+    """Packets of all parts one after the other, unchanged; where each part begins, in seconds.
+
+    A part that cannot be read (cut off before its first picture) is left out.
+    """
+    import av
+
+    offsets: list[tuple[Path, float]] = []
+    begin = Fraction(0)
+    with av.open(str(target), "w", format="matroska") as out:
+        stream: Any = None
+        for stem in parts:
+            try:
+                source = av.open(str(stem.with_suffix(VIDEO)))
+            except (OSError, av.FFmpegError):
+                continue
+            with source:
+                if not source.streams.video:
+                    continue
+                video = source.streams.video[0]
+                if stream is None:
+                    stream = out.add_stream_from_template(video)
+                elif (stream.width, stream.height) != (video.width, video.height):
+                    continue  # another camera: its own recording
+                end, step = begin, Fraction(1, 10)
+                for packet in _packets(source, video):
+                    at = begin + packet.pts * packet.time_base
+                    step = at - end if at > end else step
+                    end = max(end, at)
+                    packet.pts = packet.dts = round(at / packet.time_base)
+                    packet.stream = stream
+                    out.mux(packet)
+                offsets.append((stem, float(begin)))
+                begin = end + step
+    if not offsets:
+        raise ValueError("none of its pictures can be read")
+    return offsets
+
+
+def _packets(source: Any, video: Any) -> Iterable[Any]:
+    import av
+
+    try:
+        for packet in source.demux(video):
+            if packet.size and packet.pts is not None:
+                yield packet
+    except av.FFmpegError:  # cut off: what came before it is good
+        return

@@ -1,0 +1,235 @@
+"""The systemd unit, and what `sonar service` does with it."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonar.errors import OutputError
+
+NAME = "sonar.service"
+GROUPS = ("audio", "video", "input")
+WATCHDOG_S = 15
+
+_HARDENING = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+RestrictNamespaces=yes
+RestrictRealtime=no
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+UMask=0077
+"""
+# Cameras, sound cards, buttons; nothing else. In a user's unit groups and devices are the user's.
+_SYSTEM_ONLY = """\
+User=sonar
+SupplementaryGroups={groups}
+CapabilityBoundingSet=
+ProtectHome=yes
+DevicePolicy=closed
+DeviceAllow=char-video4linux rw
+DeviceAllow=char-alsa rw
+DeviceAllow=char-input r
+DeviceAllow=/dev/shm rw
+StateDirectory=sonar
+CacheDirectory=sonar
+Environment=SONAR_HOME=/var/cache/sonar XDG_STATE_HOME=/var/lib HOME=/var/lib/sonar
+Nice=-5
+OOMScoreAdjust=-500
+"""
+
+_USER_ONLY = "ReadWritePaths=-%h/.cache -%h/.local/state\n"
+
+Run = Callable[[Sequence[str]], int]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a unit and its settings live.
+
+    Attributes:
+        system: for the machine (starts at boot, before anybody logs in), else for the user.
+        unit, environment, config: files. ``environment`` holds SONAR_SOURCE, which may contain a
+            camera's password: only the owner reads it.
+    """
+
+    system: bool
+    unit: Path
+    environment: Path
+    config: Path
+
+    @classmethod
+    def of(cls, system: bool, root: Path = Path("/"), home: Path | None = None) -> "Places":
+        """The usual ones; ``root`` and ``home`` for tests and images being built."""
+        if system:
+            etc = root / "etc/sonar"
+            unit = root / "etc/systemd/system" / NAME
+            return cls(True, unit, etc / "sonar.env", etc / "config.yaml")
+        base = config_home(home)
+        unit = base / "systemd/user" / NAME
+        return cls(False, unit, base / "sonar/sonar.env", base / "sonar/config.yaml")
+
+
+def config_home(home: Path | None = None) -> Path:
+    """``$XDG_CONFIG_HOME``, or ``~/.config``."""
+    if home is not None:
+        return home / ".config"
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if named.startswith("/") else Path.home() / ".config"
+
+
+def find_config(root: Path = Path("/"), home: Path | None = None) -> Path | None:
+    """The user's configuration file, else the machine's, or None."""
+    for system in (False, True):
+        path = Places.of(system, root, home).config
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a home that the service may not look into
+            continue
+    return None
+
+
+def unit_text(places: Places, python: str = sys.executable, folder: Path | None = None) -> str:
+    """The unit file.
+
+    Args:
+        python: interpreter that has sonar.
+        folder: a checkout to be readable though it lies in a home, or None.
+    """
+    start = shlex.join([python, "-m", "sonar", "service", "run"])
+    system = _SYSTEM_ONLY.format(groups=" ".join(GROUPS)) if places.system else _USER_ONLY
+    target = "multi-user.target" if places.system else "default.target"
+    if places.system and folder is not None and _in_home(folder):
+        system = system.replace("ProtectHome=yes", "ProtectHome=read-only")
+    return f"""\
+# Written by `sonar service install`.
+[Unit]
+Description=sonar: what is near, as sound, for blind and low-vision people
+After=sound.target{"" if places.system else " pipewire.service pulseaudio.service"}
+StartLimitIntervalSec=300
+StartLimitBurst=5
+
+[Service]
+Type=notify
+NotifyAccess=main
+EnvironmentFile=-{_quoted(places.environment)}
+ExecStart={start}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=2
+# A wrong configuration does not mend itself.
+RestartPreventExitStatus=2
+# Fed by pictures processed and sound played, or by a failure sound that was heard.
+WatchdogSec={WATCHDOG_S}
+TimeoutStartSec=180
+TimeoutStopSec=4
+KillMode=mixed
+SyslogIdentifier=sonar
+
+{system}{_HARDENING}
+[Install]
+WantedBy={target}
+"""
+
+
+def install(
+    places: Places, run: Run, source: str | None, python: str = sys.executable
+) -> list[str]:
+    """Write unit and environment, enable and start; what was done, one sentence each.
+
+    ``source`` None keeps what the environment file names. Raises OutputError when a file cannot
+    be written.
+    """
+    done = []
+    _write(places.unit, unit_text(places, python, Path(python).parent), 0o644)
+    done.append(f"Wrote {places.unit}.")
+    if source is not None:
+        if "\n" in source or '"' in source:
+            raise OutputError("The source holds a line break or a quotation mark.")
+        _write(places.environment, f'SONAR_SOURCE="{source}"\n', 0o600)
+        done.append(f"Wrote {places.environment} (only its owner reads it).")
+    if not booted():
+        done.append("systemd does not run here; enable the unit where it does.")
+        return done
+    if places.system:
+        run(["systemd-sysusers", "--inline", 'u sonar - "sonar" /var/lib/sonar'])
+        for group in GROUPS:
+            run(["usermod", "-aG", group, "sonar"])
+    systemctl = control(places)
+    failed = run([*systemctl, "daemon-reload"]) or run([*systemctl, "enable", "--now", NAME])
+    if not places.system:
+        # Without it a user's services start at login only, and end with it.
+        run(["loginctl", "enable-linger"])
+    if failed:
+        raise OutputError(f"systemctl could not start {NAME}; `sonar service logs` tells why.")
+    done.append("Started; it starts by itself at boot from now on.")
+    return done
+
+
+def uninstall(places: Places, run: Run) -> list[str]:
+    """Stop, disable, delete the unit; settings stay."""
+    if booted():
+        run([*control(places), "disable", "--now", NAME])
+    try:
+        existed = places.unit.exists()
+        places.unit.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot delete {places.unit}: {error.strerror}") from error
+    if booted():
+        run([*control(places), "daemon-reload"])
+    if not existed:
+        return [f"There is no {places.unit}."]
+    return [f"Stopped and deleted {places.unit}. Settings in {places.config.parent} stay."]
+
+
+def control(places: Places) -> list[str]:
+    """``systemctl`` for this unit's manager."""
+    return ["systemctl"] if places.system else ["systemctl", "--user"]
+
+
+def journal(places: Places, follow: bool, lines: int) -> list[str]:
+    """The command that shows the log."""
+    scope = ["-u", NAME] if places.system else ["--user-unit", NAME]
+    return ["journalctl", *scope, "-o", "cat", "-n", str(lines), *(["-f"] if follow else [])]
+
+
+def booted(root: Path = Path("/")) -> bool:
+    """Whether systemd is this machine's init: sd_booted(3)."""
+    return (root / "run/systemd/system").is_dir()
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """All or nothing, never readable by more than ``mode`` says."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
+        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+        beside.chmod(mode)
+        beside.replace(path)
+    except OSError as error:
+        hint = " (try sudo, or --user)" if isinstance(error, PermissionError) else ""
+        raise OutputError(f"cannot write {path}: {error.strerror}{hint}") from error
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+def _in_home(folder: Path) -> bool:
+    return any(str(folder).startswith(home) for home in ("/home/", "/root/"))
