@@ -11,6 +11,7 @@ from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.types import RgbImage
 
+_THREAD_GRACE_S = 1.0
 _GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
 
 
@@ -94,7 +95,12 @@ class NetworkStream:
         if self._is_rtsp:
             # TCP: over UDP a lost packet smears the picture until the next key frame.
             options["rtsp_transport"] = "tcp"
-        limits_s = (self._config.open_timeout_s, self._config.silence_s)
+        # Longer than the reader's own limits, which give the clearer message: what ffmpeg says
+        # when it is interrupted depends on where. These only end the thread.
+        limits_s = (
+            self._config.open_timeout_s + _THREAD_GRACE_S,
+            self._config.silence_s + _THREAD_GRACE_S,
+        )
         # Some cameras label MJPEG so oddly that it must be named.
         formats: tuple[str | None, ...] = (None,) if self._is_rtsp else (None, "mpjpeg")
         failure: Exception | None = None
@@ -102,9 +108,7 @@ class NetworkStream:
             try:
                 return open_container(self._url, format=name, options=options, timeout=limits_s)
             except av.error.ExitError:
-                raise SourceTimeout(
-                    f"{self._name} did not answer within {limits_s[0]:g} s."
-                ) from None
+                raise SourceTimeout(f"{self._name} did not answer in time.") from None
             except (av.error.InvalidDataError, av.error.EOFError) as error:
                 failure = error
             except (av.error.FFmpegError, OSError, ValueError) as error:
