@@ -187,7 +187,9 @@ def test_failed_fetch_leaves_the_previous_model(shop: Shop):
             fetch(newer, "mine")
         assert shop.store().verify("mine").path.read_bytes() == GOOD
     shop.server.reset(OTHER)
-    assert fetch(newer, "mine").path.read_bytes() == OTHER
+    with shop.store().path("mine").open("rb") as running:  # a sonar that is using it meanwhile
+        assert fetch(newer, "mine").path.read_bytes() == OTHER
+        assert running.read() == GOOD, "moved into its place, never written over"
 
 
 def test_offline_says_how_to_bring_the_file(shop: Shop):
