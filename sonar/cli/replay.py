@@ -11,6 +11,7 @@ from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
 
 INTERRUPTED = 130
+DIFFERENT = 1  # what is heard is not what was, or not what must be
 
 
 def replay(
@@ -21,8 +22,21 @@ def replay(
     no_video: Annotated[
         bool, typer.Option("--no-video", help="do not write annotated.mp4 (faster)")
     ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="folder of an earlier run: fail where it sounds different"),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option("--expect", help='YAML list such as "between 3 s and 5 s: close, left"'),
+    ] = None,
 ) -> None:
     """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary."""
+    from sonar.replay import regress
+
+    # Read first: a mistake in them is told before the work, not after it.
+    before = regress.read_events(baseline) if baseline else None
+    wanted = regress.read_expectations(expect) if expect else []
     options = common(ctx)
     config = options.load("replay")
     summary, code = _run(
@@ -32,6 +46,14 @@ def replay(
         emit_json(summary)
     else:
         say(_headline(summary, out))
+    if not code and (before is not None or wanted):
+        now = regress.read_events(out)
+        problems = [str(d) for d in regress.compare(before, now)] if before is not None else []
+        problems += regress.unmet(wanted, now)
+        for problem in problems:
+            note(problem)
+        code = DIFFERENT if problems else 0
+        note(f"{len(problems)} difference{'' if len(problems) == 1 else 's'} in what is heard.")
     if code:
         raise typer.Exit(code)
 

@@ -50,7 +50,7 @@ class VideoWriter:
                 str(path),
                 "w",
                 format="mp4",
-                options={"movflags": "frag_keyframe+empty_moov+default_base_moof"},
+                options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
             )
         except (OSError, av.FFmpegError) as error:
             raise OutputError(f"cannot write {path}: {error}") from error

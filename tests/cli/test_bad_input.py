@@ -206,6 +206,24 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     assert json.loads((out / "summary.json").read_text())["interrupted"] is True
 
 
+def test_a_killed_replay_leaves_playable_files(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "long.mp4", frames=600)
+    out = tmp_path / "out"
+    process = spawn("replay", source, "--out", out, "--realtime")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = out / "frames.jsonl"
+        if found.exists() and found.read_text().count("\n") >= 35:
+            break
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=20)
+    frames, samples = playable(out)
+    assert frames >= 10 and samples >= 2 * 48_000
+    for line in (out / "frames.jsonl").read_text().splitlines():
+        json.loads(line)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder(sonar: Run, tmp_path: Path, video: Path) -> None:
     locked = tmp_path / "locked"
