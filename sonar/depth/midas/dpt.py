@@ -94,11 +94,13 @@ class DptLarge(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        rows, columns = (int(side) // self.patch_px for side in image.shape[2:])
+        # while an export traces, these follow the picture: every size stays possible
+        rows, columns = (side // self.patch_px for side in image.shape[2:])
         levels: list[torch.Tensor] = []
         for k, tokens in enumerate(self._tapped(image, rows, columns), start=1):
             readout, _, _, *convolve = getattr(self.pretrained, f"act_postprocess{k}")
-            x = readout(tokens).transpose(1, 2).unflatten(2, (rows, columns))
+            x = readout(tokens).transpose(1, 2)
+            x = x.reshape(x.shape[0], x.shape[1], rows, columns)
             for layer in convolve:
                 x = layer(x)
             levels.append(getattr(self.scratch, f"layer{k}_rn")(x))
