@@ -185,6 +185,7 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str | None) 
             "alarm_after_s": alarm_after_s,
             "restart_after_s": max(service.restart_after_s, alarm_after_s),
             "start_timeout_s": service.start_timeout_s + 2 * capture.open_timeout_s,
+            "sign_s": service.start_timeout_s,
             "restarts": service.restarts,
             "restart_window_s": service.restart_window_s,
             "missing_limit_s": service.missing_limit_s,

@@ -61,7 +61,7 @@ class ServiceConfig(Section):
         2.0, description="no frame and no sound for this long: the guide is ended and restarted"
     )
     start_timeout_s: Annotated[float, Field(ge=1.0, le=600.0)] = Field(
-        30.0, description="longest start, beyond capture.open_timeout_s"
+        20.0, description="longest wait for a guide that starts, its camera's opening aside"
     )
     restarts: Annotated[int, Field(ge=0, le=100)] = Field(
         5, description="more restarts than this within restart_window_s, and it gives up"

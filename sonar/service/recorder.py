@@ -59,6 +59,7 @@ class Recorder:
                 left.rmdir()
         except OSError as error:
             raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
+        segments.mend(self._ring)
         self._number = 1 + max(
             (int(s.name.split("-")[1]) for s in segments.stems(self._ring)), default=-1
         )

@@ -119,6 +119,28 @@ def remove(stem: Path) -> None:
             stem.with_suffix(suffix).unlink(missing_ok=True)
 
 
+def mend(folder: Path) -> list[Path]:
+    """Remove what a crash left without a single picture; what was removed.
+
+    Only the newest segments can be such; a few are looked at.
+    """
+    import av
+
+    removed = []
+    for stem in stems(folder)[-3:]:
+        try:
+            with av.open(str(stem.with_suffix(VIDEO))) as container:
+                whole = bool(container.streams.video) and next(
+                    (True for packet in container.demux(video=0) if packet.size), False
+                )
+        except (OSError, av.FFmpegError):
+            whole = False
+        if not whole:
+            remove(stem)
+            removed.append(stem)
+    return removed
+
+
 def size_bytes(folder: Path) -> int:
     """Of all files below ``folder``."""
     total = 0

@@ -62,6 +62,7 @@ class Guide(Protocol):
 class Limits:
     """Times in seconds, counts as they say; see ``service`` in the configuration.
 
+    ``sign_s``: longest wait for the first sign of a guide that starts (it opens its model).
     ``regain_s``: how long a guide may look for a lost sound device, alarm sounding.
     """
 
@@ -69,6 +70,7 @@ class Limits:
     restart_after_s: float = 2.0
     regain_s: float = 15.0
     start_timeout_s: float = 40.0
+    sign_s: float = 20.0
     restarts: int = 5
     restart_window_s: float = 60.0
     missing_limit_s: float = 600.0
@@ -246,8 +248,11 @@ class Supervisor:
     def _check_progress(self, guide: Guide, now: float) -> None:
         limits = self._limits
         if self._loading_since_s is not None:
-            if now - self._loading_since_s > limits.start_timeout_s:
+            loading_s = now - self._loading_since_s
+            if loading_s > (limits.sign_s if self.last_beat is None else limits.start_timeout_s):
                 self._hung(guide, "the start takes too long", now)
+            elif self.last_beat is None and loading_s > limits.sign_s / 2:
+                self._raise_alarm(now)  # the very first start: nothing was heard yet
             return
         stalled_s = now - min(self._loop.at_s, self._sound.at_s)
         what = "pictures" if self._loop.at_s <= self._sound.at_s else "sound"

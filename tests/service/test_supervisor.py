@@ -204,6 +204,15 @@ def test_a_start_that_hangs_is_ended() -> None:
     assert world.guides[0].got[0] == "kill and tell" and len(world.guides) == 2
 
 
+def test_a_start_without_a_sign_is_sounded_and_ended() -> None:
+    world = World(Limits(sign_s=6), loads_s=1e9)
+    world.guide.stuck = "all"
+    world.run(4)
+    assert world.alarm.heard("failed")
+    world.run(3)
+    assert len(world.guides) == 2
+
+
 def test_a_recording_that_ends_is_no_failure() -> None:
     world = World()
     world.run(5)
