@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, progress, say
-from sonar.errors import SonarError
+from sonar.errors import ConfigError, SonarError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sonar.config import SonarConfig
     from sonar.models.resolved import ResolvedModel
     from sonar.models.store import Listed, Store
+    from sonar.types import RgbImage
 
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
 
@@ -65,6 +69,45 @@ def import_model(
 
 
 @app.command(epilog=COMMON_EPILOG)
+def optimise(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a model's name, or a path")],
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images",
+            help="folder of pictures or recording to calibrate int8 with, best of the place where "
+            "sonar will be used; none = made-up pictures",
+        ),
+    ] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option("--precision", help="fp32 or int8; none = both")
+    ] = None,
+) -> None:
+    """Make the files of a model that run fastest on this machine; needs the extra [midas]."""
+    from sonar.depth.optimise import PRECISIONS
+    from sonar.depth.optimise import optimise as make
+
+    options = common(ctx)
+    if unknown := [each for each in precision or () if each not in PRECISIONS]:
+        raise ConfigError(f"--precision {unknown[0]}: it is one of {', '.join(PRECISIONS)}")
+    config, store = options.load(), _store(options)
+    made = make(
+        store.resolve(name),
+        precisions=precision or PRECISIONS,
+        images=None if images is None else _pictures(images, config),
+        store=store,
+        tell=lambda sentence: None if options.json else note(sentence),
+    )
+    if options.json:
+        rows = [(each.precision, str(each.path), each.deviation) for each in made]
+        emit_json([dict(zip(("precision", "path", "deviation"), row, strict=True)) for row in rows])
+        return
+    for each in made:
+        say(f"{name} {each.precision}: {each.deviation:.2%} off float32, {each.path}")
+
+
+@app.command(epilog=COMMON_EPILOG)
 def verify(
     ctx: typer.Context,
     name: Annotated[str | None, typer.Argument(help="one model; none = all that are here")] = None,
@@ -108,6 +151,20 @@ def path(ctx: typer.Context, name: Name) -> None:
         emit_json({"name": resolved.name, "path": str(resolved.path), "sha256": resolved.sha256})
     else:
         say(str(resolved.path))
+
+
+def _pictures(spec: str, config: SonarConfig) -> Iterator[RgbImage]:
+    from sonar.app import open_source
+
+    source = open_source(spec, config)
+    if source.live:
+        raise ConfigError(f"--images {spec}: a folder or a recording is needed, not a camera")
+    source.open()
+    try:
+        while (frame := source.read(10.0)) is not None:
+            yield frame.image
+    finally:
+        source.close()
 
 
 def _store(options: Common) -> Store:

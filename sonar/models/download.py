@@ -1,7 +1,9 @@
 """One file over HTTPS: resumed where it broke off, checked before anyone uses it."""
 
+import errno
 import http.client
 import json
+import socket
 import ssl
 import urllib.error
 import urllib.parse
@@ -285,7 +287,10 @@ def _http_failure(url: str, error: urllib.error.HTTPError) -> Exception:
 def _connect_failure(url: str, reason: object, begun: bool) -> Exception:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return Unreachable(f"{label(url)}: the server's certificate is not trusted")
-    if begun or isinstance(reason, TimeoutError):
+    offline = isinstance(reason, socket.gaierror | ConnectionRefusedError) or (
+        isinstance(reason, OSError) and reason.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+    )
+    if begun or not offline:
         return _Dropped(f"the server cannot be reached ({words(reason)})")
     host = urllib.parse.urlsplit(url).hostname
     return Unreachable(f"{host} cannot be reached ({words(reason)})")

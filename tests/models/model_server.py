@@ -111,10 +111,10 @@ def whole(ranges: bool = True, drop_after: int | None = None, announce: bool = T
         else:
             handler.head(200, length, **marks)
         cut = body if drop_after is None else body[:drop_after]
+        with owner.lock:  # before they leave, so that whoever has them finds them counted
+            owner.sent += len(cut)
         handler.wfile.write(cut)
         handler.wfile.flush()
-        with owner.lock:
-            owner.sent += len(cut)
         if drop_after is not None:
             handler.connection.shutdown(socket.SHUT_RDWR)
 

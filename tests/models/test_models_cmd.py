@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from model_files import onnx_bytes
@@ -98,3 +99,41 @@ def test_failed_fetch_is_an_error(sonar, server: Server):
     server.always = answer(404)
     error = sonar("models", "fetch", "mine").exception
     assert isinstance(error, SonarError) and "404" in str(error) and error.exit_code == 5
+
+
+def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path, monkeypatch):
+    import cv2
+
+    from sonar.depth import optimise as room
+
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((48, 64, 3), 40 * k, np.uint8))
+    seen = {}
+
+    def spy(model, *, precisions, images, store, tell):
+        seen.update(name=model.name, precisions=list(precisions), home=store.artefacts_dir)
+        seen["levels"] = [int(image.mean()) for image in images]
+        return [room.Artefact("int8", tmp_path / "made.onnx", 0.0123)]
+
+    monkeypatch.setattr(room, "optimise", spy)
+    words = ("models", "optimise", "builtin", "--images", str(tmp_path), "--precision", "int8")
+    assert sonar(*words).stdout == f"builtin int8: 1.23% off float32, {tmp_path / 'made.onnx'}\n"
+    assert seen == {
+        "name": "builtin",
+        "precisions": ["int8"],
+        "home": tmp_path / "home" / "artefacts",
+        "levels": [0, 40, 80],
+    }
+    assert json.loads(sonar("--json", *words).stdout)[0]["deviation"] == 0.0123
+
+
+@pytest.mark.parametrize(
+    "extra,reason",
+    [(("--precision", "int3"), "one of fp32, int8"), (("--images", "camera:0"), "not a camera")],
+)
+def test_optimise_refuses(sonar, monkeypatch, extra, reason: str):
+    from sonar.depth import optimise as room
+
+    monkeypatch.setattr(room, "optimise", lambda model, images=None, **_: list(images or []))
+    error = sonar("models", "optimise", "builtin", *extra).exception
+    assert isinstance(error, SonarError) and reason in str(error) and error.exit_code == 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import socket
 import tempfile
 import threading
 from pathlib import Path
@@ -211,6 +212,13 @@ def test_busy_server_is_asked_again_with_growing_pauses(server: Server, tmp_path
     clock = ManualClock()
     assert make(server, tmp_path, clock=clock).run()[0] == sha(PAYLOAD)
     assert clock.now() == pytest.approx(0.5 * 2 + 0.5 * 4)
+
+
+def test_a_line_cut_before_the_answer_is_tried_again(server: Server, tmp_path: Path):
+    server.payload = PAYLOAD
+    server.script = [lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)] * 2
+    assert make(server, tmp_path).run()[0] == sha(PAYLOAD)
+    assert len(server.requests) == 3
 
 
 def test_broken_server_is_given_up(server: Server, tmp_path: Path):
