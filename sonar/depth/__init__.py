@@ -4,6 +4,6 @@
 openvino or torch before a backend of theirs is opened.
 """
 
-from sonar.depth.select import ModelFile, open_engine
+from sonar.depth.select import open_engine
 
-__all__ = ["ModelFile", "open_engine"]
+__all__ = ["open_engine"]

@@ -45,7 +45,7 @@ class OnnxBackend:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise ModelError(
-                f"the model file {path} is damaged or not an ONNX model ({_first_line(error)})"
+                f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"
             ) from error
         self._input, self.fixed_hw = _single_picture_input(session, path)
         self.output_names: list[str] = [output.name for output in session.get_outputs()]
@@ -58,14 +58,14 @@ class OnnxBackend:
         try:
             values = self._session.run(None, {self._input: tensor})
         except Exception as error:  # as above
-            raise DepthError(f"the depth network failed ({_first_line(error)})") from error
+            raise DepthError(f"the depth network failed ({first_line(error)})") from error
         return dict(zip(self.output_names, values, strict=True))
 
     def close(self) -> None:
         self._session = None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
 
 

@@ -1,0 +1,1 @@
+"""The MiDaS networks in torch, for conversion and reference. Needs the ``midas`` extra."""

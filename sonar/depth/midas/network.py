@@ -1,0 +1,191 @@
+# mypy: allow-subclassing-any, allow-untyped-calls
+"""MiDaS v2.1 small in torch, with the parameter names of the official checkpoint.
+
+Source: isl-org/MiDaS ``midas/midas_net_custom.py`` and ``midas/blocks.py`` (MIT): EfficientNet-Lite
+encoder, four fusion blocks that double in width with depth ("expand"), a two-stage output head,
+non-negative. The encoder comes from timm. Imports torch: import this module lazily.
+"""
+
+from __future__ import annotations
+
+import timm
+import torch
+from torch import nn
+from torch.nn import functional
+
+_TAPS = ((0, 2), (2, 3), (3, 5), (5, 7))  # which encoder stages make layer1..layer4
+
+
+class StridedSameConv(nn.Conv2d):
+    """TensorFlow's SAME padding for a stride-2 kernel k on even sides: a constant pad.
+
+    timm computes the pad from the picture's size, which an export would freeze; on multiples of
+    32 it is always (k - 2) / 2 rounded down before and up after.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pads: list[int] = []
+        for kernel in reversed(self.kernel_size):
+            pads += [(kernel - 2) // 2, (kernel - 1) // 2]
+        return functional.conv2d(
+            functional.pad(x, pads), self.weight, self.bias, self.stride, 0, 1, self.groups
+        )
+
+
+def _constant_padding(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if type(child).__name__ == "Conv2dSame":
+            conv = StridedSameConv(
+                child.in_channels,
+                child.out_channels,
+                child.kernel_size,
+                child.stride,
+                groups=child.groups,
+                bias=child.bias is not None,
+            )
+            setattr(module, name, conv)
+        else:
+            _constant_padding(child)
+
+
+class ResidualUnit(nn.Module):
+    """x + conv2(relu(conv1(relu(x))))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv2(functional.relu(self.conv1(functional.relu(x))))
+        return x + y
+
+
+class FusionBlock(nn.Module):
+    """Adds a skip connection, doubles the size (bilinear, corners aligned), changes the width.
+
+    The official block upsamples before its 1x1 convolution. The two commute, since bilinear
+    weights sum to one; convolving first is a quarter of the work.
+    """
+
+    def __init__(self, width: int, out_width: int) -> None:
+        super().__init__()
+        self.out_conv = nn.Conv2d(width, out_width, 1)
+        self.resConfUnit1 = ResidualUnit(width)
+        self.resConfUnit2 = ResidualUnit(width)
+        self.convolve_first = True
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor | None = None) -> torch.Tensor:
+        if skip is not None:
+            x = x + self.resConfUnit1(skip)
+        x = self.resConfUnit2(x)
+        if self.convolve_first:
+            return _double(self.out_conv(x), align_corners=True)
+        return self.out_conv(_double(x, align_corners=True))
+
+
+def _double(x: torch.Tensor, *, align_corners: bool) -> torch.Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=align_corners)
+
+
+class Double(nn.Module):
+    """Twice the size, bilinear, pixel centres aligned."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _double(x, align_corners=False)
+
+
+class WalkableHead(nn.Module):
+    """Probability of walkable ground from the four ``layerN_rn`` outputs (the built-in's head)."""
+
+    def __init__(self, features: int, width: int = 32) -> None:
+        super().__init__()
+        self.lat = nn.ModuleList(nn.Conv2d(features << k, width, 1) for k in range(4))
+        self.mix = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1, groups=width) for _ in range(3)
+        )
+        self.pw = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(3))
+        self.out = nn.Conv2d(width, 1, 1)
+
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+        t = self.lat[3](levels[3])
+        # mix and pw are numbered in the order they run, lat by its level
+        for n, level in enumerate((2, 1, 0)):
+            t = _double(t, align_corners=False) + self.lat[level](levels[level])
+            t = functional.relu(self.pw[n](functional.relu(self.mix[n](t))))
+        t = functional.interpolate(
+            self.out(t), scale_factor=4, mode="bilinear", align_corners=False
+        )
+        return torch.sigmoid(t)
+
+
+class MidasSmall(nn.Module):
+    """``image`` float32 (batch, 3, H, W), H and W multiples of 32 -> depth (batch, H, W).
+
+    The output is relative inverse depth, >= 0, larger is nearer. With ``walkable`` it is the pair
+    (inverse depth, probability of walkable ground), both (batch, H, W).
+
+    ``MidasSmall()`` is the official network; the built-in model is
+    ``MidasSmall("tf_efficientnet_lite0", 32, walkable=True)``.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_lite3",
+        features: int = 64,
+        *,
+        walkable: bool = False,
+    ) -> None:
+        super().__init__()
+        encoder = timm.create_model(backbone, pretrained=False)
+        blocks = encoder.blocks
+        self.pretrained = nn.Module()
+        # timm's norm carries its activation; an identity keeps the official numbering
+        stem = [encoder.conv_stem, encoder.bn1, nn.Identity()]
+        for level, (first, last) in enumerate(_TAPS, start=1):
+            layers = (stem if level == 1 else []) + [blocks[n] for n in range(first, last)]
+            setattr(self.pretrained, f"layer{level}", nn.Sequential(*layers))
+        _constant_padding(self.pretrained)
+        taps = [encoder.feature_info[n]["num_chs"] for n in range(len(encoder.feature_info))]
+        channels = [taps[1], taps[2], taps[3], taps[4]]
+
+        self.scratch = nn.Module()
+        widths = [features << level for level in range(4)]
+        for level in range(4):
+            conv = nn.Conv2d(channels[level], widths[level], 3, padding=1, bias=False)
+            setattr(self.scratch, f"layer{level + 1}_rn", conv)
+        for level in (4, 3, 2, 1):
+            width = widths[level - 1]
+            block = FusionBlock(width, width // 2 if level > 1 else width)
+            setattr(self.scratch, f"refinenet{level}", block)
+        self.scratch.output_conv = nn.Sequential(
+            nn.Conv2d(features, features // 2, 3, padding=1),
+            Double(),
+            nn.Conv2d(features // 2, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 1, 1),
+            nn.ReLU(),
+        )
+        self.walkable = WalkableHead(features) if walkable else None
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        encoder, decoder = self.pretrained, self.scratch
+        levels: list[torch.Tensor] = []
+        x = image
+        for level in range(1, 5):
+            x = getattr(encoder, f"layer{level}")(x)
+            levels.append(getattr(decoder, f"layer{level}_rn")(x))
+        path = decoder.refinenet4(levels[3])
+        for level in (3, 2, 1):
+            path = getattr(decoder, f"refinenet{level}")(path, levels[level - 1])
+        depth = decoder.output_conv(path).squeeze(1)
+        if self.walkable is None:
+            return depth
+        return depth, self.walkable(levels).squeeze(1)
+
+    def as_published(self) -> MidasSmall:
+        """Upsample before the 1x1 convolutions, operation by operation as people run it today."""
+        for module in self.modules():
+            if isinstance(module, FusionBlock):
+                module.convolve_first = False
+        return self
