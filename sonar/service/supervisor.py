@@ -132,6 +132,7 @@ class Supervisor:
         self._missing_since_s: float | None = None
         self._loop = _Progress(0.0)
         self._sound = _Progress(0.0)
+        self._worked_s = 0.0
         self._alarming = False
         self._alarm_at_s = 0.0
         self._say: str | None = None
@@ -229,7 +230,7 @@ class Supervisor:
         telling = beat.state in ("guiding", "degraded")
         if telling:
             if self._loading_since_s is not None:  # from now on progress is due
-                self._loop.at_s = self._sound.at_s = now
+                self._loop.at_s = self._sound.at_s = self._worked_s = now
             self._loading_since_s = None
         elif self._loading_since_s is None:  # it reads its configuration again
             self._loading_since_s = now
@@ -242,6 +243,7 @@ class Supervisor:
             self._quiet()
             self._notifier.ready()
         if works:
+            self._worked_s = now
             self._notifier.progress()
             self._notifier.status(f"{beat.state} {beat.reason}".strip())
 
@@ -254,7 +256,8 @@ class Supervisor:
             elif self.last_beat is None and loading_s > limits.sign_s / 2:
                 self._raise_alarm(now)  # the very first start: nothing was heard yet
             return
-        stalled_s = now - min(self._loop.at_s, self._sound.at_s)
+        # Since both moved together: pictures that come back as the sound goes are no guidance.
+        stalled_s = now - self._worked_s
         what = "pictures" if self._loop.at_s <= self._sound.at_s else "sound"
         # A guide that knows its sound is lost and looks for it is not helped by a new start.
         regaining = self.last_beat is not None and self.last_beat.regaining and what == "sound"

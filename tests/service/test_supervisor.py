@@ -342,6 +342,8 @@ def test_never_silent_for_more_than_a_second(
         elif kind == "missing":
             world.guide.ends_with = 4
         else:
+            if world.guide.stuck not in ("", kind):
+                since = world.clock.now()  # what hung moved again: this is another failure
             world.guide.stuck = kind
     for _ in range(round(15 / STEP_S)):
         world.run(STEP_S)
