@@ -50,7 +50,10 @@ class VideoWriter:
                 str(path),
                 "w",
                 format="mp4",
-                options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
+                options={
+                    "movflags": "frag_keyframe+delay_moov+default_base_moof",
+                    "flush_packets": "1",  # a killed process has written what it drew
+                },
             )
         except (OSError, av.FFmpegError) as error:
             raise OutputError(f"cannot write {path}: {error}") from error
@@ -63,7 +66,12 @@ class VideoWriter:
         self._video.codec_context.time_base = Fraction(1, TICKS_HZ)
         # A key frame a second: seeking works, and at most a second is lost in a crash.
         self._video.codec_context.gop_size = max(1, round(rate_hz))
-        self._video.options = {"preset": "veryfast", "crf": str(crf), "tune": "zerolatency"}
+        # No lookahead: what was drawn is in the file within a second.
+        self._video.codec_context.options = {
+            "preset": "veryfast",
+            "crf": str(crf),
+            "tune": "zerolatency",
+        }
         self._audio = self._container.add_stream("aac", rate=audio_rate_hz, layout="stereo")
         self._audio.bit_rate = 128_000
 

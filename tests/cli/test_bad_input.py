@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 import wave
 from pathlib import Path
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from sonar.audio.speech import SpeechBank
 from tests.cli.conftest import Run, spawn, write_video
 
 
@@ -172,18 +174,16 @@ def test_a_full_disk_leaves_playable_files(tmp_path: Path) -> None:
     assert json.loads((out / "summary.json").read_text())["complete"] is False
 
 
-def test_without_espeak_the_tones_go_on(tmp_path: Path, video: Path) -> None:
-    fake = tmp_path / "bin"
-    fake.mkdir()
-    process = spawn(
-        "replay", video, "--out", tmp_path / "out",
-        PATH=str(fake), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"),
-        SONAR_SPEECH__VOICE="no-such-voice-anywhere", SONAR_SPEECH__TIMEOUT_S="5",
-    )  # fmt: skip
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "speech" in err and "Traceback" not in err
+def test_without_a_synthesiser_the_tones_go_on(
+    sonar: Run, tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    dead = (sys.executable, "-c", "raise SystemExit(3)")
+    monkeypatch.setitem(SpeechBank.__init__.__kwdefaults__, "command", dead)
+    code, _, err = sonar("replay", video, "--out", "out")
+    assert code == 0 and "speech" in err and "Traceback" not in err
     assert playable(tmp_path / "out")[0] == 20
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["speech"]["lost"]
 
 
 def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
