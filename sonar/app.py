@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.clock import SystemClock
-from sonar.config import SonarConfig
+from sonar.config import MountConfig, SonarConfig
 from sonar.pipeline import Limits, Pipeline, Stages
 from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
 
 if TYPE_CHECKING:
     from sonar.audio.mixer import Mixer
     from sonar.audio.speech import SpeechBank
+    from sonar.zones import DepthZones
 
 SinkFactory = Callable[["Mixer"], AudioSink]
 
@@ -43,6 +44,13 @@ def open_engine(config: SonarConfig) -> DepthEngine:
     from sonar.models.store import resolve
 
     return choose(config.engine, resolve(config.engine.model, config))
+
+
+def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":
+    """The analyser for the configured model, with what is known of that model's output."""
+    from sonar.zones import DepthZones, prior_for
+
+    return DepthZones(config.zones, mount or config.mount, prior_for(config.engine.model))
 
 
 def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
@@ -82,7 +90,6 @@ def assemble(
     from sonar.audio.mapping import PulseMapper
     from sonar.audio.mixer import Mixer
     from sonar.audio.speech import SpeechBank
-    from sonar.zones import DepthZones
 
     clock = clock or SystemClock()
     engine = engine or open_engine(config)
@@ -93,7 +100,7 @@ def assemble(
     stages = Stages(
         source=source,
         engine=engine,
-        zones=DepthZones(config.zones, config.mount),
+        zones=make_zones(config),
         mapper=PulseMapper(config.audio, config.speech),
         sink=sink(mixer),
         speaker=speech,

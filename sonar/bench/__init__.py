@@ -1,4 +1,4 @@
-"""How fast the depth engine is here, beside the way MiDaS small is usually run."""
+"""How fast sonar is here: the depth engines, and the whole chain (in :mod:`sonar.bench.chain`)."""
 
 from sonar.bench.report import BenchReport, Result, format_table
 from sonar.bench.run import run_bench
