@@ -17,6 +17,7 @@ Samples = NDArray[np.float32]
 
 LEVEL_DB = -20.0  # RMS of the spoken parts, dB below full scale
 PEAK_DB = -1.0  # no sample beyond
+SAME_WORDS = 0.95  # correlation of spectrograms; see agree
 _SILENT_DB = -40.0  # relative to the loudest 5 ms: below is silence
 _MAX_SECONDS = 60.0
 _TAPS = 64  # of the resampler, at the lower of the two rates
@@ -132,20 +133,42 @@ def _filter_bank(up: int, down: int) -> NDArray[np.float64]:
     return bank
 
 
-def agree(one: Samples, other: Samples, rate_hz: int) -> bool:
-    """Whether two recordings are of the same words: alike in length and in loudness over time."""
-    step = max(1, rate_hz // 100)
-    first, second = (_frame_power(trim(each, rate_hz), step) ** 0.25 for each in (one, other))
-    if not first.size or not second.size:
+def agree(one: tuple[Samples, int], other: tuple[Samples, int]) -> bool:
+    """Whether two recordings (samples and rate) by one voice are of the same words.
+
+    Compared are length and spectrogram. Of sonar's phrases in English and Mandarin, pyttsx3's and
+    espeak-ng's own recordings of the same correlate by 0.98 or more, those of the likest two
+    ("low obstacle left" and "right", "half a metre" and "two metres") by 0.92 or less.
+    """
+    first, second = (_spectrogram(trim(*each), each[1]) for each in (one, other))
+    frames = min(len(first), len(second))
+    if frames == 0 or abs(len(first) - len(second)) > 2 + 0.02 * frames:
         return False
-    if abs(first.size - second.size) > 2 + 0.05 * max(first.size, second.size):
-        return False
-    n = min(first.size, second.size)
-    if n < 4:
-        return True
-    first, second = first[:n] - first[:n].mean(), second[:n] - second[:n].mean()
+    # The onset may have been cut a frame earlier in one of them.
+    pairs = ((first, second), (first[1:], second), (first, second[1:]))
+    return max(_correlation(*pair) for pair in pairs) > SAME_WORDS
+
+
+def _spectrogram(samples: Samples, rate_hz: int) -> NDArray[np.float64]:
+    """Log power in 24 bands of 400 Hz, each 10 ms: shape ``(frames, 24)``."""
+    size, hop = rate_hz // 50, rate_hz // 100
+    if samples.size < size:
+        return np.zeros((0, 24))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop] * np.hanning(size)
+    bins = 24 * 8  # of 50 Hz; where the rate gives fewer, the rest is empty
+    power = np.zeros((len(frames), bins))
+    found = np.abs(np.fft.rfft(frames))[:, :bins]
+    power[:, : found.shape[1]] = found
+    bands: NDArray[np.float64] = power.reshape(len(frames), 24, 8).sum(axis=2)
+    bands = np.log(bands + 1e-3 * bands.max() + 1e-12)
+    return bands
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    n = min(len(one), len(other))
+    first, second = one[:n] - one[:n].mean(), other[:n] - other[:n].mean()
     size = math.sqrt(float((first**2).sum() * (second**2).sum()))
-    return size > 0.0 and float((first * second).sum()) / size > 0.8
+    return float((first * second).sum()) / size if size > 0.0 else 0.0
 
 
 def _frame_power(samples: Samples, step: int) -> NDArray[np.float64]:

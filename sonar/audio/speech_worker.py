@@ -18,14 +18,15 @@ import importlib.metadata
 import json
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, TextIO
 
-from sonar.audio.speech_pcm import agree, read_wav
+from sonar.audio.speech_pcm import Samples, agree, read_wav
 from sonar.errors import SpeechError
 
-ATTEMPTS = 6
+ATTEMPTS = 10
 
 
 def main() -> int:
@@ -82,40 +83,64 @@ class Synthesiser:
             raise SpeechError("espeak-ng is not installed; try: apt install espeak-ng") from error
         version = (self._library.Info() or b"").decode(errors="replace").split(" ")[0]
         self.engine = f"espeak-ng {version}, pyttsx3 {importlib.metadata.version('pyttsx3')}"
+        self._settings = {"voice": voice, "rate": rate_wpm, "pitch": pitch}
         problems: list[Exception] = []
-        token = self._pyttsx3.connect("error", lambda name, exception: problems.append(exception))
-        self._pyttsx3.setProperty("voice", voice)
-        self._pyttsx3.setProperty("rate", rate_wpm)
-        self._pyttsx3.setProperty("pitch", pitch)
-        self._run()  # properties wait in a queue until a loop runs
-        self._pyttsx3.disconnect(token)
+        self._pyttsx3.connect("error", lambda name, exception: problems.append(exception))
+        self._set()
+        self._run()  # the first settings wait in a queue until a loop runs, later ones do not
         if problems:
             raise SpeechError(f"espeak-ng has no voice {voice}; see: espeak-ng --voices")
+        with tempfile.TemporaryDirectory(prefix="sonar-speech-") as folder:
+            self._settle(Path(folder) / "counting.wav")
+
+    def _set(self) -> None:
+        for name, value in self._settings.items():
+            self._pyttsx3.setProperty(name, value)
+            self._library.Synchronize()  # espeak-ng takes a rate up in a thread of its own
+
+    def _settle(self, path: Path) -> None:
+        """Speak until setting everything once more changes nothing.
+
+        pyttsx3 sets a rate of its own at the start. In about one start of fifty that one came
+        into force after ours, and everything was spoken at 200 words a minute.
+        """
+        before = None
+        for _ in range(ATTEMPTS):
+            self._set()
+            now = self._record("1 2 3", path)
+            if before is not None and now is not None and agree(before, now):
+                return
+            before = now
+        raise SpeechError("espeak-ng does not keep to one voice and rate")
 
     def render(self, text: str, path: Path) -> None:
         """Write ``text`` as a 16-bit mono WAV to ``path``.
 
         Now and then pyttsx3 takes the end of one utterance for the end of the next and writes
         silence, or the wrong words' remainder. So every phrase is spoken until two recordings
-        in a row agree.
+        agree.
 
         Raises:
             SpeechError: they never did, or the words make no sound.
         """
-        before = None
+        earlier: list[tuple[Samples, int]] = []
         for _ in range(ATTEMPTS):
-            path.unlink(missing_ok=True)
-            self._pyttsx3.save_to_file(text, str(path))
-            self._run()
-            try:
-                now, rate_hz = read_wav(path.read_bytes())
-            except (OSError, SpeechError):
-                before = None
+            now = self._record(text, path)
+            if now is None:
                 continue
-            if before is not None and agree(before, now, rate_hz):
+            if any(agree(one, now) for one in earlier):
                 return
-            before = now
+            earlier.append(now)
         raise SpeechError(f"espeak-ng gave no steady sound for {text!r}")
+
+    def _record(self, text: str, path: Path) -> tuple[Samples, int] | None:
+        path.unlink(missing_ok=True)
+        self._pyttsx3.save_to_file(text, str(path))
+        self._run()
+        try:
+            return read_wav(path.read_bytes())
+        except (OSError, SpeechError):
+            return None
 
     def _run(self) -> None:
         self._pyttsx3.runAndWait()

@@ -1,0 +1,296 @@
+"""Whatever the synthesiser does, asking never waits and the loss is told."""
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonar.audio import speech
+from sonar.audio.phrases import PHRASES
+from sonar.audio.speech import SpeechBank, probe
+from sonar.audio.speech_pcm import LEVEL_DB
+from sonar.clock import SystemClock
+from sonar.config import SpeechConfig
+from sonar.errors import ConfigError, SpeechError
+from sonar.types import Priority
+
+WORKER = Path(__file__).with_name("fake_worker.py")
+RATE = 48_000
+WAIT_S = 30.0
+Make = Callable[..., SpeechBank]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def make(tmp_path: Path, log: Path) -> Iterator[Make]:
+    banks = []
+
+    def bank(*modes: str, timeout_s: float = 20.0, **changes: object) -> SpeechBank:
+        cache = changes.pop("cache_dir", tmp_path / "cache")
+        config = SpeechConfig(timeout_s=timeout_s, **changes)  # type: ignore[arg-type]
+        command = (sys.executable, "-S", str(WORKER), str(log), *modes)
+        banks.append(SpeechBank(config, RATE, cache, SystemClock(), command=command))  # type: ignore[arg-type]
+        return banks[-1]
+
+    yield bank
+    for one in banks:
+        one.close()
+
+
+def asked(log: Path) -> list[str]:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [line for line in lines if line != "start"]
+
+
+def starts(log: Path) -> int:
+    return log.read_text().splitlines().count("start")
+
+
+def test_every_phrase_is_rendered_trimmed_levelled_and_read_only(make: Make, log: Path) -> None:
+    bank = make()
+    assert bank.prepare(WAIT_S)
+    assert bank.status == speech.SpeechStatus(len(PHRASES), len(PHRASES), done=True, lost=None)
+    assert sorted(asked(log)) == sorted(bank.text(key) for key in PHRASES)
+    for key in PHRASES:
+        clip = bank.get(key)
+        assert clip is not None and clip.dtype == np.float32 and clip.ndim == 1
+        assert not clip.flags.writeable
+        wanted_s = 0.05 + 10 * len(bank.text(key)) / 22050  # the silences around it are gone
+        assert clip.size / RATE == pytest.approx(wanted_s, abs=0.045)
+        assert np.abs(clip).max() <= 10 ** (-1 / 20)
+        assert abs(clip[0]) < 1e-3 and abs(clip[-1]) < 1e-3
+
+
+def test_dangers_are_rendered_first(make: Make, log: Path) -> None:
+    bank = make()
+    assert bank.prepare(WAIT_S)
+    by_text = {bank.text(key): PHRASES[key].priority for key in PHRASES}
+    order = [by_text[text] for text in asked(log)]
+    assert order == sorted(order, reverse=True)
+    assert order[0] is Priority.DANGER
+
+
+def test_the_second_time_nothing_is_rendered(make: Make, log: Path) -> None:
+    first = make()
+    assert first.prepare(WAIT_S)
+    rendered = len(asked(log))
+    second = make()
+    assert second.prepare(WAIT_S)
+    assert len(asked(log)) == rendered == len(PHRASES)
+    for key in PHRASES:
+        one, other = first.get(key), second.get(key)
+        assert one is not None and other is not None
+        np.testing.assert_allclose(one, other, atol=2 / 32768)
+
+
+@pytest.mark.parametrize(
+    "change", [{"rate_wpm": 250}, {"pitch": 80}, {"voice": "gmw/en-gb-scotland"}]
+)
+def test_another_voice_is_rendered_anew(make: Make, log: Path, change: dict[str, object]) -> None:
+    assert make().prepare(WAIT_S)
+    assert make(**change).prepare(WAIT_S)
+    assert len(asked(log)) == 2 * len(PHRASES)
+
+
+def test_another_synthesiser_replaces_the_cache(make: Make, log: Path, tmp_path: Path) -> None:
+    assert make("version=1").prepare(WAIT_S)
+    assert make("version=2").prepare(WAIT_S)
+    assert len(asked(log)) == 2 * len(PHRASES)
+    assert len(list((tmp_path / "cache").iterdir())) == len(set(asked(log)))
+
+
+def test_without_a_synthesiser_the_cache_still_speaks(make: Make) -> None:
+    assert make().prepare(WAIT_S)
+    bank = make("fatal")
+    assert bank.prepare(WAIT_S)
+    assert bank.status.lost is None
+
+
+def damage_truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def damage_flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(bytes(data))
+
+
+def damage_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [damage_truncate, damage_flip, damage_empty])
+def test_a_damaged_clip_is_never_played_but_rendered_again(
+    make: Make, log: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    assert make().prepare(WAIT_S)
+    before = len(asked(log))
+    hurt = sorted((tmp_path / "cache").glob("*.wav"))[:3]
+    for path in hurt:
+        damage(path)
+    assert make().prepare(WAIT_S)
+    assert len(asked(log)) == before + len(hurt)
+    assert make().prepare(WAIT_S)
+    assert len(asked(log)) == before + len(hurt), "the repair was not kept"
+
+
+@pytest.mark.parametrize("where", ["read_only", "a_file", "under_a_file", "not_a_path", "folders"])
+def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, where: str) -> None:
+    cache = tmp_path / "odd"
+    if where == "read_only":
+        cache.mkdir()
+        cache.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        if os.access(cache, os.W_OK):  # root writes everywhere; /proc refuses even root
+            cache = Path("/proc/sonar")
+    elif where == "folders":
+        assert make(cache_dir=cache).prepare(WAIT_S)
+        for path in cache.glob("*.wav"):
+            damage_folder(path)
+    elif where == "not_a_path":
+        cache = tmp_path / ("x" * 300)
+    else:
+        cache.write_text("")
+        cache = cache / "below" if where == "under_a_file" else cache
+    bank = make(cache_dir=cache)
+    assert bank.prepare(WAIT_S)
+    assert bank.status.lost is None
+
+
+@pytest.mark.parametrize(
+    ("modes", "says", "most_starts"),
+    [
+        (["fatal"], "espeak-ng is not installed", 1),
+        (["dead"], "ended unexpectedly", speech.MAX_STARTS),
+        (["mute_start"], "no answer for 0.3 s", speech.MAX_STARTS),
+        (['nonsense={"hello": 1}'], "nonsense", speech.MAX_STARTS),
+        (["nonsense={not json"], "nonsense", speech.MAX_STARTS),
+        (["flood"], "no answer for 0.3 s", speech.MAX_STARTS),
+        (["no_file"], "gone", speech.MAX_STARTS),
+        (["bad_wav"], "no WAV file", speech.MAX_STARTS),
+        (["silent"], "gave silence", 1),
+    ],
+)
+def test_a_useless_synthesiser_is_given_up_and_told(
+    make: Make, log: Path, modes: list[str], says: str, most_starts: int
+) -> None:
+    bank = make(*modes, timeout_s=0.3 if "0.3 s" in says else 20.0)
+    assert not bank.prepare(WAIT_S)
+    status = bank.status
+    assert status.done and status.ready == 0
+    assert status.lost is not None and says in status.lost
+    assert status.lost.startswith(f"{len(PHRASES)} of {len(PHRASES)} phrases cannot be spoken: ")
+    assert bank.get("stop") is None
+    assert starts(log) <= most_starts
+
+
+def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    bank = SpeechBank(SpeechConfig(), RATE, tmp_path, command=("/no/such/program",))
+    assert not bank.prepare(WAIT_S)
+    assert "cannot be started" in (bank.status.lost or "")
+    bank.close()
+
+
+@pytest.mark.parametrize("how", ["hang", "crash", "error"])
+def test_one_bad_phrase_costs_only_itself(make: Make, log: Path, how: str) -> None:
+    bank = make(f"{how}=Camera lost", timeout_s=1.5)
+    assert not bank.prepare(WAIT_S)
+    assert bank.status.ready == len(PHRASES) - 1
+    assert bank.get("unknown_source_lost") is None
+    assert bank.get("stop") is not None
+    assert (bank.status.lost or "").startswith(f"1 of {len(PHRASES)} phrases cannot be spoken: ")
+    assert starts(log) == (1 if how == "error" else 1 + speech.MAX_TRIES)
+    assert asked(log).count("Camera lost") <= speech.MAX_TRIES
+
+
+def test_what_a_library_prints_is_not_taken_for_an_answer(make: Make) -> None:
+    assert make("chatty").prepare(WAIT_S)
+
+
+def test_asking_never_waits_while_the_synthesiser_hangs(make: Make) -> None:
+    bank = make("mute_start", timeout_s=60.0)
+    clock = SystemClock()
+    began = clock.now()
+    assert all(bank.get(key) is None for key in PHRASES)
+    assert not bank.prepare(0.05)
+    assert not bank.status.done
+    bank.close()
+    assert clock.now() - began < 5.0, "closing waited for a hung synthesiser"
+    assert bank.status.done and bank.status.lost is None
+    bank.close()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.02, 0.1, 0.3])
+def test_closing_at_any_moment_leaves_no_process(make: Make, pause_s: float) -> None:
+    bank = make("hang=Camera lost", timeout_s=60.0)
+    threading.Event().wait(pause_s)
+    bank.close()
+    assert bank._thread is not None and not bank._thread.is_alive()
+    client = bank._client
+    if client is not None and client._process is not None:
+        assert client._process.returncode is not None
+
+
+def test_switched_off_it_is_empty_and_content(make: Make, log: Path) -> None:
+    bank = make(enabled=False)
+    assert bank.prepare(0.0)
+    assert bank.status == speech.SpeechStatus(0, 0, done=True, lost=None)
+    assert bank.get("stop") is None
+    assert bank.text("stop") == "Stop"
+    assert not log.exists()
+
+
+def test_unknown_keys(make: Make) -> None:
+    bank = make(enabled=False)
+    assert bank.get("nonsense") is None
+    with pytest.raises(KeyError):
+        bank.text("nonsense")
+
+
+def test_a_wrong_language_is_a_config_error(make: Make) -> None:
+    with pytest.raises(ConfigError, match="en, zh"):
+        make(language="tlh")
+
+
+def test_a_catalogue_of_two_voices_uses_a_process_for_each(
+    make: Make, log: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("voice: roa/fr\nphrases:\n  stop: Halte\n")
+    bank = make(language=str(mine))
+    assert bank.prepare(WAIT_S)
+    assert starts(log) == 2
+    assert "Halte" in asked(log) and "Stop" not in asked(log)
+
+
+def test_probe_tells_what_speaks_or_why_not(log: Path) -> None:
+    command = (sys.executable, "-S", str(WORKER), str(log))
+    assert probe(SpeechConfig(), command=command) == "fake 1, voice gmw/en-us."
+    assert "off" in probe(SpeechConfig(enabled=False), command=command)
+    with pytest.raises(SpeechError, match=r"^Espeak-ng is not installed\.$"):
+        probe(SpeechConfig(), command=(*command, "fatal"))
+    with pytest.raises(SpeechError, match="says nothing"):
+        probe(SpeechConfig(), command=(*command, "silent"))
+
+
+def test_the_level_is_the_documented_one(make: Make) -> None:
+    bank = make()
+    assert bank.prepare(WAIT_S)
+    clip = bank.get("stop")
+    assert clip is not None
+    middle = clip[clip.size // 8 : clip.size // 2]
+    assert 20 * np.log10(np.sqrt(np.mean(middle**2))) == pytest.approx(LEVEL_DB, abs=3.0)
