@@ -108,6 +108,7 @@ class Guide:
         self._run: _Run | None = None
         self._next: _Run | None = None
         self._stopping = threading.Event()
+        self._over = threading.Event()
         self._leaving = threading.Event()  # this run: it is to end
         self._reload_asked = threading.Event()
         self._reloading: threading.Thread | None = None
@@ -392,13 +393,14 @@ class Guide:
 
     def _see_it_end(self) -> None:
         """A loop that hangs still says goodbye, and the process ends in time."""
-        self._clock.sleep(GOODBYE_AFTER_S)
+        if self._over.wait(GOODBYE_AFTER_S):
+            return
         run = self._run
         if run is not None and self.board.state != State.STOPPED:
             run.mixer.tell("stopped")
-        self._clock.sleep(EXIT_AFTER_S - GOODBYE_AFTER_S)
-        self._log("ended_in_haste", level="warning")
-        os._exit(0)
+        if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
+            self._log("ended_in_haste", level="warning")
+            os._exit(0)
 
     def _finish(self) -> None:
         if self._recorder is not None:
@@ -407,6 +409,7 @@ class Guide:
             self._sender.close()
         self._notifier.stopping()
         self._log("ended", frames=self.board.frames)
+        self._over.set()
 
 
 def main(

@@ -69,8 +69,9 @@ class Segment:
         self._mux(frame)
 
     def record(self, kind: str, values: dict[str, Any]) -> None:
-        """One line, in one write: a crash leaves whole lines."""
-        line = json.dumps({"kind": kind, **values}, separators=(",", ":")).encode() + b"\n"
+        """``{kind: values}`` as one line, in one write: a crash leaves whole lines. ``kind`` is
+        frame or event; ``t`` in ``values`` is relative to the segment."""
+        line = json.dumps({kind: values}, separators=(",", ":")).encode() + b"\n"
         try:
             self._records.write(line)
         except OSError as error:
@@ -183,15 +184,15 @@ def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
             (beside / "events.jsonl").open("w", encoding="utf-8") as events,
         ):
             for stem, offset_s in offsets:
-                for values in read_records(stem.with_suffix(RECORDS)):
-                    kind = values.pop("kind", "")
-                    values["t"] = round(float(values.get("t", 0.0)) + offset_s, 6)
-                    if kind in ("frame", "event"):
-                        out = frames if kind == "frame" else events
-                        out.write(json.dumps(values, ensure_ascii=False) + "\n")
+                for line in read_records(stem.with_suffix(RECORDS)):
+                    for kind, out in (("frame", frames), ("event", events)):
+                        if kind in line:
+                            values = line[kind]
+                            values["t"] = round(float(values["t"]) + offset_s, 6)
+                            out.write(json.dumps(values, ensure_ascii=False) + "\n")
         (beside / "info.json").write_text(json.dumps(info, indent=2) + "\n", "utf-8")
         beside.rename(target)
-    except (OSError, av.FFmpegError, ValueError) as error:
+    except (OSError, av.FFmpegError, ValueError, KeyError, TypeError) as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise OutputError(f"cannot keep {target.name}: {error}") from error
 

@@ -1,0 +1,270 @@
+"""The ring of the last minutes: bounded, readable after a crash, kept on a danger or a button."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sonar.capture import VideoFileSource
+from sonar.clock import ManualClock
+from sonar.config import RecordingConfig
+from sonar.errors import OutputError
+from sonar.records import Event, FrameRecord
+from sonar.service import segments
+from sonar.service.recorder import SEGMENT_S, Recorder
+from sonar.types import Cue, CueKind, Frame, Priority, Scene, State
+
+RATE_HZ = 5.0
+SILENT = Cue(CueKind.SILENCE)
+DANGER = Cue(CueKind.CONTINUOUS, pitch_hz=800, priority=Priority.DANGER)
+
+
+def config(**values: Any) -> RecordingConfig:
+    return RecordingConfig(
+        **{
+            "enabled": True,
+            "ring_s": 20,
+            "after_s": 2,
+            "rate_hz": RATE_HZ,
+            "width_px": 64,
+            **values,
+        }
+    )
+
+
+class Walk:
+    """A recorder fed by a made-up walk; each picture's grey level is its number."""
+
+    def __init__(self, folder: Path, clock: ManualClock, **values: Any) -> None:
+        self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.clock = clock
+        self.recorder = Recorder(
+            config(**values), folder, clock, lambda e, **f: self.logged.append((e, f))
+        )
+        self.folder = folder
+        self.t = 0.0
+        self.count = 0
+
+    def walk(self, seconds: float, cue: Cue = SILENT) -> None:
+        end = self.t + seconds
+        while self.t < end - 1e-9:
+            image = np.full((48, 64, 3), self.count % 200 + 20, np.uint8)
+            scene = Scene.unknown(self.count, self.t, None, State.GUIDING)
+            record = FrameRecord.of(scene, cue, {"total": 1.0})
+            self.recorder.on_frame(record, Frame(image, self.count, self.t), None, scene)
+            self.t += 1 / RATE_HZ
+            self.clock.advance(1 / RATE_HZ)
+            self.count += 1
+            self.drained()
+
+    def drained(self) -> None:
+        deadline = time.monotonic() + 10
+        while self.recorder._queue.qsize():
+            assert time.monotonic() < deadline
+            time.sleep(0.0005)
+
+    def kept(self) -> list[Path]:
+        return sorted((self.folder / "kept").iterdir())
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Any:
+    made: list[Walk] = []
+
+    def start(**values: Any) -> Walk:
+        made.append(Walk(tmp_path / "rec", ManualClock(1_000.0), **values))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.recorder.close()
+
+
+def pictures(path: Path) -> list[float]:
+    source = VideoFileSource(path)
+    source.open()
+    found = []
+    while (frame := source.read(1.0)) is not None:
+        found.append(float(frame.image.mean()))
+    source.close()
+    return found
+
+
+def test_nothing_is_kept_without_an_event_and_the_ring_is_bounded(
+    walk: Callable[..., Walk],
+) -> None:
+    one = walk()
+    one.walk(100)
+    one.recorder.close()
+    assert one.kept() == []
+    stems = segments.stems(one.folder / "ring")
+    assert 4 <= len(stems) <= 1 + int(22 / SEGMENT_S) + 1
+    assert stems[-1].name == f"seg-{len(range(0, 100, int(SEGMENT_S))) - 1:08d}"
+
+
+def test_a_danger_keeps_what_was_before_and_after(walk: Callable[..., Walk]) -> None:
+    one = walk()
+    one.walk(30)
+    danger_at = one.count
+    one.walk(0.4, DANGER)
+    one.walk(10)
+    one.recorder.close()
+    (kept,) = one.kept()
+    assert kept.name.endswith("-danger")
+    grey = pictures(kept / "walk.mkv")
+    assert any(abs(value - (danger_at % 200 + 20)) < 3 for value in grey)
+    assert len(grey) > 20 * RATE_HZ  # what came before
+    frames = [json.loads(line) for line in (kept / "frames.jsonl").read_text().splitlines()]
+    numbers = [frame["frame"] for frame in frames]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))  # no gap at the joints
+    assert len(frames) == len(grey) and numbers[-1] >= danger_at + 2 * RATE_HZ - 1
+    times = [frame["t"] for frame in frames]
+    np.testing.assert_allclose(np.diff(times), 1 / RATE_HZ, atol=0.02)
+    for frame in frames:
+        FrameRecord.model_validate({k: v for k, v in frame.items()})
+    assert json.loads((kept / "info.json").read_text())["why"] == "danger"
+
+
+def test_dangers_one_after_the_other_keep_once(walk: Callable[..., Walk]) -> None:
+    one = walk(keep_again_s=60)
+    for _ in range(6):
+        one.walk(1, DANGER)
+        one.walk(3)
+    one.recorder.close()
+    assert len(one.kept()) == 1
+    off = Walk(one.folder.parent / "other", one.clock, keep_on_danger=False)
+    off.walk(5, DANGER)
+    off.recorder.close()
+    assert off.kept() == []
+
+
+def test_a_button_keeps_with_events(walk: Callable[..., Walk]) -> None:
+    one = walk(after_s=0)
+    one.walk(7)
+    one.recorder.on_event(Event(t=7, frame=35, kind="speech", name="stop", text="Stop"))
+    one.recorder.keep("button")
+    one.walk(1)
+    one.recorder.close()
+    (kept,) = one.kept()
+    (event,) = [json.loads(line) for line in (kept / "events.jsonl").read_text().splitlines()]
+    assert event["text"] == "Stop" and event["t"] == pytest.approx(6.8, abs=0.3)
+    Event.model_validate(event)
+
+
+def test_a_request_at_the_very_end_is_kept(walk: Callable[..., Walk]) -> None:
+    one = walk(after_s=60)
+    one.walk(6)
+    one.recorder.keep("button")
+    one.recorder.close()
+    assert len(one.kept()) == 1
+
+
+def test_a_crash_loses_at_most_a_second_and_breaks_nothing(tmp_path: Path) -> None:
+    """Copy the folder while it is being written: that is what a kill leaves."""
+    import shutil
+
+    one = Walk(tmp_path / "rec", ManualClock(0.0))
+    one.walk(13.4)
+    shutil.copytree(tmp_path / "rec", tmp_path / "crashed")
+    one.recorder.close()
+    after = Walk(tmp_path / "crashed", ManualClock(0.0), after_s=0)
+    stems = segments.stems(tmp_path / "crashed/ring")
+    got = sum(len(pictures(stem.with_suffix(".mkv"))) for stem in stems)
+    written = sum(len(list(segments.read_records(s.with_suffix(".jsonl")))) for s in stems)
+    assert written == one.count
+    assert got >= one.count - 1.0 * RATE_HZ
+    after.walk(6)  # goes on where it was
+    after.recorder.keep("button")
+    after.walk(1)
+    after.recorder.close()
+    assert len(after.kept()) == 1
+    assert len(pictures(after.kept()[0] / "walk.mkv")) >= got + 5 * RATE_HZ
+
+
+def test_a_segment_without_a_picture_is_removed(tmp_path: Path) -> None:
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    (ring / "seg-00000004.mkv").write_bytes(b"\x1a\x45\xdf\xa3 cut off")
+    (ring / "seg-00000004.jsonl").write_bytes(b'{"kind":"frame"')
+    assert segments.mend(ring) == [ring / "seg-00000004"]
+    assert list(ring.iterdir()) == []
+
+
+def test_a_line_cut_by_a_power_failure_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"a":1}\nnot json\n{"b":2}\n{"c":')
+    assert list(segments.read_records(path)) == [{"a": 1}, {"b": 2}]
+    assert list(segments.read_records(tmp_path / "none")) == []
+
+
+def test_space_is_bounded_the_oldest_goes_first(
+    walk: Callable[..., Walk], monkeypatch: Any
+) -> None:
+    one = walk(max_mb=10, after_s=0, keep_again_s=0)
+    monkeypatch.setattr(
+        segments, "size_bytes", lambda folder: 3_000_000 * len(list(folder.iterdir()))
+    )
+    for _ in range(5):
+        one.walk(6)
+        one.recorder.keep("button")
+        one.walk(0.4)
+    one.recorder.close()
+    dropped = [fields["folder"] for event, fields in one.logged if event == "recording_dropped"]
+    assert dropped and dropped == sorted(dropped)
+    assert len(one.kept()) < 5
+
+
+def test_a_full_disk_costs_pictures_not_guidance(
+    walk: Callable[..., Walk], monkeypatch: Any
+) -> None:
+    one = walk()
+    one.walk(6)
+
+    def full(self: Any, image: Any, t: float) -> None:
+        raise OutputError("No space left on device")
+
+    monkeypatch.setattr(segments.Segment, "picture", full)
+    one.walk(3)
+    assert [event for event, _ in one.logged] == ["recording_failed"]
+    assert one.recorder.skipped > 0
+    monkeypatch.undo()
+    one.walk(40)  # tried again after a while
+    one.recorder.close()
+    assert [event for event, _ in one.logged] == ["recording_failed"]
+    assert segments.stems(one.folder / "ring")
+
+
+def test_a_disk_that_blocks_never_blocks_the_loop(
+    walk: Callable[..., Walk], monkeypatch: Any
+) -> None:
+    one = walk()
+    gate = threading.Event()
+    monkeypatch.setattr(segments.Segment, "picture", lambda *_: gate.wait(10))
+    one.drained = lambda: None  # type: ignore[method-assign]
+    start = time.monotonic()
+    one.walk(60)
+    assert time.monotonic() - start < 2.0
+    assert one.recorder.skipped > 200
+    gate.set()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot record"):
+        Recorder(config(), tmp_path / "file", ManualClock(), lambda *_, **__: None)
+
+
+def test_another_picture_size_begins_another_segment(walk: Callable[..., Walk]) -> None:
+    one = walk()
+    one.walk(2)
+    scene = Scene.unknown(99, one.t, None, State.GUIDING)
+    record = FrameRecord.of(scene, SILENT, {"total": 1.0})
+    one.recorder.on_frame(record, Frame(np.zeros((64, 48, 3), np.uint8), 99, one.t), None, scene)
+    one.drained()
+    one.recorder.close()
+    assert len(segments.stems(one.folder / "ring")) == 2
