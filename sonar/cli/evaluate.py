@@ -1,15 +1,16 @@
 """``sonar evaluate``: how well metres, bands and warnings agree with measured depth."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from sonar.cli.ui import common, progress, say
 from sonar.errors import ConfigError
-from sonar.replay.evaluate import EvaluationReport, MountUse
-from sonar.replay.evaluate import evaluate as run
-from sonar.replay.evaluate_figures import Figures
+
+if TYPE_CHECKING:  # numpy and OpenCV are not every command's need
+    from sonar.replay.evaluate import EvaluationReport
+    from sonar.replay.evaluate_figures import Figures
 
 _ROWS = (
     ("distance_median_rel_error", "median distance error"),
@@ -33,6 +34,8 @@ def evaluate(
 ) -> None:
     """Compare sonar with measured depth, beside per-frame min-max, folder by folder."""
     from sonar.app import make_zones, open_engine
+    from sonar.replay.evaluate import MountUse
+    from sonar.replay.evaluate import evaluate as run
 
     options = common(ctx)
     config = options.load()
@@ -50,7 +53,7 @@ def evaluate(
     say(report.to_json() if options.json else "\n".join(_lines(report)))
 
 
-def _lines(report: EvaluationReport) -> list[str]:
+def _lines(report: "EvaluationReport") -> list[str]:
     """A paragraph for each folder: what, sonar, the common approach."""
     lines = [f"{report.model}; near is closer than {report.near_m:g} m"]
     for name, source in report.sources.items():
@@ -63,6 +66,6 @@ def _lines(report: EvaluationReport) -> list[str]:
     return lines
 
 
-def _figure(figures: Figures, key: str) -> str:
+def _figure(figures: "Figures", key: str) -> str:
     value = getattr(figures, key)
     return "-" if value is None else f"{value:.3f}"
