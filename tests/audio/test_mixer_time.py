@@ -98,8 +98,13 @@ def test_pulses_wait_for_an_earcon_and_then_go_on():
     mixer = Mixer(AUDIO, SPEECH)
     mixer.post(pulse(rate_hz=4.0, earcon="head"))
     samples = render(mixer, 1.0)
-    first_pulse = onsets(samples, quiet_s=0.02)[1:]
-    assert first_pulse[0] >= render_earcons(RATE)["head"].size - 1
+    alone = Mixer(AUDIO, SPEECH)
+    alone.post(earcon("head"))
+    size = render_earcons(RATE)["head"].size
+    assert np.array_equal(samples[:size], render(alone, 1.0)[:size])
+    begins = onsets(samples[size:], quiet_s=0.02)
+    assert begins[0] < 480
+    assert np.diff(begins) == pytest.approx(RATE / 4, abs=2)
 
 
 def test_a_danger_earcon_cuts_off_another_within_a_block():

@@ -150,6 +150,19 @@ def test_a_stream_whose_callback_no_longer_comes_is_opened_again(portaudio):
     own.close()
 
 
+def test_a_stream_that_plays_is_left_alone(portaudio):
+    own, clock = sink(), SystemClock()
+    own.start()
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
+    fine = type("Status", (), {"output_underflow": False})
+    block = np.zeros((480, 2), np.float32)
+    for _ in range(60):
+        portaudio.streams[0].callback(block, 480, moment, fine)
+        clock.sleep(0.01)
+    assert (own.reopened, own.xruns, len(portaudio.streams)) == (0, 0, 1)
+    own.close()
+
+
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
     monkeypatch.setattr(output, "_PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
