@@ -1,0 +1,327 @@
+"""The guide over scripted cameras and engines, in real time and with the real mixer and zones."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sonar.audio.null import NullSink
+from sonar.capture.fakes import Delay, ScriptedSource
+from sonar.clock import SystemClock
+from sonar.config import SonarConfig
+from sonar.config.load import load_config
+from sonar.depth.fakes import FakeEngine
+from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
+from sonar.service.beats import Beat, BeatReader, BeatSender
+from sonar.service.guide import EXIT_AFTER_S, Guide
+from sonar.service.logs import JsonLog
+from sonar.types import DepthMap, Frame
+
+CLOCK = SystemClock()
+RNG = np.random.default_rng(3)
+PICTURES = [RNG.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(8)]
+RAMP = np.repeat(np.linspace(0.2, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
+DEPTH = DepthMap(RAMP)
+
+
+class Hanging(FakeEngine):
+    """Hangs at call ``at`` until released."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(DEPTH, label="hangs")
+        self.at, self.release = at, threading.Event()
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        if self.calls >= self.at:
+            self.calls += 1
+            self.release.wait(10)
+        return super().estimate(frame)
+
+
+class Service:
+    """A guide in a thread, its log and its beats."""
+
+    def __init__(
+        self,
+        *,
+        sets: tuple[str, ...] = (),
+        engine: Callable[[SonarConfig], Any] | None = None,
+        script: Callable[[], list[Any]] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
+        self.mixers: list[Any] = []
+        self.sources: list[ScriptedSource] = []
+        self.script = script or (lambda: [PICTURES[i % 8] for i in range(2000)])
+        self._log_reading, log_writing = os.pipe()
+        self._beat_reading, beat_writing = os.pipe()
+        self.beats: list[Beat] = []
+        self.events: list[dict[str, Any]] = []
+        self._threads = [
+            threading.Thread(target=self._read_log, daemon=True),
+            threading.Thread(target=self._read_beats, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+        def open_source(config: SonarConfig, clock: Any) -> ScriptedSource:
+            source = ScriptedSource(
+                self.script(), live=True, clock=clock, rate_hz=40, then="silence"
+            )
+            self.sources.append(source)
+            return source
+
+        def make_sink(config: SonarConfig, clock: Any, mixer: Any) -> NullSink:
+            self.mixers.append(mixer)
+            return NullSink(mixer, clock)
+
+        self.guide = Guide(
+            self._load,
+            CLOCK,
+            JsonLog("guide", CLOCK, log_writing),
+            open_source,
+            open_engine=engine or (lambda config: FakeEngine(DEPTH)),
+            make_sink=make_sink,
+            sender=BeatSender(beat_writing, CLOCK),
+            recording_folder=folder,
+        )
+        self.code: int | None = None
+        self.raised: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _load(self) -> SonarConfig:
+        return load_config(None, self.sets, {})
+
+    def _run(self) -> None:
+        try:
+            self.code = self.guide.run()
+        except Exception as error:  # looked at by the tests
+            self.raised = error
+
+    def _read_log(self) -> None:
+        with os.fdopen(self._log_reading, "rb") as stream:
+            for line in stream:
+                self.events.append(json.loads(line))
+
+    def _read_beats(self) -> None:
+        reader = BeatReader()
+        while data := os.read(self._beat_reading, 65536):
+            self.beats += reader.feed(data)
+
+    def wait(self, condition: Callable[[], bool], what: str, limit_s: float = 10.0) -> float:
+        start = time.monotonic()
+        while not condition():
+            assert self.raised is None, f"raised {self.raised!r}"
+            assert time.monotonic() - start < limit_s, f"no {what}: {self.events[-5:]}"
+            time.sleep(0.01)
+        return time.monotonic() - start
+
+    def states(self) -> list[tuple[str, str]]:
+        return [(e["name"], e.get("why", "")) for e in list(self.events) if e["event"] == "state"]
+
+    def guiding(self) -> bool:
+        return bool(self.beats) and self.beats[-1].state in ("guiding", "degraded")
+
+    def stop(self) -> float:
+        start = time.monotonic()
+        self.guide.stop()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        return time.monotonic() - start
+
+
+@pytest.fixture
+def serve() -> Any:
+    made: list[Service] = []
+
+    def start(**options: Any) -> Service:
+        service = Service(**options)
+        made.append(service)
+        service.wait(service.guiding, "guidance")
+        return service
+
+    yield start
+    for service in made:
+        if service._thread.is_alive():
+            service.stop()
+
+
+def test_it_guides_tells_progress_and_says_goodbye(serve: Any) -> None:
+    service = serve()
+    count = len(service.beats)
+    service.wait(lambda: len(service.beats) > count + 10, "beats")
+    a, b = service.beats[count], service.beats[-1]
+    assert b.frames > a.frames and b.samples is not None and a.samples is not None
+    assert b.samples > a.samples
+    took = service.stop()
+    assert service.code == 0 and took < 2.0
+    names = [name for name, _ in service.states()]
+    assert names[:2] == ["loading", "ready"] and names[-1] == "stopped"
+    assert service.events[-1]["event"] == "ended"
+    mixer = service.mixers[0]
+    assert mixer.rendered > 0
+
+
+def test_beats_carry_health(serve: Any) -> None:
+    service = serve()
+    service.wait(
+        lambda: any(b.health and "age_ms" in b.health for b in service.beats), "health", 20
+    )
+    health = next(b.health for b in reversed(service.beats) if b.health)
+    assert health["source"] == "scripted" and health["fps"] > 1 and health["xruns"] >= 0
+    assert health["memory_mb"] > 20
+
+
+def test_a_silent_camera_is_told_as_progress_and_comes_back(serve: Any) -> None:
+    pictures = [PICTURES[i % 8] for i in range(40)]
+    service = serve(script=lambda: [*pictures, Delay(1.5), *(pictures * 20)])
+    service.wait(lambda: ("degraded", "stale") in service.states(), "degraded", 10)
+    told = service.beats[-1].told
+    service.wait(lambda: service.beats[-1].told > told, "told waits")
+    lost = service.events[-1]["t"]
+    service.wait(lambda: service.states()[-1][1] != "stale", "recovery")
+    assert service.events[-1]["t"] - lost < 4
+
+
+def test_an_engine_that_hangs_is_told_and_replaced(serve: Any) -> None:
+    engines = [Hanging(at=10), FakeEngine(DEPTH, label="fresh")]
+    made = iter(engines)
+    service = serve(engine=lambda config: next(made), sets=("service.inference_timeout_s=0.3",))
+    service.wait(lambda: ("degraded", "depth_failed") in service.states(), "degraded")
+    service.wait(lambda: any(e["event"] == "engine_opened" for e in service.events), "restart")
+    service.wait(lambda: service.states()[-1][1] != "depth_failed", "recovery")
+    hung = next(e["t"] for e in service.events if e["event"] == "engine_hangs")
+    back = next(e["t"] for e in service.events if e["event"] == "engine_opened")
+    assert back - hung < 2.0
+    engines[0].release.set()  # type: ignore[union-attr]
+
+
+def test_an_engine_that_hangs_again_and_again_ends_the_process(serve: Any) -> None:
+    made: list[Hanging] = []
+
+    def engine(config: SonarConfig) -> Any:
+        made.append(Hanging(at=2))
+        made[-1].warm_up = lambda height, width: None  # type: ignore[method-assign]
+        return made[-1]
+
+    service = serve(engine=engine, sets=("service.inference_timeout_s=0.2",))
+    service._thread.join(15)
+    assert service.code == 1  # only a new process helps: the supervisor starts it
+    for one in made:
+        one.release.set()
+
+
+def test_nan_from_the_network_is_unknown_not_clear(serve: Any) -> None:
+    failures = {i: DepthError("NaN") for i in range(20, 30)}
+    service = serve(engine=lambda config: FakeEngine(DEPTH, failures=failures))
+    service.wait(lambda: ("degraded", "depth_failed") in service.states(), "degraded")
+    service.wait(lambda: service.states()[-1][1] != "depth_failed", "recovery")
+
+
+def test_reload_takes_a_good_configuration(serve: Any) -> None:
+    service = serve()
+    service.sets.append("audio.volume_db=-20")
+    service.guide.reload()
+    service.wait(lambda: len(service.mixers) == 2, "a second run")
+    service.wait(lambda: any(e["event"] == "reloaded" for e in service.events), "reloaded")
+    service.wait(service.guiding, "guidance")
+    frames = service.beats[-1].frames
+    service.wait(lambda: service.beats[-1].frames > frames + 5, "pictures")
+    assert service.sources[0].closes >= 1
+    # Nobody is told goodbye when it goes on at once.
+    names = [e["name"] for e in service.events if e["event"] == "cue"]
+    assert service.stop() < 2.0 and service.code == 0
+    assert names.count("loading") == 2
+
+
+@pytest.mark.parametrize("bad", ["audio.volume_db=999", "zones.bands.stop_m=50", "no.such.key=1"])
+def test_reload_refuses_a_bad_one_and_goes_on(serve: Any, bad: str) -> None:
+    service = serve()
+    service.sets.append(bad)
+    service.guide.reload()
+    service.wait(lambda: any(e["event"] == "reload_refused" for e in service.events), "refusal")
+    frames = service.beats[-1].frames
+    service.wait(lambda: service.beats[-1].frames > frames + 5, "pictures")
+    assert len(service.mixers) == 1 and service.sources[0].closes == 0
+
+
+def test_reload_refuses_a_model_that_does_not_open(serve: Any) -> None:
+    calls: list[int] = []
+
+    def engine(config: SonarConfig) -> FakeEngine:
+        calls.append(1)
+        if len(calls) > 1:
+            raise ModelError("the model file is gone")
+        return FakeEngine(DEPTH)
+
+    service = serve(engine=engine)
+    service.guide.reload()
+    service.wait(lambda: any(e["event"] == "reload_refused" for e in service.events), "refusal")
+    assert service.guiding() and len(service.mixers) == 1
+
+
+def test_a_camera_that_is_gone_for_good_is_its_exit_code(serve: Any) -> None:
+    pictures = [PICTURES[i % 8] for i in range(20)]
+    service = serve(script=lambda: [*pictures, SourceLost("unplugged")])
+    service._thread.join(10)
+    assert service.code == 3 and ("degraded", "source_lost") in service.states()
+    assert any(e["event"] == "failed" and e["problem"] == "unplugged" for e in service.events)
+
+
+def test_a_wrong_configuration_at_the_start_is_raised() -> None:
+    with pytest.raises(ConfigError):
+        Service(sets=("audio.volume_db=999",))
+
+
+def test_stopping_while_an_engine_hangs_is_in_time(serve: Any) -> None:
+    hanging = Hanging(at=10)
+    service = serve(engine=lambda config: hanging, sets=("service.inference_timeout_s=0.5",))
+    service.wait(lambda: hanging.calls > 10, "a hang")
+    assert service.stop() < EXIT_AFTER_S
+    hanging.release.set()
+
+
+def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
+    service = serve(
+        sets=("service.recording.enabled=true", "service.recording.after_s=0"), folder=tmp_path
+    )
+    frames = service.beats[-1].frames
+    service.wait(lambda: service.beats[-1].frames > frames + 20, "pictures")
+    service.guide.keep("button")
+    service.wait(lambda: any(e["event"] == "recording_kept" for e in service.events), "recording")
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert (kept / "walk.mkv").stat().st_size > 1000
+    assert len((kept / "frames.jsonl").read_text().splitlines()) >= 3
+
+
+def test_a_recording_folder_that_cannot_be_made_stops_nobody(serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    service = serve(sets=("service.recording.enabled=true",), folder=tmp_path / "file")
+    assert any(e["event"] == "recording_off" for e in service.events)
+
+
+def test_the_governor_lowers_the_rate_of_a_still_picture(serve: Any) -> None:
+    still = [PICTURES[0]] * 4000
+    service = serve(
+        script=lambda: list(still),
+        sets=(
+            "service.governor.enabled=true",
+            "service.governor.min_rate_hz=4",
+            "service.governor.max_rate_hz=30",
+        ),
+    )
+
+    def limit() -> float:
+        run = service.guide._run
+        return float("inf") if run is None else run.source.rate_limit_hz
+
+    # A frozen picture is a fault of its own and gets every picture; until then it is calm.
+    service.wait(lambda: limit() <= 30.0, "a limit")
+    assert service.guiding()
