@@ -87,12 +87,13 @@ class Board:
 
 
 def ages(sink: object) -> dict[str, float]:
-    """``age_ms`` and ``age_p95_ms``, frame to sound, of a sink that measures them."""
+    """Quantiles of the frame-to-sound age, of a sink that measures it."""
     log = getattr(sink, "ages", None)
     if log is None:
         return {}
     seconds = log.ages_s
     if seconds.size == 0:
         return {}
-    median, p95 = np.percentile(seconds, [50, 95])
-    return {"age_ms": round(1000 * float(median), 1), "age_p95_ms": round(1000 * float(p95), 1)}
+    quantiles = 1000.0 * np.percentile(seconds, [50, 95, 99])
+    names = ("age_ms", "age_p95_ms", "age_p99_ms")
+    return {name: round(float(ms), 1) for name, ms in zip(names, quantiles, strict=True)}

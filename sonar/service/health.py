@@ -30,6 +30,7 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "rate_hz": ("sonar_rate_limit_hertz", "gauge", "Pictures a second that the governor allows"),
     "age_ms": ("sonar_frame_to_sound_milliseconds", "gauge", "Median age of a picture when heard"),
     "age_p95_ms": ("sonar_frame_to_sound_p95_milliseconds", "gauge", "95th percentile of the age"),
+    "age_p99_ms": ("sonar_frame_to_sound_p99_milliseconds", "gauge", "99th percentile of the age"),
     "depth_ms": ("sonar_depth_milliseconds", "gauge", "Median time of the depth network"),
     "temperature_c": ("sonar_temperature_celsius", "gauge", "Hottest thermal zone"),
     "battery_percent": ("sonar_battery_percent", "gauge", "Charge of the battery"),
