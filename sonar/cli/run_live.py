@@ -29,7 +29,7 @@ def run(
     if headless:
         from sonar.cli.service_cmd import guide
 
-        raise typer.Exit(guide(common(ctx), source))
+        guide(common(ctx), source)
     from sonar import app
     from sonar.clock import SystemClock
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -153,8 +153,8 @@ def in_words(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def guide(options: Common, source: str) -> int:
-    """``sonar run --headless``: this process guides; returns the exit code."""
+def guide(options: Common, source: str) -> NoReturn:
+    """``sonar run --headless``: this process guides, and ends when that ends."""
     from sonar import app as product
     from sonar.clock import SystemClock
     from sonar.ports import Clock, FrameSource
@@ -163,9 +163,7 @@ def guide(options: Common, source: str) -> int:
     def open_source(config: SonarConfig, clock: Clock) -> FrameSource:
         return product.open_source(source, config, clock, realtime=True)
 
-    return main(
-        lambda: _load(options)[0], open_source, SystemClock(), recording_folder=_state_folder()
-    )
+    main(lambda: _load(options)[0], open_source, SystemClock(), recording_folder=_state_folder())
 
 
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:

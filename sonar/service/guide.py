@@ -6,17 +6,20 @@ and on SIGHUP takes the configuration anew, if that is right and its model opens
 one stays.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import logging
 import os
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sonar import app
 from sonar.config import SonarConfig
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
 EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
-EXIT_LIMIT_S = 1.0  # for what is left to do after the run
 HEALTH_EVERY_S = 1.0
 SUMMARY_EVERY_S = 60.0
 BROKEN = 1  # exit code when only a new process helps
@@ -417,10 +419,10 @@ def main(
     open_source: SourceFactory,
     clock: Clock,
     **parts: Any,
-) -> int:
-    """Guide as this process: signals, log, health and beats; returns the exit code.
+) -> NoReturn:
+    """Guide as this process: signals, log, health and beats; ends the process with its exit code.
 
-    ``parts`` go to :class:`Guide`. Raises SonarError when it cannot start.
+    ``parts`` go to :class:`Guide`. Raises ConfigError when the configuration is wrong.
     """
     faulthandler.enable()
     log = JsonLog("guide", clock)
@@ -442,9 +444,8 @@ def main(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, on_signal)
     service = guide._config.service
-    server = None
     if sender is None:  # the supervisor has its own
-        server = HealthServer.start(
+        HealthServer.start(
             service.health_host,
             service.health_port,
             service.health_token_file,
@@ -454,24 +455,23 @@ def main(
     code = 1
     try:
         code = guide.run()
-    except SonarError as error:
+    except Exception as error:
+        if not isinstance(error, SonarError):
+            log("crashed", level="error", problem=traceback.format_exc())
+            _exit_now(1)
         log("cannot_start", level="error", problem=str(error), code=error.exit_code)
         code = error.exit_code
     finally:
-        if server is not None:
-            server.close()
-        _exit_in_time(code, clock)
-    return code
+        _exit_now(code)
 
 
-def _exit_in_time(code: int, clock: Clock) -> None:
-    """A driver or network that hangs must not keep the process from ending."""
-
-    def end() -> None:
-        clock.sleep(EXIT_LIMIT_S)
-        os._exit(code)
-
-    threading.Thread(target=end, name="exit", daemon=True).start()
+def _exit_now(code: int) -> NoReturn:
+    """End this process without tidying up the interpreter: everything is written and closed,
+    and threads that were left behind in a driver or a network must not hold it up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 class _ToJson(logging.Handler):

@@ -8,6 +8,7 @@ The recording plays over and over at its own pace and is seen through the same
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from sonar.capture import LiveSource, VideoFileSource
 from sonar.clock import SystemClock
@@ -64,12 +65,12 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
     )
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> NoReturn:
     """Guide over the clip until told to stop."""
     from sonar.service.guide import main as guide
 
     clip, *overrides = arguments
-    return guide(
+    guide(
         lambda: load_config("headless", overrides),
         lambda config, clock: loop_source(Path(clip), config, clock),
         SystemClock(),
@@ -77,4 +78,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -79,7 +79,7 @@ def main(text: str) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, note)
-    server = HealthServer.start(
+    HealthServer.start(  # its threads end with the process
         settings.health_host,
         settings.health_port,
         settings.health_token_file,
@@ -101,8 +101,6 @@ def main(text: str) -> int:
     finally:
         alarm.close()
         notifier.close()
-        if server is not None:
-            server.close()
     log("supervisor_ended", code=supervisor.result)
     return supervisor.result
 

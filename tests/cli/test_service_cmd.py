@@ -1,0 +1,130 @@
+"""`sonar service` and `sonar status` from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sonar.cli.root import run as sonar
+from sonar.cli.service_cmd import in_words, supervisor_settings
+from sonar.cli.ui import Common
+from sonar.config import SonarConfig
+from sonar.config.load import load_config
+from sonar.service import unit
+from sonar.service.health import HealthServer, Snapshot
+from sonar.service.runner import Settings
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(unit, "booted", lambda root=Path("/"): False)
+    return tmp_path
+
+
+def test_dry_run_prints_the_unit_and_writes_nothing(capsys: Any, own_home: Path) -> None:
+    assert sonar(["service", "install", "--dry-run", "--source", "rtsp://u:secret@x"]) == 0
+    out = capsys.readouterr().out
+    assert "Type=notify" in out and "secret" not in out
+    assert not (own_home / "config").exists()
+
+
+def test_install_and_uninstall_for_the_user(capsys: Any, own_home: Path) -> None:
+    assert sonar(["service", "install", "--source", "rtsp://u:secret@x"]) == 0
+    where = own_home / "config/systemd/user/sonar.service"
+    assert where.exists()
+    assert (own_home / "config/sonar/sonar.env").stat().st_mode & 0o077 == 0
+    assert "secret" not in capsys.readouterr().out
+    assert sonar(["service", "uninstall"]) == 0
+    assert not where.exists()
+
+
+def test_install_refuses_a_wrong_configuration(capsys: Any, own_home: Path) -> None:
+    config = own_home / "config/sonar/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("audio:\n  volume: 3\n")
+    assert sonar(["service", "install"]) == 2
+    assert "volume" in capsys.readouterr().err
+    assert not (own_home / "config/systemd").exists()
+
+
+def test_an_open_port_without_a_token_is_refused(capsys: Any) -> None:
+    assert sonar(["service", "run", "0", "--set", "service.health_host=0.0.0.0"]) == 2
+    assert "health_token_file" in capsys.readouterr().err
+
+
+def test_status_in_words_and_as_json(capsys: Any) -> None:
+    figures = {"fps": 14.52, "age_ms": 61.2, "restarts": 0}
+    server = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("guiding", "", figures))
+    port = f"service.health_port={server.port}"
+    try:
+        assert sonar(["status", "--set", port]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "State: guiding.",
+            "14.5 pictures a second.",
+            "61 ms from picture to sound.",
+            "0 restarts.",
+        ]
+        assert sonar(["service", "status", "--json", "--set", port]) == 0
+        assert json.loads(capsys.readouterr().out)["fps"] == 14.52
+    finally:
+        server.close()
+    assert sonar(["status", "--set", port]) == 4
+    assert "does not run" in capsys.readouterr().err
+
+
+def test_unwell_is_told_with_its_reason_and_code_4(capsys: Any) -> None:
+    server = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("degraded", "source_lost"))
+    try:
+        assert sonar(["status", "--set", f"service.health_port={server.port}"]) == 4
+    finally:
+        server.close()
+    assert "degraded (source lost)" in capsys.readouterr().out
+    assert in_words({"state": "failed", "reason": None}) == ["State: failed."]
+
+
+def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
+    config = load_config(None, ["capture.read_timeout_s=1.0"], {})
+    options = Common(sets=["audio.output=null"])
+    settings = Settings.parse(supervisor_settings(options, config, "headless"))
+    assert settings.limits["alarm_after_s"] == pytest.approx(1.2)
+    assert settings.command[1:] == (
+        "-m", "sonar", "--config", "headless", "--set", "audio.output=null", "run", "--headless",
+    )  # fmt: skip
+    assert json.loads(settings.text())["health_port"] == SonarConfig().service.health_port
+
+
+def test_service_run_guides_ends_on_sigterm_and_shows_no_secret(own_home: Path) -> None:
+    """The whole product under its supervisor, without a sound card, over a synthetic walk."""
+    log = own_home / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "sonar", "--config", "default"),
+                *("--set", "audio.output=null", "--set", "speech.enabled=false"),
+                *("--set", "service.health_port=0", "service", "run"),
+            ],
+            env={**os.environ, "SONAR_SOURCE": "synthetic:corridor"},
+            stderr=stream,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while b'"event": "guiding"' not in log.read_bytes():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - start < 2.5  # 2 s are due; the machine may be busy
+    finally:
+        if process.poll() is None:
+            process.kill()
+    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert [e["name"] for e in events if e["event"] == "state"][-1] == "stopped"
+    assert events[-1]["event"] == "supervisor_ended"
