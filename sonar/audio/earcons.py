@@ -124,6 +124,11 @@ def _confirm(rate_hz: int) -> Wave:
     return 0.7 * _note(rate_hz, 1175.0, 0.05, decay_s=0.02)
 
 
+def _muted(rate_hz: int) -> Wave:
+    tick = 0.3 * _note(rate_hz, 600.0, 0.04, decay_s=0.015)
+    return _row(rate_hz, tick, 0.12, tick)
+
+
 def _refused(rate_hz: int) -> Wave:
     thud = 0.7 * _note(rate_hz, 196.0, 0.07, decay_s=0.03)
     return _row(rate_hz, thud, 0.04, thud)
@@ -140,6 +145,7 @@ _ALL = (
     Earcon("stopped", "has stopped: three notes falling", Priority.WARNING, _stopped),
     Earcon("battery_low", "battery low: three short, one lower", Priority.INFO, _battery_low),
     Earcon("confirm", "a command was done: one short tick", Priority.INFO, _confirm),
+    Earcon("muted", "sound is switched off: two soft ticks", Priority.INFO, _muted),
     Earcon("refused", "a command could not be done: two thuds", Priority.INFO, _refused),
 )
 EARCONS: Mapping[str, Earcon] = MappingProxyType({earcon.name: earcon for earcon in _ALL})

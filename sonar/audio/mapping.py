@@ -6,11 +6,15 @@ and a time to collision can only raise it: walkers warned by time to collision b
 Time is the scenes' own, so a recording sounds as the live run did.
 """
 
+import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sonar.audio.earcons import REMINDER_RATE_HZ
+from sonar.audio.phrases import Verbosity
 from sonar.audio.phrasing import Phrasing
 from sonar.audio.watch import SideWatch
+from sonar.audio.why import why_of, why_silent, why_unknown
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import (
     SIDES,
@@ -28,6 +32,7 @@ from sonar.types import (
 PAN = {Side.LEFT: -1.0, Side.CENTER: 0.0, Side.RIGHT: 1.0}
 PITCH_HZ = {Height.FLOOR: 250.0, Height.BODY: 500.0, Height.HEAD: 1000.0}
 STOP_PITCH_HZ = 800.0
+TONE_LOWEST_HZ, TONE_HIGHEST_HZ = 220.0, 880.0  # of the continuous scheme, far to close
 
 SLOWEST_HZ, FASTEST_HZ = 1.0, 8.0
 BAND_RATES_HZ = {Band.FAR: (1.0, 1.8), Band.NEAR: (2.0, 3.6), Band.CLOSE: (4.0, 8.0)}
@@ -38,6 +43,8 @@ DROP_RATE_HZ = 1.2
 DROP_NEAR_M = 2.5  # a drop farther off warns, it does not pre-empt
 
 STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than this
+Scheme = Literal["pulse", "continuous", "quiet"]
+SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "quiet")
 _LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
 _STATE_EARCONS = {
     State.LOADING: ("loading", REMINDER_RATE_HZ, Priority.INFO),
@@ -82,17 +89,30 @@ def level_db(rate_hz: float) -> float:
     return SOFTEST_DB * (1.0 - min(max(share, 0.0), 1.0))
 
 
+def _tone_hz(lead: Lead) -> float:
+    """Two octaves, as even to the ear as the rates are: 220 Hz at 1 Hz, 880 Hz at 8 Hz."""
+    share = math.log(lead.rate_hz / SLOWEST_HZ) / math.log(FASTEST_HZ / SLOWEST_HZ)
+    return float(TONE_LOWEST_HZ * (TONE_HIGHEST_HZ / TONE_LOWEST_HZ) ** share)
+
+
 class PulseMapper:
     """Decides what is heard: :class:`sonar.ports.CueMapper`.
 
     A scene and what came before it determine the cue; there is no clock and no chance in it.
     Make a new one for each run.
+
+    Attributes:
+        scheme: may be changed while running.
+        last_scene: the newest scene, None before the first.
+        last_phrase: the newest phrase that was asked for, None before the first.
     """
 
     def __init__(self, audio: AudioConfig, speech: SpeechConfig) -> None:
-        self._quiet = audio.scheme == "quiet"
+        self.scheme: Scheme = audio.scheme
         self._watches = {side: SideWatch(audio.early_silence_s) for side in SIDES}
         self._phrasing = Phrasing(speech)
+        self.last_scene: Scene | None = None
+        self.last_phrase: str | None = None
         self._lead: Side | None = None
         self._state: State | None = None
         self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
@@ -102,6 +122,21 @@ class PulseMapper:
 
     def update(self, scene: Scene) -> Cue:
         """The cue for ``scene``; scenes come in the order of their time."""
+        cue = self._update(scene)
+        self.last_scene = scene
+        self.last_phrase = cue.phrase or self.last_phrase
+        return cue
+
+    @property
+    def verbosity(self) -> Verbosity:
+        """How much is said; may be changed while running."""
+        return self._phrasing.verbosity
+
+    @verbosity.setter
+    def verbosity(self, value: Verbosity) -> None:
+        self._phrasing.verbosity = value
+
+    def _update(self, scene: Scene) -> Cue:
         before, self._state = self._state, scene.state
         if scene.state in _STATE_EARCONS:
             return self._state_cue(scene)
@@ -130,7 +165,7 @@ class PulseMapper:
             return self._stop(scene, lead, bool(blind) or weak)
         if scene.drop_off and (drop or lead is None or lead.rate_hz < FASTEST_HZ / 2):
             return self._drop(scene, drop)
-        if lead is not None and not self._quiet:
+        if lead is not None and self.scheme != "quiet":
             return self._pulse(scene, lead, bool(blind) or weak)
         if blind or weak:
             return self._unknown(scene, blind, before)
@@ -141,7 +176,7 @@ class PulseMapper:
             scene.frame_id,
             scene.t,
             earcon="guiding" if recovered else None,
-            why=_why_silent(scene),
+            why=why_silent(scene),
         )
 
     def _stop(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
@@ -157,13 +192,14 @@ class PulseMapper:
         )
 
     def _pulse(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
+        continuous = self.scheme == "continuous"
         return Cue(
-            CueKind.PULSE,
+            CueKind.CONTINUOUS if continuous else CueKind.PULSE,
             scene.frame_id,
             scene.t,
             pan=PAN[lead.zone.side],
             rate_hz=lead.rate_hz,
-            pitch_hz=PITCH_HZ[lead.zone.height or Height.BODY],
+            pitch_hz=_tone_hz(lead) if continuous else PITCH_HZ[lead.zone.height or Height.BODY],
             level_db=level_db(lead.rate_hz),
             priority=Priority.WARNING,
             earcon=self._riding(scene, lead, unsure),
@@ -199,7 +235,7 @@ class PulseMapper:
             rate_hz=0.0 if newly else REMINDER_RATE_HZ,
             priority=Priority.WARNING,
             earcon="degraded" if newly else "unknown",
-            why=_why_unknown(scene, blind),
+            why=why_unknown(scene, blind),
         )
 
     def _riding(self, scene: Scene, lead: Lead, unsure: bool) -> str | None:
@@ -256,30 +292,6 @@ class PulseMapper:
             why=str(scene.state),
         )
         return _with_phrase(cue, self._phrasing.state(f"state_{scene.state}", scene.t))
-
-
-def why_of(zone: ZoneReading) -> str:
-    """The cause in words: ``close, left, 0.9 m, head, collision in 1.4 s``."""
-    parts = [str(zone.band), str(zone.side)]
-    if zone.distance_m is not None:
-        parts.append(f"{zone.distance_m:.1f} m")
-    if zone.height is not None and zone.height is not Height.BODY:
-        parts.append(str(zone.height))
-    if zone.ttc_s is not None:
-        parts.append(f"collision in {zone.ttc_s:.1f} s")
-    return ", ".join(parts)
-
-
-def _why_unknown(scene: Scene, blind: tuple[Side, ...]) -> str:
-    where = "" if len(blind) in (0, len(SIDES)) else ", " + " and ".join(blind)
-    return f"unknown, {scene.reason or 'no evidence'}{where}"
-
-
-def _why_silent(scene: Scene) -> str:
-    seen = [zone for zone in scene.zones if zone.band is not Band.CLEAR]
-    if not seen:
-        return "clear"
-    return "unchanged, " + "; ".join(why_of(zone) for zone in seen)
 
 
 def _is_drop_near(scene: Scene) -> bool:

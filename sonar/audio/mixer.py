@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.earcons import EARCONS, REMINDER_RATE_HZ, render_earcons
+from sonar.audio.gain import RampedGain
 from sonar.audio.phrases import PHRASES
 from sonar.audio.signals import EarconTrack, PulseTrack
-from sonar.audio.synth import Samples, db_to_gain, limit, pan_gain
+from sonar.audio.started import Started
+from sonar.audio.synth import db_to_gain, limit, pan_gain
 from sonar.audio.talk import Talk
-from sonar.audio.voices import QUANTUM, Tables, ToneVoice, add_ramped, approach
+from sonar.audio.tone import ToneVoice
+from sonar.audio.voices import QUANTUM, Tables
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.ports import Speaker
 from sonar.types import Cue, CueKind, Priority
@@ -35,32 +38,11 @@ _FRESH_S = 0.5
 _DANGER_HOLD_S = 0.15  # a danger of a single frame is still heard
 _WARBLE_DEPTH = 0.12  # a changing pitch says danger; no other sound warbles
 _WARBLE_HZ = 8.0
+_MONO_GLIDE = 0.4
+_MUTED_EVERY_S = 10.0
+_HEARD_MUTED = ("unknown", "degraded", "drop_off", "stopped")
 _FADE_QUANTA = 5  # 25 ms: volume, ducking, goodbye
 _UNDUCK_QUANTA = 24
-_STARTED = 1024
-
-
-class Started:
-    """When cues became sound: the last 1024, written by the renderer, read by the sink.
-
-    Attributes:
-        count: how many were written in all; entry ``i`` lies at ``i % 1024``.
-        sample: int64, index of the first sample that carries the cue.
-        t: float64, the cue's source time in seconds.
-        frame_id: int64.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sample = np.zeros(_STARTED, np.int64)
-        self.t = np.zeros(_STARTED)
-        self.frame_id = np.full(_STARTED, -1, np.int64)
-
-    def add(self, sample: int, cue: Cue) -> None:
-        """Note one; the oldest is forgotten."""
-        slot = self.count % _STARTED
-        self.sample[slot], self.t[slot], self.frame_id[slot] = sample, cue.t, cue.frame_id
-        self.count += 1
 
 
 class Mixer:
@@ -74,6 +56,8 @@ class Mixer:
         rate_hz: samples a second.
         rendered: samples handed out so far.
         started: when cues became sound.
+        muted: set it from any thread. Dangers are still heard, that sight is lost is told once,
+            and a tick every ten seconds says that the silence is not the street's.
         stale_count: how often no news came for ``stale_s`` and the mixer said so itself.
     """
 
@@ -84,7 +68,8 @@ class Mixer:
         self.rendered = 0
         self.started = Started()
         self.stale_count = 0
-        self._pan_db, self._swap = audio.pan_db, audio.swap_sides
+        self._pan_db = 0.0 if audio.mono else audio.pan_db
+        self._swap = audio.swap_sides
         self._inbox: deque[Cue] = deque(maxlen=_WAITING_CUES)
         self._told: deque[tuple[str | None, tuple[str, ...]]] = deque(maxlen=_WAITING_CUES)
         self._position = 0  # of the coming quantum; runs ahead of `rendered`
@@ -92,7 +77,7 @@ class Mixer:
         self._scratch = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
         tables = Tables(self.rate_hz)
-        self._pulses = PulseTrack(self.rate_hz, tables, self._pan_db)
+        self._pulses = PulseTrack(self.rate_hz, tables, self._pan_db, _side_glide(audio))
         self._earcons = EarconTrack(
             render_earcons(self.rate_hz), self.rate_hz, tables, self._pan_db
         )
@@ -105,9 +90,11 @@ class Mixer:
             self._pan_db,
         )
         self._ducked = db_to_gain(speech.duck_db)
-        self._duck = 1.0
-        self._volume = self._target_volume = db_to_gain(audio.volume_db)
-        self._volume_step = 0.0
+        self._duck = RampedGain(1.0)
+        self._wanted_volume = db_to_gain(audio.volume_db)  # set from any thread
+        self._volume = RampedGain(self._wanted_volume)
+        self.muted = self._was_muted = False
+        self._muted_told = 0
         self._posted = self._heard = SILENCE
         self._deferred: Cue | None = None  # waits for a danger to have been heard
         self._hold_until = 0
@@ -153,7 +140,11 @@ class Mixer:
 
     def fade_out(self) -> None:
         """Go silent within 25 ms and stay so."""
-        self._aim_volume(0.0)
+        self._wanted_volume = 0.0
+
+    def set_volume_db(self, volume_db: float) -> None:
+        """Gain of everything, from now on (a ramp of 25 ms); from any thread."""
+        self._wanted_volume = db_to_gain(volume_db)
 
     def render(self, out: NDArray[np.float32]) -> None:
         """Fill ``out``, float32 of shape ``(n, 2)``: left, right. Allocates no arrays.
@@ -183,9 +174,14 @@ class Mixer:
             self._tone.add(bus)
         self._earcons.add(bus, position)
         self._pulses.add(bus, position, not_before=self._earcons.ends_at)
-        self._apply_duck(bus)
+        speaking = self._talk.speaking
+        self._duck.aim(
+            self._ducked if speaking else 1.0, _FADE_QUANTA if speaking else _UNDUCK_QUANTA
+        )
+        self._duck.apply(bus)
         self._talk.add(bus)
-        self._apply_volume(bus)
+        self._volume.aim(self._wanted_volume, _FADE_QUANTA)
+        self._volume.apply(bus)
         limit(bus, self._scratch)
         if self._swap:
             self._scratch[:] = bus
@@ -218,12 +214,22 @@ class Mixer:
             self._deferred = newest
         elif self._news_at is not None and position - self._news_at > self._stale_samples:
             self._raise_stale(position)
+        self._watch_mute(position)
         waits = self._deferred
         if waits is not None and (
             waits.priority is Priority.DANGER or position >= self._hold_until
         ):
             self._deferred = None
             self._change(waits, position)
+
+    def _watch_mute(self, position: int) -> None:
+        if self.muted is not self._was_muted:
+            self._was_muted, self._muted_told = self.muted, position
+            if self._deferred is None:
+                self._deferred = self._posted
+        if self.muted and position - self._muted_told >= _MUTED_EVERY_S * self.rate_hz:
+            self._muted_told = position
+            self._earcons.play("muted", 0.0, 0.0, position)
 
     def _raise_stale(self, position: int) -> None:
         if not self._stale:
@@ -244,7 +250,9 @@ class Mixer:
         before, self._posted = self._posted, cue
         if not fresh:
             return
-        repeated = cue.kind is CueKind.EARCON and cue.rate_hz > 0.0
+        if self._silenced(cue) and cue.earcon not in _HEARD_MUTED:
+            return
+        repeated = cue.kind is CueKind.EARCON and cue.rate_hz > 0.0 and not self._silenced(cue)
         if cue.earcon is not None and cue.earcon != before.earcon and not repeated:
             self._earcons.play(cue.earcon, cue.pan, cue.level_db, position)
         if cue.phrase is not None:
@@ -253,6 +261,9 @@ class Mixer:
             expires_s = phrase.expires_s if phrase is not None else 1.0
             cause_t = cue.t if cue.frame_id >= 0 else None
             self._talk.say((cue.phrase,), priority, expires_s, position, cause_t)
+
+    def _silenced(self, cue: Cue) -> bool:
+        return self.muted and cue.priority is not Priority.DANGER
 
     def _tell(self, earcon: str | None, keys: tuple[str, ...], position: int) -> None:
         if earcon is not None:
@@ -264,6 +275,8 @@ class Mixer:
 
     def _change(self, cue: Cue, position: int) -> None:
         """From this quantum on, sound like ``cue``."""
+        if self._silenced(cue):
+            cue = SILENCE
         if _sound_of(cue) != _sound_of(self._heard) or cue.phrase is not None:
             self.started.add(position, cue)
         if cue.kind is CueKind.CONTINUOUS:
@@ -284,30 +297,11 @@ class Mixer:
         self._earcons.repeat(cue if cue.kind is CueKind.EARCON else None, position)
         self._heard = cue
 
-    def _apply_duck(self, bus: Samples) -> None:
-        target = self._ducked if self._talk.speaking else 1.0
-        quanta = _FADE_QUANTA if target < self._duck else _UNDUCK_QUANTA
-        duck = approach(self._duck, target, (1.0 - self._ducked) / quanta)
-        self._scale(bus, self._duck, duck)
-        self._duck = duck
 
-    def _apply_volume(self, bus: Samples) -> None:
-        volume = approach(self._volume, self._target_volume, self._volume_step)
-        self._scale(bus, self._volume, volume)
-        self._volume = volume
-
-    def _aim_volume(self, gain: float) -> None:
-        self._volume_step = abs(gain - self._volume) / _FADE_QUANTA
-        self._target_volume = gain
-
-    def _scale(self, bus: Samples, from_gain: float, to_gain: float) -> None:
-        if from_gain == to_gain == 1.0:
-            return
-        ear = self._scratch
-        for side in (0, 1):
-            ear[0] = bus[side]
-            bus[side] = 0.0
-            add_ramped(bus[side], ear[0], ear[1], from_gain, to_gain)
+def _side_glide(audio: AudioConfig) -> float:
+    if not audio.mono:
+        return 0.0
+    return -_MONO_GLIDE if audio.swap_sides else _MONO_GLIDE
 
 
 def _sound_of(cue: Cue) -> tuple[object, ...]:

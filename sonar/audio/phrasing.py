@@ -21,7 +21,7 @@ class Phrasing:
     def __init__(self, speech: SpeechConfig) -> None:
         self._enabled = speech.enabled
         self._repeat_after_s = speech.repeat_after_s
-        self._verbosity: Verbosity = speech.verbosity
+        self.verbosity: Verbosity = speech.verbosity
         self._said_t: dict[str, float] = {}
         self._side_said: dict[Side, tuple[int, float]] = {}
         self._topics: set[str] = set()
@@ -71,7 +71,7 @@ class Phrasing:
 
     def _may_say(self, key: str, side: Side | None, t: float) -> bool:
         level = PHRASES[key].level
-        if not self._enabled or VERBOSITIES.index(level) > VERBOSITIES.index(self._verbosity):
+        if not self._enabled or VERBOSITIES.index(level) > VERBOSITIES.index(self.verbosity):
             return False
         if self._recent(self._said_t.get(key), t):
             return False

@@ -19,10 +19,16 @@ _NEVER = -(10**12)
 
 
 class PulseTrack:
-    """Strikes pulses on schedule; a change of side or pitch is heard at once."""
+    """Strikes pulses on schedule; a change of side or pitch is heard at once.
 
-    def __init__(self, rate_hz: int, tables: Tables, pan_db: float) -> None:
-        self._rate_hz, self._pan_db = rate_hz, pan_db
+    ``side_glide`` tells the side to one ear: by how much of itself the pitch of a pulse falls
+    (left) or rises (right).
+    """
+
+    def __init__(
+        self, rate_hz: int, tables: Tables, pan_db: float, side_glide: float = 0.0
+    ) -> None:
+        self._rate_hz, self._pan_db, self._side_glide = rate_hz, pan_db, side_glide
         fade = tables.fade(_CUT_QUANTA)
         self._voices = [PulseVoice(rate_hz, tables, fade) for _ in range(_CUT_QUANTA + 2)]
         self._cue: Cue | None = None
@@ -64,7 +70,8 @@ class PulseTrack:
         gain = db_to_gain(cue.level_db)
         length_s = min(LONGEST_PULSE_S, PULSE_SHARE / min(cue.rate_hz, HIGHEST_RATE_HZ))
         left, right = pan_gain(cue.pan, self._pan_db), pan_gain(-cue.pan, self._pan_db)
-        free.start(offset, cue.pitch_hz, length_s, gain * left, gain * right)
+        glide = cue.pan * self._side_glide
+        free.start(offset, cue.pitch_hz, length_s, gain * left, gain * right, glide)
 
 
 class EarconTrack:

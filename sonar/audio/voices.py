@@ -14,13 +14,13 @@ from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Samples, rise, timbre
 
 QUANTUM = 240  # samples: 5 ms at 48 kHz, the grid on which changes take effect
 
-_TWO_PI = 2.0 * math.pi
+TWO_PI = 2.0 * math.pi
 _LONGEST_PULSE_S = 0.25
 _DECAY_S = 0.07
 _ATTACK_S = 0.004
 _RELEASE_S = 0.025
-_INDEX = np.arange(QUANTUM, dtype=np.float64)
-_RAMP = (np.arange(1, QUANTUM + 1) / QUANTUM).astype(np.float32)
+INDEX = np.arange(QUANTUM, dtype=np.float64)
+RAMP = (np.arange(1, QUANTUM + 1) / QUANTUM).astype(np.float32)
 
 
 class Tables:
@@ -60,14 +60,23 @@ class PulseVoice:
         self._pitch_hz = 0.0
         self._age = 0  # samples from the onset to the start of this quantum; < 0: it lies ahead
         self._length = 0
-        self._left = self._right = 0.0
+        self._left = self._right = self._bend = 0.0
         self._faded = -1  # samples since the fade-out began; -1: none
         self.active = False
 
     def start(
-        self, offset: int, pitch_hz: float, length_s: float, left: float, right: float
+        self,
+        offset: int,
+        pitch_hz: float,
+        length_s: float,
+        left: float,
+        right: float,
+        glide: float = 0.0,
     ) -> None:
-        """Strike ``offset`` samples into the coming quantum."""
+        """Strike ``offset`` samples into the coming quantum.
+
+        The pitch moves by the share ``glide`` of itself until the pulse ends.
+        """
         tables = self._tables
         pitch_hz = min(pitch_hz, HIGHEST_PITCH_HZ)
         if pitch_hz != self._pitch_hz:
@@ -76,6 +85,7 @@ class PulseVoice:
         wanted = round(length_s * self._rate_hz)
         self._length = min(max(wanted, 2 * tables.release_samples), tables.longest)
         self._left, self._right = left, right
+        self._bend = 0.5 * glide / self._length
         self.active = True
 
     def cut(self) -> None:
@@ -88,10 +98,14 @@ class PulseVoice:
     def add(self, bus: Samples) -> None:
         """One quantum into ``bus``."""
         tables, age, wave, partial = self._tables, self._age, self._wave, self._partial
-        step = _TWO_PI * self._pitch_hz / self._rate_hz
-        np.add(_INDEX, float(age), out=self._phase)
+        step = TWO_PI * self._pitch_hz / self._rate_hz
+        np.add(INDEX, float(age), out=self._phase)
+        if self._bend != 0.0:
+            np.multiply(self._phase, self._bend, out=self._angle)
+            np.multiply(self._angle, self._phase, out=self._angle)
+            np.add(self._phase, self._angle, out=self._phase)
         np.multiply(self._phase, step, out=self._phase)
-        _harmonics(self._phase, self._angle, self._weights, wave, partial)
+        harmonics(self._phase, self._angle, self._weights, wave, partial)
         np.multiply(wave, tables.pulse[age + QUANTUM : age + 2 * QUANTUM], out=wave)
         begin = age - (self._length - tables.release_samples) + tables.longest
         np.multiply(wave, tables.release[begin : begin + QUANTUM], out=wave)
@@ -164,103 +178,6 @@ class ClipVoice:
             wave[start - begin : count] *= edge[::-1][start - tail : end - tail]
 
 
-class ToneVoice:
-    """One steady tone: glides to a new pitch, side and loudness; may warble."""
-
-    GLIDE_QUANTA = 5  # a full change of loudness takes 25 ms
-
-    def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
-        self._ramp64 = _RAMP.astype(np.float64)
-        self._pitch = np.zeros(QUANTUM)
-        self._phase = np.zeros(QUANTUM)
-        self._angle = np.zeros(QUANTUM)
-        self._warble = np.zeros(QUANTUM)
-        self._wave = np.zeros(QUANTUM, np.float32)
-        self._partial = np.zeros(QUANTUM, np.float32)
-        self._gain = np.zeros(QUANTUM, np.float32)
-        self._weights: tuple[float, ...] = (0.0,) * HARMONICS
-        self._new_weights: tuple[float, ...] = (0.0,) * HARMONICS
-        self._last_phase = self._warble_phase = 0.0
-        self._pitch_hz = self._target_hz = 500.0
-        self._depth = self._target_depth = 0.0
-        self._warble_hz = 8.0
-        self._left = self._right = self._target_left = self._target_right = 0.0
-
-    @property
-    def active(self) -> bool:
-        """Sounding, or about to."""
-        return max(self._left, self._right, self._target_left, self._target_right) > 0.0
-
-    def set(
-        self, pitch_hz: float, left: float, right: float, warble_depth: float, warble_hz: float
-    ) -> None:
-        """From the coming quantum on, head for this sound.
-
-        ``warble_depth`` is the swing of the pitch as a share of it, ``warble_hz`` its rate.
-        """
-        pitch_hz = min(pitch_hz, HIGHEST_PITCH_HZ)
-        if not self.active:  # begin where it will be, in a known phase
-            self._last_phase = self._warble_phase = 0.0
-            self._pitch_hz, self._depth = pitch_hz, warble_depth
-            self._weights = self._new_weights = timbre(pitch_hz)
-        self._target_hz, self._target_depth = pitch_hz, warble_depth
-        self._warble_hz = warble_hz
-        self._target_left, self._target_right = left, right
-
-    def release(self) -> None:
-        """Fade out."""
-        self._target_left = self._target_right = 0.0
-
-    def add(self, bus: Samples) -> None:
-        """One quantum into ``bus``."""
-        phase, pitch, wave = self._phase, self._pitch, self._wave
-        next_hz = approach(self._pitch_hz, self._target_hz, 0.2 * self._pitch_hz)
-        next_depth = approach(self._depth, self._target_depth, 0.05)
-        np.multiply(self._ramp64, next_hz - self._pitch_hz, out=pitch)
-        np.add(pitch, self._pitch_hz, out=pitch)
-        if max(self._depth, next_depth) > 0.0:
-            self._add_warble(next_depth)
-        np.multiply(pitch, _TWO_PI / self._rate_hz, out=phase)
-        np.cumsum(phase, out=phase)
-        np.add(phase, self._last_phase, out=phase)
-        self._last_phase = math.fmod(float(phase[-1]), _TWO_PI)
-        if next_hz != self._pitch_hz:
-            self._new_weights = timbre(next_hz)
-            _gliding(
-                phase,
-                self._angle,
-                self._weights,
-                self._new_weights,
-                wave,
-                self._partial,
-                self._gain,
-            )
-            self._weights = self._new_weights
-        else:
-            _harmonics(phase, self._angle, self._weights, wave, self._partial)
-        self._pitch_hz, self._depth = next_hz, next_depth
-        step = 1.0 / self.GLIDE_QUANTA
-        left = approach(self._left, self._target_left, step)
-        right = approach(self._right, self._target_right, step)
-        add_ramped(bus[0], wave, self._gain, self._left, left)
-        add_ramped(bus[1], wave, self._gain, self._right, right)
-        self._left, self._right = left, right
-
-    def _add_warble(self, next_depth: float) -> None:
-        warble, angle = self._warble, self._angle
-        step = _TWO_PI * self._warble_hz / self._rate_hz
-        np.multiply(_INDEX, step, out=angle)
-        np.add(angle, self._warble_phase, out=angle)
-        self._warble_phase = math.fmod(self._warble_phase + QUANTUM * step, _TWO_PI)
-        np.sin(angle, out=angle)
-        np.multiply(self._ramp64, next_depth - self._depth, out=warble)
-        np.add(warble, self._depth, out=warble)
-        np.multiply(warble, angle, out=warble)
-        np.multiply(warble, self._pitch, out=warble)
-        np.add(self._pitch, warble, out=self._pitch)
-
-
 def approach(value: float, target: float, step: float) -> float:
     """``value`` moved towards ``target`` by at most ``step``."""
     if target > value:
@@ -277,7 +194,7 @@ def add_ramped(
             return
         np.multiply(wave, to_gain, out=scratch)
     else:
-        np.multiply(_RAMP, to_gain - from_gain, out=scratch)
+        np.multiply(RAMP, to_gain - from_gain, out=scratch)
         np.add(scratch, from_gain, out=scratch)
         np.multiply(scratch, wave, out=scratch)
     np.add(bus, scratch, out=bus)
@@ -290,7 +207,7 @@ def _add_to(bus: Samples, wave: Samples, scratch: Samples, left: float, right: f
     np.add(bus[1], scratch, out=bus[1])
 
 
-def _harmonics(
+def harmonics(
     phase: NDArray[np.float64],
     angle: NDArray[np.float64],
     weights: tuple[float, ...],
@@ -305,23 +222,3 @@ def _harmonics(
         np.multiply(angle, weight, out=angle)
         np.copyto(partial, angle, casting="same_kind")
         np.add(wave, partial, out=wave)
-
-
-def _gliding(
-    phase: NDArray[np.float64],
-    angle: NDArray[np.float64],
-    weights: tuple[float, ...],
-    new_weights: tuple[float, ...],
-    wave: Samples,
-    partial: Samples,
-    scratch: Samples,
-) -> None:
-    """As :func:`_harmonics`, each weight moving evenly to its new value."""
-    wave[:] = 0.0
-    for harmonic, (weight, new_weight) in enumerate(
-        zip(weights, new_weights, strict=True), start=1
-    ):
-        np.multiply(phase, harmonic, out=angle)
-        np.sin(angle, out=angle)
-        np.copyto(partial, angle, casting="same_kind")
-        add_ramped(wave, partial, scratch, weight, new_weight)

@@ -1,0 +1,76 @@
+"""What a walker may change while sonar runs; every command answers with a sound.
+
+Whoever reads keys, buttons or a socket calls these methods, from any thread.
+"""
+
+from sonar.audio.describe import describe, describe_keys
+from sonar.audio.mapping import SCHEMES, PulseMapper, Scheme
+from sonar.audio.mixer import Mixer
+from sonar.audio.phrases import VERBOSITIES, Verbosity
+
+QUIETEST_DB, LOUDEST_DB = -40.0, 12.0
+
+
+class Controls:
+    """Commands for one run.
+
+    Args:
+        mixer, mapper: of that run.
+        volume_db: the volume it started with.
+    """
+
+    def __init__(self, mixer: Mixer, mapper: PulseMapper, volume_db: float) -> None:
+        self._mixer, self._mapper = mixer, mapper
+        self.volume_db = volume_db
+
+    def toggle_mute(self) -> bool:
+        """Sound off, or on again; returns whether it is off. Dangers are heard all the same."""
+        self._mixer.muted = not self._mixer.muted
+        self._mixer.tell("confirm", "control_muted" if self._mixer.muted else "control_unmuted")
+        return self._mixer.muted
+
+    def change_volume(self, step_db: float) -> float:
+        """Louder or softer by ``step_db``, within -40 to 12 dB; returns the new volume."""
+        wanted_db = self.volume_db + step_db
+        self.volume_db = min(max(wanted_db, QUIETEST_DB), LOUDEST_DB)
+        self._mixer.set_volume_db(self.volume_db)
+        if self.volume_db == wanted_db:
+            self._mixer.tell("confirm")  # its loudness is the answer
+        else:
+            self._mixer.tell("refused", "control_volume_limit")
+        return self.volume_db
+
+    def set_scheme(self, scheme: str) -> bool:
+        """``pulse``, ``continuous`` or ``quiet``; False for another name."""
+        known: dict[str, Scheme] = {name: name for name in SCHEMES}
+        if scheme not in known:
+            self._mixer.tell("refused")
+            return False
+        self._mapper.scheme = known[scheme]
+        self._mixer.tell("confirm", f"control_scheme_{scheme}")
+        return True
+
+    def set_verbosity(self, verbosity: str) -> bool:
+        """``danger``, ``normal`` or ``chatty``; False for another name."""
+        known: dict[str, Verbosity] = {name: name for name in VERBOSITIES}
+        if verbosity not in known:
+            self._mixer.tell("refused")
+            return False
+        self._mapper.verbosity = known[verbosity]
+        self._mixer.tell("confirm", f"control_verbosity_{verbosity}")
+        return True
+
+    def describe(self) -> str:
+        """What is around: said, side by side with distances, and returned as one sentence."""
+        scene = self._mapper.last_scene
+        if scene is None:
+            self._mixer.tell("refused")
+            return ""
+        self._mixer.tell("confirm", *describe_keys(scene))
+        return describe(scene)
+
+    def repeat(self) -> str | None:
+        """The last phrase once more; returns its key, None where nothing was said yet."""
+        key = self._mapper.last_phrase
+        self._mixer.tell("confirm", key or "control_nothing_to_repeat")
+        return key
