@@ -135,15 +135,16 @@ def _read(path: FilePath, label: str) -> Layer:
 
 def _from_env(env: Mapping[str, str]) -> Layer:
     layer = Layer()
+    ours = sorted(name for name in env if name.startswith("SONAR_"))
+    if not ours:  # the usual case; the table of keys costs 40 ms
+        return layer
     named = [leaf for leaf in all_leaves().values() if "*" not in leaf.path]
     by_name = {leaf.env: leaf for leaf in named}
     slips: dict[str, list[str]] = {}
     for leaf in named:
         for slip in {leaf.path[-1], "_".join(leaf.path)}:
             slips.setdefault(f"SONAR_{slip}".upper(), []).append(leaf.env)
-    for name in sorted(env):
-        if not name.startswith("SONAR_"):
-            continue
+    for name in ours:
         if name in by_name:
             _put(layer, by_name[name].path, env[name], name)
         elif "__" in name:
