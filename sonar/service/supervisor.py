@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ALARM_EVERY_S = 0.9
 SAY_EVERY_S = 8.0  # the cause in words, between the alarms
+AWAY_S = 0.5  # between two steps; more means that this process was not running
 GAVE_UP_TIMES = 3
 PAUSES_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
 MISSING_PAUSE_S = 2.5  # between tries while a camera or sound device is missing
@@ -133,6 +134,7 @@ class Supervisor:
         self._loop = _Progress(0.0)
         self._sound = _Progress(0.0)
         self._worked_s = 0.0
+        self._stepped_s = clock.now()
         self._alarming = False
         self._alarm_at_s = 0.0
         self._say: str | None = None
@@ -148,6 +150,8 @@ class Supervisor:
         if self.result is not None:
             return
         now = self._clock.now()
+        self._forgive(now - self._stepped_s)
+        self._stepped_s = now
         if self.state == "gave_up":
             self._farewell(now)
             return
@@ -187,6 +191,17 @@ class Supervisor:
         """Pass on SIGUSR1."""
         if self._guide is not None and self.state != "stopping":
             self._guide.keep()
+
+    def _forgive(self, away_s: float) -> None:
+        """While this process did not run (suspended, starved), nobody was watched: what was due
+        meanwhile is not held against the guide, which did not run either."""
+        if away_s <= AWAY_S:
+            return
+        self._worked_s += away_s
+        self._loop.at_s += away_s
+        self._sound.at_s += away_s
+        if self._loading_since_s is not None:
+            self._loading_since_s += away_s
 
     # -- the guide ---------------------------------------------------------------------------
 

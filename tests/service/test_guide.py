@@ -1,140 +1,16 @@
 """The guide over scripted cameras and engines, in real time and with the real mixer and zones."""
 
-import json
-import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from guide_kit import DEPTH, PICTURES, Hanging, Service
 
-from sonar.audio.null import NullSink
-from sonar.capture.fakes import Delay, ScriptedSource
-from sonar.clock import SystemClock
+from sonar.capture.fakes import Delay
 from sonar.config import SonarConfig
-from sonar.config.load import load_config
 from sonar.depth.fakes import FakeEngine
 from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
-from sonar.service.beats import Beat, BeatReader, BeatSender
-from sonar.service.guide import EXIT_AFTER_S, Guide
-from sonar.service.logs import JsonLog
-from sonar.types import DepthMap, Frame
-
-CLOCK = SystemClock()
-RNG = np.random.default_rng(3)
-PICTURES = [RNG.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(8)]
-RAMP = np.repeat(np.linspace(0.2, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
-DEPTH = DepthMap(RAMP)
-
-
-class Hanging(FakeEngine):
-    """Hangs at call ``at`` until released."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__(DEPTH, label="hangs")
-        self.at, self.release = at, threading.Event()
-
-    def estimate(self, frame: Frame) -> DepthMap:
-        if self.calls >= self.at:
-            self.calls += 1
-            self.release.wait(10)
-        return super().estimate(frame)
-
-
-class Service:
-    """A guide in a thread, its log and its beats."""
-
-    def __init__(
-        self,
-        *,
-        sets: tuple[str, ...] = (),
-        engine: Callable[[SonarConfig], Any] | None = None,
-        script: Callable[[], list[Any]] | None = None,
-        folder: Path | None = None,
-    ) -> None:
-        self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
-        self.mixers: list[Any] = []
-        self.sources: list[ScriptedSource] = []
-        self.script = script or (lambda: [PICTURES[i % 8] for i in range(2000)])
-        self._log_reading, log_writing = os.pipe()
-        self._beat_reading, beat_writing = os.pipe()
-        self.beats: list[Beat] = []
-        self.events: list[dict[str, Any]] = []
-        self._threads = [
-            threading.Thread(target=self._read_log, daemon=True),
-            threading.Thread(target=self._read_beats, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-        def open_source(config: SonarConfig, clock: Any) -> ScriptedSource:
-            source = ScriptedSource(
-                self.script(), live=True, clock=clock, rate_hz=40, then="silence"
-            )
-            self.sources.append(source)
-            return source
-
-        def make_sink(config: SonarConfig, clock: Any, mixer: Any) -> NullSink:
-            self.mixers.append(mixer)
-            return NullSink(mixer, clock)
-
-        self.guide = Guide(
-            self._load,
-            CLOCK,
-            JsonLog("guide", CLOCK, log_writing),
-            open_source,
-            open_engine=engine or (lambda config: FakeEngine(DEPTH)),
-            make_sink=make_sink,
-            sender=BeatSender(beat_writing, CLOCK),
-            recording_folder=folder,
-        )
-        self.code: int | None = None
-        self.raised: Exception | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _load(self) -> SonarConfig:
-        return load_config(None, self.sets, {})
-
-    def _run(self) -> None:
-        try:
-            self.code = self.guide.run()
-        except Exception as error:  # looked at by the tests
-            self.raised = error
-
-    def _read_log(self) -> None:
-        with os.fdopen(self._log_reading, "rb") as stream:
-            for line in stream:
-                self.events.append(json.loads(line))
-
-    def _read_beats(self) -> None:
-        reader = BeatReader()
-        while data := os.read(self._beat_reading, 65536):
-            self.beats += reader.feed(data)
-
-    def wait(self, condition: Callable[[], bool], what: str, limit_s: float = 10.0) -> float:
-        start = time.monotonic()
-        while not condition():
-            assert self.raised is None, f"raised {self.raised!r}"
-            assert time.monotonic() - start < limit_s, f"no {what}: {self.events[-5:]}"
-            time.sleep(0.01)
-        return time.monotonic() - start
-
-    def states(self) -> list[tuple[str, str]]:
-        return [(e["name"], e.get("why", "")) for e in list(self.events) if e["event"] == "state"]
-
-    def guiding(self) -> bool:
-        return bool(self.beats) and self.beats[-1].state in ("guiding", "degraded")
-
-    def stop(self) -> float:
-        start = time.monotonic()
-        self.guide.stop()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        return time.monotonic() - start
+from sonar.service.guide import EXIT_AFTER_S
 
 
 @pytest.fixture
@@ -162,9 +38,10 @@ def test_it_guides_tells_progress_and_says_goodbye(serve: Any) -> None:
     assert b.samples > a.samples
     took = service.stop()
     assert service.code == 0 and took < 2.0
+    service.wait(lambda: service.states()[-1][0] == "stopped", "stopped")
     names = [name for name, _ in service.states()]
     assert names[:2] == ["loading", "ready"] and names[-1] == "stopped"
-    assert service.events[-1]["event"] == "ended"
+    service.wait(lambda: service.events[-1]["event"] == "ended", "the last line")
     mixer = service.mixers[0]
     assert mixer.rendered > 0
 
@@ -272,7 +149,10 @@ def test_a_camera_that_is_gone_for_good_is_its_exit_code(serve: Any) -> None:
     service = serve(script=lambda: [*pictures, SourceLost("unplugged")])
     service._thread.join(10)
     assert service.code == 3 and ("degraded", "source_lost") in service.states()
-    assert any(e["event"] == "failed" and e["problem"] == "unplugged" for e in service.events)
+    service.wait(
+        lambda: any(e["event"] == "failed" and e["problem"] == "unplugged" for e in service.events),
+        "the cause in the log",
+    )
 
 
 def test_a_wrong_configuration_at_the_start_is_raised() -> None:

@@ -204,6 +204,31 @@ def test_a_start_that_hangs_is_ended() -> None:
     assert world.guides[0].got[0] == "kill and tell" and len(world.guides) == 2
 
 
+def test_a_machine_that_slept_holds_nothing_against_the_guide() -> None:
+    world = World()
+    world.run(10)
+    for away_s in (0.6, 5.0, 3600.0):
+        stopped = world.guide.beats
+        world.guide.beats = list  # type: ignore[assignment]  # it slept too
+        world.clock.advance(away_s)
+        world.supervisor.step()
+        world.guide.beats = stopped  # type: ignore[method-assign]
+        world.run(2)
+        assert world.supervisor.restarts == 0 and world.alarm.log == []
+    world.guide.stuck = "all"  # afterwards it is watched as before
+    world.run(1)
+    assert world.alarm.heard("failed")
+
+
+def test_a_wall_clock_that_jumps_changes_nothing() -> None:
+    world = World()
+    world.clock.wall = lambda: -1e9  # type: ignore[method-assign]
+    world.run(10)
+    world.clock.wall = lambda: 4e9  # type: ignore[method-assign]
+    world.run(10)
+    assert world.supervisor.restarts == 0 and world.alarm.log == []
+
+
 def test_a_start_without_a_sign_is_sounded_and_ended() -> None:
     world = World(Limits(sign_s=6), loads_s=1e9)
     world.guide.stuck = "all"
