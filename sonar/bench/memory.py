@@ -47,8 +47,12 @@ def resident_mb(
             check=True,
         )
         return round(int(done.stdout) / 1e6, 1)
+    except subprocess.TimeoutExpired as error:
+        raise DepthError(
+            f"memory of {candidate.backend} is not measured: it took over {LIMIT_S:.0f} s"
+        ) from error
     except (subprocess.SubprocessError, OSError, ValueError) as error:
-        raise DepthError(f"memory of {candidate.backend} cannot be measured ({error})") from error
+        raise DepthError(f"memory of {candidate.backend} is not measured: {error}") from error
 
 
 def measure(request: str) -> int:

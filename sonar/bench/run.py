@@ -18,7 +18,7 @@ from sonar.depth.engine import Engine
 from sonar.depth.practice import practice_pictures
 from sonar.depth.select import Candidate, candidates, open_backend
 from sonar.depth.threads import thread_count
-from sonar.errors import MissingExtraError, ModelError
+from sonar.errors import DepthError, MissingExtraError, ModelError
 from sonar.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.models.files import atomic_path, sha256_of
 from sonar.models.resolved import ResolvedModel
@@ -92,7 +92,10 @@ def run_bench(
         rss = None
         if memory:
             tell(f"memory of {line.candidate.backend} {line.candidate.precision}")
-            rss = resident_mb(line.candidate, resolved, count, line.pictures[0].shape[:2])
+            try:
+                rss = resident_mb(line.candidate, resolved, count, line.pictures[0].shape[:2])
+            except DepthError as error:
+                notes.append(str(error))
         results.append(
             Result(
                 backend=line.candidate.backend,

@@ -47,7 +47,7 @@ def optimise(
     store: Store | None = None,
     tell: Tell | None = None,
 ) -> list[Artefact]:
-    """Make what is asked for, anew, and put it where :func:`sonar.depth.open_engine` finds it.
+    """Make each of ``precisions`` anew, where :func:`sonar.depth.open_engine` finds it.
 
     ``images``: uint8 (H, W, 3) RGB pictures to calibrate int8 with, best of the place where
     sonar will be used; at most 48 are taken, evenly; None makes up practice pictures, which serve
@@ -62,10 +62,12 @@ def optimise(
     store, tell = store or Store(), tell or (lambda _: None)
     tensors = _tensors(model, images)
     made: list[Artefact] = []
-    with tempfile.TemporaryDirectory(prefix="sonar-optimise-") as folder:
-        made.append(_make_float(model, tensors, Path(folder), store, tell))
-        if "int8" in precisions:
-            made.append(_make_int8(model, made[0].path, tensors, store, tell))
+    source = artefact_path(store, model, "fp32")
+    if "fp32" in precisions or not source.is_file():
+        with tempfile.TemporaryDirectory(prefix="sonar-optimise-") as folder:
+            made.append(_make_float(model, tensors, Path(folder), store, tell))
+    if "int8" in precisions:
+        made.append(_make_int8(model, source, tensors, store, tell))
     return [artefact for artefact in made if artefact.precision in precisions]
 
 

@@ -1,8 +1,5 @@
 """Engine: colour order, checks, warm-up; the ONNX backend on the built-in model."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,17 +11,10 @@ from sonar.depth.fakes import FakeBackend, FakeEngine, Hang
 from sonar.depth.select import open_engine
 from sonar.depth.threads import physical_cores, thread_count
 from sonar.errors import DepthError, ModelError
-from sonar.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.models.contract import InputContract
+from sonar.models.registry import BUILTIN_PATH
+from sonar.models.store import Store
 from sonar.types import DepthKind, DepthMap, Frame
-
-BUILTIN = Path(__file__).parents[2] / "sonar" / "models" / "builtin" / "builtin.onnx"
-
-
-@dataclass(frozen=True)
-class GivenModel:
-    path: Path
-    name: str = "given"
-    contract: InputContract = BUILTIN_CONTRACT
 
 
 def frame_of(image):
@@ -32,10 +22,10 @@ def frame_of(image):
 
 
 @pytest.fixture(scope="module")
-def builtin():
-    engine = open_engine(
-        EngineConfig(backend="onnx", precision="fp32", threads=1), GivenModel(BUILTIN)
-    )
+def builtin(tmp_path_factory):
+    config = EngineConfig(backend="onnx", precision="fp32", threads=1)
+    store = Store(home=tmp_path_factory.mktemp("home"))
+    engine = open_engine(config, store.resolve("builtin"), store=store)
     yield engine
     engine.close()
 
@@ -194,7 +184,7 @@ def test_warm_up_stops_when_settled_and_is_bounded():
 def test_missing_or_damaged_files_are_model_errors(tmp_path, content, message):
     path = tmp_path / "model.onnx"
     if content == "truncated":
-        path.write_bytes(BUILTIN.read_bytes()[: BUILTIN.stat().st_size // 2])
+        path.write_bytes(BUILTIN_PATH.read_bytes()[: BUILTIN_PATH.stat().st_size // 2])
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(ModelError, match=message) as caught:
@@ -232,13 +222,9 @@ def test_onnx_files_of_another_kind_are_refused(tmp_path):
         with pytest.raises(ModelError, match=message):
             OnnxBackend(path, threads=1)
 
-    fixed = saved("fixed", [tensor("a", [1, 3, 64, 96])], identity, tensor("y", [1, 3, 64, 96]))
-    engine = open_engine(EngineConfig(), GivenModel(fixed, contract=InputContract()))
-    assert engine.network_size(480, 640) == (64, 96)
-
 
 def test_a_closed_backend_says_so():
-    backend = OnnxBackend(BUILTIN, threads=1)
+    backend = OnnxBackend(BUILTIN_PATH, threads=1)
     backend.close()
     backend.close()
     with pytest.raises(DepthError, match="closed"):

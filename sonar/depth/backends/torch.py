@@ -4,6 +4,7 @@ Slower than the other backends and heavy in memory; for checkpoints before they 
 and for comparison.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,9 +52,7 @@ class TorchBackend:
             image = torch.from_numpy(tensor).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode():
                 if tensor.shape != self._shape:
-                    traced = torch.jit.trace(self._network, image)
-                    self._frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
-                    self._shape = tensor.shape
+                    self._freeze(image)
                 values = self._frozen(image)
         except RuntimeError as error:
             raise DepthError(f"the depth network failed ({first_line(error)})") from error
@@ -65,3 +64,10 @@ class TorchBackend:
 
     def close(self) -> None:
         self._network = self._frozen = None
+
+    def _freeze(self, image: Any) -> None:
+        jit = self._torch.jit
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript is deprecated, and fastest here
+            self._frozen = jit.optimize_for_inference(jit.freeze(jit.trace(self._network, image)))
+        self._shape = tuple(image.shape)
