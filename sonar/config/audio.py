@@ -18,9 +18,18 @@ class AudioConfig(Section):
     )
     rate_hz: Literal[44100, 48000] = Field(48000, description="sample rate")
     block_size: Annotated[int, Field(ge=64, le=4096)] = Field(480, description="samples a block")
-    scheme: Literal["pulse", "quiet"] = Field("pulse", description="quiet = speech and danger only")
+    scheme: Literal["pulse", "continuous", "quiet"] = Field(
+        "pulse",
+        description="pulse = faster is nearer; continuous = one tone, higher is nearer; "
+        "quiet = speech and danger only",
+    )
     volume_db: Annotated[Decibels, Field(le=12)] = Field(-6.0, description="gain of everything")
     swap_sides: bool = Field(False, description="exchange left and right")
+    mono: bool = Field(
+        False,
+        description="for one ear: both channels alike, a pulse falls in pitch for left, rises for "
+        "right",
+    )
     pan_db: Annotated[float, Field(ge=6, le=60)] = Field(
         30.0, description="level difference between the ears for a sound fully to one side"
     )
