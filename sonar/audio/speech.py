@@ -204,27 +204,3 @@ class SpeechBank:
         with self._guard:
             self._status = replace(self._status, done=True, lost=lost)
         self._done.set()
-
-
-def probe(config: SpeechConfig, clock: Clock | None = None, command: Sequence[str] = WORKER) -> str:
-    """Try the synthesiser on one phrase, cache aside; what speaks, in words.
-
-    Raises:
-        ConfigError: the catalogue is wrong.
-        SpeechError: speech would not work, and why.
-    """
-    if not config.enabled:
-        return "Switched off (speech.enabled)."
-    utterance = load_utterances(config)["state_ready"]
-    client = SpeechClient(utterance.voice, config.timeout_s, clock or SystemClock(), command)
-    try:
-        engine = client.start()
-        samples, rate_hz = client.render(utterance.text)
-    except SpeechError as error:
-        reason = str(error)
-        raise SpeechError(f"{reason[:1].upper()}{reason[1:]}.") from error
-    finally:
-        client.close()
-    if clip_for_mixer(samples, rate_hz, rate_hz).size == 0:
-        raise SpeechError(f"The voice {utterance.voice.name} says nothing.")
-    return f"{engine}, voice {utterance.voice.name}."

@@ -19,6 +19,7 @@ from sonar.ports import Clock
 WORKER: tuple[str, ...] = (sys.executable, "-m", "sonar.audio.speech_worker")
 _MAX_LINE = 65_536
 _MAX_WAV_BYTES = 20_000_000
+_MAX_CHATTER = 1000  # lines
 _EXIT_S = 2.0
 
 
@@ -131,12 +132,9 @@ class SpeechClient:
 
     def _answer(self) -> dict[str, Any]:
         until = self._clock.now() + self._timeout_s
-        while True:
+        for _ in range(_MAX_CHATTER):
             try:
-                left_s = until - self._clock.now()
-                if left_s <= 0.0:  # a stream of chatter is no answer
-                    raise queue.Empty
-                line = self._answers.get(timeout=left_s)
+                line = self._answers.get(timeout=max(0.0, until - self._clock.now()))
             except queue.Empty as error:
                 raise SpeechError(
                     f"the synthesiser gave no answer for {self._timeout_s:g} s"
@@ -145,6 +143,8 @@ class SpeechClient:
                 raise SpeechError("the synthesiser ended unexpectedly")
             if line.lstrip().startswith(b"{"):  # anything else was printed by a library
                 break
+        else:
+            raise SpeechError("the synthesiser answered nonsense")
         try:
             answer = json.loads(line)
         except ValueError as error:
