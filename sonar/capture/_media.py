@@ -16,6 +16,7 @@ _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 _BACKWARD_JUMP_S = 1.0
 _FORWARD_JUMP_S = 10.0
 _SMALLEST_STEP_S = 1e-3
+_MATRIX_EVERY = 30  # frames between looks at how the picture is to be turned
 
 
 def open_container(url: str, **options: Any) -> Any:
@@ -54,12 +55,21 @@ class Pixels:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._matrix: bytes | None = None
+        self._count = 0
 
     def rgb(self, frame: Any) -> RgbImage:
         """uint8 RGB array of shape ``(H, W, 3)``, turned and mirrored as the file asks."""
         picture = cast(RgbImage, self._reformatter.reformat(frame, format="rgb24").to_ndarray())
-        matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-        return picture if matrix is None else oriented(picture, np.frombuffer(matrix, np.int32))
+        # Asking a PyAV frame for its side data makes a reference cycle of it: its picture then
+        # stays in memory until the garbage collector comes, hundreds of frames later.
+        if self._count % _MATRIX_EVERY == 0:
+            found = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+            self._matrix = None if found is None else bytes(found)
+        self._count += 1
+        if self._matrix is None:
+            return picture
+        return oriented(picture, np.frombuffer(self._matrix, np.int32))
 
 
 def oriented(picture: RgbImage, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> RgbImage:
