@@ -254,7 +254,10 @@ class Mixer:
             return
         repeated = cue.kind is CueKind.EARCON and cue.rate_hz > 0.0 and not self._silenced(cue)
         if cue.earcon is not None and cue.earcon != before.earcon and not repeated:
-            self._earcons.play(cue.earcon, cue.pan, cue.level_db, position)
+            # what rides on a tone is about the tone's obstacle only if it is at head height
+            own = cue.kind is CueKind.EARCON or cue.earcon == "head"
+            pan, level_db = (cue.pan, cue.level_db) if own else (0.0, 0.0)
+            self._earcons.play(cue.earcon, pan, level_db, position)
         if cue.phrase is not None:
             phrase = PHRASES.get(cue.phrase)
             priority = phrase.priority if phrase is not None else cue.priority

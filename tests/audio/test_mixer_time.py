@@ -107,6 +107,15 @@ def test_pulses_wait_for_an_earcon_and_then_go_on():
     assert np.diff(begins) == pytest.approx(RATE / 4, abs=2)
 
 
+@pytest.mark.parametrize(("name", "difference_db"), [("head", 30.0), ("unknown", 0.0)])
+def test_only_what_is_about_the_obstacle_is_heard_from_its_side(name, difference_db):
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(pan=1.0, level_db=-10.0, earcon=name))
+    samples = render(mixer, render_earcons(RATE)[name].size / RATE)
+    left_db, right_db = rms_db(samples)
+    assert right_db - left_db == pytest.approx(difference_db, abs=0.2)
+
+
 def test_a_danger_earcon_cuts_off_another_within_a_block():
     mixer = Mixer(AUDIO, SPEECH)
     mixer.post(earcon("stopped"))
