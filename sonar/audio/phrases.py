@@ -63,6 +63,8 @@ _STATES = {
     "state_degraded": "does not see well, cause not known",
     "state_stopped": "has stopped: no guidance from now on",
     "state_battery_low": "the battery is low",
+    "state_hot": "too hot: fewer pictures a second",
+    "state_slow": "the processor is too slow: fewer pictures a second",
 }
 
 _CONTROLS = {
