@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sonar.cli.signals import stops
+from sonar.cli.signals import stops, terminates
 from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
+from sonar.errors import ConfigError
 
 INTERRUPTED = 130
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -16,11 +17,25 @@ DIFFERENT = 1  # what is heard is not what was, or not what must be
 
 def replay(
     ctx: typer.Context,
-    video: Annotated[str, typer.Argument(help="video file, image, or folder of images")],
+    videos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="VIDEO...", help="video file, image or folder of images; or several videos"
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")],
     realtime: Annotated[bool, typer.Option("--realtime", help="keep the recording's pace")] = False,
     no_video: Annotated[
         bool, typer.Option("--no-video", help="do not write annotated.mp4 (faster)")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="write report.html: a timeline beside the player")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, max=64, help="several videos: so many at a time")
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="several videos: skip those that are complete")
     ] = False,
     baseline: Annotated[
         Path | None,
@@ -31,16 +46,32 @@ def replay(
         typer.Option("--expect", help='YAML list such as "between 3 s and 5 s: close, left"'),
     ] = None,
 ) -> None:
-    """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary."""
-    from sonar.replay import regress
+    """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary.
 
+    Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
+    page, index.html."""
+    from sonar.replay import regress
+    from sonar.replay.batch import find_videos
+
+    found = find_videos(videos)
+    if found is not None:
+        if expect is not None or baseline is not None:
+            raise ConfigError("--baseline and --expect are about one recording; name one.")
+        _batch(common(ctx), found, out, realtime, not no_video, report, jobs, resume)
+        return
     # Read first: a mistake in them is told before the work, not after it.
     before = regress.read_events(baseline) if baseline else None
     wanted = regress.read_expectations(expect) if expect else []
     options = common(ctx)
     config = options.load("replay")
     summary, code = _run(
-        options, config, video, out, realtime=realtime or config.replay.realtime, video=not no_video
+        options,
+        config,
+        videos[0],
+        out,
+        realtime=realtime or config.replay.realtime,
+        video=not no_video,
+        report=report,
     )
     if options.json:
         emit_json(summary)
@@ -87,14 +118,70 @@ def demo(
         raise typer.Exit(code)
 
 
+def _batch(
+    options: Common,
+    videos: list[str],
+    out: Path,
+    realtime: bool,
+    video: bool,
+    report: bool,
+    jobs: int,
+    resume: bool,
+) -> None:
+    from sonar.replay.batch import Done, Options, plan, run_batch, worst
+    from sonar.replay.batch_page import PAGE, write_batch
+    from sonar.replay.writer import prepare_folder
+
+    config = options.load("replay")
+    planned = plan(videos, out)
+    prepare_folder(out)
+
+    def tell(result: Done, done: int, total: int) -> None:
+        how = result.problem or ("complete already" if result.resumed else "done")
+        note(f"{done} of {total}: {result.job.spec}: {how}")
+
+    with terminates():
+        results = run_batch(
+            planned,
+            config,
+            Options(video, report, realtime or config.replay.realtime),
+            workers=jobs,
+            resume=resume,
+            tell=tell,
+            guard=stops,
+        )
+    document = write_batch(out, results)
+    if options.json:
+        emit_json(document)
+    else:
+        good = sum(result.code == 0 for result in results)
+        say(f"{good} of {len(results)} recordings done. See {out / PAGE}.")
+    if code := worst(results):
+        raise typer.Exit(code)
+
+
 def _run(
-    options: Common, config: SonarConfig, spec: str, out: Path, *, realtime: bool, video: bool
+    options: Common,
+    config: SonarConfig,
+    spec: str,
+    out: Path,
+    *,
+    realtime: bool,
+    video: bool,
+    report: bool = False,
 ) -> tuple[dict[str, Any], int]:
     from sonar.replay.session import replay as process
 
     with progress(options, "replay") as advance:
         result = process(
-            spec, out, config, realtime=realtime, video=video, progress=advance, guard=stops
+            spec,
+            out,
+            config,
+            realtime=realtime,
+            video=video,
+            report=report,
+            progress=advance,
+            guard=stops,
         )
     speech = result.summary["speech"]
     if speech.get("lost"):

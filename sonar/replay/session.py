@@ -14,6 +14,8 @@ from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import Observer
 from sonar.records import Event, FrameRecord
+from sonar.replay.report import write_report
+from sonar.replay.report_strip import DepthStrip
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
 from sonar.zones.geometry import intrinsics
@@ -42,6 +44,8 @@ def replay(
     *,
     realtime: bool = False,
     video: bool = True,
+    report: bool = False,
+    embed_mb: float = 0.0,
     progress: Progress | None = None,
     guard: Callable[[Pipeline], AbstractContextManager[None]] | None = None,
 ) -> ReplayResult:
@@ -50,6 +54,7 @@ def replay(
     Args:
         realtime: keep the recording's pace.
         video: write ``annotated.mp4``.
+        report: write ``report.html`` too; a video up to ``embed_mb`` megabytes goes into it.
         progress: called after each frame.
         guard: makes a context around the run, e.g. to stop it by signal.
 
@@ -71,6 +76,9 @@ def replay(
             video=video,
         )
         observers: list[Observer] = [writer]
+        strip = DepthStrip() if report else None
+        if strip is not None:
+            observers.append(strip)
         if progress is not None:
             observers.append(_Counter(progress, source.frame_count))
         running = app.assemble(
@@ -101,9 +109,15 @@ def replay(
         expected_frames=source.frame_count,
         dropped=source.dropped,
         degraded=outcome.degraded,
+        model=running.engine.label,
         speech=asdict(running.speech.status),
         latency_ms=running.pipeline.timings,
     )
+    if report:
+        try:
+            write_report(out, strip, embed_mb)
+        except SonarError as error:
+            outcome.error = outcome.error or error
     return ReplayResult(outcome, summary)
 
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
 from sonar.records import Event, FrameRecord
-from sonar.replay.annotate import Annotator
-from sonar.replay.video import VideoWriter, even_size
+from sonar.replay.film import Film
 from sonar.types import Cue, CueKind, DepthMap, Frame, Scene, side_of
 
 SUMMARY_SCHEMA = "sonar.summary/1"
@@ -52,11 +51,8 @@ class ReplayWriter:
         *,
         video: bool = True,
     ) -> None:
-        self._out, self._config, self._rate_hz = out, config, rate_hz
-        self._edges, self._wants_video = edges, video
-        self._video: VideoWriter | None = None
-        self._annotator: Annotator | None = None
-        self._waiting_sound: list[NDArray[np.float32]] = []
+        self._out, self._config = out, config
+        self._film: Film | None = None
         self._origin_t: float | None = None
         self._bands: Counter[str] = Counter()
         self._nearest: Counter[str] = Counter()
@@ -69,6 +65,8 @@ class ReplayWriter:
             self._events_file: TextIO = (out / "events.jsonl").open("w", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+        if video:
+            self._film = Film(out / "annotated.mp4", config, rate_hz, edges)
 
     def on_frame(
         self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
@@ -83,31 +81,31 @@ class ReplayWriter:
             self._bands[f"{zone.side}:{zone.band}"] += 1
         if record.cue is not None and record.cue.kind is not CueKind.EARCON:
             self._nearest[side_of(record.cue.pan)] += 1
-        if self._wants_video:
-            self._draw(record, frame, depth, scene)
+        if self._film is not None:
+            cue = None
+            if record.cue is not None:
+                shown = record.cue
+                cue = Cue(shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon)
+            self._film.picture(frame.image, depth, scene, cue, frame.t - self._origin_t)
 
     def on_event(self, event: Event) -> None:
         self._write(self._events_file, event.model_dump_json())
         self._events[event.kind] += 1
         if event.kind == "speech" and event.text:
             self._spoken[event.text] += 1
-            if self._annotator is not None and self._origin_t is not None:
-                self._annotator.caption(event.text, event.t + self._origin_t)
+            if self._film is not None and self._origin_t is not None:
+                self._film.caption(event.text, event.t + self._origin_t)
 
     def on_sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2), as the sink rendered them."""
-        if not self._wants_video:
-            return
-        if self._video is None:  # the first picture decides the size
-            self._waiting_sound.append(samples.copy())
-        else:
-            self._video.sound(samples)
+        if self._film is not None:
+            self._film.sound(samples)
 
     def close(self) -> None:
         """Finish the files; safe after a failure."""
         try:
-            if self._video is not None:
-                self._video.close()
+            if self._film is not None:
+                self._film.close()
         finally:
             for file in (self._frames_file, self._events_file):
                 try:
@@ -142,30 +140,6 @@ class ReplayWriter:
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
         return document
-
-    def _draw(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        if self._video is None or self._annotator is None:
-            settings = self._config.replay
-            size = even_size(frame.image.shape[0], frame.image.shape[1], settings.max_width_px)
-            self._annotator = Annotator(*size, self._edges, settings.overlay)
-            self._video = VideoWriter(
-                self._out / "annotated.mp4",
-                *size,
-                self._rate_hz,
-                self._config.audio.rate_hz,
-                settings.crf,
-            )
-            for samples in self._waiting_sound:
-                self._video.sound(samples)
-            self._waiting_sound.clear()
-        cue = None
-        if record.cue is not None:
-            shown = record.cue
-            cue = Cue(shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon)
-        picture = self._annotator.draw(frame.image, depth, scene, cue)
-        self._video.picture(picture, frame.t - (self._origin_t or 0.0))
 
     def _write(self, file: TextIO, line: str) -> None:
         try:

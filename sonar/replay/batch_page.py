@@ -1,0 +1,92 @@
+"""What a batch leaves beside its recordings: ``batch.json`` and ``index.html``."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sonar.errors import OutputError
+from sonar.replay.batch import SCHEMA, Done, worst, write_json
+from sonar.replay.report import page, table
+
+PAGE = "index.html"
+FACTS = "batch.json"
+
+
+def write_batch(out: Path, results: Sequence[Done]) -> dict[str, Any]:
+    """Write both files into ``out`` and return what ``batch.json`` holds. Raises OutputError."""
+    document = {
+        "schema": SCHEMA,
+        "code": worst(results),
+        "recordings": [_facts(result) for result in results],
+    }
+    try:
+        write_json(out / FACTS, document)
+        beside = out / f".{PAGE}.part"
+        beside.write_text(_page(out, results), "utf-8")
+        beside.replace(out / PAGE)
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    return document
+
+
+def _facts(result: Done) -> dict[str, Any]:
+    summary = result.summary
+    return {
+        "name": result.job.name,
+        "recording": result.job.spec,
+        "code": result.code,
+        "problem": result.problem or None,
+        "resumed": result.resumed,
+        "frames": summary.get("frames", 0),
+        "duration_s": summary.get("duration_s"),
+        "degraded": summary.get("degraded", 0),
+        "events": summary.get("events", {}),
+        "spoken": summary.get("spoken", {}),
+    }
+
+
+def _page(out: Path, results: Sequence[Done]) -> str:
+    good = sum(result.code == 0 for result in results)
+    rows = []
+    for result in results:
+        facts = _facts(result)
+        spoken = sum(facts["spoken"].values())
+        minutes = (facts["duration_s"] or 0.0) / 60
+        rows.append(
+            [
+                _link(out, result),
+                "done" if result.code == 0 else escape(result.problem),
+                f"{facts['duration_s'] or 0.0:.1f} s",
+                str(facts["frames"]),
+                str(facts["degraded"]),
+                str(facts["events"].get("cue", 0)),
+                str(spoken),
+                f"{spoken / minutes:.1f}" if minutes else "",
+            ]
+        )
+    heads = [
+        "Recording",
+        "How it went",
+        "Length",
+        "Pictures",
+        "Without sight",
+        "Sounds",
+        "Phrases",
+        "Phrases a minute",
+    ]
+    said = f"{good} of {len(results)} recordings are complete."
+    body = table("Each recording; its name leads to its report or video", heads, rows)
+    return page(
+        "sonar: recordings", f'<h1>Recordings</h1><p>{said}</p><div class="wide">{body}</div>'
+    )
+
+
+def _link(out: Path, result: Done) -> str:
+    name = escape(result.job.name)
+    for file in ("report.html", "annotated.mp4", "audio.wav"):
+        if (result.job.out / file).is_file():
+            target = quote(f"{result.job.out.relative_to(out).as_posix()}/{file}")
+            return f'<a href="{target}">{name}</a>'
+    return name

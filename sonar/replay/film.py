@@ -1,0 +1,126 @@
+"""The annotated video, drawn and encoded on a thread of its own.
+
+Drawing and H.264 cost about as much as looking does; beside each other they take the time of
+the slower one. The order of pictures and sound is kept, so the file is the same as without it.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.config import SonarConfig
+from sonar.errors import OutputError, SonarError
+from sonar.replay.annotate import Annotator
+from sonar.replay.video import VideoWriter, even_size
+from sonar.types import Cue, DepthMap, RgbImage, Scene
+
+_WAITING = 8  # pictures and blocks of sound at most: bounded memory, also for 4K
+_LIMIT_S = 60.0  # an encoder that takes longer for a few pictures hangs
+
+
+class Film:
+    """Takes pictures and sound in any interleaving and writes them to ``path``.
+
+    An error of the thread is raised, as OutputError, by the call that comes next; what was
+    written before it plays.
+
+    Args:
+        rate_hz: nominal picture rate.
+        edges: borders of the zones, see :class:`~sonar.replay.annotate.Annotator`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: SonarConfig,
+        rate_hz: float,
+        edges: Callable[[int, int], tuple[float, float]],
+    ) -> None:
+        self._path, self._config, self._rate_hz, self._edges = path, config, rate_hz, edges
+        self._video: VideoWriter | None = None
+        self._annotator: Annotator | None = None
+        self._sound_before: list[NDArray[np.float32]] = []
+        self._error: BaseException | None = None
+        self._todo: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._work, name="film", daemon=True)
+        self._thread.start()
+
+    def picture(
+        self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
+    ) -> None:
+        """The next picture, shown from ``t`` seconds after the first one on."""
+        self._put(partial(self._draw, image, depth, scene, cue, t))
+
+    def sound(self, samples: NDArray[np.float32]) -> None:
+        """The next samples, float32 (n, 2); copied."""
+        self._put(partial(self._hear, samples.copy()))
+
+    def caption(self, text: str, t: float) -> None:
+        """Words that are spoken at ``t`` seconds on the scenes' clock."""
+        self._put(partial(self._title, text, t))
+
+    def close(self) -> None:
+        """Finish the file, also after a failure. Raises OutputError where it cannot be."""
+        if self._thread.is_alive():
+            self._todo.put(None, timeout=_LIMIT_S)
+            self._thread.join(_LIMIT_S)
+        if self._thread.is_alive():
+            raise OutputError(f"cannot finish {self._path}: the video encoder hangs")
+        video, self._video = self._video, None
+        if video is not None:
+            video.close()
+        self._check()
+
+    def _put(self, task: Callable[[], None]) -> None:
+        self._check()
+        try:
+            self._todo.put(task, timeout=_LIMIT_S)
+        except queue.Full:
+            raise OutputError(f"cannot write {self._path}: the video encoder hangs") from None
+
+    def _check(self) -> None:
+        error, self._error = self._error, None
+        if isinstance(error, SonarError) or (error and not isinstance(error, Exception)):
+            raise error
+        if error is not None:
+            raise OutputError(f"cannot write {self._path}: {error}") from error
+
+    def _work(self) -> None:
+        failed = False
+        while (task := self._todo.get()) is not None:
+            if failed:
+                continue  # nobody may wait for a place in the queue
+            try:
+                task()
+            except BaseException as error:
+                self._error, failed = error, True
+
+    def _draw(
+        self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
+    ) -> None:
+        if self._video is None or self._annotator is None:
+            settings = self._config.replay
+            size = even_size(image.shape[0], image.shape[1], settings.max_width_px)
+            self._annotator = Annotator(*size, self._edges, settings.overlay)
+            self._video = VideoWriter(
+                self._path, *size, self._rate_hz, self._config.audio.rate_hz, settings.crf
+            )
+            for samples in self._sound_before:
+                self._video.sound(samples)
+            self._sound_before.clear()
+        self._video.picture(self._annotator.draw(image, depth, scene, cue), t)
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        if self._video is None:  # the first picture decides the size
+            self._sound_before.append(samples)
+        else:
+            self._video.sound(samples)
+
+    def _title(self, text: str, t: float) -> None:
+        if self._annotator is not None:
+            self._annotator.caption(text, t)

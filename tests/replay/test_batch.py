@@ -1,0 +1,146 @@
+"""Many recordings: one bad one, a crash, an interruption, and going on afterwards."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sonar.config import SonarConfig
+from sonar.errors import ConfigError
+from sonar.replay.batch import Done, Job, Options, find_videos, fingerprint, plan, worst
+from sonar.replay.batch_page import write_batch
+from tests.cli.conftest import Run, sonar, spawn, write_video
+
+__all__ = ["sonar"]  # the fixture
+
+
+def codes(out: Path) -> dict[str, int]:
+    document = json.loads((out / "batch.json").read_text())
+    return {one["name"]: one["code"] for one in document["recordings"]}
+
+
+def test_a_folder_with_a_bad_file_goes_on_and_is_resumed(sonar: Run, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_video(clips / "a.mp4", frames=5)
+    (clips / "b <i>.mp4").write_text("no video")
+    write_video(clips / "c.MP4", frames=5)
+    (clips / "notes.txt").write_text("not looked at")
+    code, said, err = sonar("replay", clips, "--out", "out", "--report", "--jobs", "2")
+    out = tmp_path / "out"
+    assert code == 3 and "2 of 3 recordings done" in said and "Traceback" not in err
+    assert codes(out) == {"a": 0, "b <i>": 3, "c": 0}
+    page = (out / "index.html").read_text()
+    assert 'href="a/report.html"' in page and "b &lt;i&gt;" in page and "<i>" not in page
+    assert {"annotated.mp4", "report.html", "job.json"} <= {f.name for f in (out / "a").iterdir()}
+
+    before = (out / "a" / "annotated.mp4").stat().st_mtime_ns
+    write_video(clips / "c.MP4", frames=7)  # this one has changed
+    code, _, err = sonar("replay", clips, "--out", "out", "--report", "--resume")
+    assert code == 3 and err.count("complete already") == 1
+    assert (out / "a" / "annotated.mp4").stat().st_mtime_ns == before
+    assert json.loads((out / "c" / "summary.json").read_text())["frames"] == 7
+
+
+def test_several_videos_and_one_of_them_missing(sonar: Run, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", frames=3)
+    code, out, _ = sonar(
+        "replay", "a.mp4", "nowhere.mp4", "--out", "out", "--no-video", "--json"
+    )  # fmt: skip
+    assert code == 3
+    told = json.loads(out)
+    assert [one["code"] for one in told["recordings"]] == [0, 3]
+    assert "nowhere.mp4" in told["recordings"][1]["problem"]
+
+
+def test_an_interrupted_batch_ends_in_order_and_can_go_on(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", frames=200)
+    out = tmp_path / "out"
+    words = ("replay", tmp_path / "a.mp4", tmp_path / "b.mp4", "--out", out, "--realtime")
+    process = spawn(*words, "--no-video")
+    frames = out / "a" / "frames.jsonl"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if frames.exists() and frames.read_text().count("\n") >= 3:
+            break
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert codes(out) == {"a": 130, "b": 130}
+    assert not (out / "a" / "job.json").exists()
+    assert json.loads((out / "a" / "summary.json").read_text())["interrupted"] is True
+    assert not (out / "b").exists()
+
+
+def test_a_killed_worker_costs_its_recording_only(tmp_path: Path) -> None:
+    write_video(tmp_path / "long.mp4", frames=400)
+    write_video(tmp_path / "short.mp4", frames=3)
+    out = tmp_path / "out"
+    words = ("replay", tmp_path / "long.mp4", tmp_path / "short.mp4", "--out", out, "--realtime")
+    process = spawn(*words, "--no-video")
+    frames = out / "long" / "frames.jsonl"
+    deadline = time.monotonic() + 90
+    while not (frames.exists() and frames.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in _children(process.pid):
+        if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1 and "signal 9" in err
+    assert codes(out) == {"long": 1, "short": 0}
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def test_folders_are_named_after_recordings_and_never_shared(tmp_path: Path) -> None:
+    jobs = plan(["x/walk.mp4", "y/Walk.mov", "y/other.mp4"], tmp_path)
+    assert [job.name for job in jobs] == ["walk", "Walk_2", "other"]
+    with pytest.raises(ConfigError, match="twice"):
+        plan(["x/walk.mp4", "./x/walk.mp4"], tmp_path)
+
+
+def test_what_is_a_batch(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"x")
+    (tmp_path / "films").mkdir()
+    for name in ("b.mp4", "a.MOV", ".hidden.mp4"):
+        (tmp_path / "films" / name).write_bytes(b"x")
+    films = [str(tmp_path / "films" / name) for name in ("a.MOV", "b.mp4")]
+    assert find_videos(["walk.mp4"]) is None
+    assert find_videos([str(tmp_path / "pictures")]) is None
+    assert find_videos([str(tmp_path / "films")]) == films
+    assert find_videos([str(tmp_path / "films"), "walk.mp4"]) == [*films, "walk.mp4"]
+
+
+def test_a_fingerprint_tells_what_matters(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    job = Job("a", str(tmp_path / "a.mp4"), tmp_path / "a")
+    config = SonarConfig()
+    first = fingerprint(job, config, Options())
+    assert fingerprint(job, config, Options()) == first
+    louder = config.model_copy(update={"audio": config.audio.model_copy(update={"pan_db": 20.0})})
+    assert fingerprint(job, louder, Options()) != first
+    assert fingerprint(job, config, Options(report=True)) != first
+    (tmp_path / "a.mp4").write_bytes(b"xy")
+    assert fingerprint(job, config, Options()) != first
+
+
+def test_one_exit_code_for_all(tmp_path: Path) -> None:
+    job = Job("a", "a.mp4", tmp_path / "a")
+    results = [Done(job, code, "", {}) for code in (0, 5, 3)]
+    assert (worst(results), worst([])) == (5, 0)
+    assert write_batch(tmp_path, results)["code"] == 5
