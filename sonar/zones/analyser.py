@@ -11,7 +11,7 @@ import numpy as np
 
 from sonar.types import Band, DepthKind, DepthMap, Reason, Scene
 from sonar.zones import dropoff, latch
-from sonar.zones.evidence import Cells, gather, to_cells
+from sonar.zones.evidence import Cells, cells_of, gather, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground
 from sonar.zones.prior import LevelPrior
@@ -57,7 +57,7 @@ def analyse(
     metric = depth.kind is DepthKind.METRIC
     network = None if metric else settings.prior
     level = network.level if network else _metric_level(pose) if metric else None
-    key = (settings.mount, frame_hw, depth.values.shape)
+    key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
     fine, coarse = views_for(*key, state.pitch_deg, state.roll_deg)
     fit = _ground(cells, optics_for(*key).coarse.reduce, coarse, state.scale, level)
     swing = TRACKED_SWAY_DEG if settings.tracked else SWAY_DEG

@@ -5,20 +5,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.types import DepthKind, DepthMap
-from sonar.zones.geometry import Array, Pose, View, optics_for
+from sonar.zones.geometry import (
+    COARSE_CELLS,
+    FINE_CELLS,
+    Array,
+    Pose,
+    View,
+    optics_for,
+)
 from sonar.zones.ground import GroundFit
 from sonar.zones.obstacles import Obstacle, rise, stands
-from sonar.zones.prior import NetworkPrior, floor_probability, stand_inverse
+from sonar.zones.prior import NetworkPrior, floor_probability, reach, stand_inverse
 from sonar.zones.regions import Mask, Space, in_corridor, to_space
 from sonar.zones.scale import Scale
 from sonar.zones.state import Settings
 
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
-STAND_AREA = 0.0065  # the same where cells are weighed by the probability that they stand
+STAND_AREA = 0.002  # the same where cells are weighed by the probability that they stand
 DOUBT = 0.4  # cells less likely to stand than this count nothing
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
+USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
 
@@ -40,17 +48,26 @@ class Evidence:
         weight: 0 to 1 per cell: stands in the corridor.
         needed: weight that makes an obstacle.
         noise_w: standard deviation of inverse depth around the ground, 1/m.
+        floor: probability per cell, or None where the network's traits are not known.
     """
 
     space: Space
     weight: Array
     needed: float
     noise_w: float
+    floor: Array | None = None
+
+
+def cells_of(depth: DepthMap, settings: Settings) -> int:
+    """Cells along the longer side; a network whose traits are known is soft, and needs fewer."""
+    known = settings.prior is not None and depth.kind is not DepthKind.METRIC
+    return COARSE_CELLS if known else FINE_CELLS
 
 
 def to_cells(depth: DepthMap, frame_hw: tuple[int, int], settings: Settings) -> Cells | None:
     """Reduce a map; None where most of it is missing."""
-    grid = optics_for(settings.mount, frame_hw, depth.values.shape).fine
+    shape = depth.values.shape
+    grid = optics_for(settings.mount, frame_hw, shape, cells_of(depth, settings)).fine
     with np.errstate(invalid="ignore", over="ignore"):
         d = grid.reduce(depth.values)
         if depth.kind is DepthKind.METRIC:
@@ -89,12 +106,12 @@ def gather(
         inside = in_corridor(space, settings.zones)
         weight = rise(space, inside, cells.walkable, noise_w, pose.height_m)
         return Evidence(space, weight, max(6.0, MIN_AREA * u.size), noise_w)
-    w = stand_inverse(u, view, prior)
+    floor = floor_probability(u, cells.walkable, view, prior)
+    w = stand_inverse(u, floor, view, prior)
     w *= np.float32(1.0 / pose.height_m)
     space = to_space(w, cells.valid, view, pose.height_m)
-    floor = floor_probability(u, cells.walkable, view, prior)
     weight = stands(floor, in_corridor(space, settings.zones), DOUBT)
-    return Evidence(space, weight, STAND_AREA * u.size, noise_w)
+    return Evidence(space, weight, STAND_AREA * u.size, noise_w, floor)
 
 
 def sigma_log(scale: Scale, pose: Pose, prior: NetworkPrior | None, d: float, u: float) -> float:
@@ -114,6 +131,31 @@ def sigma_log(scale: Scale, pose: Pose, prior: NetworkPrior | None, d: float, u:
 def obstacle_sigma(found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None) -> float:
     """:func:`sigma_log` of an obstacle."""
     return sigma_log(scale, pose, prior, found.d, found.w * pose.height_m)
+
+
+def weigh(
+    found: Obstacle,
+    scale: Scale,
+    pose: Pose,
+    evidence: Evidence,
+    zone: Mask,
+    view: View,
+    prior: NetworkPrior | None,
+) -> tuple[float, float]:
+    """(log distance, its sigma) of an obstacle, from every cue by its variance.
+
+    The cues: where its cells are, how much of the zone is floor, and where obstacles usually
+    are. A sure distance hardly moves; an unsure one comes nearer, which is the safe side.
+    """
+    cues = [(float(np.log(found.distance_m)), obstacle_sigma(found, scale, pose, prior))]
+    if prior is not None and evidence.floor is not None:
+        said = reach(evidence.floor, zone, view, prior)
+        if said is not None:
+            cues.append((said, prior.reach_sigma))
+    cues.append((float(np.log(USUAL_M)), USUAL_LOG))
+    mass = sum(sigma**-2 for _, sigma in cues)
+    mean = sum(value * sigma**-2 for value, sigma in cues) / mass
+    return mean, mass**-0.5
 
 
 def free_sigma(scale: Scale, pose: Pose, prior: NetworkPrior | None, at_m: float) -> float:

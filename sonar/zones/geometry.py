@@ -134,7 +134,7 @@ class Grid:
 
     def reduce(self, values: Array) -> Array:
         """Cells of a map: block means, or picked pixels."""
-        if self.step == 1:
+        if self.step == 1 or values.shape == self.shape:
             return values
         if self.step > 1:
             total = values[0 :: self.step, 0 :: self.step].copy()
@@ -186,20 +186,17 @@ class View:
     Attributes:
         pitch_deg, roll_deg: what it was made for.
         q: component of the ray towards the ground (positive below the horizon).
-        dq_pitch, dq_roll: derivative of ``q`` by pitch and roll, per radian.
-        ahead: component straight ahead, level; ``ahead / w`` is the distance in walking direction.
-        side: component to the right; ``side / w`` is the lateral offset in metres.
-        azimuth_deg: viewing angle to the right of straight ahead.
+        ahead: component straight ahead, level; ``ahead / w`` is the distance in walking
+            direction. Also the derivative of ``q`` by pitch, per radian.
+        side: component to the right; ``side / w`` is the lateral offset in metres. Times
+            cos(pitch) the derivative of ``q`` by roll.
     """
 
     pitch_deg: float
     roll_deg: float
     q: Array
-    dq_pitch: Array
-    dq_roll: Array
     ahead: Array
     side: Array
-    azimuth_deg: Array
 
 
 def make_view(grid: Grid, pitch_deg: float, roll_deg: float) -> View:
@@ -209,20 +206,7 @@ def make_view(grid: Grid, pitch_deg: float, roll_deg: float) -> View:
     q = x * down[0] + y * down[1] + down[2]
     forward = x * ahead[0] + y * ahead[1] + ahead[2]
     side = x * right[0] + y * right[1] + right[2]
-    p, r = np.radians(pitch_deg), np.radians(roll_deg)
-    lowered = x * np.float32(np.sin(r)) + y * np.float32(np.cos(r))
-    dq_pitch = np.float32(np.cos(p)) - lowered * np.float32(np.sin(p))
-    dq_roll = (x * np.float32(np.cos(r)) - y * np.float32(np.sin(r))) * np.float32(np.cos(p))
-    return View(
-        pitch_deg,
-        roll_deg,
-        q,
-        dq_pitch,
-        dq_roll,
-        forward,
-        side,
-        np.degrees(np.arctan2(side, np.maximum(forward, 1e-6))),
-    )
+    return View(pitch_deg, roll_deg, q, forward, side)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,11 +221,18 @@ class Optics:
 
 
 @lru_cache(maxsize=8)
-def optics_for(mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int]) -> Optics:
-    """Grids for this camera, picture size and network size; made once."""
+def optics_for(
+    mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int], cells: int
+) -> Optics:
+    """Grids for this camera, picture size and network size; made once.
+
+    Args:
+        cells: of the fine grid, along its longer side.
+    """
     intr = intrinsics(mount, frame_hw[1], frame_hw[0])
-    fine = make_grid(intr, depth_hw, FINE_CELLS)
-    return Optics(fine, make_grid(intr, fine.shape, COARSE_CELLS))
+    fine = make_grid(intr, depth_hw, cells)
+    coarse = fine if cells <= COARSE_CELLS else make_grid(intr, fine.shape, COARSE_CELLS)
+    return Optics(fine, coarse)
 
 
 @lru_cache(maxsize=32)
@@ -249,21 +240,25 @@ def _views(
     mount: MountConfig,
     frame_hw: tuple[int, int],
     depth_hw: tuple[int, int],
+    cells: int,
     pitch_step: int,
     roll_step: int,
 ) -> tuple[View, View]:
-    optics = optics_for(mount, frame_hw, depth_hw)
+    optics = optics_for(mount, frame_hw, depth_hw, cells)
     pitch, roll = pitch_step / STEPS_PER_DEG, roll_step / STEPS_PER_DEG
-    return make_view(optics.fine, pitch, roll), make_view(optics.coarse, pitch, roll)
+    fine = make_view(optics.fine, pitch, roll)
+    same = optics.coarse is optics.fine
+    return fine, fine if same else make_view(optics.coarse, pitch, roll)
 
 
 def views_for(
     mount: MountConfig,
     frame_hw: tuple[int, int],
     depth_hw: tuple[int, int],
+    cells: int,
     pitch_deg: float,
     roll_deg: float,
 ) -> tuple[View, View]:
     """Fine and coarse tables for the nearest step of pitch and roll; a swaying walker's repeat."""
     steps = round(pitch_deg * STEPS_PER_DEG), round(roll_deg * STEPS_PER_DEG)
-    return _views(mount, frame_hw, depth_hw, *steps)
+    return _views(mount, frame_hw, depth_hw, cells, *steps)

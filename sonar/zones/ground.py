@@ -16,7 +16,8 @@ from sonar.zones.geometry import Array, View
 Q_MIN = 0.07  # 4 degrees below the horizon: farther ground is a few rows high, and soft
 Q_BINS = 12
 X_BINS = 3
-PAIRS = 140
+PAIRS = 70
+MIN_INLIERS = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +66,12 @@ def _block_mean(a: Array, k: int) -> Array:
     return mean
 
 
+def _votes(walkable: Array) -> Array:
+    """How much a cell counts; never nothing, for the probability is patchy."""
+    votes: Array = 0.12 + 0.88 * np.clip((walkable - 0.15) * 2.0, 0.0, 1.0)
+    return votes
+
+
 def _tolerance(q: Array) -> Array:
     """Half width of the consensus band in units of ``q``: absolute plus a share."""
     return np.float32(0.03) + np.float32(0.06) * np.abs(q)
@@ -99,10 +106,7 @@ def fit_ground(
     total = int(ok.sum())
     if total < 12:
         return None
-    if walkable is None:
-        vote = np.ones_like(td)
-    else:
-        vote = 0.12 + 0.88 * np.clip((_block_mean(walkable, k).ravel() - 0.15) / 0.5, 0, 1)
+    vote = np.ones_like(td) if walkable is None else _votes(_block_mean(walkable, k).ravel())
     vote = np.where(ok, vote, 0.0).astype(np.float32)
     slopes, cuts = _candidates(td, tq, ok, vote, rows, cols, hint, walkable is not None)
     keep = slopes > 1e-9
@@ -112,12 +116,16 @@ def fit_ground(
     if not len(slopes):
         return None
     cd, cq, cv = td[ok], tq[ok], vote[ok]
-    tol = _tolerance(cq)
-    e = (cd[None] - cuts[:, None]) / slopes[:, None]
-    e -= cq[None]
-    e /= tol[None]
-    hit = np.maximum(0.0, 1.0 - e * e) @ cv
+    # Residual of every cell under every line, in units of the tolerance.
+    per = 1.0 / _tolerance(cq)
+    e = np.multiply.outer(1.0 / slopes, cd * per)
+    e -= np.multiply.outer(cuts / slopes, per)
+    e -= cq * per
     below = (e < -2.0) @ np.minimum(cv, 0.5)
+    np.multiply(e, e, out=e)
+    np.subtract(1.0, e, out=e)
+    np.maximum(e, 0.0, out=e)
+    hit = e @ cv
     best = int(np.argmax(hit - 0.7 * below))
     if hit[best] < 0.02 * total:
         return None
@@ -167,68 +175,65 @@ def _refine(
     slope: float,
     intercept: float,
 ) -> GroundFit | None:
-    """Least squares on the inliers, twice; then their means in bins."""
-    sel = np.flatnonzero((valid & (view.q > Q_MIN)).ravel())
+    """Least squares on the inliers, thrice; then their means in bins."""
+    sel = np.flatnonzero(valid & (view.q > Q_MIN))
     dv, q = d.ravel()[sel], view.q.ravel()[sel]
-    x = view.dq_roll.ravel()[sel]
-    w = np.ones_like(dv)
-    if walkable is not None:
-        w = 0.12 + 0.88 * np.clip((walkable.ravel()[sel] - 0.15) / 0.5, 0, 1)
-    tilt = 0.0
+    dq_pitch, dq_roll = view.ahead.ravel()[sel], view.side.ravel()[sel]
+    dq_roll = dq_roll * np.float32(np.cos(np.radians(view.pitch_deg)))
+    w = np.ones_like(dv) if walkable is None else _votes(walkable.ravel()[sel])
     tol = _tolerance(q)
-    inlier = np.zeros(len(sel), bool)
+    tilt = 0.0
     for _ in range(3):
-        e = (dv - intercept - tilt * x) / slope - q
-        inlier = np.abs(e) < tol
+        inlier = np.abs((dv - intercept - tilt * dq_roll) / slope - q) < tol
         wi = w[inlier]
-        if inlier.sum() < 24:
+        if wi.size < MIN_INLIERS:
             return None
-        qi, di, xi = q[inlier], dv[inlier], x[inlier]
-        design = np.stack([qi, np.ones_like(qi), xi], 1).astype(np.float64)
-        weighted = design * wi[:, None]
-        normal = weighted.T @ design
-        # a weak pull to no tilt keeps a one-sided patch of ground from inventing roll
-        normal[2, 2] += 0.02 * wi.sum()
+        design = np.stack([q[inlier], np.ones_like(wi), dq_roll[inlier]])
+        weighted = design * wi
+        normal = (weighted @ design.T).astype(np.float64)
+        # A weak pull to no tilt keeps a one-sided patch of ground from inventing roll.
+        normal[2, 2] += 0.02 * normal[1, 1]
         normal += 1e-9 * np.eye(3) * np.trace(normal)
-        slope_new, intercept, tilt = np.linalg.solve(normal, weighted.T @ di)
-        if slope_new <= 1e-9:
+        right = (weighted @ dv[inlier]).astype(np.float64)
+        slope, intercept, tilt = (float(x) for x in np.linalg.solve(normal, right))
+        if slope <= 1e-9:
             return None
-        slope = float(slope_new)
-    e = (dv - intercept - tilt * x) / slope - q
+    e = (dv - intercept - tilt * dq_roll) / slope - q
     inlier = np.abs(e) < tol
-    if inlier.sum() < 24:
+    count = int(np.count_nonzero(inlier))
+    if count < MIN_INLIERS:
         return None
-    qi = q[inlier]
-    span = float(np.percentile(qi, 95) - np.percentile(qi, 5))
-    noise = float(1.48 * np.median(np.abs(e[inlier])))
-    share = float(inlier.sum() / len(sel))
-    confidence = float(np.clip(share / 0.15, 0, 1) * np.clip((span - 0.04) / 0.16, 0, 1))
-    if confidence <= 0:
-        return None
+    off = np.abs(e[inlier])
+    noise = 1.48 * float(np.partition(off, count // 2)[count // 2])
+    share = count / len(sel)
+    qi, wi, side = q[inlier], w[inlier], dq_roll[inlier]
     rows = np.minimum((qi - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp)
-    columns = view.dq_roll.ravel()[sel][inlier]
-    edges = np.quantile(view.dq_roll, [1 / 3, 2 / 3])
-    bins = rows * X_BINS + np.searchsorted(edges, columns)
-    wi = w[inlier]
+    third = float(np.abs(dq_roll).max()) / X_BINS
+    bins = rows * X_BINS + (side > -third) + (side > third)
     mass = np.bincount(bins, wi, Q_BINS * X_BINS)
     use = mass > 2.0
-    if use.sum() < 2:
+    if np.count_nonzero(use) < 2:
         return None
 
-    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    def mean(values: Array) -> NDArray[np.float64]:
         out: NDArray[np.float64] = np.bincount(bins, wi * values, Q_BINS * X_BINS)[use] / mass[use]
         return out
 
+    mean_q = mean(qi)
+    span = float(mean_q.max() - mean_q.min())
+    confidence = min(share / 0.15, 1.0) * float(np.clip((span - 0.02) / 0.14, 0.0, 1.0))
+    if confidence <= 0:
+        return None
     return GroundFit(
         slope,
-        float(intercept),
+        intercept,
         noise,
         share,
         span,
         confidence,
         mean(dv[inlier]),
-        mean(qi),
-        mean(view.dq_pitch.ravel()[sel][inlier]),
-        mean(columns),
+        mean_q,
+        mean(dq_pitch[inlier]),
+        mean(side),
         mass[use] / mass[use].sum(),
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from sonar.types import SIDES, Band, Reason, Scene, Side, State, ZoneReading
 from sonar.zones import approach, latch
-from sonar.zones.evidence import Cells, Evidence, free_sigma, obstacle_sigma
+from sonar.zones.evidence import Cells, Evidence, free_sigma, weigh
 from sonar.zones.geometry import Pose, View
 from sonar.zones.obstacles import nearest
 from sonar.zones.prior import NetworkPrior
@@ -35,7 +35,10 @@ def track_zones(
     free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
     for mask, track, held in zip(zone_masks(view, zones), state.tracks, state.latches, strict=True):
         found = nearest(evidence.space, cells.d, evidence.weight * mask, evidence.needed)
-        sigma = obstacle_sigma(found, state.scale, pose, prior) if found else 0.0
+        sigma = 0.0
+        if found is not None:
+            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior)
+            found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))

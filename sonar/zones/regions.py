@@ -40,8 +40,8 @@ def to_space(w: Array, valid: Mask, view: View, height_m: float) -> Space:
 
 def zone_masks(view: View, zones: ZonesConfig) -> tuple[Mask, Mask, Mask]:
     """Left, center, right by viewing angle."""
-    half = zones.center_width_deg / 2
-    left, right = view.azimuth_deg < -half, view.azimuth_deg > half
+    edge = view.ahead * np.float32(np.tan(np.radians(zones.center_width_deg / 2)))
+    left, right = view.side < -edge, view.side > edge
     return left, ~(left | right), right
 
 

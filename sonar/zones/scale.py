@@ -28,7 +28,7 @@ FAR_INVERSE_M = 0.12  # farthest thing in view: between a room's end (0.25) and 
 FAR_SIGMA_M = 0.10  # 1/m
 MIN_NOISE = 0.012
 GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
-FORGET_S = 1.2
+FORGET_S = 0.6
 FORGET_HIDDEN_S = 8.0
 
 
