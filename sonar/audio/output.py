@@ -17,9 +17,12 @@ from sonar.ports import AudioSink, Clock
 from sonar.types import Cue
 
 _WATCH_S = 0.2
-_SILENT_S = 1.0  # a callback that has not come for this long is lost
+_SILENT_S = 0.5  # a callback that has not come for this long is lost
 _WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
+# With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
+# opened with the next longer buffer, so that a busy machine is not lost again and again.
+_LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.15)
 _PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
 _NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
 # Where the desktop's own choice lives: it follows headphones, Bluetooth and the user.
@@ -116,6 +119,8 @@ class DeviceSink:
         self._mixer, self._config, self._clock = mixer, config, clock
         self._stream: Any = None
         self._blocks = 0
+        self._buffering = 0  # index into _LATENCIES
+        self._xruns_at_open = 0
         self._closing = threading.Event()
         self._watcher: threading.Thread | None = None
         self.lost = False
@@ -172,7 +177,7 @@ class DeviceSink:
                 device=device.index,
                 channels=2,
                 dtype="float32",
-                latency="low",
+                latency=_LATENCIES[self._buffering],
                 callback=self._callback,
             )
             stream.start()
@@ -185,6 +190,7 @@ class DeviceSink:
                 error
             )
         self.label = f"{device.name} ({device.host})"
+        self._xruns_at_open = self.xruns
 
     def _callback(self, out: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
         """PortAudio's thread: no locks, no allocation, nothing that waits."""
@@ -204,9 +210,12 @@ class DeviceSink:
             if self._blocks != blocks:
                 blocks, since_s = self._blocks, now_s
             stream = self._stream
-            limit_s = _WAKING_S if now_s - opened_s < _WAKING_S else _SILENT_S
+            waking = now_s - opened_s < _WAKING_S and self.xruns == self._xruns_at_open
+            limit_s = _WAKING_S if waking else _SILENT_S
             if now_s - since_s > limit_s or stream is None or not stream.active:
                 self.lost = True
+                if self.xruns != self._xruns_at_open:
+                    self._buffering = min(self._buffering + 1, len(_LATENCIES) - 1)
                 self._regain()
                 blocks, opened_s = self._blocks, self._clock.now()
                 since_s = opened_s

@@ -69,6 +69,7 @@ class FakePortAudio:
 
     def __init__(self, names=("pulse",)):
         self.names, self.streams, self.refuse, self.hang = list(names), [], 0, None
+        self.latencies = []
         self.default = type("Default", (), {"device": (0, 0)})
 
     def query_hostapis(self):
@@ -91,7 +92,8 @@ class FakePortAudio:
         if self.refuse:
             raise self.PortAudioError("Invalid sample rate")
 
-    def OutputStream(self, callback, **_):
+    def OutputStream(self, callback, latency=None, **_):
+        self.latencies.append(latency)
         if self.hang is not None:
             self.hang.wait(5.0)
         if self.refuse:
@@ -147,6 +149,29 @@ def test_a_stream_whose_callback_no_longer_comes_is_opened_again(portaudio):
     own = sink()
     own.start()
     assert wait_for(lambda: len(portaudio.streams) > 1)
+    own.close()
+
+
+def test_a_stream_that_an_underrun_silenced_is_opened_with_a_longer_buffer(portaudio):
+    own = sink()
+    own.start()
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
+    late = type("Status", (), {"output_underflow": True})
+    block = np.zeros((480, 2), np.float32)
+    for life in range(5):
+        assert wait_for(lambda life=life: own.reopened == life and not own.lost)
+        portaudio.streams[-1].callback(block, 480, moment, late)
+    assert wait_for(lambda: own.reopened == 5)
+    assert portaudio.latencies == ["low", 0.04, 0.08, 0.15, 0.15, 0.15]
+    own.close()
+
+
+def test_a_loss_without_an_underrun_keeps_the_short_buffer(portaudio):
+    own = sink()
+    own.start()
+    portaudio.streams[0].active = False
+    assert wait_for(lambda: own.reopened == 1)
+    assert portaudio.latencies == ["low", "low"]
     own.close()
 
 
