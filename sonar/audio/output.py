@@ -22,7 +22,7 @@ _WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sin
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
 # opened with the next longer buffer, so that a busy machine is not lost again and again.
-_LATENCIES: tuple[str | float, ...] = ("low", 0.04, 0.08, 0.15)
+_LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06, 0.1)
 _PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
 _NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
 # Where the desktop's own choice lives: it follows headphones, Bluetooth and the user.
