@@ -64,6 +64,8 @@ class OpenVinoBackend:
         if all(side.is_static for side in sides):
             self.fixed_hw = (sides[0].get_length(), sides[1].get_length())
         self.output_names: list[str] = [output.get_any_name() for output in model.outputs]
+        # Until the first picture comes; kept any longer it would double the memory.
+        self._model: Any = model
         self._requests: dict[tuple[int, ...], Any] = {}
         self._closed = False
 
@@ -81,10 +83,11 @@ class OpenVinoBackend:
 
     def close(self) -> None:
         self._closed = True
+        self._model = None
         self._requests.clear()
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        model = self._core.read_model(str(self._path))
+        model, self._model = self._model or self._core.read_model(str(self._path)), None
         model.reshape(list(shape))
         request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
         if len(self._requests) >= MOST_SHAPES:
