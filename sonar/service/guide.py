@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sonar import app
+from sonar.audio.listen import listening
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
 from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
@@ -135,7 +136,10 @@ class Guide:
                 self._leaving.set()
                 run.running.pipeline.stop()
             try:
-                outcome = run.running.pipeline.run()
+                with listening(run.running.controls, run.config.controls) as notes:
+                    for problem in notes:
+                        self._log("controls", level="warning", problem=problem)
+                    outcome = run.running.pipeline.run()
             finally:
                 self._posted += run.sink.posted
                 for key, times in run.running.pipeline.timings.items():

@@ -6,11 +6,11 @@ The recording plays over and over at its own pace and is seen through the same
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from sonar.capture import LiveSource, VideoFileSource
+from sonar.capture import LiveSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
@@ -20,42 +20,57 @@ from sonar.types import RgbImage
 
 
 class LoopDevice:
-    """A recording as :class:`sonar.capture.latest.Device`. Gone when its file is gone."""
+    """A recording as :class:`sonar.capture.latest.Device`. Gone when its file is gone.
 
-    def __init__(self, path: Path, clock: Clock, rate_hz: float | None = None) -> None:
-        self.rate_hz = rate_hz
+    It winds back rather than opening the file anew: a container that was closed leaves its frames
+    to the garbage collector, which no camera does.
+    """
+
+    rate_hz: float | None = None
+
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._source = VideoFileSource(path)
+        self._container: Any = None
+        self._frames: Iterator[tuple[float, RgbImage]] = iter(())
         self._image: RgbImage | None = None
-        self._start_s = 0.0
-        self._last_t = 0.0
 
     def open(self) -> None:
-        self._source.open()
-        self.rate_hz = self.rate_hz or self._source.rate_hz
-        self._start_s = self._clock.now()
+        import av
+
+        from sonar.capture._media import stream_rate_hz
+
+        try:
+            self._container = av.open(str(self._path))
+        except (OSError, av.FFmpegError) as error:
+            raise SourceLost(f"{self._path} cannot be opened") from error
+        self.rate_hz = stream_rate_hz(self._container.streams.video[0])
+        self._frames = self._play()
 
     def wait(self) -> float | None:
-        frame = self._source.read(1.0)
-        if frame is None:
-            if not self._path.exists():
-                raise SourceLost("the recording is gone")
-            self._source.close()
-            self._source.open()
-            self._start_s = self._clock.now()
-            frame = self._source.read(1.0)
-            if frame is None:
-                raise SourceLost("the recording is empty")
-        self._image, self._last_t = frame.image, frame.t
-        self._clock.sleep(self._start_s + frame.t - self._clock.now())
+        due, self._image = next(self._frames)
+        self._clock.sleep(due - self._clock.now())
         return None
 
     def picture(self) -> RgbImage | None:
         return self._image
 
     def close(self) -> None:
-        self._source.close()
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _play(self) -> Iterator[tuple[float, RgbImage]]:
+        """When each picture is due, and the picture; over and over."""
+        from sonar.capture._media import Pixels
+
+        pixels = Pixels()
+        while self._path.exists():
+            start = self._clock.now()
+            self._container.seek(0)
+            for frame in self._container.decode(video=0):
+                yield start + float(frame.time or 0.0), pixels.rgb(frame)
+        raise SourceLost("the recording is gone")
 
 
 def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:

@@ -243,3 +243,35 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
     finally:
         service.stop()
         stream.kill()
+
+
+def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Any) -> None:
+    import av
+
+    from sonar.clock import ManualClock
+    from sonar.service.rehearsal import LoopDevice
+
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(10):
+            picture = np.full((48, 64, 3), 20 * i + 20, np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    clock = ManualClock(100.0)
+    device = LoopDevice(path, clock)
+    device.open()
+    seen = []
+    for _ in range(25):
+        device.wait()
+        image = device.picture()
+        assert image is not None
+        seen.append(round((float(image.mean()) - 20) / 20))
+    assert seen == [i % 10 for i in range(25)]
+    assert clock.now() == pytest.approx(100.0 + 0.9 + 0.9 + 0.4, abs=0.05)
+    path.unlink()
+    with pytest.raises(SourceLost):
+        for _ in range(25):
+            device.wait()
+    device.close()
