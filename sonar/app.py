@@ -11,6 +11,7 @@ from sonar.pipeline import Limits, Pipeline, Stages
 from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
 
 if TYPE_CHECKING:
+    from sonar.audio.controls import Controls
     from sonar.audio.mixer import Mixer
     from sonar.audio.speech import SpeechBank
     from sonar.zones import DepthZones
@@ -27,6 +28,7 @@ class Running:
     sink: AudioSink
     speech: "SpeechBank"
     engine: DepthEngine
+    controls: "Controls"
 
 
 def open_source(
@@ -87,6 +89,7 @@ def assemble(
     Raises:
         ModelError, MissingExtraError: the network cannot be opened.
     """
+    from sonar.audio.controls import Controls
     from sonar.audio.mapping import PulseMapper
     from sonar.audio.mixer import Mixer
     from sonar.audio.speech import SpeechBank
@@ -97,11 +100,12 @@ def assemble(
     if wait_for_speech:
         speech.prepare(config.speech.timeout_s)
     mixer = Mixer(config.audio, config.speech, speech)
+    mapper = PulseMapper(config.audio, config.speech)
     stages = Stages(
         source=source,
         engine=engine,
         zones=make_zones(config),
-        mapper=PulseMapper(config.audio, config.speech),
+        mapper=mapper,
         sink=sink(mixer),
         speaker=speech,
         take_said=mixer.take_said,
@@ -112,4 +116,5 @@ def assemble(
         max_frame_age_s=config.capture.max_frame_age_s,
     )
     pipeline = Pipeline(stages, clock, limits, observers)
-    return Running(pipeline, source, stages.sink, speech, engine)
+    controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop)
+    return Running(pipeline, source, stages.sink, speech, engine, controls)

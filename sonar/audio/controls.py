@@ -3,6 +3,8 @@
 Whoever reads keys, buttons or a socket calls these methods, from any thread.
 """
 
+from collections.abc import Callable
+
 from sonar.audio.describe import describe, describe_keys
 from sonar.audio.mapping import SCHEMES, PulseMapper, Scheme
 from sonar.audio.mixer import Mixer
@@ -17,10 +19,17 @@ class Controls:
     Args:
         mixer, mapper: of that run.
         volume_db: the volume it started with.
+        stop: ends the run in order, with its goodbye.
     """
 
-    def __init__(self, mixer: Mixer, mapper: PulseMapper, volume_db: float) -> None:
-        self._mixer, self._mapper = mixer, mapper
+    def __init__(
+        self,
+        mixer: Mixer,
+        mapper: PulseMapper,
+        volume_db: float,
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._mixer, self._mapper, self._stop = mixer, mapper, stop
         self.volume_db = volume_db
 
     def toggle_mute(self) -> bool:
@@ -39,6 +48,25 @@ class Controls:
         else:
             self._mixer.tell("refused", "control_volume_limit")
         return self.volume_db
+
+    def refuse(self) -> None:
+        """Sound the answer to a command that does not exist."""
+        self._mixer.tell("refused")
+
+    def quit(self) -> None:
+        """End the run; its "stopped" is the answer."""
+        self._mixer.tell("confirm")
+        self._stop()
+
+    @property
+    def scheme(self) -> Scheme:
+        """The one in use."""
+        return self._mapper.scheme
+
+    @property
+    def verbosity(self) -> Verbosity:
+        """How much is said at present."""
+        return self._mapper.verbosity
 
     def set_scheme(self, scheme: str) -> bool:
         """``pulse``, ``continuous`` or ``quiet``; False for another name."""

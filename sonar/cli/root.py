@@ -9,6 +9,7 @@ import typer
 from sonar.cli import (
     bench,
     config,
+    control_cmd,
     depth,
     doctor,
     evaluate,
@@ -33,6 +34,8 @@ app = typer.Typer(
     "5 model, 130 interrupted.",
 )
 app.command("run", epilog=COMMON_EPILOG)(run_live.run)
+_dash_words = {"ignore_unknown_options": True}  # `volume -3`
+app.command("control", epilog=COMMON_EPILOG, context_settings=_dash_words)(control_cmd.control)
 app.command("replay", epilog=COMMON_EPILOG)(replay.replay)
 app.command("demo", epilog=COMMON_EPILOG)(replay.demo)
 app.command("depth", epilog=COMMON_EPILOG)(depth.depth)

@@ -31,6 +31,7 @@ def run(
 
         guide(common(ctx), source)
     from sonar import app
+    from sonar.audio.listen import listening
     from sonar.clock import SystemClock
 
     options = common(ctx)
@@ -43,7 +44,12 @@ def run(
     )
     if found := getattr(running.sink, "note", ""):
         note(found)
-    with stops(running.pipeline):
+    with (
+        stops(running.pipeline),
+        listening(running.controls, config.controls, keyboard=True) as notes,
+    ):
+        for found in notes:
+            note(found)
         outcome = running.pipeline.run()
     if outcome.error is not None:
         raise outcome.error

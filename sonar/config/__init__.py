@@ -5,6 +5,7 @@ from pydantic import Field
 from sonar.config._base import Section
 from sonar.config.audio import AudioConfig, ReplayConfig, SpeechConfig
 from sonar.config.capture import CaptureConfig
+from sonar.config.controls import ControlsConfig
 from sonar.config.engine import EngineConfig
 from sonar.config.models import ModelConfig, ModelName
 from sonar.config.service import GovernorConfig, RecordingConfig, ServiceConfig
@@ -14,6 +15,7 @@ __all__ = [
     "AudioConfig",
     "BandEdges",
     "CaptureConfig",
+    "ControlsConfig",
     "EngineConfig",
     "GovernorConfig",
     "ModelConfig",
@@ -38,6 +40,7 @@ class SonarConfig(Section):
     zones: ZonesConfig = ZonesConfig()
     audio: AudioConfig = AudioConfig()
     speech: SpeechConfig = SpeechConfig()
+    controls: ControlsConfig = ControlsConfig()
     replay: ReplayConfig = ReplayConfig()
     service: ServiceConfig = ServiceConfig()
     models: dict[ModelName, ModelConfig] = Field(
