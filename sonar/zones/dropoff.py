@@ -17,11 +17,14 @@ STRIP_HALF_M = 0.45
 NEAR_M, FAR_M = 0.5, 6.0
 SLICES = 24
 MIN_CELLS = 4
-MIN_DEPTH_M = 0.07
-CONFIRM = 3.0  # frames' worth of evidence
+FLAT_M, RAISED_M = 0.06, 0.12  # a slice's mean height that is still ground, or is no more
+MIN_FLAT = 3
+MEAN_SHARE = 0.5
+WEAK_DEPTH_M, STRONG_DEPTH_M = 0.035, 0.10  # besides noise: counts at all, counts fully
+CONFIRM = 2.5  # frames' worth of plain evidence
 HOLD_S = 0.6
 FADE_S = 0.25
-SAME_LOG = 0.5
+SAME_LOG = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,18 @@ class DropTrack:
         return False if self.seen_t is not None and self.t - self.seen_t <= HOLD_S else None
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where the ground may end in one frame, and how plainly (0 to 1)."""
+
+    distance_m: float
+    strength: float
+
+
 def find_edge(
     space: Space, view: View, camera_height_m: float, noise_w: float
-) -> tuple[float | None, bool]:
-    """(distance to an edge in metres or None, whether the strip was seen at all)."""
+) -> tuple[Edge | None, bool]:
+    """(an edge or None, whether the strip was seen at all)."""
     q = np.maximum(view.q, 1e-3)
     reach = camera_height_m / q
     ahead = view.ahead * reach
@@ -66,40 +77,51 @@ def find_edge(
     # The mean of a clipped height: one wild cell at the horizon must not make a cliff.
     mean = np.bincount(bins, np.clip(height, -0.6, 0.6), SLICES)[:SLICES] / safe
     slope = np.bincount(bins, (camera_height_m - height) / w, SLICES)[:SLICES] / safe
-    error = noise_w * np.abs(slope)
+    # A slice averages dozens of cells, whose errors hang together only in part.
+    error = MEAN_SHARE * noise_w * np.abs(slope)
     return _scan(mean, error, seen)
 
 
 def _scan(
     mean: NDArray[np.float64], error: NDArray[np.float64], seen: NDArray[np.bool_]
-) -> tuple[float | None, bool]:
-    flat = seen & (np.abs(mean) < 0.06 + error)
-    low = seen & (mean < -(MIN_DEPTH_M + 2.0 * error))
-    raised = seen & (mean > 0.12 + 2.0 * error)
-    known = bool(flat.sum() >= 3)
-    if not known:
+) -> tuple[Edge | None, bool]:
+    """First slice that lies below the ground just before it, with two more like it behind."""
+    flat = seen & (np.abs(mean) < FLAT_M + error)
+    if np.count_nonzero(flat) < MIN_FLAT:
         return None, False
     for k in range(1, SLICES - 2):
-        if raised[k]:
-            return None, True
-        if low[k] and low[k + 1] and low[k + 2] and flat[:k].sum() >= 2:
-            return float(NEAR_M * (FAR_M / NEAR_M) ** (k / SLICES)), True
+        if seen[k] and mean[k] > RAISED_M + 2.0 * error[k]:
+            return None, True  # something stands there: what is behind it is not looked for
+        before = flat[max(0, k - 3) : k]
+        behind = slice(k, k + 3)
+        if np.count_nonzero(before) < 2 or not seen[behind].all():
+            continue
+        # Against the ground just before it: a bent or tilted plane makes no cliff.
+        level = float(mean[max(0, k - 3) : k][before].mean())
+        deep = min(level, 0.0) - mean[behind]
+        margin = float(deep.mean()) - 1.5 * float(error[behind].mean())
+        if (deep > 0.4 * WEAK_DEPTH_M + error[behind]).all() and margin > WEAK_DEPTH_M:
+            strength = float(np.clip(margin / STRONG_DEPTH_M, 0.0, 1.0))
+            return Edge(float(NEAR_M * (FAR_M / NEAR_M) ** (k / SLICES)), strength), True
     return None, True
 
 
 def follow_drop(
-    track: DropTrack, edge_m: float | None, t: float, dt_s: float, looked: bool
+    track: DropTrack, edge: Edge | None, t: float, dt_s: float, looked: bool
 ) -> DropTrack:
     """One frame of evidence; ``looked``: the strip ahead could be judged."""
     seen_t = t if looked else track.seen_t
-    if edge_m is None:
+    if edge is None:
         score = track.score * float(np.exp(-max(dt_s, 1e-3) / FADE_S))
         on = track.on and t - track.last_t <= HOLD_S
-        return DropTrack(score, track.distance_m if on else None, track.last_t, on, seen_t, t)
-    same = track.distance_m is None or abs(np.log(edge_m / track.distance_m)) < SAME_LOG
-    score = min(track.score + 1.0, CONFIRM + 2) if same else 1.0
-    distance = edge_m
-    if same and track.distance_m is not None:
-        distance = track.distance_m + 0.4 * (edge_m - track.distance_m)
-    on = score >= CONFIRM or (track.on and same)
+        return DropTrack(
+            score, track.distance_m if score > 0.2 else None, track.last_t, on, seen_t, t
+        )
+    near = track.distance_m
+    same = near is None or abs(np.log(edge.distance_m / near)) < SAME_LOG
+    score = min(track.score + edge.strength, CONFIRM + 1.0) if same else edge.strength
+    distance = (
+        edge.distance_m if near is None or not same else near + 0.4 * (edge.distance_m - near)
+    )
+    on = score >= CONFIRM or (track.on and (same or t - track.last_t <= HOLD_S))
     return DropTrack(score, distance, t, on, seen_t, t)

@@ -30,6 +30,8 @@ MIN_NOISE = 0.012
 GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
 FORGET_S = 0.6
 FORGET_HIDDEN_S = 8.0
+SUDDEN_S = 0.3
+SURPRISE, SURPRISE_SHARE = 0.03, 0.1
 
 
 def _prior_information(prior: LevelPrior | None) -> tuple[Matrix, Matrix]:
@@ -130,6 +132,8 @@ def update_scale(
     if scale.age_s > FORGET_HIDDEN_S:
         share = 1.0
     share = max(share, 0.02) * seen if scale.known else 1.0
+    if prior is None and scale.known and dt_s < SUDDEN_S and _surprise(scale, fit) > SURPRISE:
+        share *= SURPRISE_SHARE
     info = info + share * (a - gain @ b.T)
     vector = vector + share * (rhs[:2] - gain @ rhs[2:])
     out = _read(info, vector, 0.0, 0.0, 0.0)
@@ -139,6 +143,14 @@ def update_scale(
     return Scale(
         info, vector, out.alpha, out.beta, out.cov, float(errors[0]), float(errors[1]), 0.0
     )
+
+
+def _surprise(scale: Scale, fit: GroundFit) -> float:
+    """How far this frame's ground lies from where the scale expects it, in ``q``, after the one
+    shift that a swing of pitch explains. Stairs or a table taken for the ground show here."""
+    off = scale.alpha * fit.d + scale.beta - fit.q
+    off = off - float(fit.weight @ off)
+    return float(np.sqrt(fit.weight @ off**2))
 
 
 def _frame_information(
