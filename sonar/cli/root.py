@@ -17,6 +17,7 @@ from sonar.cli import (
     replay,
     run_live,
     service_cmd,
+    web_cmd,
 )
 from sonar.cli.ui import COMMON_EPILOG, Common, note
 from sonar.errors import SonarError
@@ -43,6 +44,7 @@ app.command("evaluate", epilog=COMMON_EPILOG)(evaluate.evaluate)
 app.command("bench", epilog=COMMON_EPILOG)(bench.bench)
 app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)
 app.command("devices", epilog=COMMON_EPILOG)(doctor.devices)
+app.command("web", epilog=COMMON_EPILOG)(web_cmd.web)
 app.add_typer(config.app, name="config")
 app.add_typer(models_cmd.app, name="models")
 app.command("status", epilog=COMMON_EPILOG)(service_cmd.status)

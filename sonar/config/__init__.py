@@ -9,6 +9,7 @@ from sonar.config.controls import ControlsConfig
 from sonar.config.engine import EngineConfig
 from sonar.config.models import ModelConfig, ModelName
 from sonar.config.service import GovernorConfig, RecordingConfig, ServiceConfig
+from sonar.config.web import WebConfig
 from sonar.config.zones import BandEdges, MountConfig, ZonesConfig
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ServiceConfig",
     "SonarConfig",
     "SpeechConfig",
+    "WebConfig",
     "ZonesConfig",
 ]
 
@@ -43,6 +45,7 @@ class SonarConfig(Section):
     controls: ControlsConfig = ControlsConfig()
     replay: ReplayConfig = ReplayConfig()
     service: ServiceConfig = ServiceConfig()
+    web: WebConfig = WebConfig()
     models: dict[ModelName, ModelConfig] = Field(
         default_factory=dict, description="ONNX depth models of your own, by name"
     )

@@ -1,0 +1,102 @@
+"""One photo: what sonar sees in it, what it would say, and how that sounds."""
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sonar import app
+from sonar.audio.describe import describe
+from sonar.audio.mapping import PulseMapper
+from sonar.audio.mixer import Mixer
+from sonar.audio.speech import SpeechBank
+from sonar.audio.wav import WavSink
+from sonar.capture import read_image
+from sonar.clock import SystemClock
+from sonar.config import SonarConfig
+from sonar.replay.annotate import Annotator, heat_map
+from sonar.replay.session import zone_borders
+from sonar.replay.video import even_size
+from sonar.types import Cue, Frame, RgbImage
+from sonar.zones import DepthZones
+
+_SHOWN_PX = 960
+_LEGEND_PX = 34
+_HEARD_S = 3.0
+_POST_S = 0.1  # as often as a slow camera brings news
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of a photo.
+
+    Attributes:
+        picture: uint8 (H, W, 3) RGB: the heat map with zones and a legend.
+        spoken: the phrase that would be spoken, or "" for none.
+        sentence: the way ahead in one sentence.
+        sound: a WAV file of three seconds.
+    """
+
+    picture: RgbImage
+    spoken: str
+    sentence: str
+    sound: Path
+
+
+class Photographer:
+    """Keeps network and voice ready between photos; one photo at a time.
+
+    Raises ModelError or MissingExtraError where the network cannot be opened.
+    """
+
+    def __init__(self, config: SonarConfig) -> None:
+        self._lock = threading.Lock()
+        self._engine = app.open_engine(config)
+        self._engine.warm_up(480, 640)
+        self._speech = SpeechBank(config.speech, config.audio.rate_hz, clock=SystemClock())
+        self._speech.prepare(config.speech.timeout_s)
+
+    def look(self, path: Path, config: SonarConfig, out: Path) -> Look:
+        """Look at the picture in ``path``; files go into the folder ``out``.
+
+        Raises SourceError for a bad picture, DepthError where the network fails, OutputError
+        where the sound cannot be written.
+        """
+        frame = Frame(read_image(path), 0, 0.0)
+        with self._lock:
+            depth = self._engine.estimate(frame)
+            scene = DepthZones(config.zones, config.mount).update(depth, frame)
+            cue = PulseMapper(config.audio, config.speech).update(scene)
+            size = even_size(frame.image.shape[0], frame.image.shape[1], _SHOWN_PX)
+            annotator = Annotator(*size, partial(zone_borders, config), 1.0)
+            picture = annotator.draw(frame.image, depth, scene, cue)
+            sound = out / "heard.wav"
+            self._render(cue, config, sound)
+        spoken = self._speech.text(cue.phrase) if cue.phrase else ""
+        return Look(np.vstack([picture, legend(picture.shape[1])]), spoken, describe(scene), sound)
+
+    def close(self) -> None:
+        self._engine.close()
+        self._speech.close()
+
+    def _render(self, cue: Cue, config: SonarConfig, target: Path) -> None:
+        sink = WavSink(Mixer(config.audio, config.speech, self._speech), target)
+        sink.start()
+        try:
+            for step in range(round(_HEARD_S / _POST_S)):
+                sink.post(cue)
+                sink.advance((step + 1) * _POST_S)
+        finally:
+            sink.close()
+
+
+def legend(width: int) -> RgbImage:
+    """The colours from far to near, labelled; uint8 (34, width, 3) RGB."""
+    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_LEGEND_PX, 1))
+    bar = heat_map(ramp, 0.0, 1.0)
+    for text, x, colour in (("far", 8, (255, 255, 255)), ("near", width - 56, (0, 0, 0))):
+        cv2.putText(bar, text, (x, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+    return bar
