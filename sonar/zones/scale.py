@@ -24,8 +24,8 @@ from sonar.zones.prior import LevelPrior
 
 Matrix = NDArray[np.float64]
 
-FAR_INVERSE_M = 0.12  # farthest thing in view: between a room's end (0.25) and the sky (0)
-FAR_SIGMA_M = 0.10  # 1/m
+# Farthest thing in view, 1/m (mean, sigma): between a room's end (0.25) and the sky (0).
+FAR = (0.12, 0.10)
 MIN_NOISE = 0.012
 GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
 FORGET_S = 0.6
@@ -103,6 +103,7 @@ def update_scale(
     roll_prior: tuple[float, float],
     prior: LevelPrior | None,
     dt_s: float,
+    far: tuple[float, float] = FAR,
 ) -> Scale:
     """One frame.
 
@@ -113,6 +114,7 @@ def update_scale(
         pitch_prior, roll_prior: (mean, sigma) in radians of this frame's pose minus the tables'.
         prior: what is fallen back to while no ground is seen, or None.
         dt_s: seconds since the last frame.
+        far: (mean, sigma) in 1/m of the farthest things in view.
     """
     seen = 0.0 if fit is None else fit.confidence
     tau = FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen)
@@ -124,7 +126,7 @@ def update_scale(
     vector = keep * scale.vector + (1 - keep) * p_vector
     if fit is None:
         return _read(info, vector, scale.pitch_error, scale.roll_error, scale.age_s + dt_s)
-    frame, rhs = _frame_information(fit, far_d, pose, pitch_prior, roll_prior)
+    frame, rhs = _frame_information(fit, far_d, far, pose, pitch_prior, roll_prior)
     # Marginalise this frame's pose errors (states 2, 3) out of (alpha, beta).
     a, b, c = frame[:2, :2], frame[:2, 2:], frame[2:, 2:]
     gain = b @ np.linalg.inv(c)
@@ -156,6 +158,7 @@ def _surprise(scale: Scale, fit: GroundFit) -> float:
 def _frame_information(
     fit: GroundFit,
     far_d: float | None,
+    far: tuple[float, float],
     pose: Pose,
     pitch_prior: tuple[float, float],
     roll_prior: tuple[float, float],
@@ -171,7 +174,7 @@ def _frame_information(
         rhs[i] += mean / sigma**2
     if far_d is not None:
         row = np.array([far_d, 1.0, 0.0, 0.0])
-        sigma = FAR_SIGMA_M * pose.height_m
+        sigma = far[1] * pose.height_m
         info += np.outer(row, row) / sigma**2
-        rhs += row * FAR_INVERSE_M * pose.height_m / sigma**2
+        rhs += row * far[0] * pose.height_m / sigma**2
     return info, rhs

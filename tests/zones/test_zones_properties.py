@@ -1,0 +1,147 @@
+"""What must hold whatever the scene: symmetry, invariance, monotony, no alarm from noise."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
+from sonar.config import BandEdges, MountConfig, ZonesConfig
+from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
+from sonar.zones import DepthZones, prior_for
+from sonar.zones.latch import Latch, band_of, step
+
+HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
+
+
+def maps(name, frames=14, noise=0.02, seed=0, **where):
+    """(frames, depth maps) of a walk seen by a level camera."""
+    source = SyntheticSource(
+        scenario(name, Camera(), **where), rate_hz=15, frames=frames, size=(96, 128)
+    )
+    engine = ExactDepth(source, noise=noise, seed=seed)
+    pictures = [source.frame_at(k) for k in range(frames)]
+    return pictures, [engine.estimate(f) for f in pictures]
+
+
+def run(pictures, depths, prior=None, mount=MOUNT):
+    zones = DepthZones(ZonesConfig(), mount, prior)
+    return [zones.update(d, f) for f, d in zip(pictures, depths, strict=True)]
+
+
+def mirrored(depth):
+    walk = None if depth.walkable is None else np.ascontiguousarray(depth.walkable[:, ::-1])
+    return DepthMap(np.ascontiguousarray(depth.values[:, ::-1]), depth.kind, walk)
+
+
+def flipped(frame):
+    return Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.id, frame.t)
+
+
+@pytest.mark.parametrize("prior", [None, prior_for("builtin")])
+@pytest.mark.parametrize("name", ["left_box", "box", "wall_beside", "stairs_down"])
+def test_a_mirrored_picture_swaps_left_and_right(name, prior):
+    pictures, depths = maps(name, distance_m=3.0)
+    there = run(pictures, depths, prior)
+    back = run([flipped(f) for f in pictures], [mirrored(d) for d in depths], prior)
+    for a, b in zip(there, back, strict=True):
+        for x, y in zip(a.zones, reversed(b.zones), strict=True):
+            assert x.proximity == pytest.approx(y.proximity, abs=0.03)
+        assert a.drop_off == b.drop_off
+
+
+@HERE
+@given(scale=st.floats(0.01, 1000), shift=st.floats(-50, 50))
+def test_scale_and_shift_change_nothing_without_a_prior(scale, shift):
+    pictures, depths = maps("box", frames=8)
+    other = [
+        DepthMap((d.values * scale + shift * scale).astype(np.float32), d.kind, d.walkable)
+        for d in depths
+    ]
+    for a, b in zip(run(pictures, depths), run(pictures, other), strict=True):
+        for x, y in zip(a.zones, b.zones, strict=True):
+            assert x.band is y.band
+            assert x.proximity == pytest.approx(y.proximity, abs=0.02)
+
+
+def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
+    pictures, depths = maps("box", frames=60, speed_mps=0.0, distance_m=3.0, noise=0.01)
+    # The built-in model's level for this camera: floor on the prior's line.
+    fit = [d.values * 1.4 * 1.25 + 0.03 for d in depths]
+    level = [v * (1.0 if k < 20 else 1.25) for k, v in enumerate(fit)]
+    changed = [
+        DepthMap(v.astype(np.float32), d.kind, d.walkable)
+        for v, d in zip(level, depths, strict=True)
+    ]
+    near = np.array([s.center.proximity for s in run(pictures, changed, prior_for("builtin"))])
+    assert np.abs(np.diff(near[5:])).max() < 0.1
+    assert near[-1] == pytest.approx(near[15], abs=0.15)
+
+
+@pytest.mark.parametrize("prior", [None, prior_for("builtin")])
+def test_a_nearer_obstacle_is_never_in_a_farther_band(prior):
+    ranks = []
+    for distance in (1.2, 1.6, 2.0, 2.6, 3.2, 4.0):
+        pictures, depths = maps("box", distance_m=distance, speed_mps=0.0, noise=0.0, frames=10)
+        depths = [
+            DepthMap((d.values * 1.75 + 0.03).astype(np.float32), d.kind, d.walkable)
+            for d in depths
+        ]
+        ranks.append(BANDS_BY_NEARNESS.index(run(pictures, depths, prior)[-1].center.band))
+    assert ranks == sorted(ranks, reverse=True)
+    assert ranks[0] > ranks[-1]
+
+
+@HERE
+@given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.4))
+def test_noise_below_the_floor_raises_no_alarm(seed, share):
+    pictures, depths = maps("empty_hall", frames=14, noise=0.01)
+    rng = np.random.default_rng(seed)
+    noisy = []
+    for d in depths:
+        # Cells of the lower half seem farther than the floor is: below it, nothing on it.
+        values = d.values.copy()
+        hit = rng.random(values.shape) < share
+        hit[:48] = False
+        values[hit] *= rng.uniform(0.6, 1.0, int(hit.sum())).astype(np.float32)
+        noisy.append(DepthMap(values, d.kind, d.walkable))
+    for scene in run(pictures, noisy)[4:]:
+        assert all(z.band in (Band.CLEAR, Band.FAR) for z in scene.zones)
+
+
+EDGES = BandEdges()
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0.1, 8.0)), min_size=1, max_size=40))
+def test_latch_follows_nearer_soon_and_never_beyond_what_was_seen(distances):
+    latch, t = Latch(), 0.0
+    seen = []
+    for d in distances:
+        latch = step(latch, d, True, t, 1 / 15, EDGES, 0.12, 0.25)
+        seen.append(BANDS_BY_NEARNESS.index(band_of(d, EDGES)))
+        t += 1 / 15
+        rank = BANDS_BY_NEARNESS.index(latch.band)
+        assert rank <= max(seen)
+        if seen[-1] - rank >= 2:
+            pytest.fail("two steps nearer were not taken at once")
+
+
+def test_latch_does_not_flicker_on_an_edge():
+    latch, changes = Latch(), 0
+    for k in range(200):
+        before = latch.band
+        distance = EDGES.close_m + (0.06 if k % 2 else -0.06)
+        latch = step(latch, distance, True, k / 15, 1 / 15, EDGES, 0.12, 0.25)
+        changes += latch.band is not before
+    assert changes <= 2
+
+
+def test_latch_leaves_a_band_only_after_the_dwell():
+    latch = step(Latch(), 1.0, True, 0.0, 0.0, EDGES, 0.12, 0.25)
+    times = []
+    for k in range(1, 20):
+        latch = step(latch, 3.5, True, k / 20, 1 / 20, EDGES, 0.12, 0.25)
+        times.append((k / 20, latch.band))
+    first = next(t for t, band in times if band is Band.FAR)
+    assert 0.25 <= first <= 0.4
