@@ -10,14 +10,14 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.audio.breathing import BreathingTone
 from sonar.audio.earcons import EARCONS, REMINDER_RATE_HZ, render_earcons
 from sonar.audio.gain import RampedGain
 from sonar.audio.phrases import PHRASES
 from sonar.audio.signals import EarconTrack, PulseTrack
 from sonar.audio.started import Started
-from sonar.audio.synth import db_to_gain, limit, pan_gain
+from sonar.audio.synth import Panning, db_to_gain, limit
 from sonar.audio.talk import Talk
-from sonar.audio.tone import ToneVoice
 from sonar.audio.voices import QUANTUM, Tables
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.ports import Speaker
@@ -36,8 +36,6 @@ STALE = Cue(
 _WAITING_CUES = 64  # between two blocks; far more than a camera brings
 _FRESH_S = 0.5
 _DANGER_HOLD_S = 0.15  # a danger of a single frame is still heard
-_WARBLE_DEPTH = 0.12  # a changing pitch says danger; no other sound warbles
-_WARBLE_HZ = 8.0
 _MONO_GLIDE = 0.4
 _MUTED_EVERY_S = 10.0
 _HEARD_MUTED = ("unknown", "degraded", "drop_off", "stopped")
@@ -68,7 +66,8 @@ class Mixer:
         self.rendered = 0
         self.started = Started()
         self.stale_count = 0
-        self._pan_db = 0.0 if audio.mono else audio.pan_db
+        itd_samples = audio.itd_us * 1e-6 * audio.rate_hz
+        self._panning = Panning(0.0) if audio.mono else Panning(audio.pan_db, itd_samples)
         self._swap = audio.swap_sides
         self._inbox: deque[Cue] = deque(maxlen=_WAITING_CUES)
         self._told: deque[tuple[str | None, tuple[str, ...]]] = deque(maxlen=_WAITING_CUES)
@@ -77,17 +76,19 @@ class Mixer:
         self._scratch = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
         tables = Tables(self.rate_hz)
-        self._pulses = PulseTrack(self.rate_hz, tables, self._pan_db, _side_glide(audio))
-        self._earcons = EarconTrack(
-            render_earcons(self.rate_hz), self.rate_hz, tables, self._pan_db
+        self._pulses = PulseTrack(
+            self.rate_hz, tables, self._panning, audio.max_duty, _side_glide(audio)
         )
-        self._tone = ToneVoice(self.rate_hz)
+        self._earcons = EarconTrack(
+            render_earcons(self.rate_hz), self.rate_hz, tables, self._panning
+        )
+        self._tone = BreathingTone(self.rate_hz, audio.max_duty)
         self._talk = Talk(
             speaker if speech.enabled else None,
             self.rate_hz,
             tables,
             speech.volume_db,
-            self._pan_db,
+            self._panning,
         )
         self._ducked = db_to_gain(speech.duck_db)
         self._duck = RampedGain(1.0)
@@ -170,8 +171,7 @@ class Mixer:
         self._take_cues(position)
         bus[:] = 0.0
         self._talk.step(position, self._newest_t)
-        if self._tone.active:
-            self._tone.add(bus)
+        self._tone.add(bus, position)
         self._earcons.add(bus, position)
         self._pulses.add(bus, position, not_before=self._earcons.ends_at)
         speaking = self._talk.speaking
@@ -283,16 +283,9 @@ class Mixer:
         if _sound_of(cue) != _sound_of(self._heard) or cue.phrase is not None:
             self.started.add(position, cue)
         if cue.kind is CueKind.CONTINUOUS:
-            gain = db_to_gain(cue.level_db)
-            danger = cue.priority is Priority.DANGER
-            self._tone.set(
-                cue.pitch_hz,
-                gain * pan_gain(cue.pan, self._pan_db),
-                gain * pan_gain(-cue.pan, self._pan_db),
-                _WARBLE_DEPTH if danger else 0.0,
-                _WARBLE_HZ,
-            )
-            if danger:
+            ears = self._panning.ears(cue.pan).scaled(db_to_gain(cue.level_db))
+            self._tone.set(cue, ears, position)
+            if cue.priority is Priority.DANGER:
                 self._earcons.give_way(Priority.DANGER)
         else:
             self._tone.release()

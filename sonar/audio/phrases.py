@@ -67,6 +67,14 @@ _STATES = {
     "state_slow": "the processor is too slow: fewer pictures a second",
 }
 
+_CALIBRATION = {
+    "calibrate_begin": "face a free way ahead: an empty corridor, an open floor",
+    "calibrate_hold": "recording now: stand, or walk slowly",
+    "calibrate_good": "done, the camera's angles are well known",
+    "calibrate_poor": "done, but the angles are only roughly known: better do it again",
+    "calibrate_failed": "no floor was found: nothing was written",
+}
+
 _CONTROLS = {
     "control_muted": "sound is off now",
     "control_unmuted": "sound is on again",
@@ -121,6 +129,7 @@ def _all() -> list[Phrase]:
     ]
     found += [Phrase(key, meaning, info, "normal", 3.0) for key, meaning in _STATES.items()]
     # What the user asked for is said at any verbosity.
+    found += [Phrase(key, meaning, info, "danger", 6.0) for key, meaning in _CALIBRATION.items()]
     found += [Phrase(key, meaning, info, "danger", 2.0) for key, meaning in _CONTROLS.items()]
     found += [
         Phrase(f"band_{band}", f"names how near: {band}", info, "danger", 6.0) for band in Band

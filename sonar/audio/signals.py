@@ -3,13 +3,12 @@
 from collections import deque
 
 from sonar.audio.earcons import EARCONS
-from sonar.audio.synth import Samples, db_to_gain, pan_gain
+from sonar.audio.synth import Panning, Samples, db_to_gain
 from sonar.audio.voices import QUANTUM, ClipVoice, PulseVoice, Tables
 from sonar.types import Cue, Priority
 
 HIGHEST_RATE_HZ = 20.0
 LONGEST_PULSE_S = 0.12
-PULSE_SHARE = 0.6  # of its period that a pulse may fill: the street is heard in between
 
 _CUT_QUANTA = 2  # 10 ms
 _SHORTEST_GAP_S = 0.06  # between two pulses when the side changes
@@ -21,14 +20,17 @@ _NEVER = -(10**12)
 class PulseTrack:
     """Strikes pulses on schedule; a change of side or pitch is heard at once.
 
-    ``side_glide`` tells the side to one ear: by how much of itself the pitch of a pulse falls
-    (left) or rises (right).
+    Args:
+        duty: share of its period that a pulse may fill: the street is heard in between.
+        side_glide: tells the side to one ear: by how much of itself the pitch of a pulse falls
+            (left) or rises (right).
     """
 
     def __init__(
-        self, rate_hz: int, tables: Tables, pan_db: float, side_glide: float = 0.0
+        self, rate_hz: int, tables: Tables, panning: Panning, duty: float, side_glide: float = 0.0
     ) -> None:
-        self._rate_hz, self._pan_db, self._side_glide = rate_hz, pan_db, side_glide
+        self._rate_hz, self._panning, self._side_glide = rate_hz, panning, side_glide
+        self._duty = duty
         fade = tables.fade(_CUT_QUANTA)
         self._voices = [PulseVoice(rate_hz, tables, fade) for _ in range(_CUT_QUANTA + 2)]
         self._cue: Cue | None = None
@@ -68,10 +70,9 @@ class PulseTrack:
         if free is None:
             return
         gain = db_to_gain(cue.level_db)
-        length_s = min(LONGEST_PULSE_S, PULSE_SHARE / min(cue.rate_hz, HIGHEST_RATE_HZ))
-        left, right = pan_gain(cue.pan, self._pan_db), pan_gain(-cue.pan, self._pan_db)
-        glide = cue.pan * self._side_glide
-        free.start(offset, cue.pitch_hz, length_s, gain * left, gain * right, glide)
+        length_s = min(LONGEST_PULSE_S, self._duty / min(cue.rate_hz, HIGHEST_RATE_HZ))
+        ears = self._panning.ears(cue.pan).scaled(gain)
+        free.start(offset, cue.pitch_hz, length_s, ears, cue.pan * self._side_glide)
 
 
 class EarconTrack:
@@ -82,9 +83,9 @@ class EarconTrack:
     """
 
     def __init__(
-        self, clips: dict[str, Samples], rate_hz: int, tables: Tables, pan_db: float
+        self, clips: dict[str, Samples], rate_hz: int, tables: Tables, panning: Panning
     ) -> None:
-        self._clips, self._rate_hz, self._pan_db = clips, rate_hz, pan_db
+        self._clips, self._rate_hz, self._panning = clips, rate_hz, panning
         fade = tables.fade(_CUT_QUANTA)
         self._voices = [ClipVoice(tables, fade, 1) for _ in range(_CUT_QUANTA + 2)]
         self._voice: ClipVoice | None = None
@@ -149,8 +150,7 @@ class EarconTrack:
             self._voice.cut()
         gain = db_to_gain(level_db)
         clip = self._clips[name]
-        left, right = pan_gain(pan, self._pan_db), pan_gain(-pan, self._pan_db)
-        free.start(clip, gain * left, gain * right)
+        free.start(clip, self._panning.ears(pan).scaled(gain))
         self._voice, self._priority = free, EARCONS[name].priority
         self._last[name] = position
         self.ends_at = position + clip.size

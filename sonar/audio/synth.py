@@ -4,6 +4,7 @@ Frequencies in hertz, levels in dB, times in seconds, samples float32 in [-1, 1]
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,42 @@ def pan_gain(pan: float, pan_db: float) -> float:
     needs; a time difference hardly helps there.
     """
     return 1.0 / math.sqrt(1.0 + 10.0 ** (pan * pan_db / 10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """How a sound reaches both ears.
+
+    Attributes:
+        left, right: gains.
+        lag: samples by which the right ear hears it later; negative: the left ear does.
+    """
+
+    left: float = 0.0
+    right: float = 0.0
+    lag: float = 0.0
+
+    def scaled(self, gain: float) -> "Ears":
+        """The same place, louder or softer."""
+        return Ears(gain * self.left, gain * self.right, self.lag)
+
+
+@dataclass(frozen=True, slots=True)
+class Panning:
+    """From pan to ears.
+
+    Attributes:
+        pan_db: level difference fully to one side, see :func:`pan_gain`.
+        itd_samples: how much later the far ear hears what is fully to one side.
+    """
+
+    pan_db: float
+    itd_samples: float = 0.0
+
+    def ears(self, pan: float) -> Ears:
+        """``pan`` from -1 (left) to 1; the opposite pan gives the ears exchanged, exactly."""
+        lag = -pan * self.itd_samples if self.itd_samples else 0.0
+        return Ears(pan_gain(pan, self.pan_db), pan_gain(-pan, self.pan_db), lag)
 
 
 def rise(length: int) -> Samples:

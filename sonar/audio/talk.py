@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.audio.phrases import PHRASES
-from sonar.audio.synth import Samples, db_to_gain, pan_gain
+from sonar.audio.synth import Panning, Samples, db_to_gain
 from sonar.audio.voices import QUANTUM, ClipVoice, Tables
 from sonar.ports import Speaker
 from sonar.types import Priority, Side
@@ -32,13 +32,18 @@ class Talk:
         speaker: asked once per waiting phrase and quantum; must not block.
         rate_hz: samples a second.
         gain_db: level of speech.
-        pan_db: as in :func:`~sonar.audio.synth.pan_gain`.
+        panning: from which side phrases come.
     """
 
     def __init__(
-        self, speaker: Speaker | None, rate_hz: int, tables: Tables, gain_db: float, pan_db: float
+        self,
+        speaker: Speaker | None,
+        rate_hz: int,
+        tables: Tables,
+        gain_db: float,
+        panning: Panning,
     ) -> None:
-        self._speaker, self._rate_hz, self._pan_db = speaker, rate_hz, pan_db
+        self._speaker, self._rate_hz, self._panning = speaker, rate_hz, panning
         self._gain = db_to_gain(gain_db)
         quanta = max(1, round(_FADE_S * rate_hz / QUANTUM))
         fade = tables.fade(quanta)
@@ -135,8 +140,7 @@ class Talk:
             self._voice.cut()
         phrase = PHRASES.get(key)
         pan = _PAN[phrase.side] if phrase is not None and phrase.side is not None else 0.0
-        left, right = pan_gain(pan, self._pan_db), pan_gain(-pan, self._pan_db)
-        free.start(clip, self._gain * left, self._gain * right)
+        free.start(clip, self._panning.ears(pan).scaled(self._gain))
         self._voice = free
         self.said.append((position, key))
         return True

@@ -5,8 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Samples, timbre
+from sonar.audio.lag import Lag
+from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Ears, Samples, timbre
 from sonar.audio.voices import INDEX, QUANTUM, RAMP, TWO_PI, add_ramped, approach, harmonics
+
+LAG_STEP = 6.0  # samples a quantum: from ear to ear in the time of a full change of loudness
 
 
 class ToneVoice:
@@ -31,15 +34,14 @@ class ToneVoice:
         self._depth = self._target_depth = 0.0
         self._warble_hz = 8.0
         self._left = self._right = self._target_left = self._target_right = 0.0
+        self._lag, self._late, self._target_late = Lag(QUANTUM), 0.0, 0.0
 
     @property
     def active(self) -> bool:
         """Sounding, or about to."""
         return max(self._left, self._right, self._target_left, self._target_right) > 0.0
 
-    def set(
-        self, pitch_hz: float, left: float, right: float, warble_depth: float, warble_hz: float
-    ) -> None:
+    def set(self, pitch_hz: float, ears: Ears, warble_depth: float, warble_hz: float) -> None:
         """From the coming quantum on, head for this sound.
 
         ``warble_depth`` is the swing of the pitch as a share of it, ``warble_hz`` its rate.
@@ -49,9 +51,12 @@ class ToneVoice:
             self._last_phase = self._warble_phase = 0.0
             self._pitch_hz, self._depth = pitch_hz, warble_depth
             self._weights = self._new_weights = timbre(pitch_hz)
+            self._late = ears.lag
+            self._lag.clear()
         self._target_hz, self._target_depth = pitch_hz, warble_depth
         self._warble_hz = warble_hz
-        self._target_left, self._target_right = left, right
+        self._target_left, self._target_right = ears.left, ears.right
+        self._target_late = ears.lag
 
     def release(self) -> None:
         """Fade out."""
@@ -88,9 +93,16 @@ class ToneVoice:
         step = 1.0 / self.GLIDE_QUANTA
         left = approach(self._left, self._target_left, step)
         right = approach(self._right, self._target_right, step)
-        add_ramped(bus[0], wave, self._gain, self._left, left)
-        add_ramped(bus[1], wave, self._gain, self._right, right)
-        self._left, self._right = left, right
+        late = approach(self._late, self._target_late, LAG_STEP)
+        self._lag.take(wave)
+        for ear, sign, gain, next_gain in (
+            (bus[0], -1.0, self._left, left),
+            (bus[1], 1.0, self._right, right),
+        ):
+            before, after = max(0.0, sign * self._late), max(0.0, sign * late)
+            heard = wave if before == after == 0.0 else self._lag.gliding(before, after)
+            add_ramped(ear, heard, self._gain, gain, next_gain)
+        self._left, self._right, self._late = left, right, late
 
     def _add_warble(self, next_depth: float) -> None:
         warble, angle = self._warble, self._angle

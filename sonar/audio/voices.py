@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Samples, rise, timbre
+from sonar.audio.lag import Lag
+from sonar.audio.synth import HARMONICS, HIGHEST_PITCH_HZ, Ears, Samples, rise, timbre
 
 QUANTUM = 240  # samples: 5 ms at 48 kHz, the grid on which changes take effect
 
@@ -34,7 +35,8 @@ class Tables:
         attack = rise(round(_ATTACK_S * rate_hz))
         body = np.exp(-np.arange(longest) / (_DECAY_S * rate_hz)).astype(np.float32)
         body[: attack.size] *= attack
-        before, after = np.zeros(QUANTUM, np.float32), np.zeros(QUANTUM, np.float32)
+        # `after` is silence for the ear that hears the end later
+        before, after = np.zeros(QUANTUM, np.float32), np.zeros(2 * QUANTUM, np.float32)
         self.pulse = np.concatenate([before, body, after])
         self.release_samples = round(_RELEASE_S * rate_hz)
         self.longest = longest
@@ -43,8 +45,9 @@ class Tables:
         self.release = np.concatenate([np.ones(longest, np.float32), falling, after])
 
     def fade(self, quanta: int) -> Samples:
-        """Raised cosine from 1 to 0 over whole quanta."""
-        return np.ascontiguousarray(rise(quanta * QUANTUM)[::-1])
+        """Raised cosine from 1 to 0 over whole quanta, and a quantum of silence."""
+        falling = rise(quanta * QUANTUM)[::-1]
+        return np.concatenate([falling, np.zeros(QUANTUM, np.float32)])
 
 
 class PulseVoice:
@@ -60,7 +63,7 @@ class PulseVoice:
         self._pitch_hz = 0.0
         self._age = 0  # samples from the onset to the start of this quantum; < 0: it lies ahead
         self._length = 0
-        self._left = self._right = self._bend = 0.0
+        self._ears, self._lag, self._bend = Ears(), Lag(QUANTUM), 0.0
         self._faded = -1  # samples since the fade-out began; -1: none
         self.active = False
 
@@ -69,8 +72,7 @@ class PulseVoice:
         offset: int,
         pitch_hz: float,
         length_s: float,
-        left: float,
-        right: float,
+        ears: Ears,
         glide: float = 0.0,
     ) -> None:
         """Strike ``offset`` samples into the coming quantum.
@@ -84,7 +86,8 @@ class PulseVoice:
         self._age, self._faded = -offset, -1
         wanted = round(length_s * self._rate_hz)
         self._length = min(max(wanted, 2 * tables.release_samples), tables.longest)
-        self._left, self._right = left, right
+        self._ears = ears
+        self._lag.clear()
         self._bend = 0.5 * glide / self._length
         self.active = True
 
@@ -112,9 +115,9 @@ class PulseVoice:
         if self._faded >= 0:
             np.multiply(wave, self._fade[self._faded : self._faded + QUANTUM], out=wave)
             self._faded += QUANTUM
-        _add_to(bus, wave, partial, self._left, self._right)
+        self._lag.add(bus, wave, self._ears)
         self._age = age + QUANTUM
-        if self._age >= self._length or self._faded >= self._fade.size:
+        if self._age >= self._length + abs(self._ears.lag) or self._faded >= self._fade.size:
             self.active = False
 
 
@@ -126,16 +129,16 @@ class ClipVoice:
         self._empty = np.zeros(0, np.float32)
         self._clip: NDArray[np.float32] = self._empty
         self._wave = np.zeros(QUANTUM, np.float32)
-        self._partial = np.zeros(QUANTUM, np.float32)
         self._position = 0
-        self._left = self._right = 0.0
+        self._ears, self._lag = Ears(), Lag(QUANTUM)
         self._faded = -1
         self.active = False
 
-    def start(self, clip: NDArray[np.float32], left: float, right: float) -> None:
+    def start(self, clip: NDArray[np.float32], ears: Ears) -> None:
         """Begin with the coming quantum. ``clip`` is read, never written."""
         self._clip, self._position, self._faded = clip, 0, -1
-        self._left, self._right = left, right
+        self._ears = ears
+        self._lag.clear()
         self.active = clip.size > 0
 
     @property
@@ -152,16 +155,17 @@ class ClipVoice:
         """One quantum into ``bus``."""
         clip, begin, wave = self._clip, self._position, self._wave
         end = min(begin + QUANTUM, clip.size)
-        count = end - begin
+        count = max(0, end - begin)  # 0: over, but for the ear that hears it later
         wave[:count] = clip[begin:end]
         wave[count:] = 0.0
-        self._soften(begin, end, count)
+        if count:
+            self._soften(begin, end, count)
         if self._faded >= 0:
             np.multiply(wave, self._fade[self._faded : self._faded + QUANTUM], out=wave)
             self._faded += QUANTUM
-        _add_to(bus, wave, self._partial, self._left, self._right)
-        self._position = end
-        if end >= clip.size or self._faded >= self._fade.size:
+        self._lag.add(bus, wave, self._ears)
+        self._position = begin + QUANTUM
+        if self._position >= clip.size + abs(self._ears.lag) or self._faded >= self._fade.size:
             self.active = False
             self._clip = self._empty
 
@@ -198,13 +202,6 @@ def add_ramped(
         np.add(scratch, from_gain, out=scratch)
         np.multiply(scratch, wave, out=scratch)
     np.add(bus, scratch, out=bus)
-
-
-def _add_to(bus: Samples, wave: Samples, scratch: Samples, left: float, right: float) -> None:
-    np.multiply(wave, left, out=scratch)
-    np.add(bus[0], scratch, out=bus[0])
-    np.multiply(wave, right, out=scratch)
-    np.add(bus[1], scratch, out=bus[1])
 
 
 def harmonics(

@@ -33,6 +33,16 @@ class AudioConfig(Section):
     pan_db: Annotated[float, Field(ge=6, le=60)] = Field(
         30.0, description="level difference between the ears for a sound fully to one side"
     )
+    itd_us: Annotated[float, Field(ge=0, le=1000)] = Field(
+        0.0,
+        description="how much later a sound fully to one side reaches the other ear; 0 = off, "
+        "650 is natural with headphones and useless with bone conduction",
+    )
+    max_duty: Annotated[float, Field(ge=0.1, le=1)] = Field(
+        0.4,
+        description="share of the time that a pulse or tone may fill, so that the street is heard; "
+        "dangers are not bound by it",
+    )
     early_silence_s: Seconds = Field(
         3.0, description="a far or near obstacle that does not change falls silent after this"
     )

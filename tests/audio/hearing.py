@@ -13,6 +13,7 @@ Zone = tuple  # (band, proximity) or (band, proximity, {more fields})
 
 # 0 dB of volume, so that levels are those of the design; news may take as long as a test likes
 AUDIO = AudioConfig(volume_db=0.0, stale_s=3600.0)
+STEADY = AUDIO.model_copy(update={"max_duty": 1.0})  # tones without pauses, to be measured
 SPEECH = SpeechConfig()
 
 
@@ -79,3 +80,8 @@ def band_power(samples: NDArray[np.float64], low_hz: float, high_hz: float) -> f
     frequency = np.fft.rfftfreq(samples.size, 1 / RATE)
     inside = (frequency >= low_hz) & (frequency < high_hz)
     return float(spectrum[inside].sum() / samples.size**2)
+
+
+def biggest_bend(samples: NDArray[np.float32]) -> float:
+    """The sharpest corner of a signal: its largest second difference."""
+    return float(np.abs(np.diff(samples.astype(np.float64), 2, axis=0)).max())

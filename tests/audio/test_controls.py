@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, onsets, render, rms_db, scene, stop
+from hearing import AUDIO, RATE, SPEECH, STEADY, onsets, render, rms_db, scene, stop
 from test_mixer_time import heard_in
 
 from sonar.audio.controls import Controls
@@ -165,9 +165,9 @@ def test_the_continuous_scheme_rises_and_swells_with_nearness_and_stop_stands_ou
     assert pitches == sorted(pitches)
     assert levels == sorted(levels)
     assert 220.0 <= pitches[0] < pitches[-1] <= 880.0
-    last = Mixer(AUDIO, SPEECH)
+    last = Mixer(STEADY, SPEECH)
     last.post(cues[-1])
-    danger = Mixer(AUDIO, SPEECH)
+    danger = Mixer(STEADY, SPEECH)
     danger.post(stop(pan=-1.0))
     assert _swing(render(danger, 1.0)[:, 0]) > 8 * _swing(render(last, 1.0)[:, 0])
 

@@ -5,7 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, cents, onsets, pitch_hz, pulse, render, rms_db, stop
+from hearing import (
+    AUDIO,
+    RATE,
+    SPEECH,
+    STEADY,
+    biggest_bend,
+    cents,
+    onsets,
+    pitch_hz,
+    pulse,
+    render,
+    rms_db,
+    stop,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,7 +84,7 @@ def test_much_of_a_pulse_lies_near_two_kilohertz(pitch):
 def test_every_pitch_is_equally_loud(pitch):
     """Measured from the tone itself with scipy's own filter response of the A curve."""
     signal = pytest.importorskip("scipy.signal")
-    mixer = Mixer(AUDIO, SPEECH)
+    mixer = Mixer(STEADY, SPEECH)
     mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
     wave = render(mixer, 1.2)[-RATE:, 0].astype(float)
     # IEC 61672-1: poles of the A curve in Hz, four zeros at 0, 0 dB at 1 kHz
@@ -96,7 +109,7 @@ def test_the_street_is_heard_between_pulses():
     mixer = Mixer(AUDIO, SPEECH)
     mixer.post(pulse(rate_hz=8.0))
     loud = np.abs(render(mixer, 4.0)).max(axis=1) > 1e-4
-    assert loud.mean() <= 0.62
+    assert 0.3 < loud.mean() <= 0.42
 
 
 @pytest.mark.parametrize("rate_hz", [1.0, 4.0, 8.0])
@@ -201,10 +214,6 @@ def bend_bound(cue: Cue) -> float:
     return float(1.2 * gain * (weights * (k * omega) ** 2).sum()) + 2e-5
 
 
-def biggest_bend(samples) -> float:
-    return float(np.abs(np.diff(samples.astype(np.float64), 2, axis=0)).max())
-
-
 STEEP = [  # pitches whose waves are not at zero when a block or a pulse ends
     pulse(rate_hz=8.0, pitch_hz=517.0),
     pulse(rate_hz=3.0, pitch_hz=263.0, pan=-1.0),
@@ -286,13 +295,13 @@ def test_steady_tones_and_ducking_ramp_over_twenty_five_milliseconds():
 
 
 def test_a_steady_tone_glides_to_a_new_pitch_and_stays_as_loud():
-    mixer = Mixer(AUDIO, SPEECH)
+    mixer = Mixer(STEADY, SPEECH)
     levels = []
     for pitch in (300.0, 900.0):
         mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
         wave = render(mixer, 1.2)[-RATE:, 0].astype(float)
         assert abs(cents(pitch_hz(wave, pitch), pitch)) < 1
-        alone = Mixer(AUDIO, SPEECH)
+        alone = Mixer(STEADY, SPEECH)
         alone.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
         levels.append(np.std(wave) / np.std(render(alone, 1.2)[-RATE:, 0].astype(float)))
     assert levels == pytest.approx([1.0, 1.0], abs=0.01)

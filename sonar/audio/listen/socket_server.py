@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import stat
+import warnings
 from pathlib import Path
 
 from sonar.audio.listen.commands import Do
@@ -20,7 +21,9 @@ def runtime_folder() -> Path:
     """Where the sockets are, mode 0700. Raises DeviceError when it is not ours alone."""
     from platformdirs import user_runtime_path
 
-    folder = user_runtime_path("sonar")
+    with warnings.catch_warnings():  # that XDG_RUNTIME_DIR is not set is nothing to tell
+        warnings.simplefilter("ignore")
+        folder = user_runtime_path("sonar")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.lstat()
