@@ -77,7 +77,9 @@ class ServiceConfig(Section):
         None, description="ALSA device of the failure sound (`aplay -L`); none = the system's"
     )
     inference_timeout_s: Brief = Field(
-        0.7, description="a depth network that takes longer hangs: unknown, and it is restarted"
+        0.5,
+        description="a depth network that takes longer is unknown; after four times this it hangs, "
+        "and is restarted",
     )
     health_port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8737, description="/healthz and /metrics; 0 = off"

@@ -10,6 +10,8 @@ from sonar.ports import Clock, DepthEngine
 from sonar.types import DepthMap, Frame
 
 WARM_UP_LIMIT_S = 30.0
+HANG_LIMITS = 4.0  # a call that lasts this many limits hangs; until then it is only slow
+BUSY_WAIT_S = 0.2  # how long the loop waits each time for a call that is late
 HANGS_ALLOWED = 3  # within HANGS_WINDOW_S; a hung thread cannot be ended, only left behind
 HANGS_WINDOW_S = 60.0
 FAILURES_ALLOWED = 25  # frames in a row, then the network is opened anew
@@ -28,18 +30,23 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._wanted = threading.Semaphore(0)
-        self._job: _Job[object] | None = None
+        self._job: Job[object] | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def call(self, work: Callable[[], T], limit_s: float) -> T:
         """``work()`` in the thread. Raises what it raises, TooSlowError after ``limit_s``."""
-        job = _Job(work)
-        self._job = job  # type: ignore[assignment]
-        self._wanted.release()
+        job = self.begin(work)
         if not job.done.wait(limit_s):
             raise TooSlowError
         return job.outcome()
+
+    def begin(self, work: Callable[[], T]) -> "Job[T]":
+        """``work()`` in the thread; ask the job for its outcome once it is done."""
+        job = Job(work)
+        self._job = job  # type: ignore[assignment]
+        self._wanted.release()
+        return job
 
     def close(self) -> None:
         """End the thread after the call in hand; does not wait."""
@@ -55,7 +62,9 @@ class Worker:
             job.run()
 
 
-class _Job(Generic[T]):
+class Job(Generic[T]):
+    """One call. ``done`` is set when it has ended, one way or the other."""
+
     def __init__(self, work: Callable[[], T]) -> None:
         self.done = threading.Event()
         self._work = work
@@ -70,6 +79,7 @@ class _Job(Generic[T]):
         self.done.set()
 
     def outcome(self) -> T:
+        """What the call returned; raises what it raised."""
         if self._error is not None:
             raise self._error
         return self._result[0]
@@ -78,9 +88,11 @@ class _Job(Generic[T]):
 class GuardedEngine:
     """A :class:`sonar.ports.DepthEngine` around one that is not trusted.
 
-    A call that exceeds ``limit_s`` raises DepthError, so that the loop tells "unknown"; its
-    thread is left behind and the network is opened anew in the background, as it is after
-    FAILURES_ALLOWED failures in a row. Meanwhile every estimate is a DepthError at once.
+    A call that exceeds ``limit_s`` raises DepthError, so that the loop tells "unknown". It may
+    only be slow, on a starved machine: its late result is thrown away and the next picture taken.
+    After HANG_LIMITS times the limit it hangs: its thread is left behind and the network is
+    opened anew in the background, as it is after FAILURES_ALLOWED failures in a row. Until then
+    every estimate is a DepthError.
 
     Args:
         first: the engine to begin with.
@@ -97,7 +109,7 @@ class GuardedEngine:
         reopen: Callable[[], DepthEngine],
         clock: Clock,
         log: Log,
-        limit_s: float = 0.7,
+        limit_s: float = 0.5,
     ) -> None:
         self.label = first.label
         self.restarts = 0
@@ -111,6 +123,7 @@ class GuardedEngine:
         self._size: tuple[int, int] | None = None
         self._hangs_s: deque[float] = deque()
         self._failures = 0
+        self._late: tuple[Job[DepthMap], float] | None = None  # a call, and when it began
         self._opening: threading.Thread | None = None
         self._opened: DepthEngine | None = None  # waits to be taken over
         self._lock = threading.Lock()
@@ -136,12 +149,15 @@ class GuardedEngine:
             self._open_anew(self._reopen)
             raise DepthError("the depth network is being restarted")
         self._size = frame.image.shape[0], frame.image.shape[1]
+        self._wait_for_late(engine)
+        began_s = self._clock.now()
+        job = self._worker.begin(lambda: engine.estimate(frame))
+        if not job.done.wait(self._limit_s):
+            self._late = (job, began_s)
+            self._log("engine_slow", level="warning", engine=engine.label, limit_s=self._limit_s)
+            raise DepthError(f"{engine.label} took longer than {self._limit_s:g} s")
         try:
-            depth = self._worker.call(lambda: engine.estimate(frame), self._limit_s)
-        except TooSlowError as error:
-            self._log("engine_hangs", level="error", engine=engine.label, limit_s=self._limit_s)
-            self._hung()
-            raise DepthError(f"{engine.label} took longer than {self._limit_s:g} s") from error
+            depth = job.outcome()
         except SonarError:
             self._failed(engine)
             raise
@@ -168,6 +184,20 @@ class GuardedEngine:
         self._engine = None
         self._worker.close()
 
+    def _wait_for_late(self, engine: DepthEngine) -> None:
+        """Return once the thread is free; raises DepthError while it is not."""
+        if self._late is None:
+            return
+        job, began_s = self._late
+        if job.done.wait(BUSY_WAIT_S):
+            self._late = None
+            return
+        if self._clock.now() - began_s > HANG_LIMITS * self._limit_s:
+            self._log("engine_hangs", level="error", engine=engine.label)
+            self._hung()
+            raise DepthError(f"{engine.label} hangs and is restarted")
+        raise DepthError(f"{engine.label} is still busy with an earlier picture")
+
     def _failed(self, engine: DepthEngine) -> None:
         self._failures += 1
         if self._failures == FAILURES_ALLOWED:
@@ -183,6 +213,7 @@ class GuardedEngine:
             self._hangs_s.popleft()
         self.broken = self.broken or len(self._hangs_s) > HANGS_ALLOWED
         self._engine = None
+        self._late = None
         self._worker.close()
         self._worker = Worker("depth")
         self._open_anew(self._reopen)
@@ -215,8 +246,12 @@ class GuardedEngine:
             opened, self._opened = self._opened, None
         if opened is None:
             return
-        if self._engine is not None:
+        if self._engine is not None and self._late is None:
             self._close_in_worker(self._engine)
+        elif self._engine is not None:  # it is busy, perhaps for ever
+            self._worker.close()
+            self._worker = Worker("depth")
+        self._late = None
         self._engine, self.label = opened, opened.label
         self._failures = 0
         self.restarts += 1

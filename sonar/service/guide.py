@@ -80,6 +80,7 @@ class Guide:
 
     Args:
         load: reads and checks the configuration; called again on SIGHUP.
+        leave: ends the process when it does not end by itself in time.
         open_source, open_engine, make_sink: what to run with; the installed product by default.
     """
 
@@ -95,7 +96,9 @@ class Guide:
         sender: BeatSender | None = None,
         notifier: Notifier | None = None,
         recording_folder: Path | None = None,
+        leave: Callable[[int], object] = os._exit,
     ) -> None:
+        self._leave = leave
         self._load = load
         self._clock = clock
         self._log = log
@@ -406,7 +409,7 @@ class Guide:
             run.mixer.tell("stopped")
         if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
             self._log("ended_in_haste", level="warning")
-            os._exit(0)
+            self._leave(0)
 
     def _finish(self) -> None:
         if self._recorder is not None:

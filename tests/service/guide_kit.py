@@ -55,6 +55,7 @@ class Service:
         source: Callable[[SonarConfig, Any], Any] | None = None,
     ) -> None:
         self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
+        self.left: list[int] = []  # exit codes of a process that had to be ended
         self.mixers: list[Any] = []
         self.sources: list[ScriptedSource] = []
         self.script = script or (lambda: [PICTURES[i % 8] for i in range(2000)])
@@ -89,6 +90,7 @@ class Service:
             make_sink=make_sink,
             sender=BeatSender(beat_writing, CLOCK),
             recording_folder=folder,
+            leave=self.left.append,
         )
         self.code: int | None = None
         self.raised: Exception | None = None
@@ -114,7 +116,7 @@ class Service:
         while data := os.read(self._beat_reading, 65536):
             self.beats += reader.feed(data)
 
-    def wait(self, condition: Callable[[], bool], what: str, limit_s: float = 10.0) -> float:
+    def wait(self, condition: Callable[[], bool], what: str, limit_s: float = 40.0) -> float:
         start = time.monotonic()
         while not condition():
             assert self.raised is None, f"raised {self.raised!r}"

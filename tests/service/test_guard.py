@@ -99,6 +99,27 @@ def test_a_hang_is_told_in_time_and_mended() -> None:
     hung.release.set()
 
 
+def test_a_machine_that_is_starved_gets_no_new_engine() -> None:
+    """Late twice, never for long: told as unknown, and the same engine goes on."""
+
+    class Late(FakeEngine):
+        def estimate(self, frame: Frame) -> DepthMap:
+            if self.calls in (2, 3):
+                time.sleep(0.2)
+            return super().estimate(frame)
+
+    late = Late(DEPTH, label="late")
+    watched = Watched(late, lambda: FakeEngine(DEPTH))
+    failures = 0
+    for _ in range(8):
+        try:
+            watched.engine.estimate(FRAME)
+        except DepthError:
+            failures += 1
+    assert 2 <= failures <= 4 and watched.engine.restarts == 0
+    assert watched.engine.label == "late" and not late.closed
+
+
 def test_while_it_is_restarted_the_loop_does_not_wait() -> None:
     gate = threading.Event()
 
@@ -106,9 +127,10 @@ def test_while_it_is_restarted_the_loop_does_not_wait() -> None:
         gate.wait(10)
         return FakeEngine(DEPTH)
 
-    watched = Watched(Hangs(), slow)
-    with pytest.raises(DepthError):
-        watched.engine.estimate(FRAME)
+    watched = Watched(Hangs(), slow, limit_s=0.05)
+    while "engine_hangs" not in watched.logged:
+        with pytest.raises(DepthError):
+            watched.engine.estimate(FRAME)
     start = time.monotonic()
     for _ in range(20):
         with pytest.raises(DepthError, match="restarted"):
