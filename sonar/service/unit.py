@@ -45,7 +45,10 @@ DeviceAllow=char-input r
 DeviceAllow=/dev/shm rw
 StateDirectory=sonar
 CacheDirectory=sonar
+RuntimeDirectory=sonar
+RuntimeDirectoryMode=0700
 Environment=SONAR_HOME=/var/cache/sonar XDG_STATE_HOME=/var/lib HOME=/var/lib/sonar
+Environment=XDG_RUNTIME_DIR=/run/sonar
 Nice=-5
 OOMScoreAdjust=-500
 """
