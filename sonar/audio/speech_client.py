@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class SpeechClient:
             f"--voice={voice.name}",
             f"--rate-wpm={voice.rate_wpm}",
             f"--pitch={voice.pitch}",
+            f"--parent={os.getpid()}",
         ]
         self._timeout_s, self._clock = timeout_s, clock
         self._process: subprocess.Popen[bytes] | None = None

@@ -27,6 +27,7 @@ from sonar.audio.speech_pcm import Samples, agree, read_wav
 from sonar.errors import SpeechError
 
 ATTEMPTS = 10
+ORPHANED = 3  # exit code
 
 
 def main() -> int:
@@ -35,11 +36,12 @@ def main() -> int:
     parser.add_argument("--voice", required=True)
     parser.add_argument("--rate-wpm", type=int, required=True)
     parser.add_argument("--pitch", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True, help="process to end with")
     options = parser.parse_args()
     # pyttsx3 prints to stdout; the protocol keeps the real one to itself.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(options.parent,), daemon=True).start()
     try:
         synthesiser = Synthesiser(options.voice, options.rate_wpm, options.pitch)
     except SpeechError as error:
@@ -153,11 +155,14 @@ def _say(out: TextIO, message: dict[str, Any]) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """A parent that was killed cannot end us; a hung synthesiser would live on for ever."""
+    """A parent that was killed cannot end us; a hung synthesiser would live on for ever.
+
+    The parent tells its own number: it may be gone before we could ask who it is.
+    """
     pause = threading.Event()
     while os.getppid() == parent:
         pause.wait(1.0)
-    os._exit(1)
+    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

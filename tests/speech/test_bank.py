@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ import pytest
 from sonar.audio import speech
 from sonar.audio.phrases import PHRASES
 from sonar.audio.speech import SpeechBank
+from sonar.audio.speech_client import WORKER as WORKER_COMMAND
 from sonar.audio.speech_pcm import LEVEL_DB
+from sonar.audio.speech_worker import ORPHANED
 from sonar.clock import SystemClock
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError
@@ -243,6 +246,21 @@ def test_closing_at_any_moment_leaves_no_process(make: Make, pause_s: float) -> 
     client = bank._client
     if client is not None and client._process is not None:
         assert client._process.returncode is not None
+
+
+def test_the_worker_ends_when_its_parent_is_gone() -> None:
+    """Also when the parent died before the worker could look: its input is still open here."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(WAIT_S)
+    options = ["--voice=gmw/en-us", "--rate-wpm=190", "--pitch=50", f"--parent={gone.pid}"]
+    worker = subprocess.Popen(
+        [*WORKER_COMMAND, *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    try:
+        assert worker.wait(WAIT_S) == ORPHANED
+    finally:
+        worker.kill()
+        worker.communicate()
 
 
 def test_switched_off_it_is_empty_and_content(make: Make, log: Path) -> None:
