@@ -4,6 +4,9 @@
 around the pure :func:`sonar.zones.analyser.analyse`.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
@@ -22,6 +25,9 @@ class DepthZones:
         mount: where the camera sits; what is None there is estimated or assumed.
         prior: what the output of this network is worth
             (``prior_for(config.engine.model)``), or None to use only what does not depend on it.
+
+    Attributes:
+        profiled: asked at each frame whether its scene is to carry a profile.
     """
 
     def __init__(
@@ -30,9 +36,12 @@ class DepthZones:
         self._settings = Settings(zones, mount, prior)
         self._state = initial_state(self._settings)
         self._sight = Sight()
+        self.profiled: Callable[[], bool] = lambda: False
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
         """The scene at ``frame``; ``depth`` is its map at any resolution."""
+        if self.profiled() is not self._settings.profiled:
+            self._settings = replace(self._settings, profiled=self.profiled())
         blind, self._sight = look(frame.image, frame.t, self._sight)
         scene, self._state = analyse(
             depth, frame.id, frame.image.shape[:2], blind, frame.t, self._state, self._settings
@@ -49,7 +58,7 @@ class DepthZones:
 
         Height, pitch and roll then count as measured to ``angle_sigma_deg``, and are not smoothed.
         """
-        self._settings = Settings(self._settings.zones, mount, self._settings.prior, tracked=True)
+        self._settings = replace(self._settings, mount=mount, tracked=True)
 
     def reset(self) -> None:
         """Forget everything seen."""

@@ -15,6 +15,7 @@ from sonar.zones.evidence import Cells, cells_of, gather, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground
 from sonar.zones.prior import LevelPrior
+from sonar.zones.profile import profile
 from sonar.zones.readings import to_scene, track_zones
 from sonar.zones.scale import Scale, far_level, update_scale
 from sonar.zones.state import Settings, ZonesState, initial_state
@@ -85,7 +86,10 @@ def analyse(
     if fit is not None and fit.confidence > DROP_CONFIDENCE:
         edge, looked = dropoff.find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
     state = replace(state, drop=dropoff.follow_drop(state.drop, edge, t, dt, looked))
-    return to_scene(frame_id, t, pose.height_known or metric, state, settings), state
+    scene = to_scene(frame_id, t, pose.height_known or metric, state, settings)
+    if settings.profiled:
+        scene = replace(scene, profile=profile(evidence, cells, pose, settings.zones))
+    return scene, state
 
 
 def unseen(

@@ -11,6 +11,7 @@ HISTORY_S = 1.2
 MIN_HISTORY_S = 0.5
 MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
+MAX_POINTS = 20
 JUMP_LOG = 0.45  # another thing, not the same one moved
 SMOOTH_NEAR_S = 0.12
 SMOOTH_FAR_S = 0.35
@@ -87,8 +88,10 @@ def time_to_collision(track: Track) -> float | None:
     """
     if track.log_m is None or len(track.history) < 4:
         return None
-    t = np.array([p[0] for p in track.history])
-    z = np.exp(np.array([p[1] for p in track.history]))
+    thin = -(-len(track.history) // MAX_POINTS)
+    points = track.history[::-1][::thin][::-1]  # the newest always among them
+    t = np.array([p[0] for p in points])
+    z = np.exp(np.array([p[1] for p in points]))
     length = t[-1] - t[0]
     if length < MIN_HISTORY_S:
         return None

@@ -16,6 +16,7 @@ class Settings:
     """What does not change from frame to frame.
 
     Attributes:
+        profiled: scenes carry their profile.
         tracked: pitch and roll in ``mount`` are this very frame's (an IMU, a recording's poses).
         prior: what the network's own level is worth, or None.
     """
@@ -24,6 +25,7 @@ class Settings:
     mount: MountConfig
     prior: NetworkPrior | None = None
     tracked: bool = False
+    profiled: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

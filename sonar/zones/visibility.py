@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from sonar.types import Reason, RgbImage
 
 SAMPLES = 96  # longer side of the subsampled picture
-DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # mean and 98th percentile of luma, 0..255
-GLARE_SHARE = 0.45  # of the picture saturated
-COVERED_SPREAD = 7.0  # luma deviation of a lens with something on it
-BLANK_GRADIENT = 1.2  # median luma step between samples of a wall without texture
-BLUR_SHARPNESS = 0.055  # fine over coarse gradient
+# All levels of luma, 0 to 255.
+DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
+GLARE_LEVEL, GLARE_SHARE = 250.0, 0.45  # this share of the picture is saturated
+EDGE_STEP, BLANK_STEP = 6.0, 1.2  # between samples: no edges, and most of it smooth
+COVERED_LEVEL = 110.0  # smooth and darker: something on the lens; brighter: a wall, sky
 FROZEN_S = 1.5
 CONFIRM_S = 0.25
 
@@ -49,21 +49,20 @@ def subsample(image: RgbImage) -> NDArray[np.float32]:
 def judge(luma: NDArray[np.float32]) -> Reason | None:
     """What is wrong with one picture, or None."""
     mean = float(luma.mean())
-    high = float(np.quantile(luma, 0.98))
-    if mean < DARK_LEVEL and high < DARK_HIGH:
+    if mean < DARK_LEVEL and _share(luma > DARK_HIGH) < 0.02:
         return Reason.DARK
-    if float((luma > 250).mean()) > GLARE_SHARE:
+    if _share(luma > GLARE_LEVEL) > GLARE_SHARE:
         return Reason.GLARE
     if min(luma.shape) < 4:
         return None
-    spread = float(luma.std())
-    steps = np.abs(np.diff(luma, axis=1))
-    typical, strong = float(np.quantile(steps, 0.5)), float(np.quantile(steps, 0.95))
-    if strong < 6.0 and typical < BLANK_GRADIENT:
-        if spread < COVERED_SPREAD and mean > 110:
-            return Reason.BLANK
-        return Reason.COVERED if mean < 110 else Reason.BLANK
+    steps = np.abs(luma[:, 1:] - luma[:, :-1])
+    if _share(steps > EDGE_STEP) < 0.05 and _share(steps > BLANK_STEP) < 0.5:
+        return Reason.COVERED if mean < COVERED_LEVEL else Reason.BLANK
     return None
+
+
+def _share(mask: NDArray[np.bool_]) -> float:
+    return float(np.count_nonzero(mask)) / mask.size
 
 
 def look(image: RgbImage, t: float, sight: Sight) -> tuple[Reason | None, Sight]:
