@@ -101,10 +101,12 @@ def assemble(
         speech.prepare(config.speech.timeout_s)
     mixer = Mixer(config.audio, config.speech, speech)
     mapper = PulseMapper(config.audio, config.speech)
+    zones = make_zones(config)
+    zones.profiled = lambda: mapper.scheme == "scan"
     stages = Stages(
         source=source,
         engine=engine,
-        zones=make_zones(config),
+        zones=zones,
         mapper=mapper,
         sink=sink(mixer),
         speaker=speech,

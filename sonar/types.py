@@ -6,6 +6,7 @@ writes to them once they are here.
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,7 @@ class CueKind(StrEnum):
     PULSE = "pulse"  # repeated at rate_hz
     CONTINUOUS = "continuous"
     EARCON = "earcon"  # a fixed short signal, named by ``earcon``
+    SCAN = "scan"  # ``columns`` one after the other, left to right, again and again
 
 
 class Priority(IntEnum):
@@ -199,6 +201,18 @@ class ZoneReading:
             )
 
 
+class Column(NamedTuple):
+    """The nearest thing in a vertical strip of the picture.
+
+    Attributes:
+        proximity: 0 (nothing within the far band) to 1 (touching).
+        elevation: where in the picture it is: 0 at the lower edge, 1 at the upper.
+    """
+
+    proximity: float
+    elevation: float
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What sonar believes of the way ahead at one frame.
@@ -210,6 +224,8 @@ class Scene:
         drop_off_distance_m: metres to its edge where known.
         state: guiding, or degraded with ``reason``.
         reason: why evidence is missing or weak; None when all is well.
+        profile: what stands in each strip of the whole picture, left to right; empty where
+            nobody asked for it or nothing is known.
     """
 
     frame_id: int
@@ -221,6 +237,7 @@ class Scene:
     drop_off_distance_m: float | None = None
     state: State = State.GUIDING
     reason: Reason | None = None
+    profile: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
         _check(
@@ -247,7 +264,7 @@ class Cue:
     """What is to be heard from now on, until the next cue.
 
     Attributes:
-        kind: silence, pulse, continuous or earcon.
+        kind: silence, pulse, continuous, earcon or scan.
         frame_id, t: of the frame that caused it (source's seconds); for frame-to-sound age.
         pan: -1 (left) to 1 (right).
         rate_hz: pulses a second, > 0 for pulses.
@@ -258,6 +275,7 @@ class Cue:
             (played once, when it differs from the previous cue's).
         phrase: key into the speech catalogue, or None.
         why: the cause in words, for events and reports ("close, left, 0.9 m").
+        columns: of a ``SCAN``, left to right.
     """
 
     kind: CueKind
@@ -271,6 +289,7 @@ class Cue:
     earcon: str | None = None
     phrase: str | None = None
     why: str = ""
+    columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
         _check(-1.0 <= self.pan <= 1.0, "Cue.pan must lie in [-1, 1]")
@@ -281,3 +300,4 @@ class Cue:
             self.kind is not CueKind.EARCON or self.earcon is not None,
             "an earcon cue names its earcon",
         )
+        _check(self.kind is not CueKind.SCAN or bool(self.columns), "a scan needs columns")

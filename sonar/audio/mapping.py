@@ -43,8 +43,8 @@ DROP_RATE_HZ = 1.2
 DROP_NEAR_M = 2.5  # a drop farther off warns, it does not pre-empt
 
 STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than this
-Scheme = Literal["pulse", "continuous", "quiet"]
-SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "quiet")
+Scheme = Literal["pulse", "continuous", "scan", "quiet"]
+SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "scan", "quiet")
 _LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
 _STATE_EARCONS = {
     State.LOADING: ("loading", REMINDER_RATE_HZ, Priority.INFO),
@@ -165,7 +165,9 @@ class PulseMapper:
             return self._stop(scene, lead, bool(blind) or weak)
         if scene.drop_off and (drop or lead is None or lead.rate_hz < FASTEST_HZ / 2):
             return self._drop(scene, drop)
-        if lead is not None and self.scheme != "quiet":
+        if self.scheme == "scan" and any(column.proximity for column in scene.profile):
+            return self._scan(scene, lead, bool(blind) or weak)
+        if lead is not None and self.scheme in ("pulse", "continuous"):
             return self._pulse(scene, lead, bool(blind) or weak)
         if blind or weak:
             return self._unknown(scene, blind, before)
@@ -204,6 +206,21 @@ class PulseMapper:
             priority=Priority.WARNING,
             earcon=self._riding(scene, lead, unsure),
             why=why_of(lead.zone),
+        )
+
+    def _scan(self, scene: Scene, lead: Lead | None, unsure: bool) -> Cue:
+        nearest = max(column.proximity for column in scene.profile)
+        ridden = None
+        if unsure or lead is not None:
+            ridden = self._riding(scene, lead or Lead(scene.center, 0.0), unsure)
+        return Cue(
+            CueKind.SCAN,
+            scene.frame_id,
+            scene.t,
+            priority=Priority.WARNING,
+            earcon=ridden,
+            why=f"scan, nearest {nearest:.2f}",
+            columns=scene.profile,
         )
 
     def _drop(self, scene: Scene, near: bool) -> Cue:

@@ -16,6 +16,7 @@ from sonar.audio.gain import RampedGain
 from sonar.audio.phrases import PHRASES
 from sonar.audio.signals import EarconTrack, PulseTrack
 from sonar.audio.started import Started
+from sonar.audio.sweep import Sweep
 from sonar.audio.synth import Panning, db_to_gain, limit
 from sonar.audio.talk import Talk
 from sonar.audio.voices import QUANTUM, Tables
@@ -83,6 +84,7 @@ class Mixer:
             render_earcons(self.rate_hz), self.rate_hz, tables, self._panning
         )
         self._tone = BreathingTone(self.rate_hz, audio.max_duty)
+        self._sweep = Sweep(self.rate_hz, self._panning)
         self._talk = Talk(
             speaker if speech.enabled else None,
             self.rate_hz,
@@ -172,6 +174,7 @@ class Mixer:
         bus[:] = 0.0
         self._talk.step(position, self._newest_t)
         self._tone.add(bus, position)
+        self._sweep.add(bus, position)
         self._earcons.add(bus, position)
         self._pulses.add(bus, position, not_before=self._earcons.ends_at)
         speaking = self._talk.speaking
@@ -290,6 +293,7 @@ class Mixer:
         else:
             self._tone.release()
         self._pulses.set(cue if cue.kind is CueKind.PULSE else None, position)
+        self._sweep.set(cue if cue.kind is CueKind.SCAN else None, position)
         self._earcons.repeat(cue if cue.kind is CueKind.EARCON else None, position)
         self._heard = cue
 

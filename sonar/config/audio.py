@@ -18,9 +18,10 @@ class AudioConfig(Section):
     )
     rate_hz: Literal[44100, 48000] = Field(48000, description="sample rate")
     block_size: Annotated[int, Field(ge=64, le=4096)] = Field(480, description="samples a block")
-    scheme: Literal["pulse", "continuous", "quiet"] = Field(
+    scheme: Literal["pulse", "continuous", "scan", "quiet"] = Field(
         "pulse",
         description="pulse = faster is nearer; continuous = one tone, higher is nearer; "
+        "scan = the picture from left to right once a second, louder is nearer; "
         "quiet = speech and danger only",
     )
     volume_db: Annotated[Decibels, Field(le=12)] = Field(-6.0, description="gain of everything")

@@ -1,5 +1,7 @@
 """What stands in each vertical strip of the picture: for exploring by ear."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from sonar.config import ZonesConfig
@@ -31,7 +33,7 @@ def profile(
     height, width = weight.shape
     edges = np.linspace(0, width, columns + 1).round().astype(int)
     found = []
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges.tolist()):
         end = max(end, begin + 1)
         rows, _ = np.nonzero(weight[:, begin:end] > 0)
         standing = weight[:, begin:end]

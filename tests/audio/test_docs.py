@@ -15,7 +15,7 @@ def test_every_earcon_and_scheme_is_explained():
     text = DOC.read_text(encoding="utf-8")
     for earcon in EARCONS.values():
         assert f"| `{earcon.name}` | {earcon.meaning} |" in text
-    for scheme in ("continuous", "quiet"):
+    for scheme in ("continuous", "scan", "quiet"):
         assert f"`audio.scheme: {scheme}`" in text
 
 
