@@ -1,8 +1,10 @@
 """Tracks a zone's nearest distance over time: persistence, smoothing, time to collision."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.types import Height
 from sonar.zones.obstacles import Obstacle
@@ -11,7 +13,7 @@ HISTORY_S = 1.2
 MIN_HISTORY_S = 0.5
 MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
-MAX_POINTS = 20
+MAX_POINTS = 14
 JUMP_LOG = 0.45  # another thing, not the same one moved
 SMOOTH_NEAR_S = 0.12
 SMOOTH_FAR_S = 0.35
@@ -80,6 +82,12 @@ def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_
     )
 
 
+@lru_cache(maxsize=64)
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    i, j = np.triu_indices(count, 1)
+    return i, j
+
+
 def time_to_collision(track: Track) -> float | None:
     """Seconds until contact at the present closing speed, or None.
 
@@ -95,7 +103,7 @@ def time_to_collision(track: Track) -> float | None:
     length = t[-1] - t[0]
     if length < MIN_HISTORY_S:
         return None
-    i, j = np.triu_indices(len(t), 1)
+    i, j = _pairs(len(t))
     far_apart = t[j] - t[i] > 0.4 * length
     slopes = (z[j] - z[i])[far_apart] / (t[j] - t[i])[far_apart]
     speed = -float(np.median(slopes))

@@ -16,8 +16,9 @@ from sonar.zones.geometry import Array, View
 Q_MIN = 0.07  # 4 degrees below the horizon: farther ground is a few rows high, and soft
 Q_BINS = 12
 X_BINS = 3
-PAIRS = 70
+PAIRS = 50
 MIN_INLIERS = 24
+_DIAGONAL = np.arange(3), np.arange(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +176,7 @@ def _refine(
     slope: float,
     intercept: float,
 ) -> GroundFit | None:
-    """Least squares on the inliers, thrice; then their means in bins."""
+    """Least squares on the inliers, twice; then their means in bins."""
     sel = np.flatnonzero(valid & (view.q > Q_MIN))
     dv, q = d.ravel()[sel], view.q.ravel()[sel]
     dq_pitch, dq_roll = view.ahead.ravel()[sel], view.side.ravel()[sel]
@@ -183,7 +184,7 @@ def _refine(
     w = np.ones_like(dv) if walkable is None else _votes(walkable.ravel()[sel])
     tol = _tolerance(q)
     tilt = 0.0
-    for _ in range(3):
+    for _ in range(2):
         inlier = np.abs((dv - intercept - tilt * dq_roll) / slope - q) < tol
         wi = w[inlier]
         if wi.size < MIN_INLIERS:
@@ -193,7 +194,7 @@ def _refine(
         normal = (weighted @ design.T).astype(np.float64)
         # A weak pull to no tilt keeps a one-sided patch of ground from inventing roll.
         normal[2, 2] += 0.02 * normal[1, 1]
-        normal += 1e-9 * np.eye(3) * np.trace(normal)
+        normal[_DIAGONAL] += 1e-9 * normal.trace()
         right = (weighted @ dv[inlier]).astype(np.float64)
         slope, intercept, tilt = (float(x) for x in np.linalg.solve(normal, right))
         if slope <= 1e-9:

@@ -113,9 +113,8 @@ def floor_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
 
 def floor_probability(u: Array, walkable: Array | None, view: View, prior: NetworkPrior) -> Array:
     """Probability per cell that it is floor; 0 near and above the horizon."""
-    logit = np.zeros_like(u)
-    for weight, feature in zip(prior.floor, floor_features(u, walkable, view), strict=True):
-        logit += np.float32(weight) * feature
+    features = np.stack(floor_features(u, walkable, view))
+    logit = np.tensordot(np.array(prior.floor, np.float32), features, 1)
     p: Array = (1.0 / (1.0 + np.exp(-np.clip(logit, -20.0, 20.0)))).astype(np.float32)
     p[view.q < FLOOR_Q] = 0.0
     return p
