@@ -8,6 +8,7 @@ import typer
 
 from sonar.cli import (
     bench,
+    calibrate,
     config,
     control_cmd,
     depth,
@@ -41,6 +42,7 @@ app.command("replay", epilog=COMMON_EPILOG)(replay.replay)
 app.command("demo", epilog=COMMON_EPILOG)(replay.demo)
 app.command("depth", epilog=COMMON_EPILOG)(depth.depth)
 app.command("evaluate", epilog=COMMON_EPILOG)(evaluate.evaluate)
+app.command("calibrate", epilog=COMMON_EPILOG)(calibrate.calibrate)
 app.command("bench", epilog=COMMON_EPILOG)(bench.bench)
 app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)
 app.command("devices", epilog=COMMON_EPILOG)(doctor.devices)
