@@ -16,7 +16,6 @@ _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 _BACKWARD_JUMP_S = 1.0
 _FORWARD_JUMP_S = 10.0
 _SMALLEST_STEP_S = 1e-3
-_MATRIX_EVERY = 30  # frames between looks at how the picture is to be turned
 
 
 def open_container(url: str, **options: Any) -> Any:
@@ -56,17 +55,18 @@ class Pixels:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._matrix: bytes | None = None
-        self._count = 0
+        self._size: tuple[int, int] | None = None
 
     def rgb(self, frame: Any) -> RgbImage:
         """uint8 RGB array of shape ``(H, W, 3)``, turned and mirrored as the file asks."""
         picture = cast(RgbImage, self._reformatter.reformat(frame, format="rgb24").to_ndarray())
         # Asking a PyAV frame for its side data makes a reference cycle of it: its picture then
-        # stays in memory until the garbage collector comes, hundreds of frames later.
-        if self._count % _MATRIX_EVERY == 0:
+        # stays in memory until the garbage collector comes, thousands of frames later. So only
+        # the first is asked, and one whose size differs: turning is a property of the stream.
+        if (frame.height, frame.width) != self._size:
+            self._size = frame.height, frame.width
             found = frame.side_data.get(SideDataType.DISPLAYMATRIX)
             self._matrix = None if found is None else bytes(found)
-        self._count += 1
         if self._matrix is None:
             return picture
         return oriented(picture, np.frombuffer(self._matrix, np.int32))
