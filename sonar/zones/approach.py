@@ -15,10 +15,10 @@ MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
 MAX_POINTS = 14
 JUMP_LOG = 0.45  # another thing, not the same one moved
-SMOOTH_NEAR_S = 0.12
+MAX_RATE = 1.5  # of the log distance, per second
+SMOOTH_NEAR_S = 0.15
 SMOOTH_FAR_S = 0.35
-CONFIRM_S = 0.1  # a new obstacle must be there this long
-HOLD_S = 0.25  # and one that vanishes is kept this long
+HOLD_S = 0.25  # one that vanishes is kept this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,21 @@ class Track:
     Attributes:
         log_m: smoothed log distance, or None where nothing stands.
         history: (t, log distance) of the same thing, oldest first.
-        first_t, last_t: when the present thing was first and last seen.
+        last_t: when it was last seen.
         heights: last classes, newest last.
         sigma_log: standard deviation of the log distance.
+        rate: change of the log distance per second.
+        fresh: seen in this frame for the first time: not yet believed. Never twice in a row, so
+            that a distance that jumps about is believed too.
     """
 
     log_m: float | None = None
     history: tuple[tuple[float, float], ...] = ()
-    first_t: float = 0.0
     last_t: float = 0.0
     heights: tuple[Height, ...] = ()
     sigma_log: float = 0.0
+    rate: float = 0.0
+    fresh: bool = False
 
     @property
     def height(self) -> Height | None:
@@ -49,10 +53,6 @@ class Track:
         tied = [h for h in Height if self.heights.count(h) == best]
         return tied[0] if len(tied) == 1 else Height.BODY
 
-    def confirmed(self, t: float) -> bool:
-        """Whether it has been there long enough, or frames are too sparse to ask."""
-        return len(self.history) >= 2 or t - self.first_t >= CONFIRM_S
-
 
 def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_s: float) -> Track:
     """One frame for one zone."""
@@ -62,24 +62,33 @@ def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_
         return track
     value = float(np.log(found.distance_m))
     if track.log_m is None or t - track.last_t > 2.0:
-        return Track(value, ((t, value),), t, t, (found.height,), sigma_log)
-    step = value - track.log_m
+        return _start(track, found, sigma_log, t, dt_s)
+    expected = track.log_m + track.rate * dt_s
+    step = value - expected
     if abs(step) > JUMP_LOG:
-        # Nearer at once; farther only after the old thing had its hold time.
-        if step > 0 and t - track.last_t <= HOLD_S and dt_s <= HOLD_S:
+        # Nearer at once; farther only after the old thing, if believed, had its hold time.
+        if step > 0 and not track.fresh and t - track.last_t <= HOLD_S and dt_s <= HOLD_S:
             return track
-        return Track(value, ((t, value),), track.first_t, t, (found.height,), sigma_log)
+        return _start(track, found, sigma_log, t, dt_s)
     tau = SMOOTH_NEAR_S if step < 0 else SMOOTH_FAR_S
     gain = 1.0 - float(np.exp(-dt_s / tau)) if dt_s > 0 else 0.5
+    # A trend is followed too (an alpha-beta filter): a walker's distances always change.
+    rate = track.rate + gain * gain / (2.0 - gain) * step / dt_s if dt_s > 0 else track.rate
     history = (*(p for p in track.history if t - p[0] <= HISTORY_S), (t, value))
     return Track(
-        track.log_m + gain * step,
+        expected + gain * step,
         history,
-        track.first_t,
         t,
         (*track.heights, found.height)[-9:],
         sigma_log,
+        float(np.clip(rate, -MAX_RATE, MAX_RATE)),
     )
+
+
+def _start(track: Track, found: Obstacle, sigma_log: float, t: float, dt_s: float) -> Track:
+    value = float(np.log(found.distance_m))
+    fresh = not track.fresh and 0 < dt_s <= HOLD_S
+    return Track(value, ((t, value),), t, (found.height,), sigma_log, fresh=fresh)
 
 
 @lru_cache(maxsize=64)

@@ -42,9 +42,10 @@ def track_zones(
         track = approach.follow(track, found, sigma, t, dt_s)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))
-        held = latch.step(
-            held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
-        )
+        if not track.fresh:
+            held = latch.step(
+                held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
+            )
         tracks.append(track)
         latches.append(held)
     return replace(

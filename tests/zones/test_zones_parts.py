@@ -172,6 +172,22 @@ def test_a_single_missing_frame_does_not_lose_the_obstacle():
     assert follow([2.0] * 10 + [None] * 8).log_m is None
 
 
+def test_a_thing_seen_once_is_not_believed_yet_but_never_doubted_twice():
+    track = follow([3.0] * 6)
+    assert not track.fresh
+    once = approach.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 0.4, 1 / 15)
+    assert once.fresh
+    again = approach.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY, 50.0), 0.05, 0.47, 1 / 15)
+    assert not again.fresh
+    slow = approach.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 1.4, 1.0)
+    assert not slow.fresh
+
+
+def test_a_moving_thing_is_not_followed_late():
+    distances = [5.0 - 1.2 * k / 15 for k in range(40)]
+    assert np.exp(follow(distances).log_m) == pytest.approx(distances[-1], rel=0.04)
+
+
 # --- drops --------------------------------------------------------------------------------
 
 
