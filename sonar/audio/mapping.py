@@ -17,6 +17,7 @@ from sonar.audio.watch import SideWatch
 from sonar.audio.why import why_of, why_silent, why_unknown
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import (
+    BANDS_BY_NEARNESS,
     SIDES,
     Band,
     Cue,
@@ -46,6 +47,8 @@ STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than th
 Scheme = Literal["pulse", "continuous", "scan", "quiet"]
 SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "scan", "quiet")
 _LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
+_LEAD_HELD_BONUS = 2.0  # and this much within _LEAD_HOLD_S of the last change
+_LEAD_HOLD_S = 0.5
 _STATE_EARCONS = {
     State.LOADING: ("loading", REMINDER_RATE_HZ, Priority.INFO),
     State.READY: ("ready", 0.0, Priority.INFO),
@@ -114,6 +117,7 @@ class PulseMapper:
         self.last_scene: Scene | None = None
         self.last_phrase: str | None = None
         self._lead: Side | None = None
+        self._lead_since_t: float | None = None
         self._state: State | None = None
         self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
         self._drop_told_t: float | None = None
@@ -145,7 +149,7 @@ class PulseMapper:
             for zone in scene.zones
             if self._watches[zone.side].audible(zone, scene.t)
         ]
-        lead = self._choose(audible)
+        lead = self._choose(audible, scene.t)
         blind = tuple(zone.side for zone in scene.zones if zone.band is Band.UNKNOWN)
         weak = scene.state is State.DEGRADED
         cue = self._sound(scene, lead, blind, weak, before)
@@ -278,22 +282,29 @@ class PulseMapper:
         self._change_told_t = t
         return True
 
-    def _choose(self, audible: list[Lead]) -> Lead | None:
+    def _choose(self, audible: list[Lead], t: float) -> Lead | None:
         """The most urgent side; the one already heard keeps the lead when it is close.
 
+        A side that took the lead keeps it for ``_LEAD_HOLD_S`` unless another is in a nearer band
+        or far more urgent: sides whose urgency flickers must not throw the sound to and fro.
         Equals: the one already heard, else the center, else the left.
         """
         if not audible:
             self._lead = None
             return None
+        fresh = self._lead_since_t is not None and 0.0 <= t - self._lead_since_t < _LEAD_HOLD_S
+        nearest = max(BANDS_BY_NEARNESS.index(lead.zone.band) for lead in audible)
 
         def rank(lead: Lead) -> tuple[bool, float, bool]:
-            side = lead.zone.side
-            bonus = _LEAD_BONUS if side is self._lead else 1.0
+            side, bonus = lead.zone.side, 1.0
+            if side is self._lead:
+                held = fresh and BANDS_BY_NEARNESS.index(lead.zone.band) == nearest
+                bonus = _LEAD_HELD_BONUS if held else _LEAD_BONUS
             return (lead.stop, lead.rate_hz * bonus, side is Side.CENTER)
 
         best = max(audible, key=rank)
-        self._lead = best.zone.side
+        if best.zone.side is not self._lead:
+            self._lead, self._lead_since_t = best.zone.side, t
         return best
 
     def _state_cue(self, scene: Scene) -> Cue:

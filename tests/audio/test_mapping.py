@@ -384,3 +384,19 @@ def test_unknown_is_never_silent_and_every_name_exists(walk):
             assert cue.kind is not CueKind.SILENCE
         if any(zone.band is Band.STOP for zone in now.zones):
             assert cue.kind is CueKind.CONTINUOUS
+
+
+def test_sides_whose_urgency_flickers_do_not_throw_the_sound_to_and_fro():
+    def make(t):
+        ttc = {"ttc_s": 2.0} if round(t * 20) % 2 else {}
+        return replace(scene(CLOSE, CLEAR, (Band.CLOSE, 0.7, ttc)), t=t)
+
+    pans = [cue.pan for _, cue in run(mapper(), make, 2.0)]
+    assert sum(a != b for a, b in zip(pans, pans[1:], strict=False)) <= 4  # 39 without a hold
+
+
+def test_a_nearer_band_takes_the_lead_at_once():
+    one = mapper()
+    one.update(replace(scene(NEAR, CLEAR, CLEAR), t=0.0))
+    one.update(replace(scene(NEAR, CLEAR, (Band.NEAR, 0.9)), t=0.05))
+    assert one.update(replace(scene((Band.NEAR, 0.55), CLOSE, CLEAR), t=0.1)).pan == 0.0
