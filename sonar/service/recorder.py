@@ -64,7 +64,10 @@ class Recorder:
             (int(s.name.split("-")[1]) for s in segments.stems(self._ring)), default=-1
         )
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE)
-        self._wanted: deque[str] = deque(maxlen=8)
+        # Why, and after how many items: what came before the wish belongs to the recording.
+        self._wanted: deque[tuple[str, int]] = deque(maxlen=8)
+        self._put_count = 0
+        self._early: deque[Event] = deque(maxlen=64)  # events while no segment is open
         self._next_t = float("-inf")
         self._danger_t = float("-inf")
         self._segment: Segment | None = None
@@ -94,7 +97,7 @@ class Recorder:
 
     def keep(self, why: str) -> None:
         """Keep the ring, with what happens in the next ``after_s``; from any thread."""
-        self._wanted.append(why)  # beside the queue, which may be full
+        self._wanted.append((why, self._put_count))  # beside the queue, which may be full
 
     def close(self) -> None:
         """Finish the segment; waits at most about a second."""
@@ -107,25 +110,26 @@ class Recorder:
     def _put(self, item: Item) -> None:
         try:
             self._queue.put_nowait(item)
+            self._put_count += 1
         except queue.Full:
             self.skipped += 1
 
     # -- the thread ---------------------------------------------------------------------------
 
     def _work(self) -> None:
-        last_t = 0.0
+        last_t, done = 0.0, 0
         while (item := self._queue.get()) is not None:
             kind, what, more = item
+            done += 1
             try:
                 if kind == "frame":
                     last_t = more.t
                     self._write(what, more)
-                elif self._segment is not None:
-                    values = what.model_dump(mode="json", by_alias=True)
-                    values["t"] = round(last_t - self._segment.t0, 6)
-                    self._segment.record("event", values)
-                if self._wanted and self._keep_at is None:
-                    self._keep_at = (last_t + self._config.after_s, self._wanted.popleft())
+                else:
+                    self._early.append(what)
+                self._write_events(last_t)
+                if self._wanted and self._keep_at is None and done >= self._wanted[0][1]:
+                    self._keep_at = (last_t + self._config.after_s, self._wanted.popleft()[0])
                     self._wanted.clear()
                 if self._keep_at is not None and last_t >= self._keep_at[0]:
                     self._keep_now()
@@ -133,7 +137,7 @@ class Recorder:
                 self._failed(error)
         self._end_segment()
         if self._keep_at is not None or self._wanted:
-            self._join(self._keep_at[1] if self._keep_at else self._wanted[0])
+            self._join(self._keep_at[1] if self._keep_at else self._wanted[0][0])
 
     def _write(self, record: FrameRecord, frame: Frame) -> None:
         now = self._clock.now()
@@ -160,6 +164,12 @@ class Recorder:
         if now - self._synced_s >= SYNC_S:
             self._synced_s = now
             segment.sync()
+
+    def _write_events(self, t: float) -> None:
+        while self._early and self._segment is not None:
+            values = self._early.popleft().model_dump(mode="json", by_alias=True)
+            values["t"] = round(max(0.0, t - self._segment.t0), 6)
+            self._segment.record("event", values)
 
     def _end_segment(self) -> None:
         segment, self._segment = self._segment, None
