@@ -144,3 +144,20 @@ def test_one_exit_code_for_all(tmp_path: Path) -> None:
     results = [Done(job, code, "", {}) for code in (0, 5, 3)]
     assert (worst(results), worst([])) == (5, 0)
     assert write_batch(tmp_path, results)["code"] == 5
+
+
+def test_a_report_of_one_recording_and_of_one_that_breaks_off(sonar: Run, tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mkv", frames=40)
+    assert sonar("replay", whole, "--out", "whole", "--report")[0] == 0
+    assert "40 pictures" in (tmp_path / "whole" / "report.html").read_text()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    code, _, err = sonar("replay", cut, "--out", "cut", "--report")
+    text = (tmp_path / "cut" / "report.html").read_text()
+    assert code in (0, 3) and "Traceback" not in err
+    assert ("ended early" in text) == (code == 3)
+
+
+def test_a_batch_has_no_baseline(sonar: Run, tmp_path: Path) -> None:
+    code, _, err = sonar("replay", "a.mp4", "b.mp4", "--out", "out", "--baseline", "old")
+    assert code == 2 and "one recording" in err and not (tmp_path / "out").exists()
