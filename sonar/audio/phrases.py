@@ -90,6 +90,28 @@ _CONTROLS = {
     "control_nothing_to_repeat": "nothing was said yet that could be repeated",
 }
 
+HIGHEST_NUMBER = 20
+
+_EAR = {
+    "ear_begin": "the training of the ear begins",
+    "ear_sides": "lesson and score: from which side",
+    "ear_distances": "lesson and score: how near",
+    "ear_heights": "lesson and score: how high",
+    "ear_dangers": "lesson: the dangers",
+    "ear_both": "lesson: side and distance together",
+    "ear_listen": "an example follows",
+    "ear_turn": "a question follows",
+    "ear_press": "the keys follow: a number, and what it means",
+    "ear_again": "the space bar plays it again",
+    "ear_right": "the answer was right",
+    "ear_wrong": "the answer was wrong, the right one follows",
+    "ear_low": "low, on the floor",
+    "ear_body": "at the height of the body",
+    "ear_head": "at the height of the head",
+    "ear_of": "between two numbers: so many of so many",
+    "ear_end": "the training is over",
+}
+
 DISTANCES_M: tuple[float, ...] = tuple(step / 2 for step in range(1, 13))  # 0.5 .. 6.0
 
 
@@ -137,6 +159,11 @@ def _all() -> list[Phrase]:
     found += [
         Phrase(distance_key(metres), f"{metres:g} metres", info, "danger", 6.0)
         for metres in DISTANCES_M
+    ]
+    found += [Phrase(key, meaning, info, "danger", 6.0) for key, meaning in _EAR.items()]
+    found += [
+        Phrase(f"number_{number}", f"the number {number}", info, "danger", 6.0)
+        for number in range(HIGHEST_NUMBER + 1)
     ]
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sonar.audio import mapping
 from sonar.audio.earcons import EARCONS
+from sonar.audio.listen import buttons, keyboard
 from sonar.config import AudioConfig
 from sonar.types import Band
 
@@ -35,3 +36,20 @@ def test_every_linked_sound_and_picture_is_there_and_small():
     assert len(links) >= 14
     for link in links:
         assert 1000 < (DOC.parent / link).stat().st_size < 50_000, link
+
+
+def test_every_key_and_button_is_in_the_table():
+    text = DOC.read_text(encoding="utf-8")
+    table = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and "`" in cells[3] and "sonar control" not in cells[3]:
+            table[re.findall(r"`(\w+)", cells[3])[0]] = cells
+    for key, command in keyboard.KEYS.items():
+        name = {" ": "space", "=": "+"}.get(key, key)
+        assert name in table[command.split()[0]][1].replace(",", "").split()
+    codes = {113: "MUTE", 114: "VOLUMEDOWN", 115: "VOLUMEUP", 163: "NEXTSONG", 165: "PREVIOUSSONG"}
+    for code, name in codes.items():
+        assert f"KEY_{name}" in table[buttons.KEYS[code].split()[0]][2]
+    for code in (113, 164):
+        assert f"keycode={code},label={buttons.KEYS[code]}" in text
