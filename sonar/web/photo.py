@@ -26,6 +26,7 @@ from sonar.zones import DepthZones
 _SHOWN_PX = 960
 _LEGEND_PX = 34
 _HEARD_S = 3.0
+_SEEN_FRAMES = 5  # what is seen once only is not believed; more, and the picture is "frozen"
 _POST_S = 0.1  # as often as a slow camera brings news
 
 
@@ -68,7 +69,9 @@ class Photographer:
         frame = Frame(read_image(path), 0, 0.0)
         with self._lock:
             depth = self._engine.estimate(frame)
-            scene = DepthZones(config.zones, config.mount).update(depth, frame)
+            zones = DepthZones(config.zones, config.mount)
+            for index in range(_SEEN_FRAMES):
+                scene = zones.update(depth, Frame(frame.image, index, index * _POST_S))
             cue = PulseMapper(config.audio, config.speech).update(scene)
             size = even_size(frame.image.shape[0], frame.image.shape[1], _SHOWN_PX)
             annotator = Annotator(*size, partial(zone_borders, config), 1.0)
