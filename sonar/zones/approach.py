@@ -15,7 +15,7 @@ MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
 MAX_POINTS = 14
 JUMP_LOG = 0.45  # another thing, not the same one moved
-MAX_RATE = 1.5  # of the log distance, per second
+MAX_RATE = 0.7  # of the log distance, per second; more overshoots when a walker stops
 SMOOTH_NEAR_S = 0.15
 SMOOTH_FAR_S = 0.35
 HOLD_S = 0.25  # one that vanishes is kept this long
@@ -73,7 +73,11 @@ def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_
     tau = SMOOTH_NEAR_S if step < 0 else SMOOTH_FAR_S
     gain = 1.0 - float(np.exp(-dt_s / tau)) if dt_s > 0 else 0.5
     # A trend is followed too (an alpha-beta filter): a walker's distances always change.
-    rate = track.rate + gain * gain / (2.0 - gain) * step / dt_s if dt_s > 0 else track.rate
+    rate = track.rate
+    if dt_s > HOLD_S:
+        rate = 0.0  # sparse frames: a trend between them would be a guess
+    elif dt_s > 0:
+        rate += gain * gain / (2.0 - gain) * step / dt_s
     history = (*(p for p in track.history if t - p[0] <= HISTORY_S), (t, value))
     return Track(
         expected + gain * step,
