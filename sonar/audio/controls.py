@@ -18,8 +18,11 @@ class Controls:
 
     Args:
         mixer, mapper: of that run.
-        volume_db: the volume it started with.
+        volume_db: the volume it started with; the present one as an attribute.
         stop: ends the run in order, with its goodbye.
+
+    Attributes:
+        quitting: the walker ended the run.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Controls:
     ) -> None:
         self._mixer, self._mapper, self._stop = mixer, mapper, stop
         self.volume_db = volume_db
+        self.quitting = False
 
     def toggle_mute(self) -> bool:
         """Sound off, or on again; returns whether it is off. Dangers are heard all the same."""
@@ -55,6 +59,7 @@ class Controls:
 
     def quit(self) -> None:
         """End the run; its "stopped" is the answer."""
+        self.quitting = True
         self._mixer.tell("confirm")
         self._stop()
 

@@ -55,7 +55,7 @@ def run(
         raise outcome.error
     if not options.json:
         say(f"Stopped after {outcome.frames} frames.")
-    if outcome.interrupted:
+    if outcome.interrupted and not running.controls.quitting:
         raise typer.Exit(130)
 
 

@@ -97,7 +97,9 @@ def test_describe_answers_with_the_sentence_and_quit_stops(commands):
     commands.mapper.update(scene((Band.NEAR, 0.4, {"distance_m": 1.9})))
     assert commands("describe").startswith("ok near on the left at 1.9 metres")
     assert not commands.stopped.is_set()
+    assert not commands._controls.quitting
     commands("quit")
+    assert commands._controls.quitting
     assert commands.stopped.is_set()
 
 
