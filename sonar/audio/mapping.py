@@ -295,12 +295,13 @@ class PulseMapper:
         fresh = self._lead_since_t is not None and 0.0 <= t - self._lead_since_t < _LEAD_HOLD_S
         nearest = max(BANDS_BY_NEARNESS.index(lead.zone.band) for lead in audible)
 
-        def rank(lead: Lead) -> tuple[bool, float, bool]:
+        def rank(lead: Lead) -> tuple[bool, float, bool, bool]:
             side, bonus = lead.zone.side, 1.0
             if side is self._lead:
                 held = fresh and BANDS_BY_NEARNESS.index(lead.zone.band) == nearest
                 bonus = _LEAD_HELD_BONUS if held else _LEAD_BONUS
-            return (lead.stop, lead.rate_hz * bonus, side is Side.CENTER)
+            heard = side is self._lead
+            return (lead.stop, lead.rate_hz * bonus, heard, side is Side.CENTER)
 
         best = max(audible, key=rank)
         if best.zone.side is not self._lead:

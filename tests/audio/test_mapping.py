@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from hearing import AUDIO, CLEAR, SPEECH, render, rms_db, scene
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from sonar.audio.mapping import PulseMapper, urgency_hz
@@ -315,7 +315,13 @@ def walks(draw):
     return list(zip(steps, gaps, strict=True))
 
 
+_FAR = (Band.FAR, 0.0, {"ttc_s": None, "height": None, "distance_m": None})
+_CLOSE = (Band.CLOSE, 0.0, {"ttc_s": None, "height": None, "distance_m": None})
+_SOON = (Band.FAR, 0.0, {"ttc_s": 1.0, "height": None, "distance_m": None})
+
+
 @settings(max_examples=150, deadline=None)
+@example([((_FAR, CLEAR, CLEAR), 1.0), ((_CLOSE, CLEAR, _SOON), 0.25)])  # equal but for the hold
 @given(walks())
 def test_a_mirrored_walk_gives_mirrored_cues(walk):
     plain, mirrored = mapper(), mapper()
