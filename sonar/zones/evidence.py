@@ -141,17 +141,21 @@ def weigh(
     zone: Mask,
     view: View,
     prior: NetworkPrior | None,
+    whole: tuple[float, float] | None,
 ) -> tuple[float, float]:
     """(log distance, its sigma) of an obstacle, from every cue by its variance.
 
-    The cues: where its cells are, how much of the zone is floor, and where obstacles usually
-    are. A sure distance hardly moves; an unsure one comes nearer, which is the safe side.
+    The cues: where its cells are, how much of the zone is floor, what the zone as a whole looks
+    like (``whole``, the same pair, or None), and where obstacles usually are. A sure distance
+    hardly moves; an unsure one comes nearer, which is the safe side.
     """
     cues = [(float(np.log(found.distance_m)), obstacle_sigma(found, scale, pose, prior))]
     if prior is not None and evidence.floor is not None:
         said = reach(evidence.floor, zone, view, prior)
         if said is not None:
             cues.append((said, prior.reach_sigma))
+    if whole is not None:
+        cues.append(whole)
     cues.append((float(np.log(USUAL_M)), USUAL_LOG))
     mass = sum(sigma**-2 for _, sigma in cues)
     mean = sum(value * sigma**-2 for value, sigma in cues) / mass

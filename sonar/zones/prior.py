@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.zones.geometry import Array, View
+from sonar.zones.zone_level import ZoneRegression, builtin_regression
 
 Mask = NDArray[np.bool_]
 
@@ -57,6 +58,7 @@ class NetworkPrior:
         reach: (c0, c1) of ``log distance_m = c0 + c1 * share``, where share is how much of a
             zone's lower part is floor: a way that is seen can be walked.
         reach_sigma: its residual.
+        zone: what a zone as a whole says of its nearest obstacle, or None.
     """
 
     level: LevelPrior
@@ -65,6 +67,7 @@ class NetworkPrior:
     stand_sigma: float
     reach: tuple[float, float]
     reach_sigma: float
+    zone: ZoneRegression | None = None
 
 
 def box_mean(a: Array, half: int) -> Array:
@@ -189,6 +192,7 @@ BUILTIN_PRIOR = NetworkPrior(
     stand_sigma=0.32,
     reach=(-0.36, 1.45),
     reach_sigma=0.5,
+    zone=builtin_regression(),
 )
 
 

@@ -10,8 +10,9 @@ from sonar.zones.evidence import Cells, Evidence, free_sigma, weigh
 from sonar.zones.geometry import Pose, View
 from sonar.zones.obstacles import nearest
 from sonar.zones.prior import NetworkPrior
-from sonar.zones.regions import zone_masks
+from sonar.zones.regions import Mask, zone_masks
 from sonar.zones.state import Settings, ZonesState
+from sonar.zones.zone_level import picture_features, zone_features
 
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
 METRES_LOG = 0.45  # and beyond which metres are not reported
@@ -33,11 +34,13 @@ def track_zones(
     tracks, latches = [], []
     zones = settings.zones
     free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
-    for mask, track, held in zip(zone_masks(view, zones), state.tracks, state.latches, strict=True):
+    masks = zone_masks(view, zones)
+    wholes = whole_zones(cells, view, pose, prior, masks)
+    for mask, whole, track, held in zip(masks, wholes, state.tracks, state.latches, strict=True):
         found = nearest(evidence.space, cells.d, evidence.weight * mask, evidence.needed)
         sigma = 0.0
         if found is not None:
-            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior)
+            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole)
             found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
@@ -53,6 +56,25 @@ def track_zones(
         tracks=(tracks[0], tracks[1], tracks[2]),
         latches=(latches[0], latches[1], latches[2]),
     )
+
+
+def whole_zones(
+    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None, masks: tuple[Mask, ...]
+) -> list[tuple[float, float] | None]:
+    """(log distance, its sigma) of each zone by what it looks like as a whole, where known."""
+    if prior is None or prior.zone is None or cells.walkable is None:
+        return [None] * len(masks)
+    shared = picture_features(cells.d, cells.walkable, view.q)
+    found: list[tuple[float, float] | None] = []
+    for side, mask in zip(SIDES, masks, strict=True):
+        is_side = side is not Side.CENTER
+        features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
+        if features is None:
+            found.append(None)
+        else:
+            log_m = float(np.log(pose.height_m)) - prior.zone.log_u(features)
+            found.append((log_m, prior.zone.sigma))
+    return found
 
 
 def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:

@@ -1,0 +1,136 @@
+"""How far the nearest obstacle of a whole zone is, by what a zone as a whole looks like.
+
+Cell by cell a small network cannot tell an unknown floor from what stands on it: its
+``walkable`` is patchy and its floor is bent. Statistics over a zone average that out: the level
+of what is not walkable, the row where it begins, how much is walkable, how fast the level grows
+towards the feet. A small regression of these on ``log u`` (``u = height / distance ahead``, no
+unit), learned from measured depth, generalises to places it has not seen
+(``scripts/zones_fit_zone_level`` prints that, folder by folder).
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.zones.geometry import Array
+from sonar.zones.regions import Mask
+
+NUMBERS = Path(__file__).with_name("zone_level.json")  # of the built-in model
+FEATURES = (
+    "level of non-walkable cells, 50 %", "80 %", "90 %", "their mean q", "their share",
+    "contact row q, 25 %", "50 %", "75 %", "90 %", "level at the contact, median",
+    "walkable, mean", "walkable, lower third", "q at the bottom", "q at the top",
+    "growth of the level with q below the horizon", "in the lower third", "near the horizon",
+    "picture's mean level", "5 %", "95 %", "deviation", "walkable mean", "q median",
+    "side zone",
+)  # fmt: skip
+WALKABLE_MAX = 0.30
+CONTACT_MAX = 0.35
+LOW_BODY_Q = -0.5  # cells that rise higher cannot be in the way within 4 m
+MIN_CELLS = 60
+CLIP = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZoneRegression:
+    """``log u = out . relu(hidden . x + hidden_bias) + out_bias``, x standardised and clipped.
+
+    Attributes:
+        mean, spread: of each feature, shape (24,).
+        hidden: (k, 24); hidden_bias, out: (k,); out_bias: number.
+        sigma: standard deviation of ``log u`` in unseen places.
+    """
+
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+    hidden_bias: NDArray[np.float32]
+    out: NDArray[np.float32]
+    out_bias: float
+    sigma: float
+
+    def log_u(self, features: NDArray[np.float32]) -> float:
+        """``log(height / distance)`` of one zone's features."""
+        x = np.clip((features - self.mean) / self.spread, -CLIP, CLIP)
+        h = np.maximum(self.hidden @ x + self.hidden_bias, 0.0)
+        return float(self.out @ h + self.out_bias)
+
+
+@cache
+def builtin_regression() -> ZoneRegression:
+    """The built-in model's numbers, as ``scripts/zones_fit_zone_level`` wrote them."""
+    numbers = json.loads(NUMBERS.read_text("utf-8"))
+    arrays = {
+        name: np.array(value, np.float32)
+        for name, value in numbers.items()
+        if isinstance(value, list)
+    }
+    return ZoneRegression(**arrays, out_bias=numbers["out_bias"], sigma=numbers["sigma"])
+
+
+def picture_features(d: Array, walkable: Array, q: Array) -> list[float]:
+    """The six that all zones share."""
+    ordered = np.sort(d, axis=None)
+    n = ordered.size - 1
+    return [
+        float(d.mean()),
+        float(ordered[round(0.05 * n)]),
+        float(ordered[round(0.95 * n)]),
+        float(d.std()),
+        float(walkable.mean()),
+        float(np.median(q)),
+    ]
+
+
+def zone_features(
+    d: Array, walkable: Array, q: Array, mask: Mask, shared: list[float], is_side: bool
+) -> NDArray[np.float32] | None:
+    """All 24 of one zone; None where the picture shows too little of it.
+
+    Args:
+        d, walkable, q: float32 cells (rows, cols), about 64 columns: the raw level of the map,
+            the probability, and the ray's component towards the ground.
+        mask: the zone's cells.
+        shared: :func:`picture_features`.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    cols = np.flatnonzero(mask.any(axis=0))
+    if np.count_nonzero(mask) < MIN_CELLS or cols.size < 4:
+        return None
+    other = mask & (q > LOW_BODY_Q)
+    body = max(int(np.count_nonzero(other)), 1)
+    other &= walkable < WALKABLE_MAX
+    share = np.count_nonzero(other)
+    levels = _quantiles(d[other], (0.5, 0.8, 0.9)) if share > 8 else [0.0, 0.0, 0.0]
+    out = [*levels, float(q[other].mean()) if share else 0.0, share / body]
+    # The lowest non-walkable cell of every column; 0 where there is none.
+    stands = (mask & (walkable < CONTACT_MAX))[:, cols]
+    found = stands.any(axis=0)
+    at = d.shape[0] - 1 - np.argmax(stands[::-1], axis=0)
+    out += _quantiles(np.where(found, q[at, cols], 0.0), (0.25, 0.5, 0.75, 0.9))
+    out.append(_quantiles(np.where(found, d[at, cols], 0.0), (0.5,))[0])
+    low = mask.copy()
+    low[: rows[rows.size * 2 // 3]] = False
+    out += [float(walkable[mask].mean()), float(walkable[low].mean())]
+    out += [float(q[mask].max()), float(q[mask].min())]
+    out += [_growth(d, q, part) for part in (mask & (q > 0), low & (q > 0), mask & (q < 0.3))]
+    return np.array([*out, *shared, float(is_side)], np.float32)
+
+
+def _quantiles(values: NDArray[np.float32], shares: tuple[float, ...]) -> list[float]:
+    ordered = np.sort(values)
+    return [float(ordered[round(s * (ordered.size - 1))]) for s in shares]
+
+
+def _growth(d: Array, q: Array, mask: Mask) -> float:
+    """Slope of the level over q: 1/alpha on a floor, about 0 on an upright face."""
+    if np.count_nonzero(mask) <= 20:
+        return 0.5
+    level, row = d[mask], q[mask]
+    row = row - row.mean()
+    slope = float((level * row).mean() / ((row * row).mean() + 1e-4))
+    return min(max(slope, -2.0), 3.0)
