@@ -46,7 +46,8 @@ def step(
 
     A nearer band is taken after a short dwell, at once if it is two or more steps nearer or
     ``stop``; a farther one only when the distance passes the edge by ``hysteresis`` and has
-    held for ``dwell_s``. Unknown comes after ``dwell_s`` without evidence, and leaves at once.
+    held for ``dwell_s``. Unknown comes after ``dwell_s`` without evidence; an obstacle ends it
+    at once, ``clear`` must hold for ``dwell_s`` first.
     Frames that come slower than the dwell each count.
     """
     if not known:
@@ -59,8 +60,8 @@ def step(
     if target is latch.band:
         return Latch(latch.band, latch.band, t)
     since = latch.since_s if target is latch.candidate else t
-    if latch.band is Band.UNKNOWN:
-        wait = 0.0
+    if latch.band is Band.UNKNOWN:  # an obstacle is told at once; "clear" must hold first
+        wait = dwell_s if target is Band.CLEAR else 0.0
     elif target is Band.UNKNOWN:
         wait = dwell_s
     elif _rank(target) > _rank(latch.band):

@@ -126,10 +126,24 @@ def test_latch_follows_nearer_soon_and_never_beyond_what_was_seen(distances):
         latch = step(latch, d, True, t, 1 / 15, EDGES, 0.12, 0.25)
         seen.append(BANDS_BY_NEARNESS.index(band_of(d, EDGES)))
         t += 1 / 15
+        if latch.band is Band.UNKNOWN:
+            assert set(seen) == {0}, "only clear may keep one waiting at the start"
+            continue
         rank = BANDS_BY_NEARNESS.index(latch.band)
         assert rank <= max(seen)
         if seen[-1] - rank >= 2:
             pytest.fail("two steps nearer were not taken at once")
+
+
+def test_clear_is_not_said_before_it_has_held():
+    latch = Latch()
+    bands = []
+    for k in range(8):
+        latch = step(latch, None, True, k / 15, 1 / 15, EDGES, 0.12, 0.25)
+        bands.append(latch.band)
+    assert bands[0] is Band.UNKNOWN and bands[-1] is Band.CLEAR
+    assert 0.2 <= bands.index(Band.CLEAR) / 15 <= 0.35
+    assert step(Latch(), 0.5, True, 0.0, 0.0, EDGES, 0.12, 0.25).band is Band.STOP
 
 
 def test_latch_does_not_flicker_on_an_edge():
