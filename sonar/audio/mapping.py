@@ -43,6 +43,7 @@ TTC_FASTEST_S, TTC_SLOWEST_S = 1.0, 6.0
 DROP_RATE_HZ = 1.2
 DROP_NEAR_M = 2.5  # a drop farther off warns, it does not pre-empt
 
+SETTLING_S = 0.4  # after "ready", which is heard meanwhile, zones may still be unknown
 STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than this
 Scheme = Literal["pulse", "continuous", "scan", "quiet"]
 SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "scan", "quiet")
@@ -119,6 +120,7 @@ class PulseMapper:
         self._lead: Side | None = None
         self._lead_since_t: float | None = None
         self._state: State | None = None
+        self._settling_until_t = -math.inf
         self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
         self._drop_told_t: float | None = None
         self._head_told: Side | None = None
@@ -150,8 +152,13 @@ class PulseMapper:
             if self._watches[zone.side].audible(zone, scene.t)
         ]
         lead = self._choose(audible, scene.t)
-        blind = tuple(zone.side for zone in scene.zones if zone.band is Band.UNKNOWN)
+        if before is State.READY:
+            self._settling_until_t = scene.t + SETTLING_S
         weak = scene.state is State.DEGRADED
+        settling = not weak and scene.t < self._settling_until_t
+        blind = tuple(
+            zone.side for zone in scene.zones if zone.band is Band.UNKNOWN and not settling
+        )
         cue = self._sound(scene, lead, blind, weak, before)
         phrase = self._phrasing.choose(scene, lead.zone if lead else None, bool(blind) or weak)
         return _with_phrase(cue, phrase)

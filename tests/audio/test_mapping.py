@@ -407,3 +407,15 @@ def test_a_nearer_band_takes_the_lead_at_once():
     one.update(replace(scene(NEAR, CLEAR, CLEAR), t=0.0))
     one.update(replace(scene(NEAR, CLEAR, (Band.NEAR, 0.9)), t=0.05))
     assert one.update(replace(scene((Band.NEAR, 0.55), CLOSE, CLEAR), t=0.1)).pan == 0.0
+
+
+def test_zones_that_settle_after_ready_are_not_called_unknown_but_stay_so_and_they_are():
+    one = mapper()
+    one.update(replace(scene(UNKNOWN, UNKNOWN, UNKNOWN, state=State.READY), t=0.0))
+    partly = scene(CLEAR, UNKNOWN, CLEAR)
+    assert one.update(replace(partly, t=0.1)).earcon is None
+    assert one.update(replace(partly, t=0.5)).earcon == "unknown"
+    one = mapper()
+    one.update(replace(scene(UNKNOWN, UNKNOWN, UNKNOWN, state=State.READY), t=0.0))
+    lost = replace(Scene.unknown(0, 0.1, Reason.DARK), t=0.1)
+    assert one.update(lost).earcon is not None  # what is known to be wrong is told at once
