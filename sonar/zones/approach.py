@@ -101,6 +101,15 @@ def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return i, j
 
 
+def middle(values: NDArray[np.float64]) -> float:
+    """The median of a few values; numpy's own takes ten times as long for so few."""
+    ordered = np.sort(values)
+    half = ordered.size // 2
+    if ordered.size % 2:
+        return float(ordered[half])
+    return float(ordered[half - 1] + ordered[half]) / 2.0
+
+
 def time_to_collision(track: Track) -> float | None:
     """Seconds until contact at the present closing speed, or None.
 
@@ -119,10 +128,10 @@ def time_to_collision(track: Track) -> float | None:
     i, j = _pairs(len(t))
     far_apart = t[j] - t[i] > 0.4 * length
     slopes = (z[j] - z[i])[far_apart] / (t[j] - t[i])[far_apart]
-    speed = -float(np.median(slopes))
-    scatter = float(np.median(np.abs(z - np.median(z) + speed * (t - np.median(t)))))
+    speed = -middle(slopes)
+    scatter = middle(np.abs(z - middle(z) + speed * (t - middle(t))))
     if speed < max(MIN_CLOSING_MPS, 2.0 * scatter / length):
         return None
-    now = float(np.median(z + speed * (t - t[-1])))
+    now = middle(z + speed * (t - t[-1]))
     ttc = max(now, 0.0) / speed
     return ttc if ttc <= MAX_TTC_S else None

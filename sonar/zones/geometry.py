@@ -137,11 +137,12 @@ class Grid:
         if self.step == 1 or values.shape == self.shape:
             return values
         if self.step > 1:
-            total = values[0 :: self.step, 0 :: self.step].copy()
-            for i in range(self.step):
-                for j in range(self.step):
-                    if i or j:
-                        total += values[i :: self.step, j :: self.step]
+            rows = values[0 :: self.step].copy()
+            for i in range(1, self.step):
+                rows += values[i :: self.step]
+            total = rows[:, 0 :: self.step].copy()
+            for j in range(1, self.step):
+                total += rows[:, j :: self.step]
             total *= 1.0 / self.step**2
             return total
         return values[np.ix_(self.rows_at, self.cols_at)]

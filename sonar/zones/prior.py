@@ -15,6 +15,7 @@ Nothing here is used without a prior.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +71,16 @@ class NetworkPrior:
     zone: ZoneRegression | None = None
 
 
+@cache
+def _repeated(length: int, half: int) -> NDArray[np.intp]:
+    """Indices that repeat the first and the last place ``half`` times."""
+    return np.clip(np.arange(-half, length + half), 0, length - 1)
+
+
 def box_mean(a: Array, half: int) -> Array:
     """Mean over a square of ``2 * half + 1`` cells; the picture's edge cells are repeated."""
     rows, cols = a.shape
-    padded = np.pad(a, half, mode="edge")
+    padded = a.take(_repeated(rows, half), 0).take(_repeated(cols, half), 1)
     down = padded[:rows].copy()
     for k in range(1, 2 * half + 1):
         down += padded[k : k + rows]

@@ -35,11 +35,14 @@ def track_zones(
     zones = settings.zones
     free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
     masks = zone_masks(view, zones)
-    wholes = whole_zones(cells, view, pose, prior, masks)
-    for mask, whole, track, held in zip(masks, wholes, state.tracks, state.latches, strict=True):
+    shared = None
+    if prior is not None and cells.walkable is not None:
+        shared = picture_features(cells.d, cells.walkable, view.q)
+    for side, mask, track, held in zip(SIDES, masks, state.tracks, state.latches, strict=True):
         found = nearest(evidence.space, cells.d, evidence.weight * mask, evidence.needed)
         sigma = 0.0
         if found is not None:
+            whole = whole_zone(cells, view, pose, prior, side, mask, shared)
             log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole)
             found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s)
@@ -58,23 +61,23 @@ def track_zones(
     )
 
 
-def whole_zones(
-    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None, masks: tuple[Mask, ...]
-) -> list[tuple[float, float] | None]:
-    """(log distance, its sigma) of each zone by what it looks like as a whole, where known."""
-    if prior is None or prior.zone is None or cells.walkable is None:
-        return [None] * len(masks)
-    shared = picture_features(cells.d, cells.walkable, view.q)
-    found: list[tuple[float, float] | None] = []
-    for side, mask in zip(SIDES, masks, strict=True):
-        is_side = side is not Side.CENTER
-        features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
-        if features is None:
-            found.append(None)
-        else:
-            log_m = float(np.log(pose.height_m)) - prior.zone.log_u(features)
-            found.append((log_m, prior.zone.sigma))
-    return found
+def whole_zone(
+    cells: Cells,
+    view: View,
+    pose: Pose,
+    prior: NetworkPrior | None,
+    side: Side,
+    mask: Mask,
+    shared: list[float] | None,
+) -> tuple[float, float] | None:
+    """(log distance, its sigma) by what a zone looks like as a whole; None where not known."""
+    if prior is None or prior.zone is None or cells.walkable is None or shared is None:
+        return None
+    is_side = side is not Side.CENTER
+    features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
+    if features is None:
+        return None
+    return float(np.log(pose.height_m)) - prior.zone.log_u(features), prior.zone.sigma
 
 
 def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:
