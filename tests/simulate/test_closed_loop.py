@@ -86,7 +86,7 @@ def test_same_seed_same_walk() -> None:
     assert first == second
 
 
-@pytest.mark.parametrize(("x_m", "past"), [(-0.3, True), (0.2, True), (0.3, False)])
+@pytest.mark.parametrize(("x_m", "past"), [(-0.4, True), (-0.3, True), (0.3, False)])
 def test_sound_leads_around_a_box(x_m: float, past: bool) -> None:
     """With the real zones and mapper; without sound the same walker bumps into it.
 
