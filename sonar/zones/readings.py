@@ -89,7 +89,8 @@ def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings:
     reason, status = None, State.GUIDING
     if state.scale.age_s > NO_GROUND_S:
         reason = Reason.NO_GROUND
-    if all(r.band is Band.UNKNOWN for r in (left, center, right)):
+    settling = any(held.candidate is Band.CLEAR for held in state.latches)  # not yet held
+    if all(r.band is Band.UNKNOWN for r in (left, center, right)) and not settling:
         reason, status = Reason.NO_GROUND, State.DEGRADED
     edge = state.drop.distance_m if state.drop.on else None
     return Scene(frame_id, t, left, center, right, state.drop.reading, edge, status, reason)
