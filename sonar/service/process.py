@@ -14,7 +14,7 @@ _NOT_FOR_THE_GUIDE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class GuideProcess:
-    """Implements :class:`sonar.service.supervisor.Guide`. Raises OSError when it cannot start.
+    """Implements :class:`sonar.service.watch.Guide`. Raises OSError when it cannot start.
 
     The guide leads a session of its own, so that it ends with all that it started.
     """

@@ -2,7 +2,7 @@
 
 It imports the standard library only and holds no camera, model or sound stream, so that little
 can go wrong here. Decisions are in :class:`Supervisor`, free of processes and time, which come
-in through :class:`Guide`, :class:`~sonar.service.alarm.Alarm` and a clock.
+in through :class:`~sonar.service.watch.Guide`, :class:`~sonar.service.alarm.Alarm` and a clock.
 
 A guide fails when it ends unasked, or when it makes no progress: no picture processed, no wait
 told, or no sample taken by the sound device. After ``alarm_after_s`` the failure is sounded,
@@ -11,86 +11,22 @@ guide guides.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from sonar.service import phrases
 from sonar.service.beats import Beat
+from sonar.service.siren import Siren
+from sonar.service.watch import Guide, Limits, Log, Progress
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
     from sonar.service.alarm import Alarm
     from sonar.service.notify import Notifier
 
-ALARM_EVERY_S = 0.9
-SAY_EVERY_S = 8.0  # the cause in words, between the alarms
 AWAY_S = 0.5  # between two steps; more means that this process was not running
-GAVE_UP_TIMES = 3
 PAUSES_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
 MISSING_PAUSE_S = 2.5  # between tries while a camera or sound device is missing
-
-Log = Callable[..., None]
-
-
-class Guide(Protocol):
-    """One guiding process."""
-
-    pid: int
-
-    def beats(self) -> Sequence[Beat]:
-        """Those that came since the last call."""
-
-    def exit_code(self) -> int | None:
-        """None while it runs; -N when signal N ended it."""
-
-    def terminate(self) -> None:
-        """Ask it to end: SIGTERM."""
-
-    def reload(self) -> None:
-        """Ask it to read its configuration again: SIGHUP."""
-
-    def keep(self) -> None:
-        """Ask it to keep its recording: SIGUSR1."""
-
-    def kill(self, tell: bool) -> None:
-        """End it and all it started at once; with ``tell`` it first says where it hangs."""
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Times in seconds, counts as they say; see ``service`` in the configuration.
-
-    ``sign_s``: longest wait for the first sign of a guide that starts (it opens its model).
-    ``regain_s``: how long a guide may look for a lost sound device, alarm sounding.
-    """
-
-    alarm_after_s: float = 0.7
-    restart_after_s: float = 2.0
-    regain_s: float = 15.0
-    start_timeout_s: float = 40.0
-    sign_s: float = 20.0
-    restarts: int = 5
-    restart_window_s: float = 60.0
-    missing_limit_s: float = 600.0
-    stop_s: float = 1.8
-
-
-class _Progress:
-    """When something last moved forward."""
-
-    def __init__(self, now: float) -> None:
-        self.at_s = now
-        self.count: int | None = None
-
-    def note(self, count: int | None, now: float) -> bool:
-        moved = count is not None and count != self.count
-        if moved or count is None:
-            self.at_s = now
-        self.count = count
-        return moved
 
 
 class Supervisor:
@@ -115,6 +51,7 @@ class Supervisor:
     ) -> None:
         self._launch = launch
         self._alarm = alarm
+        self._siren = Siren(alarm)
         self._clock = clock
         self._notifier = notifier
         self._log = log
@@ -131,16 +68,10 @@ class Supervisor:
         self._restart_at_s: float | None = None
         self._failures_s: deque[float] = deque()
         self._missing_since_s: float | None = None
-        self._loop = _Progress(0.0)
-        self._sound = _Progress(0.0)
+        self._loop = Progress(0.0)
+        self._sound = Progress(0.0)
         self._worked_s = 0.0
         self._stepped_s = clock.now()
-        self._alarming = False
-        self._alarm_at_s = 0.0
-        self._say: str | None = None
-        self._say_at_s = 0.0
-        self._farewells = 0
-        self._heard_played = 0
         self._deadline_s: float | None = None  # for stopping
         self._exit_code = 1
         self._start()
@@ -153,16 +84,16 @@ class Supervisor:
         self._forgive(now - self._stepped_s)
         self._stepped_s = now
         if self.state == "gave_up":
-            self._farewell(now)
+            if self._siren.farewell(now):
+                self._end(self._exit_code)
             return
         if self._guide is not None:
             self._watch(self._guide, now)
         elif self._restart_at_s is not None and now >= self._restart_at_s:
             self.restarts += 1
             self._start()
-        self._sound_alarm(now)
-        if self._alarm.played != self._heard_played:  # a failure that was heard is work done
-            self._heard_played = self._alarm.played
+        self._siren.step(now)
+        if self._siren.was_heard():  # a failure that was heard is work done
             self._notifier.progress()
 
     def stop(self) -> None:
@@ -170,8 +101,7 @@ class Supervisor:
         if self.state in ("stopping", "ended"):
             return
         self._notifier.stopping()
-        self._alarming = False
-        self._alarm.stop()
+        self._siren.quiet()
         self.state = "stopping"
         self._log("stopping")
         if self._guide is None:
@@ -216,7 +146,7 @@ class Supervisor:
             self._fail(f"cannot start: {error.strerror}", 1, now)
             return
         self._started_s = self._loading_since_s = now
-        self._loop, self._sound = _Progress(now), _Progress(now)
+        self._loop, self._sound = Progress(now), Progress(now)
         self._log("started", pid=self._guide.pid, restarts=self.restarts)
         self._notifier.status("starting")
 
@@ -255,7 +185,7 @@ class Supervisor:
             self._log("guiding", after_s=after_s, restarts=self.restarts)
             self.state, self.reason = "guiding", ""
             self._missing_since_s = None
-            self._quiet()
+            self._siren.quiet()
             self._notifier.ready()
         if works:
             self._worked_s = now
@@ -269,7 +199,7 @@ class Supervisor:
             if loading_s > (limits.sign_s if self.last_beat is None else limits.start_timeout_s):
                 self._hung(guide, "the start takes too long", now)
             elif self.last_beat is None and loading_s > limits.sign_s / 2:
-                self._raise_alarm(now)  # the very first start: nothing was heard yet
+                self._siren.begin(now)  # the very first start: nothing was heard yet
             return
         # Since both moved together: pictures that come back as the sound goes are no guidance.
         stalled_s = now - self._worked_s
@@ -280,12 +210,12 @@ class Supervisor:
         if stalled_s > patience_s:
             self._hung(guide, f"hangs: no progress of {what}", now)
         elif stalled_s > limits.alarm_after_s:
-            if not self._alarming:
+            if not self._siren.on:
                 self._log("stalled", level="warning", what=what, for_s=round(stalled_s, 3))
-                self._raise_alarm(now)
-        elif self._alarming and self.state == "guiding":
+                self._siren.begin(now)
+        elif self._siren.on and self.state == "guiding":
             self._log("recovered")
-            self._quiet()
+            self._siren.quiet()
 
     def _hung(self, guide: Guide, why: str, now: float) -> None:
         guide.kill(tell=True)
@@ -314,8 +244,8 @@ class Supervisor:
         self._log("failed", level="error", problem=why, code=code)
         self._notifier.status(f"failed: {why}")
         self._notifier.ready()  # the supervisor does what it is there for
-        self._say = phrases.key_for(code)
-        self._raise_alarm(now)
+        self._siren.say = phrases.key_for(code)
+        self._siren.begin(now)
         if missing:
             self._missing_since_s = now if self._missing_since_s is None else self._missing_since_s
             if now - self._missing_since_s >= self._limits.missing_limit_s:
@@ -335,54 +265,14 @@ class Supervisor:
 
     def _give_up(self, why: str, code: int, now: float) -> None:
         self.state, self.reason = "gave_up", why
-        self._farewells = 0
-        self._deadline_s = now + 20.0
         self._exit_code = code if code > 0 else 1
-        self._say = "config" if code == phrases.CONFIG else "gave_up"
         self._log("gave_up", level="error", problem=why)
         self._notifier.status(f"gave up: {why}")
         self._notifier.ready()
-        self._alarm.play("gave_up")
-
-    def _farewell(self, now: float) -> None:
-        """Falling tones and words, three times; then it is over."""
-        if self._alarm.busy() and self._deadline_s is not None and now < self._deadline_s:
-            return
-        self._farewells += 1
-        if self._farewells >= 2 * GAVE_UP_TIMES or now >= (self._deadline_s or now):
-            self._end(self._exit_code)
-            return
-        self._alarm.play("gave_up" if self._farewells % 2 == 0 else f"say:{self._say}")
+        self._siren.begin_farewell("config" if code == phrases.CONFIG else "gave_up", now)
 
     def _end(self, code: int) -> None:
         self._alarm.stop()
         if self.state != "gave_up":
             self.state = "ended"
         self.result = code
-
-    # -- the alarm ------------------------------------------------------------------------------
-
-    def _raise_alarm(self, now: float) -> None:
-        if not self._alarming:
-            self._alarming = True
-            self._say_at_s = now + ALARM_EVERY_S
-            self._alarm.play("failed")
-            self._alarm_at_s = now + ALARM_EVERY_S
-
-    def _quiet(self) -> None:
-        self._alarming = False
-        self._say = None
-        self._alarm.stop()
-
-    def _sound_alarm(self, now: float) -> None:
-        if not self._alarming:
-            return
-        if self._alarm.busy() or now < self._alarm_at_s:
-            return
-        self._alarm_at_s = now + ALARM_EVERY_S
-        if self._say is not None and now >= self._say_at_s:
-            self._say_at_s = now + SAY_EVERY_S
-            self._alarm.play(f"say:{self._say}")
-            if self._alarm.busy():
-                return
-        self._alarm.play("failed")
