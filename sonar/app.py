@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ def assemble(
     from sonar.audio.mapping import PulseMapper
     from sonar.audio.mixer import Mixer
     from sonar.audio.speech import SpeechBank
+    from sonar.view import View
 
     clock = clock or SystemClock()
     engine = engine or open_engine(config)
@@ -117,6 +119,8 @@ def assemble(
         open_timeout_s=config.capture.open_timeout_s,
         max_frame_age_s=config.capture.max_frame_age_s,
     )
-    pipeline = Pipeline(stages, clock, limits, observers)
+    view = View(config, clock)
+    pipeline = Pipeline(stages, clock, limits, [*observers, view])
     controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop)
+    controls.look = partial(view.answer, controls)
     return Running(pipeline, source, stages.sink, speech, engine, controls)

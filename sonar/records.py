@@ -51,6 +51,14 @@ class ZonesRecord(_Record):
     center: ZoneRecord
     right: ZoneRecord
 
+    @classmethod
+    def of(cls, scene: Scene) -> "ZonesRecord":
+        return cls(
+            left=ZoneRecord.of(scene.left),
+            center=ZoneRecord.of(scene.center),
+            right=ZoneRecord.of(scene.right),
+        )
+
 
 class CueRecord(_Record):
     """What is heard from this frame on."""
@@ -101,11 +109,7 @@ class FrameRecord(_Record):
         return cls(
             frame=scene.frame_id,
             t=round(scene.t, 6),
-            zones=ZonesRecord(
-                left=ZoneRecord.of(scene.left),
-                center=ZoneRecord.of(scene.center),
-                right=ZoneRecord.of(scene.right),
-            ),
+            zones=ZonesRecord.of(scene),
             drop_off=scene.drop_off,
             drop_off_distance_m=_rounded(scene.drop_off_distance_m),
             state=scene.state,

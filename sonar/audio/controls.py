@@ -23,6 +23,7 @@ class Controls:
 
     Attributes:
         quitting: the walker ended the run.
+        look: what there is to see and hear at present, as one line; app.py sets it.
     """
 
     def __init__(
@@ -35,6 +36,12 @@ class Controls:
         self._mixer, self._mapper, self._stop = mixer, mapper, stop
         self.volume_db = volume_db
         self.quitting = False
+        self.look: Callable[[], str] = lambda: "{}"
+
+    @property
+    def muted(self) -> bool:
+        """Whether the sound is off; dangers are heard all the same."""
+        return self._mixer.muted
 
     def toggle_mute(self) -> bool:
         """Sound off, or on again; returns whether it is off. Dangers are heard all the same."""

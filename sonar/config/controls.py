@@ -15,3 +15,8 @@ class ControlsConfig(Section):
         description="auto = headset media keys and GPIO buttons, never keyboards one types on; or "
         "a path pattern (/dev/input/by-id/*Headset*), or part of a device's name; null = none",
     )
+    picture: bool = Field(
+        False,
+        description="true = `sonar web` of this user may show what the camera sees; it shows "
+        "people who did not ask for it",
+    )

@@ -1,6 +1,5 @@
 """One recording through the whole chain, into a folder."""
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from sonar.replay.report import write_report
 from sonar.replay.report_strip import DepthStrip
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
-from sonar.zones.geometry import intrinsics
+from sonar.view import zone_borders
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
@@ -119,14 +118,6 @@ def replay(
         except SonarError as error:
             outcome.error = outcome.error or error
     return ReplayResult(outcome, summary)
-
-
-def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
-    """Where the zones meet at the horizon, as fractions of a picture's width from the left."""
-    camera = intrinsics(config.mount, width, height)
-    half = math.tan(math.radians(config.zones.center_width_deg / 2)) * camera.fx
-    left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
-    return max(0.0, left), min(1.0, right)
 
 
 class _Counter:

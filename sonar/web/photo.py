@@ -18,9 +18,9 @@ from sonar.capture import read_image
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.replay.annotate import Annotator, heat_map
-from sonar.replay.session import zone_borders
 from sonar.replay.video import even_size
 from sonar.types import Cue, Frame, RgbImage
+from sonar.view import zone_borders
 from sonar.zones import DepthZones
 
 _SHOWN_PX = 960

@@ -10,7 +10,7 @@ VOLUME_STEP_DB = 3.0
 USAGE = (
     "mute; volume up, down or a number of dB to add; "
     f"verbosity {', '.join(VERBOSITIES)} or next; scheme {', '.join(SCHEMES)} or next; "
-    "describe; repeat; quit"
+    "describe; repeat; view; quit"
 )
 
 Do = Callable[[str], str]
@@ -46,6 +46,8 @@ class Commands:
             case ["repeat"]:
                 key = self._controls.repeat()
                 return f"ok {key}" if key else "ok nothing to repeat"
+            case ["view"]:  # for a helper's eyes, so it makes no sound
+                return f"ok {self._controls.look()}"
             case ["quit"]:
                 self._controls.quit()
                 return "ok stopping"

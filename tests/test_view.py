@@ -1,0 +1,148 @@
+"""What a helper is shown while sonar guides: the truth of now, and pictures only where allowed."""
+
+import base64
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from sonar import app
+from sonar.audio.controls import Controls
+from sonar.audio.listen import Commands
+from sonar.audio.mapping import PulseMapper
+from sonar.audio.mixer import Mixer
+from sonar.audio.null import NullSink
+from sonar.capture.fakes import ScriptedSource
+from sonar.clock import ManualClock
+from sonar.config import SonarConfig
+from sonar.config.load import load_config
+from sonar.depth.fakes import FakeEngine
+from sonar.records import Event, FrameRecord
+from sonar.types import SIDES, Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State
+from sonar.types import ZoneReading as Zone
+from sonar.view import STALE_S, View, zone_borders
+
+IMAGE = np.zeros((600, 800, 3), np.uint8)
+IMAGE[:, :400] = (250, 20, 20)  # red on the left
+
+
+def configured(*sets: str) -> SonarConfig:
+    return load_config(None, ["speech.enabled=false", *sets], {})
+
+
+class Seen:
+    """A view, its clock, and the controls that it tells of."""
+
+    def __init__(self, *sets: str) -> None:
+        config = configured(*sets)
+        self.clock = ManualClock()
+        self.view = View(config, self.clock)
+        self.controls = Controls(
+            Mixer(config.audio, config.speech), PulseMapper(config.audio, config.speech), -6.0
+        )
+
+    def state(self, state: State, reason: Reason | None = None) -> None:
+        self.view.on_event(Event(t=0, frame=0, kind="state", name=state, why=reason or ""))
+
+    def frame(self, scene: Scene | None = None) -> None:
+        bands = (Band.CLOSE, Band.CLEAR, Band.NEAR)
+        zones = [Zone(side, band, 0.5) for side, band in zip(SIDES, bands, strict=True)]
+        scene = scene or Scene(7, 1.0, *zones)
+        cue = Cue(CueKind.PULSE, pan=-1.0, rate_hz=4.0, why="close, left")
+        record = FrameRecord.of(scene, cue, {"total": 10.0})
+        self.view.on_frame(record, Frame(IMAGE, scene.frame_id, scene.t), None, scene)
+
+    def answer(self) -> dict:
+        line = self.view.answer(self.controls)
+        assert "\n" not in line
+        return json.loads(line)
+
+
+def bands(found: dict) -> list[str]:
+    return [found["zones"][side]["band"] for side in SIDES]
+
+
+def test_the_newest_frame_sound_and_words_are_told():
+    seen = Seen()
+    seen.state(State.GUIDING)
+    seen.frame()
+    seen.view.on_event(
+        Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left")
+    )
+    for name in ("first", "second"):
+        seen.view.on_event(Event(t=1, frame=7, kind="speech", name=name, text=name.title()))
+        seen.clock.advance(0.5)
+    found = seen.answer()
+    assert bands(found) == ["close", "clear", "near"] and found["age_s"] == 1.0
+    assert found["sentence"] == "close on the left, clear ahead, near on the right"
+    assert found["cue"]["pan"] == -1.0 and found["cue"]["rate_hz"] == 4.0
+    assert found["heard"] == {"name": "pulse", "side": "left", "why": "close, left"}
+    assert found["said"] == [{"text": "Second", "ago_s": 0.5}, {"text": "First", "ago_s": 1.0}]
+    assert (found["muted"], found["volume_db"], found["scheme"]) == (False, -6.0, "pulse")
+
+
+def test_the_picture_is_off_unless_allowed():
+    seen = Seen()
+    seen.state(State.GUIDING)
+    seen.frame()
+    found = seen.answer()
+    assert not found["picture_allowed"] and found["picture"] is None and found["borders"] is None
+
+
+def test_the_picture_is_a_small_jpeg_with_its_colours_in_place():
+    seen = Seen("controls.picture=true")
+    assert seen.answer()["picture"] is None  # none came yet
+    seen.state(State.GUIDING)
+    seen.frame()
+    found = seen.answer()
+    data = base64.b64decode(found["picture"])
+    image = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2RGB)
+    assert image.shape == (360, 480, 3) and len(data) < 30_000
+    assert abs(image[:, :200].mean((0, 1)) - (250, 20, 20)).max() < 5
+    left, right = found["borders"]
+    assert (left, right) == zone_borders(configured(), 600, 800) and 0 < left < 0.5 < right < 1
+
+
+def test_what_is_old_is_unknown():
+    seen = Seen()
+    seen.state(State.GUIDING)
+    seen.frame()
+    seen.clock.advance(STALE_S)
+    assert bands(seen.answer()) == ["close", "clear", "near"]
+    seen.clock.advance(0.01)
+    found = seen.answer()
+    assert bands(found) == ["unknown"] * 3 and found["reason"] == "stale" and found["cue"] is None
+
+
+def test_a_state_that_came_after_the_frame_counts():
+    seen = Seen()
+    assert (seen.answer()["state"], seen.answer()["age_s"]) == ("loading", None)
+    seen.state(State.GUIDING)
+    seen.frame()
+    seen.state(State.DEGRADED, Reason.SOURCE_LOST)
+    found = seen.answer()
+    assert bands(found) == ["unknown"] * 3
+    assert "the camera is gone" in found["sentence"]
+    seen.state(State.STOPPED)
+    assert seen.answer()["sentence"] == "sonar has stopped"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_run_answers_the_command(allowed: bool):
+    clock = ManualClock()
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)]
+    ramp = np.repeat(np.linspace(0.2, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
+    running = app.assemble(
+        configured(f"controls.picture={str(allowed).lower()}"),
+        ScriptedSource(pictures, live=False, clock=clock, rate_hz=10),
+        lambda mixer: NullSink(mixer, clock),
+        clock=clock,
+        engine=FakeEngine(DepthMap(ramp)),
+    )
+    running.pipeline.run()
+    verdict, _, line = Commands(running.controls)("view").partition(" ")
+    found = json.loads(line)
+    assert verdict == "ok" and found["state"] == "stopped" and found["age_s"] is not None
+    assert (found["picture"] is not None) is allowed
