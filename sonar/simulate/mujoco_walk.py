@@ -109,7 +109,7 @@ class WalkRenderer:
         self.size = size
         room = build_hallway()
         self.obstacles = tuple(dict.fromkeys(room.obstacles))
-        files = {name: _png(image) for name, image in pictures().items()}
+        files = {name: _png(image) for name, image in pictures(names=room.materials).items()}
         self._model = self._mujoco.MjModel.from_xml_string(room.xml(size[1], size[0]), files)
         self._data = self._mujoco.MjData(self._model)
         self.parts = tuple(
