@@ -23,6 +23,8 @@ class Controls:
 
     Attributes:
         quitting: the walker ended the run.
+        on_keep: keeps the recording of the last minutes and answers by sound; None where nothing
+            is recorded; the service sets it.
         look: what there is to see and hear at present, as one line; app.py sets it.
     """
 
@@ -36,6 +38,7 @@ class Controls:
         self._mixer, self._mapper, self._stop = mixer, mapper, stop
         self.volume_db = volume_db
         self.quitting = False
+        self.on_keep: Callable[[], bool] | None = None
         self.look: Callable[[], str] = lambda: "{}"
 
     @property
@@ -63,6 +66,13 @@ class Controls:
     def refuse(self) -> None:
         """Sound the answer to a command that does not exist."""
         self._mixer.tell("refused")
+
+    def keep(self) -> bool:
+        """Keep the recording of the last minutes; False where there is none."""
+        if self.on_keep is None:
+            self._mixer.tell("refused")
+            return False
+        return self.on_keep()
 
     def quit(self) -> None:
         """End the run; its "stopped" is the answer."""

@@ -65,6 +65,7 @@ _STATES = {
     "state_battery_low": "the battery is low",
     "state_hot": "too hot: fewer pictures a second",
     "state_slow": "the processor is too slow: fewer pictures a second",
+    "state_memory_low": "memory is short: recording pauses",
 }
 
 _CALIBRATION = {

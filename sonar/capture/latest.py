@@ -74,6 +74,7 @@ class _Connection:
     ) -> None:
         self.device = device
         self.opened = False
+        self.delivered = False
         self.ended = False
         self.error: SonarError | None = None
         self.last_sign_s = clock.now()
@@ -237,6 +238,7 @@ class LiveSource:
             if connection is not self._connection:
                 return
             connection.last_sign_s = self._clock.now()
+            connection.delivered = True
             self._tries = 0
             self._dropped += self._newest is not None
             self._newest = Frame(image, self._captured, t)
@@ -250,7 +252,7 @@ class LiveSource:
         now = self._clock.now()
         connection = self._connection
         if connection is not None:
-            limit_s = self._config.silence_s if connection.opened else self._config.open_timeout_s
+            limit_s = self._patience_s(connection)
             left_s = connection.last_sign_s + limit_s - now
             if not connection.ended and left_s > 0.0:
                 return left_s
@@ -266,6 +268,21 @@ class LiveSource:
             return max(_SHORTEST_PAUSE_S, self._retry_at_s - now)
         self._start()
         return self._config.open_timeout_s
+
+    def _patience_s(self, connection: _Connection) -> float:
+        """How long this connection may be silent.
+
+        A first picture takes longer than the next: cameras start up, streams send a whole picture
+        every second or two only. So that a short ``silence_s`` does not give up again and again
+        just before it, patience doubles with each try, up to ``open_timeout_s``.
+        """
+        config = self._config
+        if not connection.opened:
+            return config.open_timeout_s
+        if connection.delivered:
+            return config.silence_s
+        patient_s = config.silence_s * 2.0 ** min(max(self._tries, 1), 30)
+        return max(config.silence_s, min(patient_s, config.open_timeout_s))
 
     def _plan_retry(self, now: float, reason: str) -> None:
         limit = self._config.reconnect_attempts

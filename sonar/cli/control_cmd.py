@@ -15,7 +15,7 @@ def control(
         typer.Argument(
             metavar="COMMAND",
             help="mute | volume up|down|DB | verbosity danger|normal|chatty|next | "
-            "scheme NAME|next | describe | repeat | quit",
+            "scheme NAME|next | describe | repeat | keep | quit",
         ),
     ],
     instance: Annotated[
@@ -23,7 +23,7 @@ def control(
         typer.Option("--instance", metavar="PID", help="which sonar, where several run"),
     ] = None,
 ) -> None:
-    """Tell a running sonar something: mute, volume, verbosity, scheme, describe, repeat, quit."""
+    """Tell a running sonar something: mute, volume, scheme, describe, repeat, keep, quit."""
     from sonar.audio.listen.socket_server import choose_instance, send
 
     answer = send(choose_instance(instance), " ".join(words))

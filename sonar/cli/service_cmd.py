@@ -158,7 +158,7 @@ def guide(options: Common, source: str) -> NoReturn:
     from sonar import app as product
     from sonar.clock import SystemClock
     from sonar.ports import Clock, FrameSource
-    from sonar.service.guide import main
+    from sonar.service.headless import main
 
     def open_source(config: SonarConfig, clock: Clock) -> FrameSource:
         return product.open_source(source, config, clock, realtime=True)

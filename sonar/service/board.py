@@ -24,14 +24,15 @@ class Board:
         frames: processed since the process started, over all runs in it.
     """
 
-    def __init__(self, clock: Clock, sysfs_root: Path = sysfs.SYS) -> None:
+    def __init__(self, clock: Clock, sysfs_root: Path = sysfs.SYS, proc: Path = sysfs.PROC) -> None:
         self.state, self.reason = State.LOADING.value, ""
         self.frames = 0
         self.temperature_c: float | None = None
         self.battery: sysfs.Battery | None = None
         self.extra: Callable[[], Mapping[str, Any]] = dict
         self._clock = clock
-        self._root = sysfs_root
+        self.memory = sysfs.Memory()
+        self._root, self._proc = sysfs_root, proc
         self._times: deque[float] = deque()
         self._depth_ms: deque[float] = deque(maxlen=200)
         self._sensed_s = float("-inf")
@@ -61,6 +62,7 @@ class Board:
         self._sensed_s = now
         self.temperature_c = sysfs.temperature_c(self._root)
         self.battery = sysfs.battery(self._root)
+        self.memory = sysfs.memory(self._root, self._proc)
         used = sysfs.cpu_s()
         if used is not None:
             if self._cpu is not None and now > self._cpu[0]:
@@ -80,6 +82,7 @@ class Board:
             "temperature_c": self.temperature_c,
             "battery_percent": None if self.battery is None else self.battery.percent,
             "memory_mb": sysfs.memory_mb(),
+            "memory_available_mb": self.memory.available_mb,
             "cpu_percent": None if self._cpu_percent is None else round(self._cpu_percent, 1),
         }
         values |= self.extra()

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from sonar.errors import DepthError, SonarError
 from sonar.ports import Clock, DepthEngine
+from sonar.service.memory import release_soon
 from sonar.types import DepthMap, Frame
 
 WARM_UP_LIMIT_S = 30.0
@@ -230,8 +231,9 @@ class GuardedEngine:
             engine = reopen()
             if self._size is not None:
                 engine.warm_up(*self._size)
-        except SonarError as error:
-            self._log("engine_not_opened", level="error", problem=str(error))
+        except Exception as error:  # whatever it is, memory included: told, and tried again
+            problem = str(error) if isinstance(error, SonarError) else type(error).__name__
+            self._log("engine_not_opened", level="error", problem=problem)
             self._clock.sleep(RETRY_S)
             return
         unused: DepthEngine | None = engine
@@ -256,6 +258,7 @@ class GuardedEngine:
         self._failures = 0
         self.restarts += 1
         self._log("engine_opened", engine=opened.label, restarts=self.restarts)
+        release_soon()  # or each restart would cost the size of a network
 
     def _close_in_worker(self, engine: DepthEngine) -> None:
         try:

@@ -38,11 +38,13 @@ class Recorder:
     cannot be.
 
     Attributes:
+        paused: nothing is recorded for now.
         skipped: pictures left out because writing was too slow or failed.
         kept: recordings made since the start.
     """
 
     def __init__(self, config: RecordingConfig, folder: Path, clock: Clock, log: Log) -> None:
+        self.paused = False
         self.skipped = 0
         self.kept = 0
         self._config = config
@@ -88,7 +90,7 @@ class Recorder:
         if danger and again and self._config.keep_on_danger:
             self._danger_t = frame.t
             self.keep("danger")
-        if frame.t >= self._next_t:
+        if frame.t >= self._next_t and not self.paused:
             self._next_t = max(self._next_t, frame.t - 1.0) + 1.0 / self._config.rate_hz
             self._put(("frame", record, frame))
 
@@ -98,6 +100,12 @@ class Recorder:
     def keep(self, why: str) -> None:
         """Keep the ring, with what happens in the next ``after_s``; from any thread."""
         self._wanted.append((why, self._put_count))  # beside the queue, which may be full
+
+    def pause(self, paused: bool) -> None:
+        """Record nothing, and hold no pictures and no encoder, until told to go on."""
+        if paused and not self.paused:
+            self._put(("pause", None, None))
+        self.paused = paused
 
     def close(self) -> None:
         """Finish the segment; waits at most about a second."""
@@ -125,6 +133,8 @@ class Recorder:
                 if kind == "frame":
                     last_t = more.t
                     self._write(what, more)
+                elif kind == "pause":
+                    self._end_segment()
                 else:
                     self._early.append(what)
                 self._write_events(last_t)
@@ -135,6 +145,8 @@ class Recorder:
                     self._keep_now()
             except OutputError as error:
                 self._failed(error)
+            except MemoryError:
+                self._failed(OutputError("cannot record: out of memory"))
         self._end_segment()
         if self._keep_at is not None or self._wanted:
             self._join(self._keep_at[1] if self._keep_at else self._wanted[0][0])

@@ -82,7 +82,7 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Guide over the clip until told to stop."""
-    from sonar.service.guide import main as guide
+    from sonar.service.headless import main as guide
 
     clip, *overrides = arguments
     guide(

@@ -41,6 +41,40 @@ def battery(root: Path = SYS) -> Battery | None:
     return Battery(sum(percents) / len(percents), discharging) if percents else None
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is to be had.
+
+    Attributes:
+        available_mb: megabytes that can still be taken, by the machine or a container's limit.
+        stalled_percent: of the last ten seconds in which somebody waited for memory
+            (pressure stall information, "some").
+    """
+
+    available_mb: float | None = None
+    stalled_percent: float | None = None
+
+
+def memory(root: Path = SYS, proc: Path = PROC) -> Memory:
+    """The machine's, or the control group's where that has a limit (version 2)."""
+    group = root / "fs/cgroup"
+    found = [
+        int(line.split()[1]) / 1000.0
+        for line in (_text(proc / "meminfo") or "").splitlines()
+        if line.startswith("MemAvailable:") and line.split()[1].isdecimal()
+    ]
+    limit, used = _number(group / "memory.max"), _number(group / "memory.current")
+    if limit is not None and used is not None:
+        found.append((limit - used) / 1e6)
+    text = _text(group / "memory.pressure") or _text(proc / "pressure/memory") or ""
+    stalled = None
+    for line in text.splitlines():
+        kind, *fields = line.split()
+        if kind == "some":
+            stalled = _float(dict(f.split("=", 1) for f in fields if "=" in f).get("avg10", ""))
+    return Memory(round(min(found), 1) if found else None, stalled)
+
+
 def memory_mb(pid: int | None = None, root: Path = PROC) -> float | None:
     """Resident memory of a process, megabytes."""
     text = _text(root / (str(pid) if pid else "self") / "statm")
@@ -68,7 +102,11 @@ def _text(path: Path) -> str | None:
 
 
 def _number(path: Path) -> float | None:
+    return _float(_text(path) or "")
+
+
+def _float(text: str) -> float | None:
     try:
-        return float(_text(path) or "")
+        return float(text)
     except ValueError:
         return None

@@ -247,6 +247,36 @@ def test_read_that_blocks_for_ever_is_abandoned_and_its_late_picture_ignored(ben
     b.silent_read()
 
 
+def test_a_first_picture_may_take_longer_and_each_try_waits_longer(bench):
+    """A stream whose whole pictures come every 2 s is seen although 0.6 s of silence end it."""
+    config = CONFIG.model_copy(update={"silence_s": 0.6, "reconnect_first_s": 0.1})
+    first, second, third = Wire(), Wire(), Wire()
+    b = bench(first, second, third, config=config)
+    b.source.open()
+    waited_s = []
+    for used in (1, 2):
+        begun_s = b.clock.now()
+        while b.used == used:
+            b.silent_read()
+            b.clock.advance(0.0731)
+        waited_s.append(b.clock.now() - begun_s)
+        b.source._connection.opened = True  # its thread opens within an instant of the test
+    assert 1.2 <= waited_s[0] < 1.7
+    assert all(1.2 <= each_s < 1.6 for each_s in waited_s)
+    first.release.set()
+    second.release.set()
+    b.clock.advance(2.2)  # more than both before it had
+    b.silent_read()
+    assert b.used == 3
+    third.send(picture(3))
+    assert b.source.read(WAIT_S).image[0, 0, 0] == 3
+    b.clock.advance(0.7)  # from now on it is known what it can do
+    b.silent_read()
+    b.clock.advance(0.5)
+    b.silent_read()
+    assert b.used == 4
+
+
 def test_hanging_threads_do_not_pile_up(bench):
     hanging = [Wire(hang_on_open=True) for _ in range(20)]
     b = bench(Wire(), *hanging)

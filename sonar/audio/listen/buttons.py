@@ -25,6 +25,7 @@ KEYS = {
     163: "scheme next",  # KEY_NEXTSONG
     164: "describe",  # KEY_PLAYPAUSE
     165: "repeat",  # KEY_PREVIOUSSONG
+    167: "keep",  # KEY_RECORD: the recording of the last minutes
     200: "describe",  # KEY_PLAYCD, what a Bluetooth headset sends
     201: "describe",  # KEY_PAUSECD
     207: "describe",  # KEY_PLAY

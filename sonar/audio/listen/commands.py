@@ -10,7 +10,7 @@ VOLUME_STEP_DB = 3.0
 USAGE = (
     "mute; volume up, down or a number of dB to add; "
     f"verbosity {', '.join(VERBOSITIES)} or next; scheme {', '.join(SCHEMES)} or next; "
-    "describe; repeat; view; quit"
+    "describe; repeat; view; keep; quit"
 )
 
 Do = Callable[[str], str]
@@ -48,6 +48,9 @@ class Commands:
                 return f"ok {key}" if key else "ok nothing to repeat"
             case ["view"]:  # for a helper's eyes, so it makes no sound
                 return f"ok {self._controls.look()}"
+            case ["keep"]:
+                kept = self._controls.keep()
+                return "ok keeping the recording" if kept else "refused nothing is recorded"
             case ["quit"]:
                 self._controls.quit()
                 return "ok stopping"

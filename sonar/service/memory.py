@@ -1,0 +1,65 @@
+"""Memory that runs short, and giving back what is not needed."""
+
+import ctypes
+import gc
+import threading
+from collections.abc import Callable
+
+from sonar.service.sysfs import Memory
+
+LOW_MB = 80.0  # less than this to be had, and a network or a picture may not find room
+STALLED_PERCENT = 10.0  # of the last ten seconds, somebody waited for memory
+WELL_S = 30.0  # so long must it be well until it counts as such
+
+
+class MemoryWatch:
+    """Tells low from well, not too often.
+
+    Attributes:
+        low: memory runs short.
+    """
+
+    def __init__(self) -> None:
+        self.low = False
+        self._well_since_s: float | None = None
+
+    def update(self, memory: Memory, now: float) -> bool:
+        """Whether ``low`` changed by what was measured at ``now``."""
+        short = memory.available_mb is not None and memory.available_mb < LOW_MB
+        stalled = memory.stalled_percent is not None and memory.stalled_percent >= STALLED_PERCENT
+        if short or stalled:
+            self._well_since_s = None
+            changed, self.low = not self.low, True
+            return changed
+        if not self.low:
+            return False
+        self._well_since_s = now if self._well_since_s is None else self._well_since_s
+        if now - self._well_since_s < WELL_S:
+            return False
+        self.low, self._well_since_s = False, None
+        return True
+
+
+def release() -> None:
+    """Give back to the system what was freed; takes some milliseconds.
+
+    glibc keeps what threads free for themselves, so that each network that is closed and opened
+    anew would cost its size again.
+    """
+    gc.collect()
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+def release_soon() -> None:
+    """:func:`release` in a thread of its own: nobody who guides waits for it."""
+    threading.Thread(target=release, name="release", daemon=True).start()
+
+
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # not glibc
+        return None
+    return trim
