@@ -13,12 +13,12 @@ from sonar.types import Band, DepthKind, DepthMap, Reason, Scene
 from sonar.zones import dropoff, latch
 from sonar.zones.evidence import Cells, cells_of, gather, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
-from sonar.zones.ground import GroundFit, fit_ground
+from sonar.zones.ground import GroundFit, fit_ground, refine
 from sonar.zones.prior import LevelPrior
 from sonar.zones.profile import profile
 from sonar.zones.readings import to_scene, track_zones
-from sonar.zones.scale import Scale, far_level, update_scale
-from sonar.zones.state import Settings, ZonesState, initial_state
+from sonar.zones.scale import far_level, update_scale
+from sonar.zones.state import Searched, Settings, ZonesState, initial_state
 
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
@@ -26,6 +26,8 @@ POSE_FOLLOW_S = 0.5
 MAX_GAP_S = 2.0  # after a longer gap the old tracks say nothing
 METRIC_SIGMA = 0.02  # metres need no alignment, only a little room
 SLOPE_ROOM = 2.2  # the ground's slope lies within this factor of the prior's
+SEARCH_S = 0.1  # the ground is searched for at least this often
+SEARCH_SHARE = 0.85  # and when less than this part of the last search's ground is found
 DROP_CONFIDENCE = 0.3
 
 
@@ -60,7 +62,7 @@ def analyse(
     level = network.level if network else _metric_level(pose) if metric else None
     key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
     fine, coarse = views_for(*key, state.pitch_deg, state.roll_deg)
-    fit = _ground(cells, optics_for(*key).coarse.reduce, coarse, state.scale, level)
+    fit, state = _ground(cells, optics_for(*key).coarse.reduce, coarse, state, level)
     swing = TRACKED_SWAY_DEG if settings.tracked else SWAY_DEG
     scale = update_scale(
         state.scale,
@@ -132,16 +134,29 @@ def _ground(
     cells: Cells,
     reduce: Callable[[Array], Array],
     view: View,
-    scale: Scale,
+    state: ZonesState,
     level: LevelPrior | None,
-) -> GroundFit | None:
+) -> tuple[GroundFit | None, ZonesState]:
+    """This frame's ground: near the line expected from before, or searched for anew.
+
+    The search costs as much as all else about the ground. It is left out for a moment at a time,
+    and only while the expected line gathers as much ground as the last one found.
+    """
     valid = reduce(cells.valid.astype(np.float32)) > 0.99
     walkable = None if cells.walkable is None else reduce(cells.walkable)
+    d, scale = reduce(cells.d), state.scale
     hint = (1 / scale.alpha, -scale.beta / scale.alpha) if scale.known else None
-    slopes = None
+    slopes = (0.0, np.inf)
     if level is not None:
         slopes = (1 / (level.alpha * SLOPE_ROOM), SLOPE_ROOM / level.alpha)
-    return fit_ground(reduce(cells.d), valid, walkable, view, hint, slopes)
+    held, t = state.ground, state.t or 0.0
+    if hint is not None and held.share > 0 and t - held.searched_t < SEARCH_S - 1e-6:
+        fit = refine(d, valid, walkable, view, *hint)
+        good = fit is not None and fit.share > SEARCH_SHARE * held.share
+        if fit is not None and good and slopes[0] < fit.slope < slopes[1]:
+            return fit, replace(state, ground=replace(held, share=max(held.share, fit.share)))
+    fit = fit_ground(d, valid, walkable, view, hint, slopes)
+    return fit, replace(state, ground=Searched(t, fit.share if fit else 0.0))
 
 
 def _follow_pose(state: ZonesState, view: View, fit: GroundFit | None, dt: float) -> ZonesState:

@@ -135,7 +135,7 @@ def frame_angles(
     pitch, roll = START_PITCH_DEG, 0.0
     for _ in range(ROUNDS):
         view = views_for(*key, pitch, roll)[1]
-        fit = fit_ground(d, valid, walkable, view, None, None)
+        fit = fit_ground(d, valid, walkable, view, None, (0.0, np.inf))
         if fit is None or fit.confidence < MIN_CONFIDENCE:
             return None
         pose = Pose(height, pitch, roll, WIDE_PITCH_DEG, WIDE_ROLL_DEG, True)

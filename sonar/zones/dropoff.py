@@ -86,22 +86,25 @@ def _scan(
     mean: NDArray[np.float64], error: NDArray[np.float64], seen: NDArray[np.bool_]
 ) -> tuple[Edge | None, bool]:
     """First slice that lies below the ground just before it, with two more like it behind."""
-    flat = seen & (np.abs(mean) < FLAT_M + error)
-    if np.count_nonzero(flat) < MIN_FLAT:
+    flat = (seen & (np.abs(mean) < FLAT_M + error)).tolist()
+    if sum(flat) < MIN_FLAT:
         return None, False
+    # Two dozen numbers: plain Python is faster than an array operation for each slice.
+    height, noise, there = mean.tolist(), error.tolist(), seen.tolist()
     for k in range(1, SLICES - 2):
-        if seen[k] and mean[k] > RAISED_M + 2.0 * error[k]:
+        if there[k] and height[k] > RAISED_M + 2.0 * noise[k]:
             return None, True  # something stands there: what is behind it is not looked for
-        before = flat[max(0, k - 3) : k]
-        behind = slice(k, k + 3)
-        if np.count_nonzero(before) < 2 or not seen[behind].all():
+        before = [height[i] for i in range(max(0, k - 3), k) if flat[i]]
+        behind = range(k, k + 3)
+        if len(before) < 2 or not all(there[i] for i in behind):
             continue
         # Against the ground just before it: a bent or tilted plane makes no cliff.
-        level = float(mean[max(0, k - 3) : k][before].mean())
-        deep = min(level, 0.0) - mean[behind]
-        margin = float(deep.mean()) - 1.5 * float(error[behind].mean())
-        if (deep > 0.4 * WEAK_DEPTH_M + error[behind]).all() and margin > WEAK_DEPTH_M:
-            strength = float(np.clip(margin / STRONG_DEPTH_M, 0.0, 1.0))
+        level = min(sum(before) / len(before), 0.0)
+        deep = [level - height[i] for i in behind]
+        margin = (sum(deep) - 1.5 * sum(noise[i] for i in behind)) / 3.0
+        plain = all(d > 0.4 * WEAK_DEPTH_M + noise[i] for d, i in zip(deep, behind, strict=True))
+        if plain and margin > WEAK_DEPTH_M:
+            strength = min(max(margin / STRONG_DEPTH_M, 0.0), 1.0)
             return Edge(float(NEAR_M * (FAR_M / NEAR_M) ** (k / SLICES)), strength), True
     return None, True
 

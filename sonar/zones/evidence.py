@@ -23,6 +23,7 @@ from sonar.zones.state import Settings
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
 STAND_AREA = 0.002  # the same where cells are weighed by the probability that they stand
 DOUBT = 0.4  # cells less likely to stand than this count nothing
+MAX_LEVEL = 1e12  # a level beyond is a broken cell
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
@@ -68,21 +69,22 @@ def to_cells(depth: DepthMap, frame_hw: tuple[int, int], settings: Settings) -> 
     """Reduce a map; None where most of it is missing."""
     shape = depth.values.shape
     grid = optics_for(settings.mount, frame_hw, shape, cells_of(depth, settings)).fine
+    walkable = None
     with np.errstate(invalid="ignore", over="ignore"):
         d = grid.reduce(depth.values)
         if depth.kind is DepthKind.METRIC:
             d = np.where(d > 0.05, 1.0 / np.maximum(d, np.float32(0.05)), np.float32(np.nan))
-        valid = np.isfinite(d) & (np.abs(d) < 1e12)
-    if valid.mean() < 0.4:
-        return None
-    if not valid.all():
-        d = np.where(valid, d, np.float32(0))
-    walkable = None
-    if depth.walkable is not None:
-        with np.errstate(invalid="ignore", over="ignore"):
+        valid = np.abs(d) < MAX_LEVEL  # false for NaN too
+        if depth.walkable is not None:
             walkable = grid.reduce(depth.walkable)
-        walkable = np.nan_to_num(walkable, nan=0.0, posinf=0.0, neginf=0.0)
-        walkable = np.clip(walkable, 0.0, 1.0)
+    seen = int(np.count_nonzero(valid))
+    if seen < 0.4 * valid.size:
+        return None
+    if seen < valid.size:
+        d = np.where(valid, d, np.float32(0))
+    if walkable is not None:
+        walkable = np.where(np.abs(walkable) < np.inf, walkable, np.float32(0))
+        walkable = np.minimum(np.maximum(walkable, np.float32(0)), np.float32(1))
     return Cells(d, valid, walkable)
 
 

@@ -89,7 +89,7 @@ def fit_ground(
     walkable: Array | None,
     view: View,
     hint: tuple[float, float] | None,
-    slope_range: tuple[float, float] | None,
+    slope_range: tuple[float, float],
 ) -> GroundFit | None:
     """Find the ground in one frame.
 
@@ -99,7 +99,7 @@ def fit_ground(
         walkable: probability per cell, or None.
         view: tables of the same shape.
         hint: (slope, intercept) expected from before, one more candidate line.
-        slope_range: slopes outside are not the ground (from a prior of scale), or None.
+        slope_range: slopes outside are not the ground (from a prior of scale).
 
     Returns:
         The fit, or None where no line gathers enough cells.
@@ -116,9 +116,7 @@ def fit_ground(
     vote = np.ones_like(td) if walkable is None else _votes(_block_mean(walkable, k).ravel())
     vote = np.where(ok, vote, 0.0).astype(np.float32)
     slopes, cuts = _candidates(td, tq, ok, vote, rows, cols, hint, walkable is not None)
-    keep = slopes > 1e-9
-    if slope_range is not None:
-        keep &= (slopes > slope_range[0]) & (slopes < slope_range[1])
+    keep = (slopes > max(slope_range[0], 1e-9)) & (slopes < slope_range[1])
     slopes, cuts = slopes[keep], cuts[keep]
     if not len(slopes):
         return None
@@ -136,7 +134,7 @@ def fit_ground(
     best = int(np.argmax(hit - 0.7 * below))
     if hit[best] < 0.02 * total:
         return None
-    return _refine(d, valid, walkable, view, float(slopes[best]), float(cuts[best]))
+    return refine(d, valid, walkable, view, float(slopes[best]), float(cuts[best]))
 
 
 def _candidates(
@@ -174,7 +172,7 @@ def _candidates(
     return np.concatenate(slopes), np.concatenate(cuts)
 
 
-def _refine(
+def refine(
     d: Array,
     valid: NDArray[np.bool_],
     walkable: Array | None,
@@ -182,7 +180,12 @@ def _refine(
     slope: float,
     intercept: float,
 ) -> GroundFit | None:
-    """Least squares on the inliers, twice; then their means in bins."""
+    """The ground near one line: least squares on the inliers, twice; then their means in bins.
+
+    Args:
+        d, valid, walkable, view: as for :func:`fit_ground`.
+        slope, intercept: the line to start from.
+    """
     sel = np.flatnonzero(valid & (view.q > Q_MIN))
     dv, q = d.ravel()[sel], view.q.ravel()[sel]
     dq_pitch, dq_roll = view.ahead.ravel()[sel], view.side.ravel()[sel]
@@ -190,18 +193,17 @@ def _refine(
     w = np.ones_like(dv) if walkable is None else _votes(walkable.ravel()[sel])
     tol = _tolerance(q)
     tilt = 0.0
+    design = np.stack([q, np.ones_like(dv), dq_roll])
     for _ in range(2):
         inlier = np.abs((dv - intercept - tilt * dq_roll) / slope - q) < tol
-        wi = w[inlier]
-        if wi.size < MIN_INLIERS:
+        if np.count_nonzero(inlier) < MIN_INLIERS:
             return None
-        design = np.stack([q[inlier], np.ones_like(wi), dq_roll[inlier]])
-        weighted = design * wi
+        weighted = design * (w * inlier)  # cheaper than picking the inliers out
         normal = (weighted @ design.T).astype(np.float64)
         # A weak pull to no tilt keeps a one-sided patch of ground from inventing roll.
         normal[2, 2] += 0.02 * normal[1, 1]
         normal[_DIAGONAL] += 1e-9 * normal.trace()
-        right = (weighted @ dv[inlier]).astype(np.float64)
+        right = (weighted @ dv).astype(np.float64)
         slope, intercept, tilt = (float(x) for x in np.linalg.solve(normal, right))
         if slope <= 1e-9:
             return None
@@ -213,20 +215,22 @@ def _refine(
     off = np.abs(e[inlier])
     noise = 1.48 * float(np.partition(off, count // 2)[count // 2])
     share = count / len(sel)
-    qi, wi, side = q[inlier], w[inlier], dq_roll[inlier]
-    rows = np.minimum((qi - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp)
-    third = float(np.abs(dq_roll).max()) / X_BINS
-    bins = rows * X_BINS + (side > -third) + (side > third)
-    mass = np.bincount(bins, wi, Q_BINS * X_BINS)
+    wi = w * inlier
+    rows = np.minimum((q - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp)
+    third = float(max(dq_roll.max(), -dq_roll.min())) / X_BINS
+    rows *= X_BINS
+    rows += dq_roll > -third
+    rows += dq_roll > third
+    mass = np.bincount(rows, wi, Q_BINS * X_BINS)
     use = mass > 2.0
     if np.count_nonzero(use) < 2:
         return None
 
     def mean(values: Array) -> NDArray[np.float64]:
-        out: NDArray[np.float64] = np.bincount(bins, wi * values, Q_BINS * X_BINS)[use] / mass[use]
+        out: NDArray[np.float64] = np.bincount(rows, wi * values, Q_BINS * X_BINS)[use] / mass[use]
         return out
 
-    mean_q = mean(qi)
+    mean_q = mean(q)
     span = float(mean_q.max() - mean_q.min())
     confidence = min(share / 0.15, 1.0) * float(np.clip((span - 0.02) / 0.14, 0.0, 1.0))
     if confidence <= 0:
@@ -238,9 +242,9 @@ def _refine(
         share,
         span,
         confidence,
-        mean(dv[inlier]),
+        mean(dv),
         mean_q,
-        mean(dq_pitch[inlier]),
-        mean(side),
+        mean(dq_pitch),
+        mean(dq_roll),
         mass[use] / mass[use].sum(),
     )

@@ -73,17 +73,34 @@ def stands(floor: NDArray[np.float32], inside: Mask, doubt: float) -> NDArray[np
     return weight
 
 
+def range_bins(space: Space) -> NDArray[np.intp]:
+    """Bin of every cell by the log of its distance ahead, 0 to ``RANGE_BINS - 1``, flat."""
+    ahead = np.maximum(space.ahead_m.ravel(), np.float32(NEAREST_M))
+    np.minimum(ahead, np.float32(FARTHEST_M * 0.999), out=ahead)
+    place = np.log(ahead, out=ahead)
+    place -= np.float32(_LOG_NEAREST)
+    place *= np.float32(_BINS_PER_LOG)
+    return place.astype(np.intp)
+
+
 def nearest(
-    space: Space, d: NDArray[np.float32], weight: NDArray[np.float32], needed: float
+    space: Space,
+    d: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    range_bin: NDArray[np.intp],
+    needed: float,
 ) -> Obstacle | None:
-    """The nearest group of cells at about one distance that together weigh ``needed``, or None."""
+    """The nearest group of cells at about one distance that together weigh ``needed``, or None.
+
+    Args:
+        weight: per cell, the zone's only.
+        range_bin: :func:`range_bins`.
+    """
     index = np.flatnonzero(weight)
     carried = weight.ravel()[index]
     if carried.sum() < needed:
         return None
-    ahead = space.ahead_m.ravel()[index]
-    place = np.log(np.clip(ahead, NEAREST_M, FARTHEST_M * 0.999)) - _LOG_NEAREST
-    bins = (place * _BINS_PER_LOG).astype(np.intp)
+    bins = range_bin[index]
     mass = np.bincount(bins, carried, RANGE_BINS)
     window = np.convolve(mass, np.ones(WINDOW_BINS))[WINDOW_BINS - 1 :]
     # The last bins hold what is farther than anything of interest.
@@ -95,7 +112,7 @@ def nearest(
         first += 1
     member = (bins >= first) & (bins < first + WINDOW_BINS)
     chosen, share = index[member], carried[member]
-    distance = _quantile(ahead[member], share, NEAR_SHARE)
+    distance = _quantile(space.ahead_m.ravel()[chosen], share, NEAR_SHARE)
     heights = space.height_m.ravel()[chosen]
     low, high = _quantile(heights, share, 0.05), _quantile(heights, share, 0.95)
     rows = chosen // weight.shape[1]

@@ -54,7 +54,7 @@ class NetworkPrior:
     Attributes:
         level: the line of the floor.
         floor: weights of :func:`floor_features`, a logistic regression of "this is floor".
-        stand: weights of :func:`stand_features`, a regression of ``log u``.
+        stand: weights of :func:`stand_inverse`, a regression of ``log u``.
         stand_sigma: its residual, as a standard deviation of ``log u``, in unseen places.
         reach: (c0, c1) of ``log distance_m = c0 + c1 * share``, where share is how much of a
             zone's lower part is floor: a way that is seen can be walked.
@@ -91,25 +91,32 @@ def box_mean(a: Array, half: int) -> Array:
     return across
 
 
+def _clip(a: Array, low: float, high: float) -> Array:
+    """In place; ``np.clip`` costs several times as much for so few cells."""
+    np.maximum(a, np.float32(low), out=a)
+    np.minimum(a, np.float32(high), out=a)
+    return a
+
+
 def floor_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
-    """Per cell: float32 arrays of the grid's shape, in the order of ``NetworkPrior.floor``.
+    """Per cell: float32 arrays of the grid's shape, in the order of ``NetworkPrior.floor`` after
+    its constant.
 
     Args:
         u: ``alpha * d + beta`` under the present scale.
         walkable: probability, or None where the network has none (counts as 0.3).
     """
     q = view.q
-    excess = np.clip(u - q, -0.5, 0.5)
+    excess = _clip(u - q, -0.5, 0.5)
     smooth = box_mean(excess, 1)
     rows = np.arange(q.shape[0])
     down, up = np.minimum(rows + ROWS_APART, rows[-1]), np.maximum(rows - ROWS_APART, 0)
     growth = (smooth[down] - smooth[up]) / np.maximum(q[down] - q[up], np.float32(0.01))
-    growth = np.clip(growth, -2.0, 2.0)
+    growth = _clip(growth, -2.0, 2.0)
     seen = np.full_like(u, 0.3) if walkable is None else walkable
     around = box_mean(seen, WALK_BLUR)
     above = np.maximum(excess, 0.0)
     return [
-        np.ones_like(u),
         seen,
         around,
         np.sqrt(np.maximum(around, 0.0)),
@@ -123,9 +130,14 @@ def floor_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
 
 def floor_probability(u: Array, walkable: Array | None, view: View, prior: NetworkPrior) -> Array:
     """Probability per cell that it is floor; 0 near and above the horizon."""
-    features = np.stack(floor_features(u, walkable, view))
-    logit = np.tensordot(np.array(prior.floor, np.float32), features, 1)
-    p: Array = (1.0 / (1.0 + np.exp(-np.clip(logit, -20.0, 20.0)))).astype(np.float32)
+    constant, *weights = prior.floor
+    logit = np.full_like(u, -constant)
+    for weight, feature in zip(weights, floor_features(u, walkable, view), strict=True):
+        logit -= np.float32(weight) * feature
+    np.minimum(logit, np.float32(20.0), out=logit)
+    np.exp(logit, out=logit)
+    logit += np.float32(1.0)
+    p: Array = np.reciprocal(logit, out=logit)
     p[view.q < FLOOR_Q] = 0.0
     return p
 
@@ -150,7 +162,7 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
         the picture's lower edge there); float32 arrays ``(columns,)``.
     """
     smooth = box_mean(floor, 1)
-    standing = np.where(view.q > FOOT_Q, np.clip(1.0 - 2.0 * smooth, 0.0, 1.0), 1.0)
+    standing = np.where(view.q > FOOT_Q, _clip(1.0 - 2.0 * smooth, 0.0, 1.0), 1.0)
     rows, cols = floor.shape
     evidence = np.cumsum(standing[::-1], axis=0)
     up = np.argmax(evidence >= FOOT_ROWS, axis=0)  # rows above the lower edge
@@ -161,30 +173,27 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
     return np.log(q).astype(np.float32), (ground >= FOOT_FLOOR_ROWS).astype(np.float32)
 
 
-def stand_features(u: Array, floor: Array, view: View) -> list[Array]:
-    """Per cell, in the order of ``NetworkPrior.stand``; the last two are one row of columns."""
-    level = np.clip(u, 0.02, 2.0)
-    below = np.maximum(view.q, 0.0)
-    log_q, there = contact(floor, view)
-    return [
-        np.ones_like(u),
-        level,
-        level * level,
-        below,
-        below * below,
-        below * level,
-        np.minimum(view.q, 0.0),
-        there[None, :],
-        (there * log_q)[None, :],
-    ]
-
-
 def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Array:
-    """Inverse distance in camera heights of cells as far as they stand."""
-    log_u = np.zeros_like(u)
-    for weight, feature in zip(prior.stand, stand_features(u, floor, view), strict=True):
-        log_u += np.float32(weight) * feature
-    out: Array = np.maximum(np.exp(np.clip(log_u, -4.0, 3.0)), view.q * np.float32(FLOOR_BOUND))
+    """Inverse distance in camera heights of cells as far as they stand.
+
+    ``log u = c . (1, level, level^2, below, below^2, below * level, above, there, there * log_q)``
+    with ``below``/``above`` the positive/negative part of ``q`` and the foot of the column
+    (:func:`contact`); ``c`` is ``NetworkPrior.stand``.
+    """
+    c = [np.float32(weight) for weight in prior.stand]
+    level = _clip(u.copy(), 0.02, 2.0)
+    below = np.maximum(view.q, np.float32(0.0))
+    log_q, there = contact(floor, view)
+    # Horner's scheme: half the passes of a sum of features.
+    log_u = c[2] * level
+    log_u += c[1]
+    log_u += c[5] * below
+    log_u *= level
+    log_u += (c[3] + c[4] * below) * below
+    log_u += c[6] * (view.q - below)
+    log_u += c[0] + there * (c[7] + c[8] * log_q)
+    np.exp(_clip(log_u, -4.0, 3.0), out=log_u)
+    out: Array = np.maximum(log_u, view.q * np.float32(FLOOR_BOUND), out=log_u)
     return out
 
 

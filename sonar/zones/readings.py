@@ -1,5 +1,6 @@
 """From a frame's evidence to tracks, bands and the scene."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,15 +9,16 @@ from sonar.types import SIDES, Band, Reason, Scene, Side, State, ZoneReading
 from sonar.zones import approach, latch
 from sonar.zones.evidence import Cells, Evidence, free_sigma, weigh
 from sonar.zones.geometry import Pose, View
-from sonar.zones.obstacles import nearest
+from sonar.zones.obstacles import nearest, range_bins
 from sonar.zones.prior import NetworkPrior
 from sonar.zones.regions import Mask, zone_masks
-from sonar.zones.state import Settings, ZonesState
+from sonar.zones.state import Settings, Whole, ZonesState
 from sonar.zones.zone_level import picture_features, zone_features
 
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
 METRES_LOG = 0.45  # and beyond which metres are not reported
 NO_GROUND_S = 3.0
+WHOLE_S = 0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
 
 
 def track_zones(
@@ -31,19 +33,24 @@ def track_zones(
     dt_s: float,
 ) -> ZonesState:
     """Follow the nearest obstacle of each zone and latch its band."""
-    tracks, latches = [], []
+    tracks, latches, wholes = [], [], []
     zones = settings.zones
     free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
     masks = zone_masks(view, zones)
-    shared = None
-    if prior is not None and cells.walkable is not None:
-        shared = picture_features(cells.d, cells.walkable, view.q)
-    for side, mask, track, held in zip(SIDES, masks, state.tracks, state.latches, strict=True):
-        found = nearest(evidence.space, cells.d, evidence.weight * mask, evidence.needed)
+    whole_zone = _look_at_wholes(cells, view, pose, prior)
+    bins = range_bins(evidence.space)
+    for side, mask, track, held, whole in zip(
+        SIDES, masks, state.tracks, state.latches, state.wholes, strict=True
+    ):
+        weight = evidence.weight * mask
+        found = nearest(evidence.space, cells.d, weight, bins, evidence.needed)
         sigma = 0.0
-        if found is not None:
-            whole = whole_zone(cells, view, pose, prior, side, mask, shared)
-            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole)
+        if found is None:
+            whole = None
+        else:
+            if whole is None or not 0 <= t - whole.t < WHOLE_S - 1e-6:
+                whole = Whole(t, whole_zone(side, mask))
+            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole.said)
             found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
@@ -54,30 +61,36 @@ def track_zones(
             )
         tracks.append(track)
         latches.append(held)
+        wholes.append(whole)
     return replace(
         state,
         tracks=(tracks[0], tracks[1], tracks[2]),
         latches=(latches[0], latches[1], latches[2]),
+        wholes=(wholes[0], wholes[1], wholes[2]),
     )
 
 
-def whole_zone(
-    cells: Cells,
-    view: View,
-    pose: Pose,
-    prior: NetworkPrior | None,
-    side: Side,
-    mask: Mask,
-    shared: list[float] | None,
-) -> tuple[float, float] | None:
-    """(log distance, its sigma) by what a zone looks like as a whole; None where not known."""
-    if prior is None or prior.zone is None or cells.walkable is None or shared is None:
-        return None
-    is_side = side is not Side.CENTER
-    features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
-    if features is None:
-        return None
-    return float(np.log(pose.height_m)) - prior.zone.log_u(features), prior.zone.sigma
+def _look_at_wholes(
+    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None
+) -> Callable[[Side, Mask], tuple[float, float] | None]:
+    """A function that gives (log distance, its sigma) by what a zone looks like as a whole.
+
+    What all zones share is computed when the first of them is asked for.
+    """
+    shared: list[float] = []
+
+    def whole(side: Side, mask: Mask) -> tuple[float, float] | None:
+        if prior is None or prior.zone is None or cells.walkable is None:
+            return None
+        if not shared:
+            shared.extend(picture_features(cells.d, cells.walkable, view.q))
+        is_side = side is not Side.CENTER
+        features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
+        if features is None:
+            return None
+        return float(np.log(pose.height_m)) - prior.zone.log_u(features), prior.zone.sigma
+
+    return whole
 
 
 def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:

@@ -14,6 +14,7 @@ the level prior where the network has one.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ SUDDEN_S = 0.3
 SURPRISE, SURPRISE_SHARE = 0.03, 0.1
 
 
+@lru_cache(maxsize=8)
 def _prior_information(prior: LevelPrior | None) -> tuple[Matrix, Matrix]:
     """(2, 2) information and its vector; zeros where nothing is known."""
     if prior is None:
@@ -83,13 +85,13 @@ def initial_scale(prior: LevelPrior | None) -> Scale:
 
 
 def _read(info: Matrix, vector: Matrix, pitch: float, roll: float, age_s: float) -> Scale:
+    (a, c), (_, b) = info.tolist()
     # Conditioning is judged after bringing both unknowns to the same size.
-    diag = np.sqrt(np.maximum(np.diag(info), 1e-300))
-    scaled = info / diag[:, None] / diag[None]
-    if np.diag(info).min() <= 0 or np.linalg.det(scaled) < 1e-9:
+    det = 1.0 - c * c / (a * b) if a > 0 and b > 0 else 0.0
+    if det < 1e-9:
         nan = float("nan")
         return Scale(info, vector, nan, nan, np.full((2, 2), np.inf), pitch, roll, age_s)
-    cov = np.linalg.inv(scaled) / diag[:, None] / diag[None]
+    cov = np.array([[1.0 / a, -c / (a * b)], [-c / (a * b), 1.0 / b]]) / det
     alpha, beta = cov @ vector
     return Scale(info, vector, float(alpha), float(beta), cov, pitch, roll, age_s)
 

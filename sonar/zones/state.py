@@ -28,6 +28,22 @@ class Settings:
     profiled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """When the ground was last searched for (s), and the share of cells it has had since."""
+
+    searched_t: float = 0.0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a zone as a whole said at ``t`` (s): (log distance, its sigma), or None."""
+
+    t: float
+    said: tuple[float, float] | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ZonesState:
     """What is carried on.
@@ -36,7 +52,8 @@ class ZonesState:
         scale: from the map's units to metres.
         pitch_deg, roll_deg: slow estimate of the camera's pose.
         t: of the last frame, or None.
-        tracks, latches: left, center, right.
+        ground: of the last search for the ground.
+        tracks, latches, wholes: left, center, right.
         drop: evidence of a drop-off.
     """
 
@@ -44,8 +61,10 @@ class ZonesState:
     pitch_deg: float
     roll_deg: float
     t: float | None = None
+    ground: Searched = Searched()
     tracks: tuple[Track, Track, Track] = field(default_factory=lambda: (Track(), Track(), Track()))
     latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
+    wholes: tuple[Whole | None, Whole | None, Whole | None] = (None, None, None)
     drop: DropTrack = field(default_factory=DropTrack)
 
 

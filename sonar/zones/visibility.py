@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sonar.types import Reason, RgbImage
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 SAMPLES = 96  # longer side of the subsampled picture
 # All levels of luma, 0 to 255.
 DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
@@ -39,10 +40,12 @@ def subsample(image: RgbImage) -> NDArray[np.float32]:
     Picks pixels rather than averaging: what is asked is also how sharp they are.
     """
     stride = max(1, max(image.shape[:2]) // SAMPLES)
-    picked = image[stride // 2 :: stride, stride // 2 :: stride].astype(np.float32)
+    picked = image[stride // 2 :: stride, stride // 2 :: stride]
     if picked.size == 0:
-        picked = image.astype(np.float32)
-    luma: NDArray[np.float32] = picked @ np.array([0.299, 0.587, 0.114], np.float32)
+        picked = image
+    luma: NDArray[np.float32] = picked[..., 0] * LUMA[0]
+    luma += picked[..., 1] * LUMA[1]
+    luma += picked[..., 2] * LUMA[2]
     return luma
 
 
