@@ -1,4 +1,9 @@
-"""A PulseAudio server of our own, with a null sink whose monitor is recorded."""
+"""A PulseAudio server of our own, with null sinks whose monitors are recorded.
+
+What sonar plays goes to the sink ``ears``. Players that are given PULSE_SINK=alarm, as the
+supervisor's are, go to a sink of their own: so each is known for what it is, though a walker
+hears both at once.
+"""
 
 import os
 import subprocess
@@ -11,8 +16,39 @@ import numpy as np
 RATE_HZ = 8000  # of the recording
 
 
+class Monitor:
+    """Records one sink until told to stop: samples with times."""
+
+    def __init__(self, sink: str, env: dict[str, str]) -> None:
+        self.chunks: list[bytes] = []
+        self.arrivals: list[tuple[int, float]] = [(0, time.monotonic())]  # samples, when they came
+        self.process = subprocess.Popen(
+            [
+                *("parec", "-d", f"{sink}.monitor", f"--rate={RATE_HZ}", "--channels=1"),
+                *("--format=s16le", "--raw", "--latency-msec=10"),
+            ],
+            env=env,
+            stdout=subprocess.PIPE,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        count = 0
+        assert self.process.stdout is not None
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            self.chunks.append(data)
+            count += len(data) // 2
+            self.arrivals.append((count, time.monotonic()))
+
+    def heard(self) -> tuple[np.ndarray, np.ndarray]:
+        """Samples in [-1, 1], and when each was heard at the latest."""
+        samples = np.frombuffer(b"".join(self.chunks), np.int16).astype(np.float32) / 32768
+        counts, times = (np.array(column) for column in zip(*self.arrivals, strict=True))
+        return samples, np.interp(np.arange(samples.size), counts, times)
+
+
 class Server:
-    """A PulseAudio server of our own; its sink's monitor as samples with times."""
+    """A PulseAudio server; ``ears`` and ``alarm`` are its sinks' monitors where it records."""
 
     def __init__(self, folder: Path, record: bool = True) -> None:
         run = folder / "run"
@@ -20,7 +56,10 @@ class Server:
         asound = folder / "asoundrc"
         asound.write_text(
             "</usr/share/alsa/alsa.conf>\n"
-            "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+            + "".join(
+                f'pcm.!{name} {{ type pulse device "ears" }}\nctl.!{name} {{ type pulse }}\n'
+                for name in ("default", "pulse")
+            )
         )
         self.env = {**os.environ, "XDG_RUNTIME_DIR": str(run), "ALSA_CONFIG_PATH": str(asound)}
         self.env.pop("PULSE_SERVER", None)
@@ -33,6 +72,7 @@ class Server:
                 "--log-level=error",
                 "--load=module-native-protocol-unix",
                 "--load=module-null-sink sink_name=ears rate=48000 channels=2",
+                "--load=module-null-sink sink_name=alarm rate=48000 channels=2",
             ],
             env=self.env,
             stderr=subprocess.DEVNULL,
@@ -41,48 +81,28 @@ class Server:
             found = subprocess.run(
                 ["pactl", "list", "short", "sinks"], env=self.env, capture_output=True, text=True
             )
-            if "ears" in found.stdout:
+            if "alarm" in found.stdout:
                 break
             time.sleep(0.05)
         else:
             raise SystemExit("pulseaudio did not start")
-        self.recorder: subprocess.Popen[bytes] | None = None
-        if not record:
-            return
-        self.recorder = subprocess.Popen(
+        # An idle sink works seconds at a time, and its monitor's times are as coarse: silence
+        # played into it all the time keeps it at small steps.
+        self.silence = subprocess.Popen(
             [
-                "parec",
-                "-d",
-                "ears.monitor",
-                f"--rate={RATE_HZ}",
-                "--channels=1",
-                "--format=s16le",
-                "--raw",
-                "--latency-msec=10",
+                *("pacat", "--playback", "--raw", "-d", "alarm", "--latency-msec=10"),
+                *("--rate=48000", "--channels=2", "--format=s16le", "/dev/zero"),
             ],
             env=self.env,
-            stdout=subprocess.PIPE,
         )
-        self.chunks: list[bytes] = []
-        self.arrivals: list[tuple[int, float]] = []  # samples so far, when they had come
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        count = 0
-        assert self.recorder is not None and self.recorder.stdout is not None
-        while data := os.read(self.recorder.stdout.fileno(), 65536):
-            self.chunks.append(data)
-            count += len(data) // 2
-            self.arrivals.append((count, time.monotonic()))
-
-    def heard(self) -> tuple[np.ndarray, np.ndarray]:
-        """Samples in [-1, 1], and when each was heard at the latest."""
-        samples = np.frombuffer(b"".join(self.chunks), np.int16).astype(np.float32) / 32768
-        counts, times = (np.array(column) for column in zip(*self.arrivals, strict=True))
-        return samples, np.interp(np.arange(samples.size), counts, times)
+        self.ears = Monitor("ears", self.env) if record else None
+        self.alarm = Monitor("alarm", self.env) if record else None
 
     def close(self) -> None:
-        for process in (self.recorder, self.process):
-            if process is not None:
-                process.terminate()
-                process.wait(5)
+        for monitor in (self.ears, self.alarm):
+            if monitor is not None:
+                monitor.process.terminate()
+                monitor.process.wait(5)
+        for process in (self.silence, self.process):
+            process.terminate()
+            process.wait(5)

@@ -84,6 +84,7 @@ class PlayerAlarm:
         self._lock = threading.Lock()
         for name in sounds.PATTERNS:
             self._store(name, sounds.pattern(name), sounds.RATE_HZ)
+        self._store("failing", sounds.failing(), sounds.RATE_HZ)
         self._playing: tuple[str, subprocess.Popen[bytes], float] | None = None
         self._tried = 0  # players tried for the present sound
         if speak and words:
@@ -92,7 +93,9 @@ class PlayerAlarm:
             ).start()
 
     def play(self, name: str) -> None:
-        """``name``: "failed", "gave_up", or "say:KEY" (a phrase; silent while not rendered)."""
+        """``name``: "failed" (one siren), "failing" (several), "failing:KEY" (with a phrase among
+        them, without while it is not rendered), "gave_up", or "say:KEY" (the phrase alone, silent
+        while not rendered)."""
         self.stop()
         self._tried = 0
         self._begin(name)
@@ -137,7 +140,7 @@ class PlayerAlarm:
 
     def _begin(self, name: str) -> None:
         with self._lock:
-            found = self._files.get(name)
+            found = self._files.get(name) or self._files.get(name.partition(":")[0])
         if found is None:
             return
         fd, seconds = found
@@ -175,7 +178,9 @@ class PlayerAlarm:
                 self._log("alarm_speech", level="warning", problem=type(error).__name__)
                 return
             peak = max((abs(sample) for sample in samples), default=0.0) or 1.0
-            self._store(f"say:{key}", [sample / peak for sample in samples], rate_hz)
+            spoken = [sample / peak for sample in samples]
+            self._store(f"say:{key}", spoken, rate_hz)
+            self._store(f"failing:{key}", sounds.failing(spoken, rate_hz), rate_hz)
 
 
 def system_alarm(

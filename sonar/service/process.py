@@ -10,7 +10,20 @@ from sonar.service.beats import FD_VARIABLE, Beat, BeatReader
 
 _LAST_WORDS_S = 0.15  # for the stack of a guide that hangs
 _REAP_S = 0.5
+SUPERVISOR_NICE = -10
+_GUIDE_BELOW = 5  # the guide's niceness above the supervisor's, as long as that is negative
 _NOT_FOR_THE_GUIDE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def raise_priority() -> int:
+    """Run before what may keep the processors busy, the guide included; the niceness now.
+
+    Needs the right to (root, or LimitNICE of systemd); without it nothing changes.
+    """
+    with contextlib.suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, 0) > SUPERVISOR_NICE:
+            os.setpriority(os.PRIO_PROCESS, 0, SUPERVISOR_NICE)
+    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
 class GuideProcess:
@@ -38,6 +51,7 @@ class GuideProcess:
         finally:
             os.close(writing)
         self.pid = self._process.pid
+        self._step_back()
         self._reading: int | None = reading
         self._reader = BeatReader()
 
@@ -80,6 +94,13 @@ class GuideProcess:
         reading, self._reading = self._reading, None
         if reading is not None:
             os.close(reading)
+
+    def _step_back(self) -> None:
+        """What watches and sounds the alarm is to run before what is watched."""
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        if nice < 0:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.pid, min(0, nice + _GUIDE_BELOW))
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -1,10 +1,14 @@
-"""``python -m sonar.service.rehearsal CLIP [KEY=VALUE ...]``: the guide with a recording for a
-camera.
+"""``python -m sonar.service.rehearsal CLIP [--posts FILE] [KEY=VALUE ...]``: the guide with a
+recording for a camera.
 
 The recording plays over and over at its own pace and is seen through the same
-:class:`~sonar.capture.LiveSource` as a camera, so that soaks and torture need no hardware.
+:class:`~sonar.capture.LiveSource` as a camera, so that soaks and torture need no hardware. With
+``--posts`` each cue that tells what is seen, or that nothing is, is noted with its time, so that
+silence can be told from guidance.
 """
 
+import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +19,11 @@ from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import SourceLost
-from sonar.ports import Clock, FrameSource
-from sonar.types import RgbImage
+from sonar.ports import AudioSink, Clock, FrameSource
+from sonar.service.runs import SinkMaker, device_sink
+from sonar.types import Cue, CueKind, RgbImage
+
+NO_GUIDANCE = ("loading", "ready", "stopped")  # states that tell nothing of what is ahead
 
 
 class LoopDevice:
@@ -80,15 +87,41 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
     )
 
 
+def noting(path: Path) -> SinkMaker:
+    """The configured sound device; each cue of guiding is noted in ``path``: seconds of the
+    monotonic clock, number of the picture, and what is heard."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def make(config: SonarConfig, clock: Clock, mixer: Any) -> AudioSink:
+        sink = device_sink(config, clock, mixer)
+        post = sink.post
+
+        def noted(cue: Cue) -> None:
+            post(cue)
+            if not (cue.kind is CueKind.EARCON and cue.earcon in NO_GUIDANCE):
+                os.write(fd, f"{clock.now():.4f} {cue.frame_id} {cue.kind}\n".encode())
+
+        sink.post = noted  # type: ignore[method-assign]
+        return sink
+
+    return make
+
+
 def main(arguments: Sequence[str]) -> NoReturn:
     """Guide over the clip until told to stop."""
     from sonar.service.headless import main as guide
 
-    clip, *overrides = arguments
+    parser = argparse.ArgumentParser(prog="rehearsal")
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--profile", default="headless")
+    parser.add_argument("--posts", type=Path)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    given = parser.parse_intermixed_args(arguments)
     guide(
-        lambda: load_config("headless", overrides),
-        lambda config, clock: loop_source(Path(clip), config, clock),
+        lambda: load_config(given.profile, given.overrides),
+        lambda config, clock: loop_source(given.clip, config, clock),
         SystemClock(),
+        make_sink=device_sink if given.posts is None else noting(given.posts),
     )
 
 

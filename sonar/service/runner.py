@@ -17,7 +17,7 @@ from sonar.service.alarm import system_alarm
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
-from sonar.service.process import GuideProcess
+from sonar.service.process import GuideProcess, raise_priority
 from sonar.service.supervisor import Limits, Supervisor
 
 STEP_S = 0.05
@@ -65,6 +65,7 @@ def main(text: str) -> int:
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)
+    log("supervising", nice=raise_priority())
     limits = Limits(**settings.limits)  # type: ignore[arg-type]
     alarm = system_alarm(
         clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log

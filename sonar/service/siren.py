@@ -1,4 +1,8 @@
-"""When the alarm sounds: about once a second, its cause in words now and then, and the end."""
+"""When the alarm sounds: about once a second, its cause in words now and then, and the end.
+
+The first is short, so that a player that hangs is soon found out. Then come longer ones, with
+several sirens and the words in one: on a busy machine it is starting a player that takes long.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -47,10 +51,9 @@ class Siren:
         self._due_s = now + ALARM_EVERY_S
         if self.say is not None and now >= self._say_due_s:
             self._say_due_s = now + SAY_EVERY_S
-            self._alarm.play(f"say:{self.say}")
-            if self._alarm.busy():
-                return
-        self._alarm.play("failed")
+            self._alarm.play(f"failing:{self.say}")
+        else:
+            self._alarm.play("failing")
 
     def was_heard(self) -> bool:
         """Whether a sound was played to its end since the last call."""

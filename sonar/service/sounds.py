@@ -8,11 +8,14 @@ import array
 import io
 import math
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 RATE_HZ = 24_000
 PARTIALS = (1.0, 0.6, 0.45, 0.3)
 _EDGE_S = 0.006
+SIREN_EVERY_S = 0.9
+_BEFORE_WORDS, _AFTER_WORDS = 1, 2  # sirens
+_WITHOUT_WORDS = 4
 
 # name -> (pitch in Hz, seconds) one after the other; pitch 0 is a pause
 PATTERNS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -21,24 +24,39 @@ PATTERNS: dict[str, tuple[tuple[float, float], ...]] = {
 }
 
 
-def tone(pitch_hz: float, seconds: float) -> list[float]:
+def tone(pitch_hz: float, seconds: float, rate_hz: int = RATE_HZ) -> list[float]:
     """A note with soft edges, peak at most 1; silence for a pitch of 0."""
-    count = round(seconds * RATE_HZ)
+    count = round(seconds * rate_hz)
     if pitch_hz <= 0.0:
         return [0.0] * count
-    edge = _EDGE_S * RATE_HZ
+    edge = _EDGE_S * rate_hz
     total = sum(PARTIALS)
     out = []
     for i in range(count):
-        phase = 2.0 * math.pi * pitch_hz * i / RATE_HZ
+        phase = 2.0 * math.pi * pitch_hz * i / rate_hz
         value = sum(w * math.sin((k + 1) * phase) for k, w in enumerate(PARTIALS)) / total
         out.append(value * min(1.0, i / edge, (count - 1 - i) / edge))
     return out
 
 
-def pattern(name: str) -> list[float]:
-    """Mono samples in [-1, 1] at RATE_HZ."""
-    return [sample for pitch_hz, seconds in PATTERNS[name] for sample in tone(pitch_hz, seconds)]
+def pattern(name: str, rate_hz: int = RATE_HZ) -> list[float]:
+    """Mono samples in [-1, 1]."""
+    return [
+        sample
+        for pitch_hz, seconds in PATTERNS[name]
+        for sample in tone(pitch_hz, seconds, rate_hz)
+    ]
+
+
+def failing(words: Sequence[float] = (), rate_hz: int = RATE_HZ) -> list[float]:
+    """Sirens one after the other, with ``words`` (mono in [-1, 1]) after the first; it ends with
+    the last siren, so that nothing but the start of a player lies between two of these."""
+    siren = pattern("failed", rate_hz)
+    pause = [0.0] * (round(SIREN_EVERY_S * rate_hz) - len(siren))
+    if not words:
+        return (siren + pause) * (_WITHOUT_WORDS - 1) + siren
+    begin = (siren + pause) * _BEFORE_WORDS
+    return begin + [*words] + pause + (siren + pause) * (_AFTER_WORDS - 1) + siren
 
 
 def wav(samples: Iterable[float], volume_db: float, rate_hz: int = RATE_HZ) -> bytes:

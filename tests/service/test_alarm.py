@@ -1,5 +1,6 @@
 """The failure sounds, and that a player that fails or hangs is replaced by another."""
 
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_sounds_are_soft_edged_loud_and_short(name: str) -> None:
     assert spectrum[(hertz > 1400) & (hertz < 3200)].sum() > 0.1 * spectrum.sum()
 
 
+def loud_spans(wave: np.ndarray, rate_hz: int) -> list[tuple[float, float]]:
+    """(begin, end) in seconds of what is not silent for more than 50 ms."""
+    at = np.flatnonzero(np.abs(wave) > 1e-3)
+    cuts = np.flatnonzero(np.diff(at) > 0.05 * rate_hz)
+    begins, ends = at[np.concatenate([[0], cuts + 1])], at[np.concatenate([cuts, [at.size - 1]])]
+    return list(zip(begins / rate_hz, ends / rate_hz, strict=True))
+
+
+@pytest.mark.parametrize("rate_hz", [22_050, sounds.RATE_HZ])
+def test_the_long_alarm_never_pauses_and_ends_with_a_siren(rate_hz: int) -> None:
+    words = 0.5 * np.sin(np.arange(2 * rate_hz))
+    for spoken, sirens in (((), 4), (words.tolist(), 3)):
+        wave = np.array(sounds.failing(spoken, rate_hz))
+        spans = loud_spans(wave, rate_hz)
+        assert len(spans) == sirens + bool(spoken)
+        assert max(b[0] - a[1] for a, b in itertools.pairwise(spans)) < 0.5
+        assert spans[0][0] < 0.01 and wave.size / rate_hz - spans[-1][1] < 0.02
+
+
 def test_wav_round_trip_and_level() -> None:
     wave = sounds.pattern("failed")
     back, rate = sounds.samples_of(sounds.wav(wave, -6.0))
@@ -119,6 +139,9 @@ def test_no_player_works_and_nothing_breaks(make: Callable[..., Any]) -> None:
     assert alarm.played == 0 and logged
     alarm.play("say:nothing")
     assert not alarm.busy()
+    alarm.play("failing:nothing")  # the words are missing, the sirens are not
+    assert alarm.busy()
+    finish(alarm)
 
 
 def test_stop_is_at_once(make: Callable[..., Any], tmp_path: Path) -> None:
@@ -141,6 +164,11 @@ def test_words_come_from_the_synthesiser_and_may_be_missing(
             break
         time.sleep(0.01)
     assert alarm.has("say:failed")
+    for _ in range(200):
+        if alarm.has("failing:failed"):
+            break
+        time.sleep(0.01)
+    assert alarm.has("failing:failed")
     alarm.play("say:failed")
     finish(alarm)
     assert alarm.played == 1

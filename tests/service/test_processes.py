@@ -186,7 +186,7 @@ def test_sigterm_ends_a_guide_that_hangs(folder: Any) -> None:
     asked = time.monotonic()
     running.process.terminate()
     assert running.process.wait(5) == 0
-    assert time.monotonic() - asked < 2.3
+    assert time.monotonic() - asked < 2.6  # it is stopped: killed after stop_s
 
 
 def test_sighup_is_passed_on(folder: Any) -> None:

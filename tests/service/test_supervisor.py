@@ -143,7 +143,7 @@ def test_the_alarm_goes_on_until_somebody_guides() -> None:
     during = [t for t in times if t < again]
     gaps = [b - a for a, b in zip([died, *during], during, strict=False)]
     assert max(gaps) < 1.0
-    assert world.alarm.heard("say:failed")
+    assert world.alarm.heard("failing:failed")
 
 
 def test_restarts_are_limited_paused_and_the_end_is_told() -> None:
@@ -176,7 +176,7 @@ def test_a_wrong_configuration_is_not_tried_again() -> None:
     assert world.alarm.heard("say:config")
 
 
-@pytest.mark.parametrize(("code", "words"), [(3, "say:input"), (4, "say:device")])
+@pytest.mark.parametrize(("code", "words"), [(3, "failing:input"), (4, "failing:device")])
 def test_a_missing_device_is_waited_for(code: int, words: str) -> None:
     world = World(Limits(missing_limit_s=100))
     fail = [True]
