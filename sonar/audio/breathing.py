@@ -1,5 +1,6 @@
 """The steady tone with pauses in which the street is heard; a danger has none."""
 
+from sonar.audio.space import Space
 from sonar.audio.synth import Ears, Samples
 from sonar.audio.tone import ToneVoice
 from sonar.types import Cue, Priority
@@ -17,10 +18,11 @@ class BreathingTone:
     Args:
         rate_hz: samples a second.
         duty: share of the time; 1 for no pauses.
+        space: where it comes from.
     """
 
-    def __init__(self, rate_hz: int, duty: float) -> None:
-        self._voice = ToneVoice(rate_hz)
+    def __init__(self, rate_hz: int, duty: float, space: Space) -> None:
+        self._voice = ToneVoice(rate_hz, space)
         self._breath = round(BREATH_S * rate_hz)
         self._note = round((duty * BREATH_S - _EDGE_S) * rate_hz) if duty < 1.0 else self._breath
         self._cue: Cue | None = None
@@ -40,8 +42,8 @@ class BreathingTone:
         self._cue = None
         self._voice.release()
 
-    def add(self, bus: Samples, position: int) -> None:
-        """One quantum into ``bus``."""
+    def add(self, bus: Samples, position: int) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
         cue = self._cue
         if cue is not None and cue.priority is not Priority.DANGER:
             if position - self._since >= self._breath:
@@ -49,8 +51,10 @@ class BreathingTone:
                 self._sound(cue)
             if not self._sounds(position):
                 self._voice.release()
-        if self._voice.active:
-            self._voice.add(bus)
+        if not self._voice.active:
+            return False
+        self._voice.add(bus)
+        return True
 
     def _sounds(self, position: int) -> bool:
         cue = self._cue

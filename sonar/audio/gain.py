@@ -3,7 +3,7 @@
 import numpy as np
 
 from sonar.audio.synth import Samples
-from sonar.audio.voices import QUANTUM, add_ramped, approach
+from sonar.audio.tables import QUANTUM, RAMP, approach
 
 
 class RampedGain:
@@ -16,7 +16,6 @@ class RampedGain:
     def __init__(self, value: float) -> None:
         self.value = self._target = value
         self._step = 0.0
-        self._wave = np.zeros(QUANTUM, np.float32)
         self._scratch = np.zeros(QUANTUM, np.float32)
 
     def aim(self, target: float, quanta: int) -> None:
@@ -24,13 +23,19 @@ class RampedGain:
         if target != self._target:
             self._target, self._step = target, abs(target - self.value) / quanta
 
-    def apply(self, bus: Samples) -> None:
-        """Scale one quantum, float32 ``(2, QUANTUM)``, in place."""
+    def apply(self, bus: Samples, silent: bool = False) -> None:
+        """Scale one quantum, float32 ``(2, QUANTUM)``, in place.
+
+        ``silent`` saves the work where the bus is all zeros.
+        """
         before = self.value
-        self.value = approach(before, self._target, self._step)
-        if before == self.value == 1.0:
+        if before == self._target:
+            if before != 1.0 and not silent:
+                np.multiply(bus, before, out=bus)
             return
-        for ear in bus:
-            self._wave[:] = ear
-            ear[:] = 0.0
-            add_ramped(ear, self._wave, self._scratch, before, self.value)
+        self.value = approach(before, self._target, self._step)
+        if not silent:
+            np.multiply(RAMP, self.value - before, out=self._scratch)
+            np.add(self._scratch, before, out=self._scratch)
+            for ear in bus:
+                np.multiply(ear, self._scratch, out=ear)

@@ -1,5 +1,6 @@
 """Sound in media time: rendered as far as asked, to the sample, as fast as the machine can."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ _CHUNK = 4800
 _FADE_OUT_S = 0.03
 
 
-class OfflineSink:
+class OfflineSink(ABC):
     """Base of sinks without a clock: ``advance`` renders, ``_write`` keeps.
 
     Args:
@@ -74,8 +75,9 @@ class OfflineSink:
             if self._on_block is not None:
                 self._on_block(block)
 
+    @abstractmethod
     def _write(self, block: NDArray[np.float32]) -> None:
-        raise NotImplementedError
+        """Keep one rendered block, float32 ``(n, 2)``; it is reused after the call."""
 
-    def _finish(self) -> None:
+    def _finish(self) -> None:  # noqa: B027
         """Release what :meth:`start` took."""

@@ -1,16 +1,16 @@
 """The sound card, through PortAudio: found by name, watched, and opened again when it is lost."""
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.audio import portaudio
 from sonar.audio.ages import AgeLog
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
+from sonar.audio.portaudio import choose_output, list_outputs, within
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock
@@ -23,77 +23,6 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
 # opened with the next longer buffer, so that a busy machine is not lost again and again.
 _LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06, 0.1)
-_PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
-_NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
-# Where the desktop's own choice lives: it follows headphones, Bluetooth and the user.
-_SERVERS = ("pipewire", "pulse", "default")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputDevice:
-    """One device that can play.
-
-    Attributes:
-        index: PortAudio's number.
-        name, host: as PortAudio calls it and its host API.
-        channels: at most.
-        rate_hz: the device's own sample rate.
-        latency_s: what PortAudio expects at low latency.
-        default: PortAudio's own choice.
-    """
-
-    index: int
-    name: str
-    host: str
-    channels: int
-    rate_hz: float
-    latency_s: float
-    default: bool = False
-
-
-def list_outputs() -> list[OutputDevice]:
-    """Devices that can play stereo. Raises DeviceError without PortAudio."""
-    sd = _sounddevice()
-    try:
-        hosts = sd.query_hostapis()
-        chosen = sd.default.device[1]
-        return [
-            OutputDevice(
-                index=device["index"],
-                name=device["name"],
-                host=hosts[device["hostapi"]]["name"],
-                channels=device["max_output_channels"],
-                rate_hz=device["default_samplerate"],
-                latency_s=device["default_low_output_latency"],
-                default=device["index"] == chosen
-                or device["index"] == hosts[device["hostapi"]]["default_output_device"],
-            )
-            for device in sd.query_devices()
-            if device["max_output_channels"] >= 2
-        ]
-    except sd.PortAudioError as error:
-        raise DeviceError(f"the sound devices cannot be listed: {error}") from error
-
-
-def choose_output(devices: Sequence[OutputDevice], pattern: str | None) -> OutputDevice | None:
-    """The device to play on; None where there is none that may be taken unasked.
-
-    With a ``pattern``: the first whose name contains it, whatever its case. Without: the sound
-    server if there is one, else PortAudio's default, else the first; never HDMI or the like,
-    which often have nothing plugged in. Raises DeviceError when no name contains ``pattern``.
-    """
-    if pattern:
-        for device in devices:
-            if pattern.lower() in device.name.lower():
-                return device
-        names = ", ".join(device.name for device in devices) or "none at all"
-        raise DeviceError(f"no sound device's name contains {pattern!r}; there are: {names}")
-    allowed = [device for device in devices if not _is_display(device.name)]
-    for server in _SERVERS:
-        for device in allowed:
-            if device.name.lower() == server:
-                return device
-    return next((device for device in allowed if device.default), next(iter(allowed), None))
 
 
 class DeviceSink:
@@ -160,12 +89,12 @@ class DeviceSink:
             self._clock.sleep(0.04 + min(self.latency_s or 0.0, 0.2))
         self._closing.set()
         if self._watcher is not None:
-            self._watcher.join(2 * _PATIENCE_S)
+            self._watcher.join(2 * portaudio.PATIENCE_S)
             self._watcher = None
         self._release()
 
     def _open(self) -> None:
-        sd = _sounddevice()
+        sd = portaudio.sounddevice_module()
         device = choose_output(list_outputs(), self._config.device)
         if device is None:
             raise DeviceError("no sound device was found; see `sonar devices`")
@@ -184,7 +113,7 @@ class DeviceSink:
             return stream
 
         try:
-            self._stream = _within(_PATIENCE_S, open_stream)
+            self._stream = within(portaudio.PATIENCE_S, open_stream)
         except sd.PortAudioError as error:
             raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from (
                 error
@@ -225,7 +154,7 @@ class DeviceSink:
         while not self._closing.is_set():
             self._release()
             try:
-                _rescan()
+                portaudio.rescan()
                 self._open()
             except DeviceError as error:
                 self.note = f"{error}; trying again"
@@ -242,7 +171,7 @@ class DeviceSink:
         stream, self._stream = self._stream, None
         if stream is not None:
             try:
-                _within(_PATIENCE_S, lambda: stream.close(ignore_errors=True))
+                within(portaudio.PATIENCE_S, lambda: stream.close(ignore_errors=True))
             except DeviceError as error:
                 self.note = str(error)  # left behind; a new stream is opened beside it
 
@@ -270,63 +199,13 @@ def _check(config: AudioConfig) -> None:
     device = choose_output(list_outputs(), config.device)
     if device is None:
         raise DeviceError("there is no sound device; see `sonar devices`")
-    sd = _sounddevice()
+    sd = portaudio.sounddevice_module()
     try:
-        _within(
-            _PATIENCE_S,
+        within(
+            portaudio.PATIENCE_S,
             lambda: sd.check_output_settings(
                 device.index, channels=2, dtype="float32", samplerate=config.rate_hz
             ),
         )
     except sd.PortAudioError as error:
         raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from error
-
-
-def _is_display(name: str) -> bool:
-    return any(word in name.lower() for word in _NEVER_UNASKED)
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except OSError as error:  # the Python package is there, the library is not
-        raise DeviceError("PortAudio is missing: install libportaudio2") from error
-    return sounddevice
-
-
-def _rescan() -> None:
-    """Make PortAudio look for devices again; it keeps the list of its first look."""
-    sd = _sounddevice()
-
-    def again() -> None:
-        sd._terminate()
-        sd._initialize()
-
-    try:
-        _within(_PATIENCE_S, again)
-    except sd.PortAudioError as error:
-        raise DeviceError(f"PortAudio cannot start: {error}") from error
-
-
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """``work()`` in a thread of its own; DeviceError when it hangs for longer.
-
-    A hung PortAudio call cannot be interrupted; its thread is left behind.
-    """
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # handed on to the caller below
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="sonar-portaudio", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise DeviceError(f"the sound device did not answer within {seconds:g} s")
-    return results[0]

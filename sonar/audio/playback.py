@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonar.audio.output import _sounddevice, _within, choose_output, list_outputs
+from sonar.audio.portaudio import choose_output, list_outputs, sounddevice_module, within
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 
@@ -24,7 +24,7 @@ def play_wav(path: Path, config: AudioConfig) -> str:
     device = choose_output(list_outputs(), config.device)
     if config.output == "null" or device is None:
         raise DeviceError("there is no sound device; see `sonar devices`")
-    sd = _sounddevice()
+    sd = sounddevice_module()
 
     def play() -> bool:
         with sd.OutputStream(
@@ -36,7 +36,7 @@ def play_wav(path: Path, config: AudioConfig) -> str:
         return True
 
     try:
-        _within(len(samples) / rate_hz + _GRACE_S, play)
+        within(len(samples) / rate_hz + _GRACE_S, play)
     except sd.PortAudioError as error:
         raise DeviceError(f"the sound device {device.name!r} failed: {error}") from error
     return device.name

@@ -3,14 +3,18 @@
 from collections import deque
 
 from sonar.audio.earcons import EARCONS
-from sonar.audio.synth import Panning, Samples, db_to_gain
-from sonar.audio.voices import QUANTUM, ClipVoice, PulseVoice, Tables
+from sonar.audio.space import Space
+from sonar.audio.synth import Samples, db_to_gain
+from sonar.audio.tables import QUANTUM, Tables
+from sonar.audio.voices import ClipVoice, PulseVoice
+from sonar.audio.waves import PulseWaves
 from sonar.types import Cue, Priority
 
 HIGHEST_RATE_HZ = 20.0
 LONGEST_PULSE_S = 0.12
 
 _CUT_QUANTA = 2  # 10 ms
+_KEPT_PITCHES = 4  # pulses that are kept though no voice plays them; a walk has three heights
 _SHORTEST_GAP_S = 0.06  # between two pulses when the side changes
 _SIDE_STEP = 0.3  # of pan: more than that is another side
 _WAITING_S = 2.0  # an earcon that could not start by then is dropped
@@ -27,12 +31,13 @@ class PulseTrack:
     """
 
     def __init__(
-        self, rate_hz: int, tables: Tables, panning: Panning, duty: float, side_glide: float = 0.0
+        self, rate_hz: int, tables: Tables, space: Space, duty: float, side_glide: float = 0.0
     ) -> None:
-        self._rate_hz, self._panning, self._side_glide = rate_hz, panning, side_glide
+        self._rate_hz, self._space, self._side_glide = rate_hz, space, side_glide
         self._duty = duty
-        fade = tables.fade(_CUT_QUANTA)
-        self._voices = [PulseVoice(rate_hz, tables, fade) for _ in range(_CUT_QUANTA + 2)]
+        fade, count = tables.fade(_CUT_QUANTA), _CUT_QUANTA + 2
+        waves = PulseWaves(rate_hz, tables, count + _KEPT_PITCHES)
+        self._voices = [PulseVoice(rate_hz, tables, fade, waves, space) for _ in range(count)]
         self._cue: Cue | None = None
         self._last = float(_NEVER)  # onset of the last pulse, in samples
         self._next = 0.0
@@ -49,8 +54,11 @@ class PulseTrack:
             voice.cut()
         self._next = self._last + _SHORTEST_GAP_S * self._rate_hz
 
-    def add(self, bus: Samples, position: int, not_before: int) -> None:
-        """One quantum into ``bus``; no pulse begins before the sample ``not_before``."""
+    def add(self, bus: Samples, position: int, not_before: int) -> bool:
+        """One quantum into ``bus``; no pulse begins before the sample ``not_before``.
+
+        Returns whether there was anything to add.
+        """
         cue = self._cue
         if cue is not None:
             due = max(self._next, position - 1.0, float(not_before))
@@ -58,9 +66,12 @@ class PulseTrack:
             if onset < position + QUANTUM:
                 self._strike(cue, max(0, onset - position))
                 self._last, self._next = due, due + self._period(cue)
+        sounded = False
         for voice in self._voices:
             if voice.active:
                 voice.add(bus)
+                sounded = True
+        return sounded
 
     def _period(self, cue: Cue) -> float:
         return self._rate_hz / min(cue.rate_hz, HIGHEST_RATE_HZ)
@@ -71,7 +82,7 @@ class PulseTrack:
             return
         gain = db_to_gain(cue.level_db)
         length_s = min(LONGEST_PULSE_S, self._duty / min(cue.rate_hz, HIGHEST_RATE_HZ))
-        ears = self._panning.ears(cue.pan).scaled(gain)
+        ears = self._space.ears(cue.pan).scaled(gain)
         free.start(offset, cue.pitch_hz, length_s, ears, cue.pan * self._side_glide)
 
 
@@ -83,11 +94,11 @@ class EarconTrack:
     """
 
     def __init__(
-        self, clips: dict[str, Samples], rate_hz: int, tables: Tables, panning: Panning
+        self, clips: dict[str, Samples], rate_hz: int, tables: Tables, space: Space
     ) -> None:
-        self._clips, self._rate_hz, self._panning = clips, rate_hz, panning
+        self._clips, self._rate_hz, self._space = clips, rate_hz, space
         fade = tables.fade(_CUT_QUANTA)
-        self._voices = [ClipVoice(tables, fade, 1) for _ in range(_CUT_QUANTA + 2)]
+        self._voices = [ClipVoice(fade, 1, space) for _ in range(_CUT_QUANTA + 2)]
         self._voice: ClipVoice | None = None
         self._priority = Priority.IDLE
         self._waiting: deque[tuple[str, float, float, int]] = deque(maxlen=4)
@@ -114,13 +125,16 @@ class EarconTrack:
             self._voice.cut()
             self.ends_at = 0
 
-    def add(self, bus: Samples, position: int) -> None:
-        """One quantum into ``bus``."""
+    def add(self, bus: Samples, position: int) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
         self._start_waiting(position)
         self._start_repeated(position)
+        sounded = False
         for voice in self._voices:
             if voice.active:
                 voice.add(bus)
+                sounded = True
+        return sounded
 
     def _start_waiting(self, position: int) -> None:
         for _ in range(len(self._waiting)):
@@ -150,7 +164,7 @@ class EarconTrack:
             self._voice.cut()
         gain = db_to_gain(level_db)
         clip = self._clips[name]
-        free.start(clip, self._panning.ears(pan).scaled(gain))
+        free.start(clip, self._space.ears(pan).scaled(gain))
         self._voice, self._priority = free, EARCONS[name].priority
         self._last[name] = position
         self.ends_at = position + clip.size

@@ -4,7 +4,8 @@ After The vOICe (Meijer 1992), on depth instead of brightness: time and side say
 how high up in the picture, loudness how near.
 """
 
-from sonar.audio.synth import Panning, Samples, db_to_gain
+from sonar.audio.space import Space
+from sonar.audio.synth import Samples, db_to_gain
 from sonar.audio.tone import ToneVoice
 from sonar.types import Column, Cue
 
@@ -18,12 +19,12 @@ class Sweep:
 
     Args:
         rate_hz: samples a second.
-        panning: from which side the columns come.
+        space: where the columns come from.
     """
 
-    def __init__(self, rate_hz: int, panning: Panning) -> None:
-        self._voice = ToneVoice(rate_hz)
-        self._panning = panning
+    def __init__(self, rate_hz: int, space: Space) -> None:
+        self._voice = ToneVoice(rate_hz, space)
+        self._space = space
         self._period, self._sweep = round(PERIOD_S * rate_hz), round(SWEEP_S * rate_hz)
         self._columns: tuple[Column, ...] = ()
         self._begun = 0
@@ -38,12 +39,14 @@ class Sweep:
             self._begun = position
         self._columns = cue.columns
 
-    def add(self, bus: Samples, position: int) -> None:
-        """One quantum into ``bus``."""
+    def add(self, bus: Samples, position: int) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
         if self._columns:
             self._aim((position - self._begun) % self._period)
-        if self._voice.active:
-            self._voice.add(bus)
+        if not self._voice.active:
+            return False
+        self._voice.add(bus)
+        return True
 
     def _aim(self, phase: int) -> None:
         count = len(self._columns)
@@ -53,7 +56,7 @@ class Sweep:
             self._voice.release()
             return
         pan = 2.0 * (index + 0.5) / count - 1.0
-        ears = self._panning.ears(pan).scaled(column_gain(column))
+        ears = self._space.ears(pan).scaled(column_gain(column))
         self._voice.set(column_pitch_hz(column), ears, 0.0, 1.0)
 
 

@@ -69,15 +69,18 @@ class Ears:
     Attributes:
         left, right: gains.
         lag: samples by which the right ear hears it later; negative: the left ear does.
+        place: one of a measured head's directions, whose filters tell the ears apart (the gains
+            are then equal); -1 without a head.
     """
 
     left: float = 0.0
     right: float = 0.0
     lag: float = 0.0
+    place: int = -1
 
     def scaled(self, gain: float) -> "Ears":
         """The same place, louder or softer."""
-        return Ears(gain * self.left, gain * self.right, self.lag)
+        return Ears(gain * self.left, gain * self.right, self.lag, self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.audio.phrases import PHRASES
-from sonar.audio.synth import Panning, Samples, db_to_gain
-from sonar.audio.voices import QUANTUM, ClipVoice, Tables
+from sonar.audio.space import Space
+from sonar.audio.synth import Samples, db_to_gain
+from sonar.audio.tables import QUANTUM, Tables
+from sonar.audio.voices import ClipVoice
 from sonar.ports import Speaker
 from sonar.types import Priority, Side
 
 _FADE_S = 0.025  # of a phrase that is cut off
 _EDGE_S = 0.003
+_URGENT_FIRST = tuple(reversed(Priority))
 _PAN = {Side.LEFT: -0.6, Side.CENTER: 0.0, Side.RIGHT: 0.6}  # to the side, still clear
 
 
@@ -32,7 +35,7 @@ class Talk:
         speaker: asked once per waiting phrase and quantum; must not block.
         rate_hz: samples a second.
         gain_db: level of speech.
-        panning: from which side phrases come.
+        space: where phrases come from.
     """
 
     def __init__(
@@ -41,19 +44,19 @@ class Talk:
         rate_hz: int,
         tables: Tables,
         gain_db: float,
-        panning: Panning,
+        space: Space,
     ) -> None:
-        self._speaker, self._rate_hz, self._panning = speaker, rate_hz, panning
+        self._speaker, self._rate_hz, self._space = speaker, rate_hz, space
         self._gain = db_to_gain(gain_db)
         quanta = max(1, round(_FADE_S * rate_hz / QUANTUM))
         fade = tables.fade(quanta)
         edge = round(_EDGE_S * rate_hz)
         # A phrase is cut off by a higher priority only, so two fade while a third speaks.
-        self._voices = [ClipVoice(tables, fade, edge) for _ in range(len(Priority))]
+        self._voices = [ClipVoice(fade, edge, space) for _ in Priority]
         self._voice: ClipVoice | None = None
         self._current: _Item | None = None
         self._rest: tuple[str, ...] = ()
-        self._waiting: dict[Priority, _Item | None] = dict.fromkeys(Priority)
+        self._waiting: list[_Item | None] = [None] * len(Priority)  # by priority
         self.said: deque[tuple[int, str]] = deque(maxlen=256)  # (sample, key) of what began
 
     @property
@@ -67,7 +70,7 @@ class Talk:
         return (
             self.speaking
             or any(voice.active for voice in self._voices)
-            or any(item is not None for item in self._waiting.values())
+            or any(item is not None for item in self._waiting)
         )
 
     def say(
@@ -84,7 +87,7 @@ class Talk:
 
     def hush(self) -> None:
         """Drop everything."""
-        self._waiting = dict.fromkeys(Priority)
+        self._waiting = [None] * len(Priority)
         self._current, self._rest = None, ()
         for voice in self._voices:
             voice.cut()
@@ -97,7 +100,7 @@ class Talk:
         """
         if self._current is not None and self._voice is not None and not self._voice.active:
             self._continue(position)
-        for priority in reversed(Priority):
+        for priority in _URGENT_FIRST:
             item = self._waiting[priority]
             if item is None:
                 continue
@@ -112,11 +115,14 @@ class Talk:
     def _may_begin(self, priority: Priority) -> bool:
         return self._current is None or priority > self._current.priority
 
-    def add(self, bus: Samples) -> None:
-        """One quantum into ``bus``."""
+    def add(self, bus: Samples) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
+        sounded = False
         for voice in self._voices:
             if voice.active:
                 voice.add(bus)
+                sounded = True
+        return sounded
 
     def _expired(self, item: _Item, position: int, newest_t: float | None) -> bool:
         age_s = (position - item.asked_at) / self._rate_hz
@@ -140,7 +146,7 @@ class Talk:
             self._voice.cut()
         phrase = PHRASES.get(key)
         pan = _PAN[phrase.side] if phrase is not None and phrase.side is not None else 0.0
-        free.start(clip, self._panning.ears(pan).scaled(self._gain))
+        free.start(clip, self._space.ears(pan).scaled(self._gain))
         self._voice = free
         self.said.append((position, key))
         return True

@@ -35,7 +35,7 @@ def doctor(ctx: typer.Context) -> None:
 
 def devices(ctx: typer.Context) -> None:
     """List cameras and sound outputs."""
-    from sonar.audio.output import list_outputs
+    from sonar.audio.portaudio import list_outputs
     from sonar.capture import list_cameras
 
     options = common(ctx)
@@ -83,7 +83,7 @@ def _model(config: SonarConfig) -> Finding:
 
 
 def _sound(config: SonarConfig) -> Finding:
-    from sonar.audio.output import choose_output, list_outputs
+    from sonar.audio.portaudio import choose_output, list_outputs
 
     otherwise = "Recordings still get their sound as a file."
     try:

@@ -8,9 +8,10 @@ from hearing import AUDIO, CLEAR, SPEECH, render, rms_db, scene
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.mapping import PulseMapper, urgency_hz
+from sonar.audio.mapping import PulseMapper
 from sonar.audio.mixer import Mixer
 from sonar.audio.phrases import PHRASES
+from sonar.audio.urgency import urgency_hz
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import (
     Band,

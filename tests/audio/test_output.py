@@ -9,7 +9,8 @@ from hearing import AUDIO, SPEECH, pulse
 from sonar.audio import output
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
-from sonar.audio.output import DeviceSink, OutputDevice, choose_output, open_sink
+from sonar.audio.output import DeviceSink, open_sink
+from sonar.audio.portaudio import OutputDevice, choose_output
 from sonar.clock import SystemClock
 from sonar.errors import DeviceError
 
@@ -112,7 +113,7 @@ class FakePortAudio:
 @pytest.fixture
 def portaudio(monkeypatch):
     fake = FakePortAudio()
-    monkeypatch.setattr(output, "_sounddevice", lambda: fake)
+    monkeypatch.setattr("sonar.audio.portaudio.sounddevice_module", lambda: fake)
     times = {"_WATCH_S": 0.01, "_SILENT_S": 0.1, "_WAKING_S": 0.2, "_FIRST_PAUSE_S": 0.01}
     for name, value in times.items():
         monkeypatch.setattr(output, name, value)
@@ -189,7 +190,7 @@ def test_a_stream_that_plays_is_left_alone(portaudio):
 
 
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
-    monkeypatch.setattr(output, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr("sonar.audio.portaudio.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
     with pytest.raises(DeviceError, match="did not answer"):
         sink().start()

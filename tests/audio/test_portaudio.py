@@ -27,7 +27,8 @@ COMMON = """
 import sys
 import numpy as np
 from sonar.audio.mixer import Mixer
-from sonar.audio.output import DeviceSink, list_outputs
+from sonar.audio.output import DeviceSink
+from sonar.audio.portaudio import list_outputs
 from sonar.clock import SystemClock
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import Cue, CueKind, Priority

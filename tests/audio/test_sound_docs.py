@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sonar.audio import mapping
+from sonar.audio import mapping, urgency
 from sonar.audio.earcons import EARCONS
 from sonar.audio.listen import buttons, keyboard
 from sonar.config import AudioConfig
@@ -23,7 +23,7 @@ def test_every_earcon_and_scheme_is_explained():
 def test_the_figures_are_those_of_the_code():
     text = DOC.read_text(encoding="utf-8")
     for band in (Band.FAR, Band.NEAR, Band.CLOSE):
-        slowest, fastest = mapping.BAND_RATES_HZ[band]
+        slowest, fastest = urgency.BAND_RATES_HZ[band]
         assert f"| {band} | {slowest:g} to {fastest:g} pulses a second" in text
     pitches = ", ".join(f"({hz:g} Hz)" for hz in mapping.PITCH_HZ.values())
     assert re.sub(r"(low|middle|high) ", "", text).count(pitches) == 1

@@ -4,13 +4,14 @@ import contextlib
 import os
 import select
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
 _PATIENCE_S = 2.0
 
 
-class WaitingThread:
+class WaitingThread(ABC):
     """Base of the listeners: ``_run`` in a thread from ``__enter__`` to ``__exit__``."""
 
     def __init__(self, name: str) -> None:
@@ -46,5 +47,6 @@ class WaitingThread:
         found = [file for file, _ in waiting.poll(1000.0 * timeout_s)]
         return [] if self._wake_in in found else found
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """What the thread does until :meth:`_ready` gives nothing and ``_closing`` is set."""

@@ -1,0 +1,403 @@
+"""A measured head: where its filters put a sound, and which files are refused.
+
+The files are written by the tests, from a spherical head with known times and levels; one test
+uses KEMAR, where Debian's libmysofa has put it.
+"""
+
+import sys
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hearing import AUDIO, RATE, SPEECH, biggest_bend, onsets, pulse, render, rms_db, stop
+from test_space_and_silence import lead_us
+
+from sonar.audio.fakes import ToneSpeaker
+from sonar.audio.head import PLACES, Head, HeadSpace, pan_of, place_of
+from sonar.audio.mixer import Mixer
+from sonar.audio.synth import Ears
+from sonar.audio.tables import QUANTUM
+from sonar.errors import ConfigError, MissingExtraError
+from sonar.types import Cue, CueKind
+
+sofar = pytest.importorskip("sofar", reason="needs the extra hrtf")
+netCDF4 = pytest.importorskip("netCDF4", reason="comes with the extra hrtf")
+
+KEMAR = Path("/usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa")
+RADIUS_M, SOUND_M_S = 0.0875, 343.0
+
+
+def ear_delay_s(azimuth_deg, ear_deg):
+    """Woodworth's sphere: from the head's center to the ear, a source far away."""
+    angle = np.abs((azimuth_deg - ear_deg + 180.0) % 360.0 - 180.0) * np.pi / 180.0
+    if angle <= np.pi / 2:
+        return -RADIUS_M / SOUND_M_S * np.cos(angle)
+    return RADIUS_M / SOUND_M_S * (angle - np.pi / 2)
+
+
+def sphere_hrir(azimuth_deg, rate_hz, samples=256):
+    """(2, samples): a delayed, windowed sinc for each ear, softer behind the head."""
+    pair = []
+    for ear_deg in (90.0, -90.0):
+        delay_s = 0.002 + ear_delay_s(azimuth_deg, ear_deg)
+        angle = np.deg2rad(azimuth_deg - ear_deg)
+        gain = 10 ** (6.0 * np.cos(angle) / 20)  # 12 dB between the ears at the side
+        t = np.arange(samples) - delay_s * rate_hz
+        pair.append(gain * 0.8 * np.sinc(0.8 * t) * np.exp(-((t / 40.0) ** 2)))
+    return np.array(pair)
+
+
+def write(path, rate_hz=RATE, step_deg=5, convention="SimpleFreeFieldHRIR", exchange=False):
+    azimuths = np.arange(0.0, 360.0, step_deg)
+    sofa = sofar.Sofa(convention)
+    data = np.array([sphere_hrir(azimuth, rate_hz) for azimuth in azimuths])
+    sofa.Data_IR = data[:, ::-1] if exchange else data
+    sofa.Data_SamplingRate = rate_hz
+    sofa.SourcePosition = np.stack(
+        [azimuths, np.zeros_like(azimuths), np.full_like(azimuths, 1.5)], axis=1
+    )
+    sofar.write_sofa(str(path), sofa)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sphere(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("sofa") / "sphere.sofa")
+
+
+def with_head(path, **more):
+    return AUDIO.model_copy(update={"hrtf": str(path), **more})
+
+
+# -- where a sound is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [pulse, stop])
+@pytest.mark.parametrize("pan", [-1.0, -0.5, 0.0, 0.25, 1.0])
+def test_a_sound_has_the_time_and_the_level_of_its_direction(sphere, make, pan):
+    mixer = Mixer(with_head(sphere), SPEECH)
+    mixer.post(make(pan=pan))
+    samples = render(mixer, 0.6)
+    azimuth = 5.0 * np.trunc(-18.0 * pan_of(place_of(pan)) * (1 + 1e-9))  # the measured one
+    wanted_us = 1e6 * (ear_delay_s(azimuth, -90.0) - ear_delay_s(azimuth, 90.0))
+    assert lead_us(samples) == pytest.approx(wanted_us, abs=12.0)
+    left_db, right_db = rms_db(samples[RATE // 20 :] if make is stop else samples)
+    wanted_db = 12.0 * np.sin(np.deg2rad(azimuth))
+    assert left_db - right_db == pytest.approx(wanted_db, abs=0.5)
+
+
+@pytest.mark.parametrize("rate_hz", [44100, 96000])
+def test_a_file_of_another_rate_is_heard_alike(sphere, tmp_path, rate_hz):
+    other = write(tmp_path / "other.sofa", rate_hz)
+    heard = []
+    for path in (sphere, other):
+        mixer = Mixer(with_head(path), SPEECH)
+        mixer.post(pulse(pan=-1.0))
+        heard.append(render(mixer, 0.5))
+    assert lead_us(heard[1]) == pytest.approx(lead_us(heard[0]), abs=6.0)
+    assert rms_db(heard[1]) == pytest.approx(rms_db(heard[0]), abs=0.3)
+
+
+@pytest.mark.parametrize("pan", [-1.0, -0.4, 0.0, 1.0])
+@pytest.mark.parametrize("pitch_hz", [250.0, 500.0, 1000.0])
+def test_loudness_says_how_near_not_from_where(sphere, pan, pitch_hz):
+    powers = []
+    for audio in (AUDIO, with_head(sphere)):
+        mixer = Mixer(audio, SPEECH)
+        mixer.post(pulse(pan=pan, pitch_hz=pitch_hz))
+        powers.append(np.square(render(mixer, 1.0).astype(float)).sum())
+    assert 10 * np.log10(powers[1] / powers[0]) == pytest.approx(0.0, abs=1.0)
+
+
+def test_a_mirrored_scene_swaps_the_channels_of_a_symmetric_head(sphere):
+    def heard(sign):
+        mixer = Mixer(with_head(sphere), SPEECH, ToneSpeaker(RATE))
+        parts = []
+        for cue in (pulse(pan=-sign), stop(pan=sign), stop(pan=-0.5 * sign), pulse(pan=sign)):
+            mixer.post(cue)
+            parts.append(render(mixer, 0.11))
+        return np.concatenate(parts)
+
+    assert np.abs(heard(1.0) - heard(-1.0)[:, ::-1]).max() < 1e-6
+    assert np.abs(heard(1.0) - heard(-1.0)).max() > 0.05
+
+
+def test_phrases_come_from_their_side_and_tones_give_way(sphere):
+    mixer = Mixer(with_head(sphere), SPEECH, ToneSpeaker(RATE))
+    mixer.post(stop(pan=1.0))
+    before = rms_db(render(mixer, 0.5)[RATE // 4 :])
+    mixer.post(stop(pan=1.0, phrase="close_left"))
+    during = render(mixer, 0.4)[RATE // 8 :].astype(float)
+    spectrum = np.abs(np.fft.rfft(during, axis=0)) ** 2
+    frequency = np.fft.rfftfreq(during.shape[0], 1 / RATE)
+    near = np.abs(frequency - ToneSpeaker(RATE).pitch_hz("close_left")) < 20
+    assert 10 * np.log10(spectrum[near, 0].sum() / spectrum[near, 1].sum()) > 4
+    low = frequency < 2500
+    power = 2 * spectrum[low].sum(axis=0) / during.shape[0] ** 2
+    assert 10 * np.log10(power[1]) - before[1] == pytest.approx(SPEECH.duck_db, abs=1.5)
+
+
+def test_a_danger_is_heard_in_the_first_block(sphere):
+    mixer = Mixer(with_head(sphere), SPEECH)
+    mixer.post(pulse(rate_hz=1.0))
+    render(mixer, 0.5)
+    mixer.post(stop(pan=1.0))
+    assert rms_db(render(mixer, 0.01))[1] > -40
+
+
+def test_one_ear_needs_no_head_and_swapped_sides_are_swapped(sphere, tmp_path):
+    heard = {}
+    for name, audio in {
+        "one ear": AUDIO.model_copy(update={"mono": True}),
+        "one ear, a head": with_head(tmp_path / "not there.sofa", mono=True),
+        "head": with_head(sphere),
+        "swapped": with_head(sphere, swap_sides=True),
+    }.items():
+        mixer = Mixer(audio, SPEECH)
+        mixer.post(pulse(pan=-0.7))
+        heard[name] = render(mixer, 0.3)
+    assert np.array_equal(heard["one ear"], heard["one ear, a head"])
+    assert np.array_equal(heard["head"], heard["swapped"][:, ::-1])
+
+
+# -- the filters themselves ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taps", [17, 240, 241, 512])
+def test_it_is_the_convolution_itself(taps):
+    generator = np.random.default_rng(taps)
+    filters = generator.normal(0, 1, (PLACES, 2, taps)).astype(np.float32)
+    space, quanta = HeadSpace(Head(filters, "")), 41
+    wanted = np.zeros((2, quanta * QUANTUM + taps))
+    heard = np.zeros((2, quanta * QUANTUM), np.float32)
+    spot = space.spot()
+    for quantum in range(quanta):
+        here = slice(quantum * QUANTUM, (quantum + 1) * QUANTUM)
+        bus = np.zeros((2, QUANTUM), np.float32)
+        # places come and go, some while they still ring, some again after they were silent
+        for place in generator.choice(5, 2, replace=False) if quantum % 7 < 3 else ():
+            wave = generator.normal(0, 1, QUANTUM).astype(np.float32)
+            spot.add(bus, wave, Ears(0.5, 0.5, 0.0, int(place)))
+            for ear in range(2):
+                ringing = np.convolve(0.5 * wave, filters[place, ear])
+                wanted[ear, here.start : here.start + ringing.size] += ringing
+        space.finish(bus)
+        heard[:, here] = bus
+    assert np.abs(heard - wanted[:, : heard.shape[1]]).max() < 1e-3 * np.abs(wanted).max()
+    assert not space.finish(np.zeros((2, QUANTUM), np.float32))  # nothing rings for ever
+
+
+def test_changing_sides_does_not_click(sphere):
+    """Mono waves are at most as sharp as a centered tone's; a filter adds at most its own sum."""
+    generator = np.random.default_rng(3)
+    mixers = [Mixer(with_head(sphere), SPEECH), Mixer(AUDIO, SPEECH)]
+    heard = [[], []]
+    for _ in range(600):
+        pan = float(generator.choice([-1.0, -0.3, 0.0, 0.6, 1.0]))
+        cue = stop(pan=pan) if generator.random() < 0.6 else pulse(pan=pan, rate_hz=8.0)
+        length_s = float(generator.uniform(0.004, 0.06))
+        for mixer, pan_ in zip(mixers, (pan, 0.0), strict=True):
+            mixer.post(replace(cue, pan=pan_))
+            heard[mixers.index(mixer)].append(render(mixer, length_s))
+    head, plain = (biggest_bend(np.concatenate(parts)) for parts in heard)
+    assert head < 3.0 * plain
+
+
+def test_rendering_through_a_head_allocates_no_arrays(sphere):
+    mixer = Mixer(with_head(sphere), SPEECH, ToneSpeaker(RATE))
+    block = np.zeros((480, 2), np.float32)
+    cues = (
+        pulse(rate_hz=8.0, pan=-1.0, phrase="close_left"),
+        stop(pan=1.0, phrase="stop"),
+        Cue(CueKind.SILENCE),
+    )
+    for cue in cues:
+        mixer.post(cue)
+        mixer.render(block)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for _ in range(20):
+            mixer.render(block)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak - before < 240 * 4 * 2
+        assert after - before < 1024
+
+
+def test_blocks_of_any_size_give_the_same_samples(sphere):
+    whole, cut = (Mixer(with_head(sphere), SPEECH) for _ in range(2))
+    for mixer in (whole, cut):
+        mixer.post(pulse(pan=0.4))
+    assert np.array_equal(render(whole, 0.4, block=480), render(cut, 0.4, block=331))
+
+
+# -- files that are refused ----------------------------------------------------------------------
+
+
+def edited(sphere, tmp_path, change):
+    path = tmp_path / "edited.sofa"
+    path.write_bytes(sphere.read_bytes())
+    with netCDF4.Dataset(str(path), "r+") as file:
+        change(file)
+    return path
+
+
+def _nan(file):
+    file["Data.IR"][3, 1, 7] = np.nan
+
+
+def _silent(file):
+    file["Data.IR"][3, 1, :] = 0.0
+
+
+def _convention(file):
+    file.SOFAConventions = "SimpleFreeFieldHRTF"
+
+
+def _slow(file):
+    file["Data.SamplingRate"][:] = 4000.0
+
+
+def _kilohertz(file):
+    file["Data.SamplingRate"].Units = "kilohertz"
+
+
+def _turned(file):
+    file["ListenerView"][:] = [[-1.0, 0.0, 0.0]]
+
+
+def _right_ear_first(file):
+    file["ReceiverPosition"][1, 1, 0] = 0.09
+    file["ReceiverPosition"][0, 1, 0] = -0.09
+
+
+def _no_left(file):
+    file["SourcePosition"][:, 0] = 300.0 + np.arange(72) / 2
+
+
+def _no_head(file):
+    file["Data.IR"][:] = np.repeat(file["Data.IR"][:, :1, :], 2, axis=1)
+
+
+def _late(file):
+    file["Data.Delay"][:] = [[-1.0, 0.0]]
+
+
+def _polar(file):
+    file["SourcePosition"].Type = "polar"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_nan, "Data_IR holds what is not a finite number"),
+        (_silent, "an impulse response is silent"),
+        (_convention, "holds SimpleFreeFieldHRTF; it must be SimpleFreeFieldHRIR"),
+        (_slow, "a sampling rate of"),
+        (_kilohertz, "kilohertz instead of"),
+        (_turned, "does not look along the x axis"),
+        (_right_ear_first, "its first ear is not the left one"),
+        (_no_left, "has no direction within 15 degrees of azimuth 90"),
+        (_no_head, "is not a head: what is on the left is 0.0 dB louder"),
+        (_late, "delays that are not"),
+        (_polar, "positions are polar"),
+    ],
+)
+def test_a_file_that_would_mislead_is_refused_in_one_sentence(sphere, tmp_path, change, says):
+    path = edited(sphere, tmp_path, change)
+    with pytest.raises(ConfigError) as caught:
+        Mixer(with_head(path), SPEECH)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"audio.hrtf {path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_exchanged_ears_are_called_so(tmp_path):
+    path = write(tmp_path / "exchanged.sofa", exchange=True)
+    with pytest.raises(ConfigError, match="left and right are exchanged"):
+        Mixer(with_head(path), SPEECH)
+
+
+def test_a_room_is_no_head(sphere, tmp_path):
+    sofa = sofar.read_sofa(str(sphere), verbose=False)
+    tail = np.random.default_rng(1).normal(0, 0.02, (72, 2, 4800))
+    sofa.Data_IR = np.concatenate([sofa.Data_IR, tail], axis=2)
+    sofar.write_sofa(str(tmp_path / "room.sofa"), sofa)
+    with pytest.raises(ConfigError, match="a room, not a head"):
+        Mixer(with_head(tmp_path / "room.sofa"), SPEECH)
+
+
+def test_three_ears_are_refused(tmp_path):
+    sofa = sofar.Sofa("GeneralFIR")
+    sofa.Data_IR = np.ones((2, 3, 64))
+    sofa.Data_Delay = np.zeros((1, 3))
+    sofa.ReceiverPosition = np.zeros((3, 3))
+    sofa.SourcePosition = np.ones((2, 3))
+    path = tmp_path / "three.sofa"
+    sofar.write_sofa(str(path), sofa)
+    with netCDF4.Dataset(str(path), "r+") as file:
+        file.SOFAConventions = "SimpleFreeFieldHRIR"
+    with pytest.raises(ConfigError, match=r"\(2, 3, 64\) instead of"):
+        Mixer(with_head(path), SPEECH)
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "text", "cut off", "empty"])
+def test_what_is_no_sofa_file_is_told_in_one_sentence(sphere, tmp_path, what):
+    path = tmp_path / f"{what}.sofa"
+    if what == "folder":
+        path.mkdir()
+    elif what != "missing":
+        whole = sphere.read_bytes()
+        path.write_bytes({"text": b"hello\n" * 100, "cut off": whole[:9000], "empty": b""}[what])
+    with pytest.raises(ConfigError) as caught:
+        Mixer(with_head(path), SPEECH)
+    assert str(caught.value).startswith(f"audio.hrtf {path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_extra_is_named_with_its_command(sphere, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sofar", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'sonar-assist\[hrtf\]'"):
+        Mixer(with_head(sphere), SPEECH)
+
+
+def test_without_a_head_nothing_of_it_is_loaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sofar", None)
+    Mixer(AUDIO, SPEECH)
+
+
+def test_separate_delays_count(sphere, tmp_path):
+    """Thirty samples later in the right ear: what was in the middle moves to the left."""
+
+    def later(file):
+        file["Data.Delay"][:] = [[0.0, 10.0]]
+
+    mixers = [Mixer(with_head(path), SPEECH) for path in (sphere, edited(sphere, tmp_path, later))]
+    leads = []
+    for mixer in mixers:
+        mixer.post(pulse())
+        leads.append(lead_us(render(mixer, 0.5)))
+    assert leads[1] - leads[0] == pytest.approx(10e6 / RATE, abs=6.0)
+
+
+# -- a real head ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not KEMAR.exists(), reason="needs libmysofa1's KEMAR (apt install libmysofa1)")
+def test_kemar():
+    """MIT's measurement of 1994, 44.1 kHz: 0.6 to 0.8 ms and more than 5 dB to the side."""
+    heard = {}
+    for pan in (-1.0, 0.0, 1.0):
+        mixer = Mixer(with_head(KEMAR), SPEECH)
+        mixer.post(pulse(pan=pan))
+        heard[pan] = render(mixer, 0.6)
+    for pan in (-1.0, 1.0):
+        assert 600 < -pan * lead_us(heard[pan]) < 850
+        left_db, right_db = rms_db(heard[pan])
+        assert pan * (right_db - left_db) > 5
+    assert abs(lead_us(heard[0.0])) < 25
+    assert abs(np.diff(rms_db(heard[0.0]))[0]) < 1
+    assert 0 < onsets(heard[-1.0])[0] < RATE // 500
