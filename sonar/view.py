@@ -39,6 +39,7 @@ class View:
     def __init__(self, config: SonarConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._newest: tuple[float, FrameRecord, Frame, Scene] | None = None
+        self._first_t: float | None = None
         self._state: tuple[State, Reason | None] = (State.LOADING, None)
         self._heard: Event | None = None
         self._said: deque[tuple[float, str]] = deque(maxlen=_SAID)
@@ -46,6 +47,8 @@ class View:
     def on_frame(
         self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
     ) -> None:
+        if self._first_t is None:
+            self._first_t = frame.t
         self._newest = (self._clock.now(), record, frame, scene)
 
     def on_event(self, event: Event) -> None:
@@ -59,11 +62,11 @@ class View:
     def answer(self, controls: "Controls") -> str:
         """One line of JSON, ``sonar.view/1``; from any thread.
 
-        ``age_s`` is how old the newest frame is; ``zones`` and ``cue`` are as in its record, or
-        unknown and null where something else happened since. ``heard`` is the sound with its
-        side and cause, ``said`` the last phrases, newest first. ``borders`` are where the zones
-        meet, as fractions of the picture's width; ``picture`` is a JPEG in base64. Both are null
-        without a picture.
+        ``age_s`` is how old the newest frame is, ``t`` its seconds into the run; ``zones`` and
+        ``cue`` are as in its record, or unknown and null where something else happened since.
+        ``heard`` is the sound with its side and cause, ``said`` the last phrases, newest first.
+        ``borders`` are where the zones meet, as fractions of the picture's width; ``picture`` is
+        a JPEG in base64. Both are null without a picture.
         """
         now = self._clock.now()
         newest, (state, reason), heard = self._newest, self._state, self._heard
@@ -85,6 +88,7 @@ class View:
                 "state": scene.state,
                 "reason": scene.reason,
                 "age_s": age_s,
+                "t": None if newest is None else round(newest[2].t - (self._first_t or 0.0), 3),
                 "sentence": describe(scene),
                 "zones": _dump(ZonesRecord.of(scene)),
                 "drop_off": scene.drop_off,

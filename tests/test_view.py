@@ -53,6 +53,15 @@ class Seen:
         record = FrameRecord.of(scene, cue, {"total": 10.0})
         self.view.on_frame(record, Frame(IMAGE, scene.frame_id, scene.t), None, scene)
 
+    def guide(self) -> None:
+        """A frame, its sound and a phrase."""
+        self.state(State.GUIDING)
+        self.frame()
+        self.view.on_event(
+            Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left")
+        )
+        self.view.on_event(Event(t=1, frame=7, kind="speech", name="stop", text="<Stop>"))
+
     def answer(self) -> dict:
         line = self.view.answer(self.controls)
         assert "\n" not in line

@@ -1,4 +1,4 @@
-"""``sonar web``: try it in a browser."""
+"""``sonar web``: photos, videos and a running sonar in a browser."""
 
 from importlib.util import find_spec
 from typing import Annotated
@@ -13,16 +13,20 @@ from sonar.errors import DeviceError, MissingExtraError
 def web(
     ctx: typer.Context,
     host: Annotated[
-        str | None, typer.Option("--host", help="address; 0.0.0.0 lets the network in")
+        str | None,
+        typer.Option("--host", help="address; 0.0.0.0 lets the network in, with a password"),
     ] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="TCP port")] = None,
 ) -> None:
-    """Serve a page for photos and videos until Ctrl-C; on this machine only, unless asked."""
+    """Serve a page for photos, videos and a running sonar until Ctrl-C.
+
+    On this machine only, unless asked; for others a password is needed.
+    """
     if find_spec("gradio") is None:
         raise MissingExtraError("web", "The page")
     from sonar.config import SonarConfig
     from sonar.config.load import load_config
-    from sonar.service.health import is_loopback
+    from sonar.web.gate import USER, password_for
     from sonar.web.page import serve
 
     options = common(ctx)
@@ -33,11 +37,16 @@ def web(
         return load_config(options.config_path or "replay", [*options.sets, *own, *more])
 
     config = load([]).web
-    if not is_loopback(config.host):
-        note(f"Everybody who reaches {config.host}:{config.port} can use this page.")
+    password = password_for(config)
+    if password is not None:
+        shown = "what web.password_file holds" if config.password_file else password
+        note(
+            f"Who reaches {config.host}:{config.port} needs the user {USER} and the password "
+            f"{shown}. It goes over the network as it is: let in only a network you trust."
+        )
     try:
         with terminates():
-            serve(load, lambda url: say(f"Open {url} in a browser. Ctrl-C ends."))
+            serve(load, password, lambda url: say(f"Open {url} in a browser. Ctrl-C ends."))
     except OSError as error:
         raise DeviceError(
             f"The page cannot be served at {config.host}:{config.port}: {error}"

@@ -8,10 +8,15 @@ from sonar.config._base import Section
 
 
 class WebConfig(Section):
-    """`sonar web`: try sonar on photos and videos in a browser."""
+    """`sonar web`: photos, videos and a running sonar in a browser."""
 
     host: str = Field(
-        "127.0.0.1", description="address; any but loopback lets others on the network use it"
+        "127.0.0.1", description="address; any but loopback lets others in, with a password"
+    )
+    password_file: str | None = Field(
+        None,
+        description="file with the password that browsers must give (16 characters or more); "
+        "none = none on loopback, elsewhere a new one each time, which is told",
     )
     port: Annotated[int, Field(ge=1, le=65535)] = Field(7860, description="TCP port")
     max_upload_mb: Annotated[int, Field(ge=1, le=10_000)] = Field(

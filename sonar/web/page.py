@@ -1,10 +1,11 @@
-"""The Gradio page: photo, video, a running service, settings.
+"""The Gradio page: photo, video, a running sonar, settings.
 
 Nothing is loaded from elsewhere and nothing is sent anywhere: local fonts, no analytics. What is
-uploaded is deleted by Gradio after ten minutes, what comes of it when newer results need the
-place, everything at the end.
+uploaded lies in a private folder and is deleted by Gradio after ten minutes, what comes of it when
+newer results need the place, everything at the end.
 """
 
+import os
 import shutil
 import tempfile
 import threading
@@ -13,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from sonar.config import SonarConfig
 from sonar.errors import SonarError, SourceError
 from sonar.replay.report import SAFETY
 from sonar.service.probe import ask
 from sonar.web import show
+from sonar.web.gate import Gate
+from sonar.web.live_tab import live_tab
 from sonar.web.photo import Photographer
+from sonar.web.upload import upload_button
 from sonar.web.video import watch
 
 Load = Callable[[list[str]], SonarConfig]  # more settings ("key=value") -> the configuration
@@ -32,13 +37,24 @@ _CSS = """
 .gradio-container { max-width: 60rem !important; }
 .seen { max-width: 100%; height: auto; }
 .said { font-size: 1.15rem; }
+#now td, #now th, #answer td, #answer th { padding: 0.3rem 0.5rem; overflow-wrap: anywhere; }
 button[role=tab], button[role=tab].selected { color: #0b3d91 !important; transition: none; }
 button.primary { background: #0b3d91 !important; color: #fff !important; }
 footer { display: none !important; }
 """
-# New results are read out as they come.
-_LIVE = """() => { for (const id of ["looked", "watched", "answer"])
-  document.getElementById(id)?.setAttribute("aria-live", "polite"); }"""
+# New results are read out as they come, and so are Gradio's own messages, whose heading is no
+# button around another button.
+_SCRIPT = """() => {
+  for (const id of ["looked", "watched", "answer", "done"])
+    document.getElementById(id)?.setAttribute("aria-live", "polite");
+  new MutationObserver(() => {
+    for (const head of document.querySelectorAll(".toast-header[role=button]")) {
+      head.removeAttribute("role");
+      head.removeAttribute("tabindex");
+      head.closest(".toast-body")?.setAttribute("role", "alert");
+    }
+  }).observe(document.body, { childList: true, subtree: true });
+}"""
 
 
 class Studio:
@@ -112,13 +128,14 @@ def build(studio: Studio) -> gr.Blocks:
     ) as page:
         gr.Markdown(f"# sonar\nHear what is near. {SAFETY}")
         with gr.Tab("Photo"):
-            photo = gr.UploadButton("Choose a photo", variant="primary", type="filepath")
+            photo = upload_button("Choose a photo")
             looked = gr.HTML("<p>No photo yet.</p>", elem_id="looked")
         with gr.Tab("Video"):
-            video = gr.UploadButton("Choose a video", variant="primary", type="filepath")
+            video = upload_button("Choose a video")
             watched = gr.HTML("<p>No video yet.</p>", elem_id="watched")
-        with gr.Tab("Service"):
-            button = gr.Button("How is the service?", variant="primary")
+        with gr.Tab("Live"):
+            live_tab()
+            button = gr.Button("How is the service?")
             answer = gr.HTML("<p>Not asked yet.</p>", elem_id="answer")
         with gr.Tab("Settings"):
             gr.Markdown("They hold for photos and videos on this page. Empty = as configured.")
@@ -141,35 +158,44 @@ def build(studio: Studio) -> gr.Blocks:
 
             return studio.video(path, *rest, advance=advance)
 
-        photo.upload(studio.photo, [photo, *settings], looked, concurrency_limit=1)
-        video.upload(process, [video, *settings], watched, concurrency_limit=1)
-        button.click(studio.service, None, answer)
+        photo.upload(
+            studio.photo, [photo, *settings], looked, concurrency_limit=1, api_visibility="private"
+        )
+        video.upload(
+            process, [video, *settings], watched, concurrency_limit=1, api_visibility="private"
+        )
+        button.click(studio.service, None, answer, api_visibility="private")
     return page
 
 
-def serve(load: Load, started: Callable[[str], None]) -> None:
-    """Serve until interrupted; ``started`` is told the address.
+def serve(load: Load, password: str | None, started: Callable[[str], None]) -> None:
+    """Serve until interrupted; ``started`` is told the address. ``password``: see ``web.gate``.
 
     Raises:
         OSError: the address cannot be used.
     """
     config = load([]).web
     with tempfile.TemporaryDirectory(prefix="sonar-web-") as work:
-        studio = Studio(load, Path(work))
+        results, uploads = Path(work) / "results", Path(work) / "uploads"
+        results.mkdir()
+        uploads.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # private and gone at the end; /tmp is neither
+        studio = Studio(load, results)
         page = build(studio)
         try:
             _, url, _ = page.launch(
                 server_name=config.host,
                 server_port=config.port,
                 max_file_size=f"{config.max_upload_mb}mb",
-                allowed_paths=[work],
+                allowed_paths=[str(results)],
                 share=False,
                 quiet=True,
                 ssr_mode=False,
                 prevent_thread_lock=True,
+                app_kwargs={"middleware": [Middleware(Gate, password=password)]},
                 theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
                 css=_CSS,
-                js=_LIVE,
+                js=_SCRIPT,
             )
             started(url)
             threading.Event().wait()  # until Ctrl-C

@@ -47,16 +47,17 @@ def watch(
         guard=_time_limit(config.web.time_limit_s),
     )
     outcome, summary = result.outcome, result.summary
+    over = f"the limit of {config.web.time_limit_s:g} seconds was reached"
     if not outcome.frames:
+        if outcome.interrupted:
+            raise SourceError(f"{over} before a picture was done".capitalize() + ".")
         raise outcome.error or SourceError("There is no picture in this video.")
     said = sum(summary["spoken"].values())
     sentence = f"{outcome.frames} pictures, {summary['duration_s']:.1f} seconds, {said} phrases."
     if outcome.error is not None:
         sentence += f" It ended early: {outcome.error}"
     elif outcome.interrupted:
-        sentence += (
-            f" It ended early: the limit of {config.web.time_limit_s:g} seconds was reached."
-        )
+        sentence += f" It ended early: {over}."
     return Watched(out / "annotated.mp4", out / REPORT, sentence)
 
 

@@ -1,6 +1,8 @@
 """``sonar web`` where it cannot serve."""
 
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +28,37 @@ def test_an_address_that_is_taken(sonar: Run) -> None:
     assert code == 4 and str(port) in err and "Traceback" not in err
 
 
-def test_letting_the_network_in_is_said(sonar: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letting_the_network_in_needs_a_password(
+    sonar: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     page = pytest.importorskip("sonar.web.page", reason="needs the extra: [web]")
-    asked = []
-    monkeypatch.setattr(page, "serve", lambda load, started: asked.append(load([]).web))
-    code, _, err = sonar("web", "--host", "0.0.0.0")
-    assert code == 0 and "Everybody" in err and asked[0].host == "0.0.0.0"
+    asked: list[tuple[str, int, str | None]] = []
+
+    def serve(load: Any, password: str | None, started: Any) -> None:
+        config = load([]).web
+        asked.append((config.host, config.port, password))
+
+    monkeypatch.setattr(page, "serve", serve)
+    passwords = []
+    for _ in range(2):
+        code, _, err = sonar("web", "--host", "0.0.0.0")
+        host, _, password = asked.pop()
+        assert code == 0 and host == "0.0.0.0" and password is not None
+        assert password in err and "sonar" in err and len(password) >= 16
+        passwords.append(password)
+    assert passwords[0] != passwords[1]
     code, _, err = sonar("web")
-    assert code == 0 and not err and (asked[1].host, asked[1].port) == ("127.0.0.1", 7860)
+    assert code == 0 and not err and asked.pop() == ("127.0.0.1", 7860, None)
+    file = tmp_path / "password"
+    file.write_text("correct horse battery\n")
+    for host in ("127.0.0.1", "0.0.0.0"):
+        code, _, err = sonar("web", "--host", host, "--set", f"web.password_file={file}")
+        assert code == 0 and asked.pop() == (host, 7860, "correct horse battery")
+        assert "web.password_file" in err and "horse" not in err
+    for text in ("short", None):
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        code, _, err = sonar("web", "--host", "0.0.0.0", "--set", f"web.password_file={file}")
+        assert code == 2 and str(file) in err and err.count("\n") == 1 and not asked

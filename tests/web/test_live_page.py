@@ -1,0 +1,157 @@
+"""The page's live view of sonars that run: real processes, a real browser."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
+
+from sonar.audio.listen.socket_server import SocketServer, send
+from sonar.errors import DeviceError
+from sonar.web import live, show
+from sonar.web.live_tab import shown, told
+from tests.cli.conftest import write_video
+from tests.test_view import Seen
+from tests.web.conftest import Spawn, check_accessible, check_narrow
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A place for control sockets with no sonar in it."""
+    monkeypatch.setattr("sonar.audio.listen.socket_server.runtime_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> SocketServer:
+    return SocketServer(do, folder / f"control-{number}.sock")
+
+
+def test_no_sonar_is_said(alone: Path) -> None:
+    assert live.instances() == []
+    assert "Problem:" in shown(None) and "no sonar" in shown(None).lower()
+    assert "Not done: no sonar" in told(None, "mute")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_what_is_told_is_shown(alone: Path, allowed: bool) -> None:
+    seen = Seen(f"controls.picture={str(allowed).lower()}")
+    seen.guide()
+    with serve(alone, lambda line: "ok " + seen.view.answer(seen.controls)):
+        found = live.look(None)
+        html = show.now(found)
+    assert "Close on the left, clear ahead, near on the right." in html
+    assert "Pulse on the left, 4.0 a second: close, left." in html
+    assert "“&lt;Stop&gt;”" in html and "<Stop>" not in html
+    if not allowed:
+        assert found.picture is None and "The picture is off" in html
+        return
+    assert found.picture is not None and found.picture.shape == (360, 480, 3)
+    assert 'alt="What the camera sees: close on the left' in html
+    # Red on the left, as the camera sees it, and the frame of a close zone around it.
+    assert abs(found.picture[200, 20:100].mean(0) - (250, 20, 20)).max() < 12
+    assert abs(found.picture[200, 2].astype(int) - (255, 140, 30)).max() < 40
+
+
+def test_commands_are_answered_in_a_sentence(alone: Path) -> None:
+    with serve(alone, lambda line: "ok did " + line):
+        assert "Done: did volume up." in told(None, "volume up")
+    with serve(alone, lambda line: "refused; no"):
+        assert "Not done: no." in told(None, "volume up")
+
+
+@pytest.mark.parametrize("answer", ["refused; sonar knows: mute", "ok {}", "ok nonsense", ""])
+def test_another_version_is_told(alone: Path, answer: str) -> None:
+    with serve(alone, lambda line: answer):
+        with pytest.raises(DeviceError, match="another version"):
+            live.look(None)
+        assert "The running sonar is another version" in shown(None)
+
+
+def test_of_several_one_is_chosen(alone: Path) -> None:
+    with serve(alone, lambda line: "ok one", 1), serve(alone, lambda line: "ok two", 2):
+        assert live.instances() == ["1", "2"]
+        assert "Done: two." in told("2", "x") and "Done: one." in told("1", "x")
+        assert "choose one" in told(None, "x")
+
+
+@pytest.mark.timeout(300)
+def test_in_a_browser(browser: Any, address: str, spawn: Spawn, tmp_path: Path) -> None:
+    clip = str(write_video(tmp_path / "walk.mp4", frames=1500, size=(96, 128)))
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.set_default_timeout(100_000)
+    page.goto(address)
+    page.get_by_role("tab", name="Live").click(timeout=60_000)
+    page.get_by_role("button", name="Start watching").click()
+    page.locator("#now .said", has_text="no sonar").or_(
+        page.locator("#now .said", has_text="No sonar")
+    ).wait_for()
+    check_accessible(page)
+
+    service = spawn("run", "--headless", clip, SONAR_CONTROLS__PICTURE="true")
+    wait_for_view(folder := Path(spawn.folder), service.pid)
+    page.get_by_role("button", name="Start watching").click()
+    page.get_by_role("button", name="Stop watching").wait_for()
+    image = page.locator("#now img")
+    image.wait_for()
+    assert image.evaluate("image => image.naturalWidth") == 128
+    before = image.get_attribute("src")
+    page.wait_for_function(
+        "old => document.querySelector('#now img')?.src !== old", arg=before
+    )  # it moves
+    check_accessible(page)
+    check_narrow(page)
+
+    # The controls reach the sonar, and what it says of itself comes back.
+    page.get_by_role("button", name="Mute").click()
+    page.locator("#done", has_text="Done: muted.").wait_for()
+    page.locator("#now", has_text="Sound off").wait_for()
+    page.get_by_role("button", name="Softer").click()
+    page.locator("#done", has_text="Done: volume").wait_for()
+    page.get_by_label("chatty").check()
+    page.locator("#done", has_text="Done: verbosity chatty.").wait_for()
+    page.get_by_label("quiet").check()
+    page.locator("#done", has_text="Done: scheme quiet.").wait_for()
+    page.get_by_role("button", name="Describe").click()
+    page.locator("#done", has_text="ahead").or_(
+        page.locator("#done", has_text="nothing is known")
+    ).wait_for()
+    page.get_by_role("button", name="Repeat").click()
+    page.locator("#done", has_text="Done:").wait_for()
+    itself = view(folder, service.pid)
+    assert itself["muted"] and itself["verbosity"] == "chatty" and itself["scheme"] == "quiet"
+
+    # Of two, one is chosen; this one's picture is off, and the page says so.
+    other = spawn("run", "--headless", clip)
+    wait_for_view(folder, other.pid)
+    page.get_by_role("button", name="Stop watching").click()
+    page.locator("#now", has_text="Not watching").wait_for()
+    page.get_by_role("button", name="Start watching").click()
+    page.get_by_label(str(other.pid)).check()
+    page.locator("#now", has_text="The picture is off").wait_for()
+    assert page.locator("#now img").count() == 0
+    check_accessible(page)
+    other.terminate()
+    other.wait(20)
+    page.locator("#now .said", has_text="Problem").wait_for()
+    page.close()
+
+
+def view(folder: Path, pid: int) -> dict[str, Any]:
+    answer = send(folder / "sonar" / f"control-{pid}.sock", "view")
+    return dict(json.loads(answer.removeprefix("ok ")))
+
+
+def wait_for_view(folder: Path, pid: int, limit_s: float = 60.0) -> None:
+    """Until that sonar has a picture to tell of."""
+    end_s = time.monotonic() + limit_s
+    while True:
+        try:
+            if view(folder, pid)["age_s"] is not None:
+                return
+        except (DeviceError, ValueError):
+            assert time.monotonic() < end_s
+        time.sleep(0.2)
