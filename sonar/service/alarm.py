@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from sonar.service import phrases, sounds
+from sonar.service import phrases, priority, sounds
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
@@ -24,6 +24,7 @@ HANG_S = 1.5  # a player may take this much longer than its sound
 _SPEAK_LIMIT_S = 5.0
 
 Log = Callable[..., None]
+Playing = tuple[str, "subprocess.Popen[bytes]", float]  # name, player, when it hangs
 
 
 class Alarm(Protocol):
@@ -37,6 +38,12 @@ class Alarm(Protocol):
 
     def play(self, name: str) -> None:
         """Begin one sound, replacing what sounds; returns at once."""
+
+    def follow(self, name: str) -> None:
+        """Begin one sound and let the one before come to its end; returns at once."""
+
+    def seconds(self, name: str) -> float:
+        """How long it sounds."""
 
     def busy(self) -> bool:
         """Still sounding. Call often: players that failed or hang are replaced here."""
@@ -85,7 +92,8 @@ class PlayerAlarm:
         for name in sounds.PATTERNS:
             self._store(name, sounds.pattern(name), sounds.RATE_HZ)
         self._store("failing", sounds.failing(), sounds.RATE_HZ)
-        self._playing: tuple[str, subprocess.Popen[bytes], float] | None = None
+        self._playing: Playing | None = None
+        self._ending: list[Playing] = []  # followed by another, not yet through
         self._tried = 0  # players tried for the present sound
         if speak and words:
             threading.Thread(
@@ -100,36 +108,55 @@ class PlayerAlarm:
         self._tried = 0
         self._begin(name)
 
+    def follow(self, name: str) -> None:
+        """As :meth:`play`, but what sounds is left to end: a player takes a while to be gone, and
+        the next to be heard."""
+        if self._playing is not None:
+            self._ending.append(self._playing)
+            self._playing = None
+        self._tried = 0
+        self._begin(name)
+
+    def seconds(self, name: str) -> float:
+        """How long it sounds; 0 for what there is not."""
+        with self._lock:
+            found = self._find(name)
+        return 0.0 if found is None else found[1]
+
     def has(self, name: str) -> bool:
         """Whether there is something to play by this name."""
         with self._lock:
             return name in self._files
 
     def busy(self) -> bool:
+        first = self._commands[0]
+        self._ending = [playing for playing in self._ending if not self._is_through(playing)]
         if self._playing is None:
             return False
         name, process, deadline_s = self._playing
+        if self._commands[0] is not first and _command(process) == first:
+            _kill(process)  # it hangs as the one before it did
+            self._begin(name)
+            return self._playing is not None
         code = process.poll()
         if code is None and self._clock.now() < deadline_s:
             return True
-        self._playing = None
+        ended, self._playing = self._playing, None
+        self._is_through(ended)
         if code == 0:
-            self.played += 1
             return False
-        why = "hangs" if code is None else f"failed with code {code}"
-        _kill(process)
-        self._log("alarm_player", level="warning", player=self._commands[0][0], problem=why)
-        # The next one first from now on; all of them once, then this sound is given up.
-        self._commands.append(self._commands.pop(0))
+        # All of them once, then this sound is given up.
         self._tried += 1
         if self._tried < len(self._commands):
             self._begin(name)
         return self._playing is not None
 
     def stop(self) -> None:
-        if self._playing is not None:
-            _kill(self._playing[1])
-            self._playing = None
+        for playing in (self._playing, *self._ending):
+            if playing is not None:
+                _kill(playing[1])
+        self._playing = None
+        self._ending.clear()
 
     def close(self) -> None:
         self.stop()
@@ -138,9 +165,29 @@ class PlayerAlarm:
                 os.close(fd)
             self._files.clear()
 
+    def _is_through(self, playing: Playing) -> bool:
+        """Whether it ended, well or not; one that failed or hangs is not tried first any more."""
+        _, process, deadline_s = playing
+        code = process.poll()
+        if code is None and self._clock.now() < deadline_s:
+            return False
+        if code == 0:
+            self.played += 1
+            return True
+        _kill(process)
+        why = "hangs" if code is None else f"failed with code {code}"
+        used = _command(process)
+        self._log("alarm_player", level="warning", player=used[0], problem=why)
+        if used == self._commands[0]:
+            self._commands.append(self._commands.pop(0))
+        return True
+
+    def _find(self, name: str) -> tuple[int, float] | None:
+        return self._files.get(name) or self._files.get(name.partition(":")[0])
+
     def _begin(self, name: str) -> None:
         with self._lock:
-            found = self._files.get(name) or self._files.get(name.partition(":")[0])
+            found = self._find(name)
         if found is None:
             return
         fd, seconds = found
@@ -157,6 +204,7 @@ class PlayerAlarm:
             except OSError:
                 self._commands.append(self._commands.pop(0))
                 continue
+            priority.give_child(process.pid, below=0)
             self._playing = (name, process, self._clock.now() + seconds + HANG_S)
             return
 
@@ -191,6 +239,11 @@ def system_alarm(
     if shutil.which("espeak-ng"):
         speak = ["espeak-ng", "--stdout", "-s", "180", "-v", phrases.voice(language)]
     return PlayerAlarm(clock, volume_db, players(device), log, speak, phrases.texts(language))
+
+
+def _command(process: "subprocess.Popen[bytes]") -> list[str]:
+    """As in :func:`players`: without the file."""
+    return list(process.args)[:-1] if isinstance(process.args, list) else []
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

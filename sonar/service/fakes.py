@@ -92,6 +92,13 @@ class FakeAlarm:
         if self.sounding is not None:
             self.sounding(name)
 
+    def follow(self, name: str) -> None:
+        self.played += self._until_s is not None
+        self.play(name)
+
+    def seconds(self, name: str) -> float:
+        return self._lasts_s
+
     def busy(self) -> bool:
         if self._until_s is None:
             return False

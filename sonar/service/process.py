@@ -6,24 +6,12 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from sonar.service import priority
 from sonar.service.beats import FD_VARIABLE, Beat, BeatReader
 
 _LAST_WORDS_S = 0.15  # for the stack of a guide that hangs
 _REAP_S = 0.5
-SUPERVISOR_NICE = -10
-_GUIDE_BELOW = 5  # the guide's niceness above the supervisor's, as long as that is negative
 _NOT_FOR_THE_GUIDE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-
-
-def raise_priority() -> int:
-    """Run before what may keep the processors busy, the guide included; the niceness now.
-
-    Needs the right to (root, or LimitNICE of systemd); without it nothing changes.
-    """
-    with contextlib.suppress(OSError):
-        if os.getpriority(os.PRIO_PROCESS, 0) > SUPERVISOR_NICE:
-            os.setpriority(os.PRIO_PROCESS, 0, SUPERVISOR_NICE)
-    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
 class GuideProcess:
@@ -51,7 +39,7 @@ class GuideProcess:
         finally:
             os.close(writing)
         self.pid = self._process.pid
-        self._step_back()
+        priority.give_child(self.pid, priority.GUIDE - priority.SUPERVISOR)
         self._reading: int | None = reading
         self._reader = BeatReader()
 
@@ -94,13 +82,6 @@ class GuideProcess:
         reading, self._reading = self._reading, None
         if reading is not None:
             os.close(reading)
-
-    def _step_back(self) -> None:
-        """What watches and sounds the alarm is to run before what is watched."""
-        nice = os.getpriority(os.PRIO_PROCESS, 0)
-        if nice < 0:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self.pid, min(0, nice + _GUIDE_BELOW))
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

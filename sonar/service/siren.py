@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sonar.service.alarm import Alarm
 
-ALARM_EVERY_S = 0.9
+PAUSE_S = 0.2  # between the end of one and the start of the next
 SAY_EVERY_S = 8.0  # the cause in words, between the alarms
 GAVE_UP_TIMES = 3
 FAREWELL_S = 20.0  # the longest, whatever the players do
@@ -36,7 +36,7 @@ class Siren:
         """Sound the failure at once, if it does not sound already."""
         if not self.on:
             self.on = True
-            self._due_s = self._say_due_s = now + ALARM_EVERY_S
+            self._due_s = self._say_due_s = now + self._alarm.seconds("failed") + PAUSE_S
             self._alarm.play("failed")
 
     def quiet(self) -> None:
@@ -46,14 +46,18 @@ class Siren:
 
     def step(self, now: float) -> None:
         """Sound what is due."""
-        if not self.on or self._alarm.busy() or now < self._due_s:
+        if not self.on:
             return
-        self._due_s = now + ALARM_EVERY_S
+        self._alarm.busy()  # players that fail are replaced
+        if now < self._due_s:
+            return
+        name = "failing"
         if self.say is not None and now >= self._say_due_s:
             self._say_due_s = now + SAY_EVERY_S
-            self._alarm.play(f"failing:{self.say}")
-        else:
-            self._alarm.play("failing")
+            name = f"failing:{self.say}"
+        # By the time it takes, not by its player's end, which comes later.
+        self._due_s = now + self._alarm.seconds(name) + PAUSE_S
+        self._alarm.follow(name)
 
     def was_heard(self) -> bool:
         """Whether a sound was played to its end since the last call."""

@@ -132,6 +132,40 @@ def test_a_player_that_hangs_is_ended_and_replaced(
     assert alarm.played == 1 and logged[0][1]["problem"] == "hangs"
 
 
+def test_what_follows_a_player_that_hangs_does_not_wait_for_it(
+    make: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "HANG_S", 0.3)
+    alarm, logged = make(
+        [
+            script(tmp_path / "hangs", "exec sleep 60"),
+            script(tmp_path / "good", f"touch {tmp_path}/heard; exec sleep 60"),
+        ]
+    )
+    alarm.play("failed")
+    assert alarm.busy()
+    alarm.follow("failing")  # three seconds long
+    began = time.monotonic()
+    while not (tmp_path / "heard").exists():
+        alarm.busy()
+        assert time.monotonic() - began < 2.0
+        time.sleep(0.01)
+    assert [fields["problem"] for _, fields in logged] == ["hangs"]
+
+
+def test_what_sounds_is_left_to_end_when_another_follows(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
+    alarm, logged = make([script(tmp_path / "player", f"sleep 0.3; echo x >> {tmp_path}/through")])
+    alarm.play("failed")
+    alarm.follow("failing")
+    deadline = time.monotonic() + 5.0
+    while alarm.busy() or alarm.played < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (tmp_path / "through").read_text() == "x\nx\n" and not logged
+
+
 def test_no_player_works_and_nothing_breaks(make: Callable[..., Any]) -> None:
     alarm, logged = make([["false"], ["/no/such/player"]])
     alarm.play("failed")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sonar.clock import ManualClock
 from sonar.service.fakes import FakeAlarm, FakeGuide
 from sonar.service.notify import Notifier
-from sonar.service.supervisor import Limits, Supervisor
+from sonar.service.supervisor import Supervisor
+from sonar.service.watch import Limits
 
 STEP_S = 0.05
 
