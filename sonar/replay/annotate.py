@@ -31,6 +31,10 @@ _COLOUR = {
     Band.STOP: (255, 60, 60),
     Band.UNKNOWN: (190, 190, 190),
 }
+_INFERNO = cv2.cvtColor(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO),
+    cv2.COLOR_BGR2RGB,
+)
 _THICKNESS = {Band.NEAR: 2, Band.CLOSE: 3, Band.STOP: 5}
 
 
@@ -45,8 +49,7 @@ def heat_map(values: NDArray[np.float32], low: float, high: float) -> RgbImage:
     """
     span = max(high - low, 1e-9)
     grey = np.clip((values - low) * (255.0 / span), 0, 255).astype(np.uint8)
-    coloured = cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO)
-    return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(cv2.applyColorMap(grey, _INFERNO), dtype=np.uint8)
 
 
 def nearness(depth: DepthMap) -> NDArray[np.float32]:
@@ -90,10 +93,13 @@ class Annotator:
     ) -> RgbImage:
         """One annotated picture, uint8 (height, width, 3) RGB; ``image`` is left alone."""
         size = (self._width, self._height)
-        canvas = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        scaled = image.shape[:2] != (self._height, self._width)
+        picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scaled else image
         if depth is not None and self._overlay > 0:
             heat = cv2.resize(self._heat(depth), size, interpolation=cv2.INTER_LINEAR)
-            canvas = cv2.addWeighted(heat, self._overlay, canvas, 1 - self._overlay, 0)
+            canvas = cv2.addWeighted(heat, self._overlay, picture, 1 - self._overlay, 0, dst=heat)
+        else:
+            canvas = picture.copy()
         left, right = self._edges(*image.shape[:2])
         borders = [0, int(left * self._width), int(right * self._width), self._width]
         for index, zone in enumerate(scene.zones):
@@ -105,7 +111,8 @@ class Annotator:
         """Heat map on a range that follows slowly, so that colours keep their meaning."""
         values = nearness(depth)
         sample = values[::4, ::4]
-        now = (float(np.percentile(sample, 1)), float(np.percentile(sample, 99)))
+        least, most = np.percentile(sample, (1, 99))
+        now = (float(least), float(most))
         if self._range is None:
             self._range = now
         low, high = (old + 0.05 * (new - old) for old, new in zip(self._range, now, strict=True))
@@ -160,6 +167,5 @@ class Annotator:
         self, canvas: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[int, int, int]
     ) -> None:
         """Text with a dark rim, readable on any picture."""
-        for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
-            shade = colour if dx == 0 else (0, 0, 0)
-            cv2.putText(canvas, text, (x + dx, y + dy), _FONT, self._text, shade, 1, cv2.LINE_AA)
+        for shade, thickness in (((0, 0, 0), 3), (colour, 1)):
+            cv2.putText(canvas, text, (x, y), _FONT, self._text, shade, thickness, cv2.LINE_AA)

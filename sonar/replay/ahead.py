@@ -1,0 +1,256 @@
+"""Looking ahead in a recording: its next pictures are decoded and seen while the last is heard.
+
+A recording waits for nobody, so several pictures can be in the network at once. Each gets exactly
+the depth that it would have got alone, and they come out in order: what is heard and written does
+not depend on whether, or how far, one looks ahead.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as LateError
+from contextlib import contextmanager
+
+from sonar import app
+from sonar.clock import SystemClock
+from sonar.config import SonarConfig
+from sonar.depth.threads import thread_count
+from sonar.errors import DepthError, SourceError
+from sonar.ports import Clock, DepthEngine, FrameSource, Observer
+from sonar.records import Event, FrameRecord
+from sonar.telemetry import WINDOW, quantiles_ms
+from sonar.types import DepthMap, Frame, Scene
+
+MAX_ENGINES = 4  # zones and sound, one picture after the other, keep about three of them busy
+SPARE = 2  # pictures that are done, or read, beyond those in the engines
+_LIMIT_S = 120.0  # the largest network needs some seconds for a picture; more is a hang
+
+_Seen = tuple[Frame, Future[DepthMap]]
+
+
+def open_engines(config: SonarConfig) -> list[DepthEngine]:
+    """Equal engines that share the configured threads, one picture each.
+
+    Several pictures at once keep the cores busier than several threads at one picture. torch's
+    threads belong to the process, so that there it stays one.
+
+    Raises ModelError or MissingExtraError.
+    """
+    threads = thread_count(config.engine.threads)
+    count = 1 if config.engine.backend == "torch" else min(threads, MAX_ENGINES)
+    engine = config.engine.model_copy(update={"threads": max(1, threads // count)})
+    shared = config.model_copy(update={"engine": engine})
+    return [app.open_engine(shared) for _ in range(count)]
+
+
+@contextmanager
+def opencv_alone() -> Iterator[None]:
+    """One thread for each call of OpenCV: its idle ones spin, and every core has work anyway."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+class Ahead:
+    """Reads ``source`` and runs ``engines`` on threads of its own.
+
+    Attributes:
+        source: the pictures in order, for the pipeline; errors come where they would have come.
+        engine: gives each of these pictures its depth, which is done or on its way.
+
+    Args:
+        source: a recording; opened already.
+        engines: equal ones; each is used by one thread at a time. Owned from here on.
+    """
+
+    def __init__(
+        self, source: FrameSource, engines: Sequence[DepthEngine], clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._inner = source
+        self._engines = list(engines)
+        self._free: queue.Queue[DepthEngine] = queue.Queue()
+        for engine in engines:
+            self._free.put(engine)
+        self._pool = ThreadPoolExecutor(len(engines), "depth")
+        self._ready: queue.Queue[_Seen | BaseException | None] = queue.Queue(len(engines) + SPARE)
+        self._depths: dict[int, Future[DepthMap]] = {}
+        self._spent_ms: dict[int, dict[str, float]] = {}
+        self._history: dict[str, deque[float]] = {}
+        self._closing = threading.Event()
+        self._reader: threading.Thread | None = None
+        self.source: FrameSource = _Source(self)
+        self.engine: DepthEngine = _Engine(self, engines[0].label)
+
+    @property
+    def timings(self) -> dict[str, dict[str, float]]:
+        """Median and p95 milliseconds by stage; what a stage took, not what was waited for it."""
+        return {stage: quantiles_ms(ms) for stage, ms in self._history.items()}
+
+    def observe(self, inner: Sequence[Observer]) -> Observer:
+        """Hands records on to ``inner`` with the times that reading and depth really took."""
+        return _Timed(self, inner)
+
+    def read(self) -> Frame | None:
+        """The next picture. Raises what reading it raised."""
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read_all, name="reader", daemon=True)
+            self._reader.start()
+        try:
+            item = self._ready.get(timeout=_LIMIT_S)
+        except queue.Empty:
+            raise SourceError(f"{self._inner.label}: decoding hangs.") from None
+        if isinstance(item, tuple):
+            frame, depth = item
+            self._depths[frame.id] = depth
+            return frame
+        self._put(item)  # the end stays the end
+        if item is not None:
+            raise item
+        return None
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        """The depth of a picture that :meth:`read` gave. Raises DepthError."""
+        try:
+            return self._depths.pop(frame.id).result(_LIMIT_S)
+        except LateError:
+            raise DepthError(f"{self.engine.label} hangs") from None
+
+    def warm_up(self, height: int, width: int) -> None:
+        """One engine proves that it works; a recording waits for the first pictures anyway."""
+        with self._engine() as engine:
+            engine.warm_up(height, width)
+
+    def close(self) -> None:
+        """Stop, and release source and engines."""
+        self._closing.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._reader is not None:
+            self._reader.join(_LIMIT_S)
+        self._pool.shutdown(wait=True)
+        self._inner.close()
+        for engine in self._engines:
+            engine.close()
+
+    def real(self, record: FrameRecord) -> FrameRecord:
+        """``record`` with the times that its stages took, which are kept for the summary too."""
+        stages = record.latency_ms | self._spent_ms.pop(record.frame, {})
+        stages["total"] = round(sum(ms for name, ms in stages.items() if name != "total"), 3)
+        for stage, ms in stages.items():
+            self._history.setdefault(stage, deque(maxlen=WINDOW)).append(ms)
+        return record.model_copy(update={"latency_ms": stages})
+
+    def _read_all(self) -> None:
+        end: BaseException | None = None
+        try:
+            while not self._closing.is_set():
+                began = self._clock.now()
+                frame = self._inner.read(1.0)
+                if frame is None:
+                    break
+                spent = {"capture": self._ms_since(began)}
+                self._spent_ms[frame.id] = spent
+                self._put((frame, self._pool.submit(self._see, frame, spent)))
+        except BaseException as error:
+            end = error  # it is raised where this picture would have been read
+        self._put(end)
+
+    def _see(self, frame: Frame, spent: dict[str, float]) -> DepthMap:
+        with self._engine() as engine:
+            began = self._clock.now()
+            try:
+                return engine.estimate(frame)
+            finally:
+                spent["depth"] = self._ms_since(began)
+
+    def _put(self, item: _Seen | BaseException | None) -> None:
+        while not self._closing.is_set():
+            try:
+                return self._ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue  # whoever reads is busy
+
+    def _ms_since(self, began_s: float) -> float:
+        return round(1000.0 * (self._clock.now() - began_s), 3)
+
+    @contextmanager
+    def _engine(self) -> Iterator[DepthEngine]:
+        engine = self._free.get(timeout=_LIMIT_S)
+        try:
+            yield engine
+        finally:
+            self._free.put(engine)
+
+
+class _Source:
+    """What the pipeline reads."""
+
+    live = False
+
+    def __init__(self, ahead: Ahead) -> None:
+        self._ahead = ahead
+        self._inner = ahead._inner
+        self.label = self._inner.label
+
+    @property
+    def frame_count(self) -> int | None:
+        return self._inner.frame_count
+
+    @property
+    def rate_hz(self) -> float | None:
+        return self._inner.rate_hz
+
+    @property
+    def dropped(self) -> int:
+        return self._inner.dropped
+
+    def open(self) -> None:
+        """It is open."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        return self._ahead.read()
+
+    def close(self) -> None:
+        self._ahead.close()
+
+
+class _Engine:
+    """What the pipeline asks for depth."""
+
+    def __init__(self, ahead: Ahead, label: str) -> None:
+        self._ahead = ahead
+        self.label = label
+
+    def warm_up(self, height: int, width: int) -> None:
+        self._ahead.warm_up(height, width)
+
+    def estimate(self, frame: Frame) -> DepthMap:
+        return self._ahead.estimate(frame)
+
+    def close(self) -> None:
+        self._ahead.close()
+
+
+class _Timed:
+    """An observer in front of others."""
+
+    def __init__(self, ahead: Ahead, inner: Sequence[Observer]) -> None:
+        self._ahead, self._inner = ahead, inner
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        record = self._ahead.real(record)
+        for observer in self._inner:
+            observer.on_frame(record, frame, depth, scene)
+
+    def on_event(self, event: Event) -> None:
+        for observer in self._inner:
+            observer.on_event(event)
