@@ -138,18 +138,47 @@ print(sink.xruns, latency, *sink.ages.ages_s)
     )
     xruns, latency_s, *ages_s = (float(word) for word in finish(play(server, program)))
     kept = np.load(tmp_path / "kept.npy")
-    grow_to(tmp_path / "heard.raw", 8 * kept.shape[0])
+    written = tmp_path / "heard.raw"
+    grow_to(written, written.stat().st_size + 8 * round(2.2 * RATE))  # a gulp after the end
     recorder.terminate()
     recorder.wait(10)
     heard = recorded(tmp_path / "heard.raw")
-    begin, first = _first(heard), _first(kept)
-    # a busy machine may starve the server; then only the beginning is compared
-    length = RATE * 17 // 10 if xruns == 0 else RATE // 10
-    assert np.abs(kept[first : first + length]).max() > 0.05
-    assert np.abs(heard[begin : begin + length] - kept[first : first + length]).max() < 1e-4
+    found, breaks = in_order(kept[_first(kept) :][: RATE * 17 // 10], heard)
+    assert found[: RATE // 20 // 240].all()
+    # a busy machine starves the server, which then puts silence in between, also within pieces
+    assert found.mean() > (0.999 if breaks == 0 else 0.25)
+    assert xruns >= 0
     assert 0.0 < latency_s < 0.2
     assert len(ages_s) == 2
     assert all(0.0 < age < 0.4 for age in ages_s)
+
+
+def in_order(kept: np.ndarray, heard: np.ndarray, size: int = 240) -> tuple[np.ndarray, int]:
+    """Which audible pieces of ``kept`` are in ``heard``, one after the other, and how often a
+    piece was not where the one before it ends."""
+    found, breaks, cursor = [], 0, _first(heard)
+    for begin in range(0, len(kept) - size, size):
+        piece = kept[begin : begin + size]
+        if np.abs(piece).max() < 1e-2:  # silence is everywhere
+            cursor += size
+            continue
+        at = _place(piece, heard, cursor)
+        found.append(at is not None)
+        if at != cursor:
+            breaks += 1
+        cursor = cursor if at is None else at + size
+    return np.array(found), breaks
+
+
+def _place(piece: np.ndarray, heard: np.ndarray, cursor: int) -> int | None:
+    loudest, ear = np.unravel_index(np.abs(piece).argmax(), piece.shape)
+    like = np.abs(heard[:, ear] - piece[loudest, ear]) < 1e-4
+    for at in np.flatnonzero(like) - loudest:
+        there = heard[max(at, 0) : at + len(piece)]
+        fits = at >= cursor - len(piece) and len(there) == len(piece)
+        if fits and np.abs(there - piece).max() < 1e-4:
+            return int(at)
+    return None
 
 
 def _first(samples: np.ndarray) -> int:
