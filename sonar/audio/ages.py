@@ -31,6 +31,12 @@ class AgeLog:
             self._ages[self._count % _KEPT] = heard_at_s + into_s - float(started.t[slot])
             self._count += 1
 
+    def since(self, count: int) -> tuple[int, NDArray[np.float64]]:
+        """How many there were so far, and the newest of those after the first ``count``."""
+        now = self._count
+        numbers = np.arange(max(count, now - _KEPT), now)
+        return now, self._ages[numbers % _KEPT]
+
     @property
     def ages_s(self) -> NDArray[np.float64]:
         """Seconds from a frame's capture to the first sample that carries its change."""

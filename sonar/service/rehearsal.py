@@ -1,10 +1,10 @@
-"""``python -m sonar.service.rehearsal CLIP [--posts FILE] [KEY=VALUE ...]``: the guide with a
+"""``python -m sonar.service.rehearsal CLIP [--notes FILE] [KEY=VALUE ...]``: the guide with a
 recording for a camera.
 
 The recording plays over and over at its own pace and is seen through the same
 :class:`~sonar.capture.LiveSource` as a camera, so that soaks and torture need no hardware. With
-``--posts`` each cue that tells what is seen, or that nothing is, is noted with its time, so that
-silence can be told from guidance.
+``--notes`` each cue that tells what is seen, or that nothing is, is noted with its time, so that
+silence can be told from guidance, and so is each frame-to-sound age.
 """
 
 import argparse
@@ -88,18 +88,25 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
 
 
 def noting(path: Path) -> SinkMaker:
-    """The configured sound device; each cue of guiding is noted in ``path``: seconds of the
-    monotonic clock, number of the picture, and what is heard."""
+    """The configured sound device; noted in ``path`` are each cue of guiding, as ``post``, seconds
+    of the monotonic clock, number of the picture, what is heard; and each age, as ``age``, seconds
+    of the clock, milliseconds."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def make(config: SonarConfig, clock: Clock, mixer: Any) -> AudioSink:
         sink = device_sink(config, clock, mixer)
-        post = sink.post
+        post, ages, count = sink.post, getattr(sink, "ages", None), 0
 
         def noted(cue: Cue) -> None:
+            nonlocal count
             post(cue)
+            now, lines = clock.now(), ""
             if not (cue.kind is CueKind.EARCON and cue.earcon in NO_GUIDANCE):
-                os.write(fd, f"{clock.now():.4f} {cue.frame_id} {cue.kind}\n".encode())
+                lines = f"post {now:.4f} {cue.frame_id} {cue.kind}\n"
+            if ages is not None:
+                count, new_s = ages.since(count)
+                lines += "".join(f"age {now:.4f} {1000 * age_s:.2f}\n" for age_s in new_s)
+            os.write(fd, lines.encode())
 
         sink.post = noted  # type: ignore[method-assign]
         return sink
@@ -114,14 +121,14 @@ def main(arguments: Sequence[str]) -> NoReturn:
     parser = argparse.ArgumentParser(prog="rehearsal")
     parser.add_argument("clip", type=Path)
     parser.add_argument("--profile", default="headless")
-    parser.add_argument("--posts", type=Path)
+    parser.add_argument("--notes", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
     given = parser.parse_intermixed_args(arguments)
     guide(
         lambda: load_config(given.profile, given.overrides),
         lambda config, clock: loop_source(given.clip, config, clock),
         SystemClock(),
-        make_sink=device_sink if given.posts is None else noting(given.posts),
+        make_sink=device_sink if given.notes is None else noting(given.notes),
     )
 
 

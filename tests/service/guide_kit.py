@@ -16,10 +16,11 @@ from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.depth.fakes import FakeEngine
+from sonar.errors import DeviceError, SourceLost
 from sonar.service.beats import Beat, BeatReader, BeatSender
 from sonar.service.guide import Guide
 from sonar.service.logs import JsonLog
-from sonar.types import DepthMap, Frame
+from sonar.types import DepthMap, Frame, RgbImage
 
 CLOCK = SystemClock()
 RNG = np.random.default_rng(3)
@@ -42,6 +43,57 @@ class Hanging(FakeEngine):
         return super().estimate(frame)
 
 
+class Camera:
+    """A camera at 30 pictures a second that does what ``mood`` says.
+
+    "fine", "unplugged" (until it is fine again), "blocks" (in the driver, for ever), "garbage",
+    "black", "covered", "frozen".
+    """
+
+    def __init__(self) -> None:
+        self.mood = "fine"
+        self.opens = 0
+        self.released = threading.Event()
+        self.count = 0
+
+    def device(self) -> "Camera.Connection":
+        return Camera.Connection(self)
+
+    class Connection:
+        rate_hz = 30.0
+
+        def __init__(self, camera: "Camera") -> None:
+            self.camera = camera
+
+        def open(self) -> None:
+            self.camera.opens += 1
+            if self.camera.mood == "unplugged":
+                raise DeviceError("There is no camera.")
+
+        def wait(self) -> float | None:
+            if self.camera.mood == "blocks":
+                self.camera.released.wait(20)
+            if self.camera.mood == "unplugged":
+                raise SourceLost("gone")
+            time.sleep(1 / 30)
+            return None
+
+        def picture(self) -> RgbImage | None:
+            camera = self.camera
+            if camera.mood == "garbage":
+                return None
+            if camera.mood == "black":
+                return np.random.default_rng(camera.count).integers(0, 3, (48, 64, 3), np.uint8)
+            if camera.mood == "covered":  # a finger: smooth, not dark
+                return np.random.default_rng(camera.count).integers(60, 64, (48, 64, 3), np.uint8)
+            if camera.mood != "frozen":
+                camera.count += 1
+            return PICTURES[camera.count % len(PICTURES)]
+
+        def close(self) -> None:
+            pass
+
+
 class Service:
     """A guide in a thread, its log and its beats."""
 
@@ -53,6 +105,9 @@ class Service:
         script: Callable[[], list[Any]] | None = None,
         folder: Path | None = None,
         source: Callable[[SonarConfig, Any], Any] | None = None,
+        clock: Any = CLOCK,
+        machine: Path | None = None,
+        sink: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
         self.left: list[int] = []  # exit codes of a process that had to be ended
@@ -79,18 +134,19 @@ class Service:
 
         def make_sink(config: SonarConfig, clock: Any, mixer: Any) -> NullSink:
             self.mixers.append(mixer)
-            return NullSink(mixer, clock)
+            return sink(mixer, clock) if sink is not None else NullSink(mixer, clock)
 
         self.guide = Guide(
             self._load,
-            CLOCK,
-            JsonLog("guide", CLOCK, log_writing),
+            clock,
+            JsonLog("guide", clock, log_writing),
             source or open_source,
             open_engine=engine or (lambda config: FakeEngine(DEPTH)),
             make_sink=make_sink,
-            sender=BeatSender(beat_writing, CLOCK),
+            sender=BeatSender(beat_writing, clock),
             recording_folder=folder,
             leave=self.left.append,
+            **({} if machine is None else {"sys": machine / "sys", "proc": machine / "proc"}),
         )
         self.code: int | None = None
         self.raised: Exception | None = None
@@ -126,6 +182,14 @@ class Service:
 
     def states(self) -> list[tuple[str, str]]:
         return [(e["name"], e.get("why", "")) for e in list(self.events) if e["event"] == "state"]
+
+    def logged(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in list(self.events) if event["event"] == name]
+
+    def wait_frames(self, count: int, limit_s: float = 20.0) -> float:
+        """Until so many more pictures were processed."""
+        frames = self.beats[-1].frames
+        return self.wait(lambda: self.beats[-1].frames >= frames + count, "pictures", limit_s)
 
     def guiding(self) -> bool:
         return bool(self.beats) and self.beats[-1].state in ("guiding", "degraded")

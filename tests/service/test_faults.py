@@ -13,64 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from guide_kit import DEPTH, PICTURES, RAMP, Service
+from guide_kit import DEPTH, PICTURES, RAMP, Camera, Service
 
 from sonar.capture import LiveSource, open_source
 from sonar.config import SonarConfig
 from sonar.depth.fakes import FakeEngine
-from sonar.errors import DeviceError, SourceLost
-from sonar.types import DepthMap, Frame, RgbImage
+from sonar.errors import SourceLost
+from sonar.types import DepthMap, Frame
 
 WEARABLE = ("capture.reconnect_first_s=0.2", "capture.reconnect_max_s=1.0", "capture.silence_s=0.6")
-
-
-class Camera:
-    """A camera at 30 pictures a second that does what ``mood`` says.
-
-    "fine", "unplugged" (until it is fine again), "blocks" (in the driver, for ever), "garbage",
-    "black", "frozen".
-    """
-
-    def __init__(self) -> None:
-        self.mood = "fine"
-        self.opens = 0
-        self.released = threading.Event()
-        self.count = 0
-
-    def device(self) -> "Camera.Connection":
-        return Camera.Connection(self)
-
-    class Connection:
-        rate_hz = 30.0
-
-        def __init__(self, camera: "Camera") -> None:
-            self.camera = camera
-
-        def open(self) -> None:
-            self.camera.opens += 1
-            if self.camera.mood == "unplugged":
-                raise DeviceError("There is no camera.")
-
-        def wait(self) -> float | None:
-            if self.camera.mood == "blocks":
-                self.camera.released.wait(20)
-            if self.camera.mood == "unplugged":
-                raise SourceLost("gone")
-            time.sleep(1 / 30)
-            return None
-
-        def picture(self) -> RgbImage | None:
-            camera = self.camera
-            if camera.mood == "garbage":
-                return None
-            if camera.mood == "black":
-                return np.random.default_rng(camera.count).integers(0, 3, (48, 64, 3), np.uint8)
-            if camera.mood != "frozen":
-                camera.count += 1
-            return PICTURES[camera.count % len(PICTURES)]
-
-        def close(self) -> None:
-            pass
 
 
 @pytest.fixture
@@ -133,7 +84,8 @@ def test_a_camera_that_comes_back_under_another_number(worn: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mood", "reasons"), [("black", ("dark", "covered")), ("frozen", ("frozen",))]
+    ("mood", "reasons"),
+    [("black", ("dark", "covered")), ("covered", ("covered",)), ("frozen", ("frozen",))],
 )
 def test_pictures_that_show_nothing_are_unknown_and_told(
     worn: Any, mood: str, reasons: tuple[str, ...]
