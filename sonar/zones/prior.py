@@ -14,8 +14,11 @@ picture to picture, measured depth teaches three things, all in units of the cam
 Nothing here is used without a prior.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,7 @@ from sonar.zones.zone_level import ZoneRegression, builtin_regression
 
 Mask = NDArray[np.bool_]
 
+NUMBERS = Path(__file__).with_name("prior.json")  # of the built-in model
 FLOOR_Q = 0.08  # the floor is not judged closer to the horizon
 ROWS_APART = 2
 WALK_BLUR = 2  # half width in cells
@@ -142,13 +146,18 @@ def floor_probability(u: Array, walkable: Array | None, view: View, prior: Netwo
     return p
 
 
-def reach(floor: Array, zone: Mask, view: View, prior: NetworkPrior) -> float | None:
-    """Log of the distance that the zone's share of floor speaks for; None if too little is low."""
+def floor_share(floor: Array, zone: Mask, view: View) -> float | None:
+    """How much of a zone's lower part is floor, 0 to 1; None if too little is low."""
     low = zone & (view.q > REACH_Q)
-    cells = int(np.count_nonzero(low))
-    if cells < REACH_CELLS:
+    if int(np.count_nonzero(low)) < REACH_CELLS:
         return None
-    return prior.reach[0] + prior.reach[1] * float(floor[low].mean())
+    return float(floor[low].mean())
+
+
+def reach(floor: Array, zone: Mask, view: View, prior: NetworkPrior) -> float | None:
+    """Log of the distance that the zone's share of floor speaks for, or None."""
+    share = floor_share(floor, zone, view)
+    return None if share is None else prior.reach[0] + prior.reach[1] * share
 
 
 def contact(floor: Array, view: View) -> tuple[Array, Array]:
@@ -173,18 +182,28 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
     return np.log(q).astype(np.float32), (ground >= FOOT_FLOOR_ROWS).astype(np.float32)
 
 
+def stand_terms(u: Array, floor: Array, view: View) -> list[Array]:
+    """What :func:`stand_inverse` weighs, in the order of ``NetworkPrior.stand``; for fitting.
+
+    The last two are one row of columns.
+    """
+    level = np.clip(u, 0.02, 2.0)
+    below = np.maximum(view.q, 0.0)
+    log_q, there = contact(floor, view)
+    terms = [np.ones_like(u), level, level * level, below, below * below, below * level]
+    return [*terms, view.q - below, there[None], (there * log_q)[None]]
+
+
 def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Array:
     """Inverse distance in camera heights of cells as far as they stand.
 
-    ``log u = c . (1, level, level^2, below, below^2, below * level, above, there, there * log_q)``
-    with ``below``/``above`` the positive/negative part of ``q`` and the foot of the column
-    (:func:`contact`); ``c`` is ``NetworkPrior.stand``.
+    ``log u`` is the sum of :func:`stand_terms`, weighed; written as Horner's scheme, which takes
+    half the passes.
     """
     c = [np.float32(weight) for weight in prior.stand]
     level = _clip(u.copy(), 0.02, 2.0)
     below = np.maximum(view.q, np.float32(0.0))
     log_q, there = contact(floor, view)
-    # Horner's scheme: half the passes of a sum of features.
     log_u = c[2] * level
     log_u += c[1]
     log_u += c[5] * below
@@ -197,21 +216,33 @@ def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Ar
     return out
 
 
-# The built-in model, from the measured depth of eight folders of pictures (an office walk, a
-# kitchen, cubicles, a classroom...); every folder weighs by the square root of its cells. With
-# the folder that is judged left out, zones nearer than 1.5 m rank above others with AUC 0.79 in
-# the office walk (0.59 for per-frame min-max); the sigmas are residuals in left-out folders.
-BUILTIN_PRIOR = NetworkPrior(
-    level=LevelPrior(0.8, -0.024, 0.19, 0.08, -0.5),
-    floor=(-1.127, -2.732, 2.974, 4.841, -6.451, -3.600, 1.776, 0.563, -1.377),
-    stand=(-1.103, 2.267, -1.017, 0.285, 1.588, -1.541, -0.131, 0.096, 0.365),
-    stand_sigma=0.32,
-    reach=(-0.36, 1.45),
-    reach_sigma=0.5,
-    zone=builtin_regression(),
-)
+def to_json(prior: NetworkPrior) -> str:
+    """The traits as :data:`NUMBERS` holds them, without the zone regression's."""
+    numbers = asdict(replace(prior, zone=None))
+    del numbers["zone"]
+    return json.dumps(_rounded(numbers), indent=1) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, tuple) else round(value, 3)
+
+
+@cache
+def builtin_prior() -> NetworkPrior:
+    """The built-in model's traits, as ``scripts/zones_fit_prior`` wrote them.
+
+    From measured depth of folders of pictures (an office walk, a kitchen, cubicles, a
+    classroom...); the sigmas are residuals in folders left out of the fit.
+    """
+    numbers: dict[str, Any] = json.loads(NUMBERS.read_text("utf-8"))
+    for name in ("floor", "stand", "reach"):
+        numbers[name] = tuple(numbers[name])
+    numbers["level"] = LevelPrior(**numbers["level"])
+    return NetworkPrior(**numbers, zone=builtin_regression())
 
 
 def prior_for(model: str) -> NetworkPrior | None:
     """The traits known of a model by its registry name, or None."""
-    return BUILTIN_PRIOR if model == "builtin" else None
+    return builtin_prior() if model == "builtin" else None
