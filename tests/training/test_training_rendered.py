@@ -1,0 +1,69 @@
+"""Made-up places: the depth is exact, the ground is the ground, and a run can be taken up again."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from sonar.training import data, rendered
+from sonar.training.scenes import make_scene
+from sonar.training.things import KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scenes_are_seeded_and_have_floor(kind):
+    one, same, other = (make_scene(np.random.default_rng(seed), kind) for seed in (1, 1, 2))
+    first, again, another = (scene.room.xml(64, 48) for scene in (one, same, other))
+    assert first == again != another
+    assert 'name="floor/' in first
+    assert ('name="stairs/' in first) == kind.startswith("stairs")
+    assert one.outdoors == (kind == "street") == bool(one.sun)
+
+
+@pytest.fixture(scope="module")
+def mujoco():
+    # Not importorskip: the way to draw must be chosen before mujoco is imported.
+    if importlib.util.find_spec("mujoco") is None:
+        pytest.skip("rendering needs mujoco (extra [sim])")
+
+
+def test_rendered_depth_of_the_floor_lies_on_a_plane(mujoco):
+    views = rendered.render_scene(np.random.default_rng([1, 4]), views=3)
+    judged = 0
+    for view in views:
+        assert view.image.shape == (*rendered.SIZE, 3) and view.image.std() > 2
+        assert view.inverse_m.min() >= 0 and 0.9 <= view.height_m <= 1.8
+        rows, columns = np.nonzero(view.ground == data.GROUND)
+        if rows.size < 2000:
+            continue
+        # A plane's inverse depth is linear in the picture; kerbs and landings are a second one.
+        a = np.stack([rows, columns, np.ones(rows.size)], axis=1)
+        inverse = view.inverse_m[rows, columns]
+        fit, *_ = np.linalg.lstsq(a, inverse, rcond=None)
+        assert np.median(np.abs(a @ fit - inverse) / inverse) < 0.03
+        judged += 1
+    assert judged
+
+
+def test_rendering_goes_on_where_it_was(mujoco, tmp_path, monkeypatch):
+    monkeypatch.setattr(rendered, "SIZE", (48, 64))
+    monkeypatch.setattr(rendered, "VIEWS", 2)
+    said = []
+    rendered.render(tmp_path, 1, seed=5, progress=lambda done, total: said.append((done, total)))
+    (first,) = tmp_path.glob("scene_*.npz")
+    stamp = first.stat().st_mtime_ns
+    rendered.render(tmp_path, 2, seed=5, progress=lambda done, total: said.append((done, total)))
+    assert said == [(1, 1), (1, 2), (2, 2)]
+    assert first.stat().st_mtime_ns == stamp
+    samples = data.read_rendered(tmp_path)
+    assert len({s.name for s in samples}) == len(samples) >= 3
+    assert {s.kind for s in samples} == {"rendered"}
+    assert all(s.level.min() >= data.LEVEL_SHIFT - 1e-6 for s in samples)
+
+
+def test_photos_dress_surfaces(mujoco):
+    photo = np.zeros((90, 90, 3), np.uint8)
+    photo[:, :, 1] = 255
+    dressed = rendered._dress(np.random.default_rng(0), [photo])
+    green = [im for im in dressed.values() if im[:, :, 1].min() == 255 and im[:, :, 0].max() == 0]
+    assert 2 <= len(green) < len(dressed)
