@@ -221,9 +221,9 @@ def load(which: str | Path) -> Scenario:
     """
     path = Path(which)
     if str(which) in names():
-        text = (
-            resources.files("sonar.simulate") / "scenarios" / f"{which}.yaml"
-        ).read_text("utf-8")
+        text = (resources.files("sonar.simulate") / "scenarios" / f"{which}.yaml").read_text(
+            "utf-8"
+        )
         return read(text, f"{which}.yaml", str(which))
     if path.suffix not in (".yaml", ".yml"):
         hint = _nearest(str(which), names())
@@ -304,6 +304,8 @@ def _fields(path: list[str], thing: type[BaseModel] | None) -> Iterator[str]:
         yield field.alias or name
 
 
-def _nearest(word: str, known: Iterator[str] | Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
+def _nearest(
+    word: str, known: Iterator[str] | Mapping[str, Any] | list[str] | tuple[str, ...]
+) -> str:
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
     return f"; the nearest is {match[0]}" if match else ""

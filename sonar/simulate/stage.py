@@ -61,6 +61,9 @@ class Stage:
 
     Attributes:
         parts: name of the thing that each part belongs to.
+        things: those names, each once; ``thing_of[part]`` is the index here. The last part,
+            which index -1 means too, is nothing.
+        solid: per part, whether one can walk into it.
 
     Raises:
         MissingExtraError: mujoco is not installed, or cannot draw offscreen here.
@@ -77,8 +80,10 @@ class Stage:
         self.parts = tuple(
             str(self._model.geom(i).name).partition("/")[0] for i in range(self._model.ngeom)
         )
+        self.things = tuple(dict.fromkeys((*self.parts, "")))
+        self.thing_of = np.array([self.things.index(name) for name in (*self.parts, "")])
         solid = set(world.builder.obstacles)
-        self._is_solid = np.array([name in solid for name in (*self.parts, "")])
+        self.solid = np.array([name in solid for name in (*self.parts, "")])
         spec = world.scenario.camera
         focal = size[1] / 2 / math.tan(math.radians(spec.hfov_deg) / 2)
         self._model.cam_fovy[0] = math.degrees(2 * math.atan(size[0] / 2 / focal))

@@ -1,0 +1,101 @@
+"""The chain from a rendered world to the cue that sounds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sonar.capture.synthetic.source import mixed_noise
+from sonar.config import MountConfig
+from sonar.ports import CueMapper, DepthEngine, ZoneAnalyser
+from sonar.simulate.mujoco_walk import Pose
+from sonar.simulate.scenario import CameraSpec
+from sonar.simulate.stage import Sight, Stage
+from sonar.types import Cue, DepthMap, Frame, Scene
+
+GAIT_HZ, GAIT_DEG = 1.8, 0.7
+
+
+class DepthOf(Protocol):
+    """Depth of what is seen."""
+
+    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap: ...
+
+
+@dataclass(slots=True)
+class SpoiltDepth:
+    """The exact depth as a network would give it: unknown scale and shift, and noise.
+
+    ``noise``: standard deviation as a share of the inverse depth's 5th-95th percentile range,
+    half of it smooth, as :class:`sonar.capture.synthetic.ExactDepth` has it.
+    """
+
+    seed: int
+    noise: float = 0.03
+
+    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap:
+        fixed = np.random.default_rng(self.seed)
+        scale, shift = float(fixed.uniform(0.3, 3.0)), float(fixed.uniform(0.0, 0.5))
+        inverse = 1.0 / np.maximum(sight.depth_m.astype(np.float64), 0.02)
+        low, high = np.quantile(inverse[::2, ::2], (0.05, 0.95))
+        rng = np.random.default_rng((self.seed, frame.id))
+        spoilt = inverse + self.noise * (high - low) * mixed_noise(rng, inverse.shape)
+        soft = stage.walkable(sight) + self.noise * mixed_noise(rng, inverse.shape)
+        return DepthMap(
+            (scale * spoilt + shift).astype(np.float32),
+            walkable=np.clip(soft, 0.0, 1.0).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDepth:
+    """What the network makes of the rendered picture."""
+
+    engine: DepthEngine
+
+    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap:
+        return self.engine.estimate(frame)
+
+
+@dataclass(slots=True)
+class Ears:
+    """What sounds at a pose: rendered, measured, judged, mapped. Keeps its state between calls."""
+
+    stage: Stage
+    depth: DepthOf
+    zones: ZoneAnalyser
+    mapper: CueMapper
+    steps: int = 0
+
+    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]:
+        """The scene and the cue at ``t`` seconds; call in the order of time."""
+        sight = self.stage.look(pose)
+        frame = Frame(sight.image, self.steps, t)
+        self.steps += 1
+        scene = self.zones.update(self.depth(self.stage, sight, frame), frame)
+        return scene, self.mapper.update(scene)
+
+
+EarsFactory = Callable[[Stage, MountConfig], Ears]
+
+
+def mount_of(camera: CameraSpec) -> MountConfig:
+    """The mount that the scenario's camera has."""
+    return MountConfig(
+        height_m=camera.height_m, pitch_deg=camera.pitch_deg, roll_deg=0.0, hfov_deg=camera.hfov_deg
+    )
+
+
+def eye_pose(camera: CameraSpec, x_m: float, y_m: float, yaw_deg: float, t: float) -> Pose:
+    """The camera on a walking chest: the same swing as in the other walks."""
+    step = math.sin(2 * math.pi * GAIT_HZ * t)
+    return Pose(
+        x_m,
+        y_m,
+        camera.height_m,
+        yaw_deg,
+        camera.pitch_deg + GAIT_DEG * step,
+        0.3 * GAIT_DEG * math.sin(math.pi * GAIT_HZ * t),
+    )

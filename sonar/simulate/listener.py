@@ -1,0 +1,181 @@
+"""Somebody who walks by what is heard, and by nothing else.
+
+Known besides the sound: the compass, that is the direction of the goal, and how far one walked.
+What is heard of a cue is what a listener can tell: its side, how fast it pulses, whether it is
+continuous, the signals for a drop and for not seeing. The rules are those that a trainer would
+teach:
+
+- Silence: towards the goal.
+- Something ahead, or near and pressing: stop walking, turn away from the sound until it is
+  silent; if it is in the middle, towards the side that lies nearer to the goal.
+- Walk past it before turning back: what is beside one is out of the camera's view.
+- Something near beside one: bear away a little and go on, slowly.
+- Sound wherever one turns: sweep from side to side, remember where it was calmest, go there
+  slowly.
+- A drop: slowly, a foot ahead.
+- Sonar cannot see: slowly.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from sonar.types import Cue, CueKind
+
+SPEED_MPS, EASY_MPS, SLOW_MPS, CREEP_MPS = 1.0, 0.7, 0.45, 0.25
+TURN_DPS = 40.0  # on the spot, listening
+HOME_DPS = 40.0
+EXTRA_DEG = 12.0  # turned on after it is no longer ahead: a shoulder's width
+BEAR_DPS = 20.0  # away from something close beside one
+LISTEN_S = 1.2
+BESIDE_S = 2.0  # remembered for this long
+CALM_S = 0.8  # at full speed pulses are fast because one is: slow down before judging them
+NEAR_HZ, CLOSE_HZ = 2.0, 4.0  # as the mapper's bands begin
+BLOCKED_HZ = 3.4  # ahead: slower pulses are walked up to slowly
+PRESSING_HZ = 5.2  # beside one, but pulsing so fast that one stops
+SIDE_PAN = 0.3
+PAST_M = 1.2  # walked straight on after a dodge
+AGAIN_M = 0.7
+FARTHEST_DEG = 100.0  # nobody turns their back on the goal
+DROP_M = 3.0  # a drop that was heard of may be this far: a foot ahead until then
+
+
+class Loud(Enum):
+    """How pressing a cue is, in steps a listener can tell apart."""
+
+    SILENT = 0
+    FAR = 1
+    NEAR = 2
+    CLOSE = 3
+    STOP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a listener makes of a cue: how pressing, -1 left / 0 middle / 1 right, and signals."""
+
+    loud: Loud = Loud.SILENT
+    side: int = 0
+    rate_hz: float = 0.0
+    drop: bool = False
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the legs do: forwards, and turning to the right."""
+
+    speed_mps: float
+    turn_dps: float
+
+
+def hear(cue: Cue | None) -> Heard:
+    """A cue as a listener perceives it; None is a walker without sonar."""
+    if cue is None:
+        return Heard()
+    side = 0 if abs(cue.pan) <= SIDE_PAN else int(math.copysign(1, cue.pan))
+    drop = cue.earcon == "drop_off"
+    unsure = cue.earcon in ("unknown", "degraded")
+    if cue.kind is CueKind.CONTINUOUS:
+        return Heard(Loud.STOP, side, 8.0, drop, unsure)
+    if cue.kind is not CueKind.PULSE:
+        return Heard(Loud.SILENT, side, 0.0, drop, unsure)
+    loud = (
+        Loud.CLOSE if cue.rate_hz >= CLOSE_HZ else Loud.NEAR if cue.rate_hz >= NEAR_HZ else Loud.FAR
+    )
+    return Heard(loud, side, cue.rate_hz, drop, unsure)
+
+
+class Mode(Enum):
+    WALK = "walk"  # towards the goal
+    DODGE = "dodge"  # stands and turns away
+    LISTEN = "listen"  # stands: what is heard while one turns is not yet trusted
+    PAST = "past"  # goes on straight until what was heard is passed
+
+
+@dataclass(slots=True)
+class Listener:
+    """The policy; one for each walk."""
+
+    mode: Mode = Mode.WALK
+    way: int = 1  # which way it turns, 1 = right
+    turned: bool = False  # the way was changed in this dodge and stays so
+    listen_s: float = 0.0
+    calm_s: float = 0.0  # walked slowly and straight for this long
+    beside: int = 0  # the side on which something close was heard of late
+    beside_s: float = 0.0
+    bearing: bool = False  # away from something beside it
+    left_m: float = 0.0  # still to be walked straight on
+    extra_deg: float = 0.0  # still to be turned after it is no longer ahead
+    drop_m: float = 0.0  # an edge is expected within this
+
+    def decide(self, cue: Cue | None, to_goal_deg: float, dt_s: float, moved_m: float) -> Step:
+        """What to do for the next ``dt_s``.
+
+        Args:
+            cue: that sounds (as of a reaction time ago).
+            to_goal_deg: the goal's direction, positive to the right of the heading.
+            moved_m: walked since the last call.
+        """
+        heard = hear(cue)
+        self.drop_m = DROP_M if heard.drop else max(self.drop_m - moved_m, 0.0)
+        self.left_m = max(self.left_m - moved_m, 0.0)
+        step = self._decide(heard, to_goal_deg, dt_s)
+        calm = step.speed_mps <= SLOW_MPS and abs(step.turn_dps) <= BEAR_DPS / 2
+        self.calm_s = self.calm_s + dt_s if calm else 0.0
+        most = SLOW_MPS if self.drop_m > 0.0 or heard.unsure else SPEED_MPS
+        return Step(min(step.speed_mps, most), step.turn_dps)
+
+    def _decide(self, heard: Heard, to_goal: float, dt: float) -> Step:
+        side = heard.side
+        self.beside_s = max(self.beside_s - dt, 0.0)
+        if side and heard.loud.value >= Loud.CLOSE.value:
+            self.beside, self.beside_s = side, BESIDE_S
+        if self.mode is Mode.DODGE:
+            if self._goes_on(heard):
+                if heard.loud is Loud.STOP and side == self.way and not self.turned:
+                    self.way, self.turned = -self.way, True
+                self.extra_deg = 0.0 if side else EXTRA_DEG
+                return self._turn_away(to_goal)
+            if self.extra_deg > 0.0:
+                self.extra_deg -= TURN_DPS * dt
+                return self._turn_away(to_goal)
+            self.mode, self.listen_s = Mode.LISTEN, LISTEN_S
+        if self.mode is Mode.LISTEN:
+            self.listen_s -= dt
+            if self.listen_s > 0.0:
+                return Step(0.0, 0.0)
+            self.mode, self.left_m = Mode.PAST, PAST_M
+        calm = self.calm_s >= CALM_S
+        if heard.loud is Loud.STOP or (calm and side == 0 and heard.rate_hz >= BLOCKED_HZ):
+            if side or self.beside_s > 0.0:
+                self.way = -(side or self.beside)
+            elif self.mode is Mode.WALK:
+                self.way = 1 if to_goal >= 0.0 else -1
+            self.mode, self.turned = Mode.DODGE, False
+            self.extra_deg = 0.0 if side else EXTRA_DEG
+            return self._turn_away(to_goal)
+        if heard.loud.value >= Loud.NEAR.value:
+            if side == math.copysign(1, to_goal):
+                self.left_m = max(self.left_m, AGAIN_M)  # not back into it
+            self.mode = Mode.PAST
+            self.bearing = (calm or self.bearing) and heard.rate_hz >= PRESSING_HZ
+            bear = -side * BEAR_DPS if self.bearing else 0.0
+            return Step(CREEP_MPS if self.bearing else SLOW_MPS, bear)
+        self.bearing = False
+        if self.mode is Mode.PAST and self.left_m > 0.0:
+            return Step(EASY_MPS, 0.0)
+        self.mode = Mode.WALK
+        turn = max(min(to_goal / dt, HOME_DPS), -HOME_DPS)
+        return Step(CREEP_MPS if abs(to_goal) > 30.0 else SPEED_MPS, turn)
+
+    def _goes_on(self, heard: Heard) -> bool:
+        """Whether what is dodged still sounds."""
+        if heard.loud is Loud.STOP:
+            return True
+        return heard.side == 0 and heard.rate_hz >= BLOCKED_HZ
+
+    def _turn_away(self, to_goal: float) -> Step:
+        if -to_goal * self.way > FARTHEST_DEG and not self.turned:
+            self.way, self.turned = -self.way, True
+        return Step(0.0, self.way * TURN_DPS)
