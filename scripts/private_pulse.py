@@ -1,11 +1,11 @@
 """A PulseAudio server of our own, with null sinks whose monitors are recorded.
 
-What sonar plays goes to the sink ``ears``. Players that are given PULSE_SINK=alarm, as the
-supervisor's are, go to a sink of their own: so each is known for what it is, though a walker
-hears both at once.
+What sonar plays goes to the sink ``ears``. What the supervisor's player plays, which is paplay,
+goes to a sink of its own: so each is known for what it is, though a walker hears both at once.
 """
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -56,12 +56,19 @@ class Server:
         asound = folder / "asoundrc"
         asound.write_text(
             "</usr/share/alsa/alsa.conf>\n"
-            + "".join(
-                f'pcm.!{name} {{ type pulse device "ears" }}\nctl.!{name} {{ type pulse }}\n'
-                for name in ("default", "pulse")
-            )
+            "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
         )
-        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(run), "ALSA_CONFIG_PATH": str(asound)}
+        players = folder / "bin"
+        players.mkdir()
+        player = players / "paplay"
+        player.write_text(f'#!/bin/sh\nPULSE_SINK=alarm exec {shutil.which("paplay")} "$@"\n')
+        player.chmod(0o755)
+        self.env = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(run),
+            "ALSA_CONFIG_PATH": str(asound),
+            "PATH": f"{players}:{os.environ['PATH']}",
+        }
         self.env.pop("PULSE_SERVER", None)
         self.process = subprocess.Popen(
             [
