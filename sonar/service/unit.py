@@ -33,6 +33,8 @@ SystemCallFilter=@system-service
 UMask=0077
 """
 # Cameras, sound cards, buttons; nothing else. In a user's unit groups and devices are the user's.
+# It comes before other work (CPUWeight); within it the supervisor is at Nice, steps the guide back,
+# and the sound's own thread may be real-time (LimitRTPRIO).
 _SYSTEM_ONLY = """\
 User=sonar
 SupplementaryGroups={groups}
@@ -49,7 +51,10 @@ RuntimeDirectory=sonar
 RuntimeDirectoryMode=0700
 Environment=SONAR_HOME=/var/cache/sonar XDG_STATE_HOME=/var/lib HOME=/var/lib/sonar
 Environment=XDG_RUNTIME_DIR=/run/sonar
-Nice=-5
+CPUWeight=1000
+Nice=-10
+LimitNICE=-10
+LimitRTPRIO=5
 OOMScoreAdjust=-500
 """
 
