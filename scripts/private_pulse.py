@@ -70,14 +70,15 @@ class Server:
             "PATH": f"{players}:{os.environ['PATH']}",
         }
         self.env.pop("PULSE_SERVER", None)
+        self._record = record
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after :meth:`close` or :meth:`kill`."""
         self.process = subprocess.Popen(
             [
-                "pulseaudio",
-                "-n",
-                "--daemonize=no",
-                "--exit-idle-time=-1",
-                "--log-level=error",
-                "--load=module-native-protocol-unix",
+                *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1"),
+                *("--log-level=error", "--load=module-native-protocol-unix"),
                 "--load=module-null-sink sink_name=ears rate=48000 channels=2",
                 "--load=module-null-sink sink_name=alarm rate=48000 channels=2",
             ],
@@ -101,9 +102,15 @@ class Server:
                 *("--rate=48000", "--channels=2", "--format=s16le", "/dev/zero"),
             ],
             env=self.env,
+            stderr=subprocess.DEVNULL,
         )
-        self.ears = Monitor("ears", self.env) if record else None
-        self.alarm = Monitor("alarm", self.env) if record else None
+        self.ears = Monitor("ears", self.env) if self._record else None
+        self.alarm = Monitor("alarm", self.env) if self._record else None
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.close()
 
     def close(self) -> None:
         for monitor in (self.ears, self.alarm):

@@ -474,7 +474,7 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
     number: signal.Signals,
 ) -> None:
     monkeypatch.setenv("SONAR_HOME", str(tmp_path))
-    service = serve(sets=("speech.enabled=true", "speech.timeout_s=2"))
+    service = serve(sets=("speech.enabled=true", "speech.timeout_s=6"))
     run = service.guide._run
     assert run is not None
     speech = run.running.speech
@@ -486,8 +486,8 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
     victim, ready = worker(), speech.status.ready
     os.kill(victim.pid, number)
     frames = service.beats[-1].frames
-    service.wait(lambda: worker() not in (None, victim), "another", 15)
-    service.wait(lambda: speech.status.ready > ready, "more phrases", 15)
+    service.wait(lambda: worker() not in (None, victim), "another", 30)
+    service.wait(lambda: speech.status.ready > ready, "more phrases", 30)
     assert service.beats[-1].frames > frames and service.raised is None
 
 

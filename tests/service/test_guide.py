@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from guide_kit import DEPTH, PICTURES, Hanging, Service
 
+from sonar.audio.listen.buttons import KEYS
+from sonar.audio.listen.commands import Commands
 from sonar.capture.fakes import Delay
 from sonar.config import SonarConfig
 from sonar.depth.fakes import FakeEngine
@@ -180,6 +182,24 @@ def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
     (kept,) = (tmp_path / "kept").iterdir()
     assert (kept / "walk.mkv").stat().st_size > 1000
     assert len((kept / "frames.jsonl").read_text().splitlines()) >= 3
+
+
+def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:
+    service = serve(
+        sets=("service.recording.enabled=true", "service.recording.after_s=0"), folder=tmp_path
+    )
+    service.wait_frames(20)
+    run = service.guide._run
+    assert run is not None and KEYS[167] == "keep"
+    assert Commands(run.running.controls)(KEYS[167]) == "ok keeping the recording"
+    service.wait(lambda: bool(service.logged("recording_kept")), "recording")
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert kept.name.endswith("-button")
+
+
+def test_a_button_is_refused_where_nothing_is_recorded(serve: Any) -> None:
+    run = serve().guide._run
+    assert Commands(run.running.controls)("keep") == "refused nothing is recorded"
 
 
 def test_a_recording_folder_that_cannot_be_made_stops_nobody(serve: Any, tmp_path: Path) -> None:

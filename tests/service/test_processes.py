@@ -143,6 +143,53 @@ def test_a_guide_that_hangs(folder: Any, how: str) -> None:
     assert running.events("started")[1]["t"] - hung < 3.0
 
 
+def test_a_machine_that_is_suspended_and_resumed(folder: Any) -> None:
+    """Both stand still for longer than any limit; nobody is blamed, and then it is watched on."""
+    running = folder()
+    os.kill(running.process.pid, signal.SIGSTOP)
+    os.kill(running.pid, signal.SIGSTOP)
+    time.sleep(3.0)
+    os.kill(running.pid, signal.SIGCONT)
+    os.kill(running.process.pid, signal.SIGCONT)
+    time.sleep(1.5)
+    assert len(running.events("started")) == 1 and running.events("failed") == []
+    assert running.alarms() == []
+    running.trouble("hang")
+    running.wait("failed")
+
+
+def test_a_guide_without_its_supervisor_is_told_to_end(tmp_path: Path) -> None:
+    """It says goodbye, since nobody would sound its failure any more; systemd starts both anew."""
+    guide = (
+        "import signal, time\n"
+        "from sonar.service.headless import _die_with_parent\n"
+        "def bye(*_):\n"
+        f"    open({str(tmp_path / 'bye')!r}, 'w').close()\n"
+        "    raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, bye)\n"
+        "_die_with_parent()\n"
+        f"open({str(tmp_path / 'up')!r}, 'w').close()\n"
+        "time.sleep(30)\n"
+    )
+    parent = (
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-c', {guide!r}], start_new_session=True)\n"
+        "time.sleep(30)\n"
+    )
+    supervisor = subprocess.Popen([sys.executable, "-c", parent])
+
+    def wait(name: str) -> None:
+        deadline = time.monotonic() + 15
+        while not (tmp_path / name).exists():
+            assert time.monotonic() < deadline, name
+            time.sleep(0.02)
+
+    wait("up")
+    supervisor.kill()
+    supervisor.wait(5)
+    wait("bye")
+
+
 def test_random_kills(folder: Any) -> None:
     """A dozen at random moments; scripts/torture does 200 with the real product."""
     rng = random.Random(4)
