@@ -1,6 +1,7 @@
 """The sound card, through PortAudio: found by name, watched, and opened again when it is lost."""
 
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from sonar.audio.ages import AgeLog
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
 from sonar.audio.portaudio import choose_output, list_outputs, within
+from sonar.audio.realtime import make_urgent, quick_switching
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock
 from sonar.types import Cue
 
-_WATCH_S = 0.2
+_WATCH_S = 0.1
 _SILENT_S = 0.5  # a callback that has not come for this long is lost
+_AFTER_GAP_S = 0.25  # and for this long after an underrun, see _LATENCIES
 _WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
@@ -34,15 +37,20 @@ class DeviceSink:
 
     Attributes:
         note: what the user must be told, or None.
-        xruns: blocks that came too late for the device.
+        xruns: gaps that the device reported.
+        own_xruns: those of them that came after a block whose rendering took longer than the
+            block lasts: sonar's own; before the others it was in time, and something else was not.
         reopened: how often the device was lost and regained.
+        urgent: the audio thread runs before ordinary ones; None before its first block.
         ages: frame-to-sound ages, the device's latency included.
     """
 
     def __init__(self, mixer: Mixer, config: AudioConfig, clock: Clock) -> None:
         self.label = "sound card"
         self.note: str | None = None
-        self.xruns = 0
+        self.xruns = self.own_xruns = 0
+        self._overran = False
+        self.urgent: bool | None = None
         self.reopened = 0
         self.ages = AgeLog(mixer)
         self._mixer, self._config, self._clock = mixer, config, clock
@@ -51,6 +59,7 @@ class DeviceSink:
         self._buffering = 0  # index into _LATENCIES
         self._xruns_at_open = 0
         self._closing = threading.Event()
+        self._while_playing = ExitStack()
         self._watcher: threading.Thread | None = None
         self.lost = False
 
@@ -65,6 +74,7 @@ class DeviceSink:
         if self._watcher is not None:
             return
         self._open()
+        self._while_playing.enter_context(quick_switching())
         self._watcher = threading.Thread(target=self._watch, name="sonar-output", daemon=True)
         self._watcher.start()
 
@@ -92,9 +102,11 @@ class DeviceSink:
             self._watcher.join(2 * portaudio.PATIENCE_S)
             self._watcher = None
         self._release()
+        self._while_playing.close()
 
     def _open(self) -> None:
         sd = portaudio.sounddevice_module()
+        self.urgent = None  # each stream has a thread of its own
         device = choose_output(list_outputs(), self._config.device)
         if device is None:
             raise DeviceError("no sound device was found; see `sonar devices`")
@@ -123,12 +135,18 @@ class DeviceSink:
 
     def _callback(self, out: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
         """PortAudio's thread: no locks, no allocation, nothing that waits."""
+        begun_s = self._clock.now()
+        if self.urgent is None:
+            self.urgent = make_urgent()
         if status.output_underflow:
             self.xruns += 1
+            self.own_xruns += self._overran
         first = self._mixer.rendered
         self._mixer.render(out)
         lead_s = time.outputBufferDacTime - time.currentTime
-        self.ages.note(first, self._clock.now() + max(0.0, lead_s))
+        done_s = self._clock.now()
+        self.ages.note(first, done_s + max(0.0, lead_s))
+        self._overran = done_s - begun_s > frames / self._mixer.rate_hz
         self._blocks += 1
 
     def _watch(self) -> None:
@@ -139,8 +157,10 @@ class DeviceSink:
             if self._blocks != blocks:
                 blocks, since_s = self._blocks, now_s
             stream = self._stream
-            waking = now_s - opened_s < _WAKING_S and self.xruns == self._xruns_at_open
-            limit_s = _WAKING_S if waking else _SILENT_S
+            gap = self.xruns != self._xruns_at_open
+            limit_s = _AFTER_GAP_S if gap else _SILENT_S
+            if not gap and now_s - opened_s < _WAKING_S:
+                limit_s = _WAKING_S
             if now_s - since_s > limit_s or stream is None or not stream.active:
                 self.lost = True
                 if self.xruns != self._xruns_at_open:

@@ -1,17 +1,19 @@
 """Choosing a device, and a stream that is lost: without PortAudio."""
 
+import os
+import sys
 import threading
 
 import numpy as np
 import pytest
 from hearing import AUDIO, SPEECH, pulse
 
-from sonar.audio import output
+from sonar.audio import output, realtime
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
 from sonar.audio.output import DeviceSink, open_sink
 from sonar.audio.portaudio import OutputDevice, choose_output
-from sonar.clock import SystemClock
+from sonar.clock import ManualClock, SystemClock
 from sonar.errors import DeviceError
 
 
@@ -114,9 +116,17 @@ class FakePortAudio:
 def portaudio(monkeypatch):
     fake = FakePortAudio()
     monkeypatch.setattr("sonar.audio.portaudio.sounddevice_module", lambda: fake)
-    times = {"_WATCH_S": 0.01, "_SILENT_S": 0.1, "_WAKING_S": 0.2, "_FIRST_PAUSE_S": 0.01}
+    times = {
+        "_WATCH_S": 0.01,
+        "_SILENT_S": 0.1,
+        "_AFTER_GAP_S": 0.05,
+        "_WAKING_S": 0.2,
+        "_FIRST_PAUSE_S": 0.01,
+    }
     for name, value in times.items():
         monkeypatch.setattr(output, name, value)
+    # here the callback runs in the test's own thread
+    monkeypatch.setattr(output, "make_urgent", lambda: False)
     return fake
 
 
@@ -232,3 +242,71 @@ def test_ages_include_what_the_device_adds(portaudio):
     assert own.ages.ages_s == pytest.approx([0.25], abs=0.05)
     assert own.xruns == 1
     assert block.any()
+
+
+def test_gaps_are_sonars_own_only_after_a_block_that_took_too_long(portaudio, monkeypatch):
+    clock = ManualClock()
+    mixer = Mixer(AUDIO, SPEECH)
+    own = DeviceSink(mixer, AUDIO, clock)
+    own.start()
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
+    block = np.zeros((480, 2), np.float32)
+    callback, render, cost_s = portaudio.streams[0].callback, mixer.render, [0.0]
+
+    def slow(out):
+        render(out)
+        clock.advance(cost_s[0])
+
+    monkeypatch.setattr(mixer, "render", slow)
+    counts = []
+    for cost_s[0] in (0.001, 0.0099, 0.0101, 0.001):  # a block lasts 10 ms
+        callback(block, 480, moment, type("Status", (), {"output_underflow": True}))
+        counts.append((own.xruns, own.own_xruns))
+    assert counts == [(1, 0), (2, 0), (3, 0), (4, 1)]
+    own.close()
+
+
+def test_threads_take_turns_quickly_only_while_it_plays(portaudio):
+    before_s = sys.getswitchinterval()
+    own = sink()
+    own.start()
+    assert sys.getswitchinterval() == pytest.approx(min(before_s, realtime.SWITCH_S))
+    own.close()
+    assert sys.getswitchinterval() == before_s
+
+
+def test_the_audio_thread_asks_for_its_place_once_a_stream(portaudio, monkeypatch):
+    asked = []
+    monkeypatch.setattr(output, "make_urgent", lambda: asked.append(1) is None)
+    own = sink()
+    own.start()
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
+    fine = type("Status", (), {"output_underflow": False})
+    for _ in range(3):
+        portaudio.streams[0].callback(np.zeros((480, 2), np.float32), 480, moment, fine)
+    assert (own.urgent, len(asked)) == (True, 1)
+    portaudio.streams[0].active = False
+    assert wait_for(lambda: own.reopened == 1)
+    assert own.urgent is None
+    own.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_the_place_is_that_of_one_thread_and_may_be_refused(monkeypatch):
+    found = []
+
+    def ask():
+        found.append((realtime.make_urgent(), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(5)
+    urgent, policy = found[0]
+    assert policy == (os.SCHED_RR if urgent else os.SCHED_OTHER)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # this thread's own
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert realtime.make_urgent() is False
