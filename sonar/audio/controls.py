@@ -74,6 +74,10 @@ class Controls:
             return False
         return self.on_keep()
 
+    def tell_speech_lost(self) -> None:
+        """Sound that speech is gone; the tones go on."""
+        self._mixer.tell("degraded", "unknown_speech_lost")
+
     def quit(self) -> None:
         """End the run; its "stopped" is the answer."""
         self.quitting = True

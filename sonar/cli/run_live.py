@@ -1,14 +1,18 @@
 """``sonar run``: guide now, from a camera, a stream, or a recording at its own pace."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonar.cli.signals import stops
 from sonar.cli.ui import Common, common, note, say
+from sonar.ports import AudioSink
 from sonar.records import Event, FrameRecord
 from sonar.types import DepthMap, Frame, Scene, State
+
+if TYPE_CHECKING:
+    from sonar.app import Running
 
 
 def run(
@@ -42,6 +46,7 @@ def run(
     running = app.assemble(
         config, frames, app.device_sink(config, clock), clock=clock, observers=[teller]
     )
+    teller.running = running
     if found := getattr(running.sink, "note", ""):
         note(found)
     with (
@@ -54,7 +59,7 @@ def run(
     if outcome.error is not None:
         raise outcome.error
     if not options.json:
-        say(f"Stopped after {outcome.frames} frames.")
+        say(f"Stopped after {outcome.frames} frames.{_gaps(running.sink)}")
     if outcome.interrupted and not running.controls.quitting:
         raise typer.Exit(130)
 
@@ -64,6 +69,8 @@ class _Teller:
 
     def __init__(self, options: Common) -> None:
         self._options = options
+        self.running: Running | None = None
+        self._loss_told = False
 
     def on_frame(
         self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
@@ -71,6 +78,15 @@ class _Teller:
         if self._options.json:
             sys.stdout.write(record.model_dump_json() + "\n")
             sys.stdout.flush()
+        self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        """Speech that is lost is told once, by sound and here."""
+        lost = self.running.speech.status.lost if self.running is not None else None
+        if lost and self.running is not None and not self._loss_told:
+            self._loss_told = True
+            self.running.controls.tell_speech_lost()
+            note(f"{lost}. Tones go on without it.")
 
     def on_event(self, event: Event) -> None:
         if self._options.json:
@@ -82,3 +98,10 @@ class _Teller:
             say(f'"{event.text}"')
         elif self._options.verbose and event.name != "silence":
             say(event.why or event.name)
+
+
+def _gaps(sink: AudioSink) -> str:
+    """How often the sound broke off, and how often sonar itself was too slow."""
+    gaps = getattr(sink, "xruns", 0)
+    own = getattr(sink, "own_xruns", 0)
+    return f" {gaps} gaps in the sound, {own} of them sonar's own." if gaps else ""

@@ -25,6 +25,7 @@ METRICS: dict[str, tuple[str, str, str]] = {
     "restarts": ("sonar_restarts_total", "counter", "Guides started after a failure"),
     "dropped": ("sonar_frames_dropped_total", "counter", "Pictures replaced by a newer one"),
     "xruns": ("sonar_audio_xruns_total", "counter", "Gaps in the sound"),
+    "own_xruns": ("sonar_audio_own_xruns_total", "counter", "Gaps after a block rendered too late"),
     "engine_restarts": ("sonar_engine_restarts_total", "counter", "Depth networks reopened"),
     "fps": ("sonar_frames_per_second", "gauge", "Pictures processed a second, last seconds"),
     "rate_hz": ("sonar_rate_limit_hertz", "gauge", "Pictures a second that the governor allows"),

@@ -111,6 +111,7 @@ class Reporter:
             "engine": run.engine.label,
             "source": run.source.label,
             "xruns": getattr(run.sink.inner, "xruns", None),
+            "own_xruns": getattr(run.sink.inner, "own_xruns", None),
             "sound_reopened": getattr(run.sink.inner, "reopened", None),
             "sound_lost": run.sink.lost,
             **ages(run.sink.inner),

@@ -1,0 +1,39 @@
+"""What is lost while guiding is told: speech at once, gaps in the sound at the end."""
+
+from types import SimpleNamespace
+
+from hearing import AUDIO, RATE, SPEECH, onsets, render
+
+from sonar.audio.controls import Controls
+from sonar.audio.fakes import ToneSpeaker
+from sonar.audio.mapping import PulseMapper
+from sonar.audio.mixer import Mixer
+from sonar.audio.speech import SpeechStatus
+from sonar.cli import run_live
+from sonar.cli.ui import Common
+
+
+def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
+    told = []
+    monkeypatch.setattr(run_live, "note", told.append)
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
+    speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
+    teller = run_live._Teller(Common())
+    teller.on_frame(None, None, None, None)  # before it runs there is nothing to tell
+    teller.running = SimpleNamespace(
+        speech=speech, controls=Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
+    )
+    teller.on_frame(None, None, None, None)
+    assert not render(mixer, 0.5).any()
+    speech.status = SpeechStatus(0, 9, True, "espeak-ng is not installed")
+    for _ in range(3):
+        teller.on_frame(None, None, None, None)
+    assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
+    assert told == ["espeak-ng is not installed. Tones go on without it."]
+
+
+def test_gaps_are_reported_with_how_many_were_sonars_own():
+    assert run_live._gaps(SimpleNamespace(xruns=0, own_xruns=0)) == ""
+    assert run_live._gaps(SimpleNamespace(label="a file")) == ""
+    said = run_live._gaps(SimpleNamespace(xruns=3, own_xruns=1))
+    assert said == " 3 gaps in the sound, 1 of them sonar's own."
