@@ -24,8 +24,9 @@ _AFTER_GAP_S = 0.25  # and for this long after an underrun, see _LATENCIES
 _WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
-# opened with the next longer buffer, so that a busy machine is not lost again and again.
-_LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06, 0.1)
+# opened with the next longer buffer, so that a busy machine is not lost again and again. Longer
+# than this, pictures would be older than 150 ms when they are heard (scripts/soak).
+_LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06)
 
 
 class DeviceSink:

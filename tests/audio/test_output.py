@@ -173,7 +173,7 @@ def test_a_stream_that_an_underrun_silenced_is_opened_with_a_longer_buffer(porta
         assert wait_for(lambda life=life: own.reopened == life and not own.lost)
         portaudio.streams[-1].callback(block, 480, moment, late)
     assert wait_for(lambda: own.reopened == 5)
-    assert portaudio.latencies == ["low", 0.03, 0.06, 0.1, 0.1, 0.1]
+    assert portaudio.latencies == ["low", 0.03, 0.06, 0.06, 0.06, 0.06]
     own.close()
 
 
