@@ -43,7 +43,7 @@ class Sample:
 
     Attributes:
         name: unique in its source; the held-out split goes by it.
-        source: folder or pack.
+        source: folder, pack, or kind of scene.
         kind: ``photo`` (labelled by another network), ``measured`` or ``rendered``.
         image: uint8 (H, W, 3), RGB.
         level: float32 (h, w), the aspect of ``image``: relative inverse depth on the network's
@@ -199,12 +199,12 @@ def floor_mask(depth_m: FloatImage, k: Intrinsics, mount: FrameMount) -> Mask:
 def _read_scene(file: Path) -> Iterator[Sample]:
     try:
         with np.load(file, allow_pickle=False) as data:
-            arrays = [data[name] for name in ("image", "inverse_m", "ground", "height_m")]
+            arrays = [data[name] for name in ("kind", "image", "inverse_m", "ground", "height_m")]
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"{file} is not a rendered scene: {error}.") from error
-    for k, (image, inverse_m, ground, height_m) in enumerate(zip(*arrays, strict=True)):
+    for k, (kind, image, inverse_m, ground, height_m) in enumerate(zip(*arrays, strict=True)):
         level = metres_to_level(inverse_m.astype(np.float32), float(height_m))
-        yield Sample(f"{file.stem}/{k}", "rendered", "rendered", image, level, ground)
+        yield Sample(f"{file.stem}/{k}", str(kind), "rendered", image, level, ground)
 
 
 def _shrink(mask: Mask, like: Mask) -> Mask:

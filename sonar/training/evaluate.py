@@ -24,10 +24,20 @@ from sonar.depth.preprocess import Preprocessor
 from sonar.models.contract import BUILTIN_CONTRACT
 from sonar.replay.evaluate import known_mounts
 from sonar.replay.evaluate_data import Dataset
-from sonar.training.data import GROUND, Mask, Sample, floor_mask
+from sonar.training.data import (
+    GROUND,
+    LEVEL_GAIN,
+    LEVEL_SHIFT,
+    USUAL_HEIGHT_M,
+    Mask,
+    Sample,
+    floor_mask,
+)
 from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
+FLOOR_SHARE = 0.15  # as in the losses
+FAR_M = 20.0  # in made-up places: measured depth ends sooner
 OFF = 1.25
 SHIFTS_PX = ((0.0, 0.0), (0.6, 0.3), (-0.4, 0.7), (0.8, -0.5))
 NOISE = 3.0  # of 255
@@ -88,12 +98,24 @@ class PhotoFigures:
         )
 
 
-def align(predicted: FloatImage, inverse: FloatImage) -> FloatImage:
-    """``s * predicted + t`` nearest to ``inverse``; both 1-D float."""
+def align(predicted: FloatImage, inverse: FloatImage) -> tuple[float, float]:
+    """(s, t) that bring ``s * predicted + t`` nearest to ``inverse``; both 1-D."""
     a = np.stack([predicted, np.ones_like(predicted)], axis=1).astype(np.float64)
     (s, t), *_ = np.linalg.lstsq(a, inverse.astype(np.float64), rcond=None)
-    fitted: FloatImage = (s * predicted + t).astype(np.float32)
-    return fitted
+    return float(s), float(t)
+
+
+def aligned_metres(predicted: FloatImage, truth: FloatImage) -> FloatImage:
+    """The prediction as metres after :func:`align` to the true metres; both 1-D."""
+    s, t = align(predicted, 1.0 / truth)
+    lowest = 1.0 / (FARTHEST * float(truth.max()))
+    metres: FloatImage = 1.0 / np.maximum(s * predicted + t, lowest)
+    return metres
+
+
+def relative_error(predicted: FloatImage, truth: FloatImage) -> float:
+    """AbsRel of known pixels; ``truth`` in metres."""
+    return float(np.mean(np.abs(aligned_metres(predicted, truth) - truth) / truth))
 
 
 def measured(model: Model, dataset: Dataset, pictures: int | None = None) -> MeasuredFigures:
@@ -112,20 +134,38 @@ def measured(model: Model, dataset: Dataset, pictures: int | None = None) -> Mea
         known = np.isfinite(depth_m)
         if np.count_nonzero(known) < 100:
             continue
-        truth = depth_m[known]
-        aligned = align(predicted[known], 1.0 / truth)
-        guess = 1.0 / np.maximum(aligned, 1.0 / (FARTHEST * float(truth.max())))
-        ratio = np.maximum(guess / truth, truth / guess)
-        rows.append(
-            (
-                float(np.mean(np.abs(guess - truth) / truth)),
-                float(np.mean(ratio > OFF)),
-                float(np.corrcoef(predicted[known], 1.0 / truth)[0, 1]),
-            )
-        )
+        rows.append(_errors(predicted[known], depth_m[known]))
         mount = mounts.get(pair.id)
         if mount is not None and dataset.intrinsics is not None:
             overlap.add(walkable, floor_mask(depth_m, dataset.intrinsics, mount))
+    return _figures(rows, overlap)
+
+
+def rendered(model: Model, samples: Iterable[Sample]) -> MeasuredFigures:
+    """The same figures of made-up places, up to ``FAR_M``; walkable against their own ground."""
+    rows = []
+    overlap = Overlap()
+    for sample in samples:
+        predicted, walkable = model(sample.image)
+        inverse = (sample.level - LEVEL_SHIFT) / LEVEL_GAIN / USUAL_HEIGHT_M
+        known = inverse > 1.0 / FAR_M
+        rows.append(_errors(predicted[known], 1.0 / inverse[known]))
+        overlap.add(walkable, sample.ground)
+    return _figures(rows, overlap)
+
+
+def _errors(predicted: FloatImage, truth: FloatImage) -> tuple[float, float, float]:
+    """(AbsRel, share off by more than 25 %, correlation) of known pixels; ``truth`` in metres."""
+    guess = aligned_metres(predicted, truth)
+    ratio = np.maximum(guess / truth, truth / guess)
+    return (
+        float(np.mean(np.abs(guess - truth) / truth)),
+        float(np.mean(ratio > OFF)),
+        float(np.corrcoef(predicted, 1.0 / truth)[0, 1]),
+    )
+
+
+def _figures(rows: Sequence[tuple[float, float, float]], overlap: "Overlap") -> MeasuredFigures:
     abs_rel, off, correlation = np.mean(rows, axis=0)
     return MeasuredFigures(len(rows), float(abs_rel), float(off), float(correlation), overlap.iou)
 
@@ -140,8 +180,7 @@ def photos(model: Model, samples: Iterable[Sample]) -> PhotoFigures:
         depth = cv2.resize(depth, size, interpolation=cv2.INTER_AREA)
         label.append(float(np.abs(depth - sample.level).mean()))
         flat = sample.level.ravel()
-        aligned = align(depth.ravel(), flat)
-        shape.append(float(np.mean(np.abs(aligned - flat) / (flat + 0.15 * flat.mean() + 1e-3))))
+        shape.append(_shape_error(depth.ravel(), flat))
         overlap.add(cv2.resize(walkable, size), sample.ground)
     return PhotoFigures(len(label), float(np.mean(label)), float(np.mean(shape)), overlap.iou)
 
@@ -180,11 +219,16 @@ def flicker(model: Model, images: Sequence[RgbImage], seed: int = 0) -> float:
             depth, _ = model(np.clip(noisy, 0, 255).astype(np.uint8))
             flat = depth.ravel()
             if before is not None:
-                aligned = align(flat, before)
-                floor = 0.15 * float(before.mean()) + 1e-3
-                changes.append(float(np.mean(np.abs(aligned - before) / (before + floor))))
+                changes.append(_shape_error(flat, before))
             before = flat
     return float(np.mean(changes))
+
+
+def _shape_error(level: FloatImage, other: FloatImage) -> float:
+    """Mean difference after alignment, relative to ``other`` plus a share of its mean."""
+    s, t = align(level, other)
+    floor = FLOOR_SHARE * float(other.mean()) + 1e-3
+    return float(np.mean(np.abs(s * level + t - other) / (other + floor)))
 
 
 def as_dict(figures: MeasuredFigures | PhotoFigures) -> dict[str, float | int | None]:

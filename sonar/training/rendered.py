@@ -20,7 +20,7 @@ from sonar.errors import MissingExtraError
 from sonar.simulate import textures
 from sonar.simulate.builder import MATERIALS
 from sonar.training.scenes import make_scene
-from sonar.training.things import Scene
+from sonar.training.things import Kind, Scene
 from sonar.types import FloatImage, RgbImage
 
 SIZE = (240, 320)
@@ -38,12 +38,14 @@ class View:
     """One rendered picture.
 
     Attributes:
+        kind: of scene, one of :data:`sonar.training.things.KINDS`.
         image: uint8 (H, W, 3), RGB.
         inverse_m: float32 (H, W), 1 / metres along the optical axis; 0 is the sky.
         ground: uint8 (H, W): 0 not walkable, 1 walkable, 2 stairs.
         height_m: of the camera above the ground it stands on.
     """
 
+    kind: Kind
     image: RgbImage
     inverse_m: FloatImage
     ground: Mask
@@ -76,6 +78,7 @@ def render(
             with part.open("wb") as file:
                 np.savez(
                     file,
+                    kind=np.array([v.kind for v in views]),
                     image=np.stack([v.image for v in views]),
                     inverse_m=np.stack([v.inverse_m for v in views]).astype(np.float16),
                     ground=np.stack([v.ground for v in views]),
@@ -111,7 +114,7 @@ def render_scene(
             if camera is None:
                 continue
             _look(mujoco, model, data, camera)
-            view = _draw(rng, renderer, data, camera, ids)
+            view = _draw(rng, renderer, data, camera, ids, scene.kind)
             if view is not None:
                 found.append(view)
     finally:
@@ -120,7 +123,12 @@ def render_scene(
 
 
 def _draw(
-    rng: np.random.Generator, renderer: Any, data: Any, camera: Camera, ids: NDArray[np.int64]
+    rng: np.random.Generator,
+    renderer: Any,
+    data: Any,
+    camera: Camera,
+    ids: NDArray[np.int64],
+    kind: Kind,
 ) -> View | None:
     """None where the camera is almost inside something, or sees nothing."""
     renderer.enable_depth_rendering()
@@ -141,7 +149,7 @@ def _draw(
     if sky.any():
         image[sky] = _sky(rng, image.shape)[sky]
     inverse = np.where(sky, 0.0, 1.0 / np.maximum(depth, NEAREST_M / 2)).astype(np.float32)
-    return View(image, inverse, ids[part].astype(np.uint8), camera.height_m)
+    return View(kind, image, inverse, ids[part].astype(np.uint8), camera.height_m)
 
 
 def _ground_id(name: str) -> int:
