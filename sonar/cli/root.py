@@ -18,6 +18,7 @@ from sonar.cli import (
     replay,
     run_live,
     service_cmd,
+    simulate,
     train_ear,
     web_cmd,
 )
@@ -44,6 +45,7 @@ app.command("demo", epilog=COMMON_EPILOG)(replay.demo)
 app.command("depth", epilog=COMMON_EPILOG)(depth.depth)
 app.command("evaluate", epilog=COMMON_EPILOG)(evaluate.evaluate)
 app.command("calibrate", epilog=COMMON_EPILOG)(calibrate.calibrate)
+app.command("simulate", epilog=COMMON_EPILOG)(simulate.simulate)
 app.command("train-ear", epilog=COMMON_EPILOG)(train_ear.train_ear)
 app.command("bench", epilog=COMMON_EPILOG)(bench.bench)
 app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)

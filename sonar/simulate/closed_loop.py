@@ -6,13 +6,14 @@ counted, falls over edges among them; who touches something feels the way round 
 with or without sound. Standing still does not win: walks that time out are counted too.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sonar.simulate.body import BODY_RADIUS_M, Body
-from sonar.simulate.ears import Ears, EarsFactory, eye_pose, mount_of
+from sonar.simulate.ears import EarsFactory, Listens, eye_pose, mount_of
 from sonar.simulate.listener import SLOW_MPS, SPEED_MPS, Listener
 from sonar.simulate.scenario import Scenario
 from sonar.simulate.stage import Stage
@@ -22,6 +23,7 @@ from sonar.types import Cue, CueKind
 RATE_HZ = 10.0
 REACTION_FRAMES = 3  # people turn a third of a second after they hear
 TIME_FACTOR = 4.0  # of the straight walk's time; then the walk counts as not arrived
+STUCK_S, STUCK_M = 20.0, 0.5  # who stays this long within this much gives up
 START_SPREAD_M, START_SPREAD_DEG = 0.25, 5.0
 SIZE = (96, 128)
 NETWORK_SIZE = (192, 256)
@@ -73,6 +75,7 @@ def walk(
     seed: int = 0,
     size: tuple[int, int] = SIZE,
     textured: bool = False,
+    end_m: float | None = None,
     limit_s: float | None = None,
     ticks: list[Tick] | None = None,
 ) -> WalkResult:
@@ -82,6 +85,7 @@ def walk(
         ears: makes the chain; None walks without sonar (and renders nothing).
         seed: of where exactly it starts.
         size, textured: of what the chain is given, see :class:`Stage`.
+        end_m: only so many metres of the route; the goal then counts as reached there.
         limit_s: gives up after this; four times the straight walk by default.
         ticks: filled with every moment, if given.
 
@@ -93,29 +97,40 @@ def walk(
     x, y = scenario.walk.start
     body = Body(
         world,
-        x + float(rng.uniform(-START_SPREAD_M, START_SPREAD_M)),
+        x + float(rng.uniform(-STUCK_S, STUCK_M = 20.0, 0.5  # who stays this long within this much gives up
+START_SPREAD_M, START_SPREAD_M)),
         y,
         float(rng.uniform(-START_SPREAD_DEG, START_SPREAD_DEG)),
     )
     if ears is None:
-        return _walk(body, None, limit_s, ticks)
+        return _walk(body, None, end_m, limit_s, ticks)
     with Stage(world, size, pictures=textured, seed=seed) as stage:
-        return _walk(body, ears(stage, mount_of(scenario.camera)), limit_s, ticks)
+        return _walk(body, ears(stage, mount_of(scenario.camera)), end_m, limit_s, ticks)
 
 
 def _walk(
-    body: Body, ears: Ears | None, limit_s: float | None, ticks: list[Tick] | None
+    body: Body,
+    ears: Listens | None,
+    end_m: float | None,
+    limit_s: float | None,
+    ticks: list[Tick] | None,
 ) -> WalkResult:
     world = body.world
     scenario = world.scenario
-    straight_s = body.route.length_m / SPEED_MPS
+    length_m = min(body.route.length_m, end_m or math.inf)
+    straight_s = length_m / SPEED_MPS
     limit_s = limit_s if limit_s is not None else TIME_FACTOR * straight_s
     listener = Listener()
     delayed: list[Cue | None] = [None] * REACTION_FRAMES
     dt, step, sounding = 1.0 / RATE_HZ, 0, 0
     moved, reached = 0.0, False
+    stood = (0.0, body.x_m, body.y_m)
     while step * dt < limit_s and not reached:
         t = step * dt
+        if math.hypot(body.x_m - stood[1], body.y_m - stood[2]) > STUCK_M:
+            stood = (t, body.x_m, body.y_m)
+        elif t - stood[0] > STUCK_S:
+            break
         if ears is not None:
             pose = eye_pose(scenario.camera, body.x_m, body.y_m, body.yaw_deg, t)
             cue: Cue | None = ears.listen(pose, t)[1]
@@ -135,7 +150,7 @@ def _walk(
         slow = moved <= SLOW_MPS * dt + 1e-6
         touched = body.touch(warned=slow and listener.drop_m > 0.0)
         world.step(dt, body.x_m, body.y_m)
-        reached = body.arrived
+        reached = body.arrived or body.way_m >= length_m
         if ticks is not None:
             mode = "feel" if body.feeling else listener.mode.value
             ticks.append(Tick(t, body.x_m, body.y_m, body.yaw_deg, now, mode, touched))

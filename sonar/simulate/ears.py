@@ -8,12 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from sonar.capture.synthetic.source import mixed_noise
-from sonar.config import MountConfig
+from sonar.config import MountConfig, ZonesConfig
 from sonar.ports import CueMapper, DepthEngine, ZoneAnalyser
 from sonar.simulate.mujoco_walk import Pose
 from sonar.simulate.scenario import CameraSpec
 from sonar.simulate.stage import Sight, Stage
-from sonar.types import Cue, DepthMap, Frame, Scene
+from sonar.simulate.truth import drop_ahead, nearest_things
+from sonar.types import SIDES, Band, Cue, DepthMap, Frame, Height, Scene, ZoneReading
 
 GAIT_HZ, GAIT_DEG = 1.8, 0.7
 
@@ -78,7 +79,50 @@ class Ears:
         return scene, self.mapper.update(scene)
 
 
-EarsFactory = Callable[[Stage, MountConfig], Ears]
+@dataclass(slots=True)
+class TrueEars:
+    """As :class:`Ears`, but zones and drops are read from the geometry, without time to collision:
+    shows which contacts are the sound's and the walker's own."""
+
+    stage: Stage
+    zones: ZonesConfig
+    mapper: CueMapper
+    steps: int = 0
+
+    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]:
+        found = nearest_things(self.stage, self.stage.look(pose), pose, self.zones)
+        far_m = self.zones.bands.far_m
+        readings = []
+        for side in SIDES:
+            ahead = found[side]
+            if ahead is None or ahead.distance_m >= far_m:
+                readings.append(ZoneReading(side, Band.CLEAR))
+                continue
+            edges = self.zones.bands
+            steps = (
+                (edges.stop_m, Band.STOP),
+                (edges.close_m, Band.CLOSE),
+                (edges.near_m, Band.NEAR),
+            )
+            band = next((b for edge, b in steps if ahead.distance_m < edge), Band.FAR)
+            near = 1.0 - ahead.distance_m / far_m
+            head = self.stage.world.kind_of(ahead.thing) == "head"
+            height = Height.HEAD if head else Height.BODY
+            readings.append(ZoneReading(side, band, near, ahead.distance_m, None, None, height))
+        drop = drop_ahead(self.stage, pose)
+        left, center, right = readings
+        scene = Scene(self.steps, t, left, center, right, drop is not None and drop < far_m, drop)
+        self.steps += 1
+        return scene, self.mapper.update(scene)
+
+
+class Listens(Protocol):
+    """Whatever gives a cue at a pose."""
+
+    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]: ...
+
+
+EarsFactory = Callable[[Stage, MountConfig], Listens]
 
 
 def mount_of(camera: CameraSpec) -> MountConfig:

@@ -17,7 +17,7 @@ teach:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sonar.types import Cue, CueKind
@@ -28,6 +28,7 @@ HOME_DPS = 40.0
 EXTRA_DEG = 12.0  # turned on after it is no longer ahead: a shoulder's width
 BEAR_DPS = 20.0  # away from something close beside one
 LISTEN_S = 1.2
+BETWEEN_M = 0.5  # crept through the middle of two things
 BESIDE_S = 2.0  # remembered for this long
 CALM_S = 0.8  # at full speed pulses are fast because one is: slow down before judging them
 NEAR_HZ, CLOSE_HZ = 2.0, 4.0  # as the mapper's bands begin
@@ -91,6 +92,7 @@ class Mode(Enum):
     DODGE = "dodge"  # stands and turns away
     LISTEN = "listen"  # stands: what is heard while one turns is not yet trusted
     PAST = "past"  # goes on straight until what was heard is passed
+    BETWEEN = "between"  # goes through the middle of what is left and right
 
 
 @dataclass(slots=True)
@@ -102,6 +104,9 @@ class Listener:
     turned: bool = False  # the way was changed in this dodge and stays so
     listen_s: float = 0.0
     calm_s: float = 0.0  # walked slowly and straight for this long
+    walked_m: float = 0.0
+    middle_deg: float = 0.0  # heading between left and right, relative to the goal
+    stopped: dict[int, tuple[float, float]] = field(default_factory=dict)  # side: heading, where
     beside: int = 0  # the side on which something close was heard of late
     beside_s: float = 0.0
     bearing: bool = False  # away from something beside it
@@ -120,6 +125,7 @@ class Listener:
         heard = hear(cue)
         self.drop_m = DROP_M if heard.drop else max(self.drop_m - moved_m, 0.0)
         self.left_m = max(self.left_m - moved_m, 0.0)
+        self.walked_m += moved_m
         step = self._decide(heard, to_goal_deg, dt_s)
         calm = step.speed_mps <= SLOW_MPS and abs(step.turn_dps) <= BEAR_DPS / 2
         self.calm_s = self.calm_s + dt_s if calm else 0.0
@@ -131,6 +137,15 @@ class Listener:
         self.beside_s = max(self.beside_s - dt, 0.0)
         if side and heard.loud.value >= Loud.CLOSE.value:
             self.beside, self.beside_s = side, BESIDE_S
+        if (
+            self.mode is Mode.BETWEEN
+            and self.left_m > 0.0
+            and (side or heard.loud is not Loud.STOP)
+        ):
+            error = self.middle_deg + to_goal
+            if abs(error) > 4.0:
+                return Step(0.0, math.copysign(min(BEAR_DPS, abs(error) / dt), error))
+            return Step(CREEP_MPS, 0.0)
         if self.mode is Mode.DODGE:
             if self._goes_on(heard):
                 if heard.loud is Loud.STOP and side == self.way and not self.turned:
@@ -148,6 +163,9 @@ class Listener:
             self.mode, self.left_m = Mode.PAST, PAST_M
         calm = self.calm_s >= CALM_S
         if heard.loud is Loud.STOP or (calm and side == 0 and heard.rate_hz >= BLOCKED_HZ):
+            if side and self._is_between(side, -to_goal):
+                self.mode, self.left_m = Mode.BETWEEN, BETWEEN_M
+                return Step(0.0, 0.0)
             if side or self.beside_s > 0.0:
                 self.way = -(side or self.beside)
             elif self.mode is Mode.WALK:
@@ -168,6 +186,15 @@ class Listener:
         self.mode = Mode.WALK
         turn = max(min(to_goal / dt, HOME_DPS), -HOME_DPS)
         return Step(CREEP_MPS if abs(to_goal) > 30.0 else SPEED_MPS, turn)
+
+    def _is_between(self, side: int, off_deg: float) -> bool:
+        """Stopped on one side, and just before on the other: there is a middle."""
+        other = self.stopped.get(-side)
+        self.stopped[side] = (off_deg, self.walked_m)
+        if other is None or self.walked_m - other[1] > AGAIN_M:
+            return False
+        self.middle_deg = (other[0] + off_deg) / 2.0
+        return True
 
     def _goes_on(self, heard: Heard) -> bool:
         """Whether what is dodged still sounds."""

@@ -31,6 +31,7 @@ _LIGHTS: dict[Light, tuple[Look, float, float]] = {
     "night": (Look((0.10, 0.10, 0.12), (0.03, 0.03, 0.03), _NIGHT_SKY, far_m=FAR_M), 0.4, 3.0),
     "glare": (Look((0.9, 0.9, 0.85), (0.4, 0.4, 0.4), _DAY_SKY, far_m=FAR_M), 1.9, 1.5),
 }
+PLAIN_LEVEL = 120.0  # brightness of untextured pictures in good light, 0 to 255
 _FOG_START_M = 6.0  # beyond this, untextured pictures fade: only their brightness is looked at
 
 
@@ -178,7 +179,8 @@ class Stage:
 
     def _plain(self, depth: FloatImage, part: NDArray[np.int32]) -> RgbImage:
         """Every part its own grey, rough, darker far away."""
-        bright = float(np.mean(_LIGHTS[self.world.scenario.light][0].ambient)) * 300.0
+        ambient = float(np.mean(_LIGHTS[self.world.scenario.light][0].ambient))
+        bright = PLAIN_LEVEL * min(ambient / 0.46, 1.0)
         tone = 0.5 + 0.5 * ((part * 40503 + 977) % 101) / 100.0
         near = _FOG_START_M / np.maximum(np.minimum(depth, FAR_M), _FOG_START_M)
         rough = self._rng.uniform(0.75, 1.25, depth.shape)
@@ -188,7 +190,8 @@ class Stage:
     def _expose(self, image: RgbImage) -> RgbImage:
         noise = self._rng.normal(0.0, self._noise, image.shape[:2]).astype(np.float32)
         lit = image.astype(np.float32) * np.float32(self._exposure) + noise[:, :, None]
-        return np.clip(lit, 0.0, 255.0).astype(np.uint8)
+        image8: RgbImage = np.clip(lit, 0.0, 255.0).astype(np.uint8)
+        return image8
 
 
 def load_mujoco() -> ModuleType:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
@@ -108,7 +109,7 @@ class World:
         _lamps(self.builder, scenario)
         solids = self.builder.solids
         self._things = np.array([s.thing for s in solids] or [""])
-        values = np.array([s[1:-1] for s in solids] or [[0.0] * 8], float)
+        values = np.array([list(s[1:-1]) for s in solids] or [[0.0] * 8], float)
         self._local = values[:, 0:2]
         self._half, self._radius = values[:, 2:4], values[:, 5]
         self._turn = np.radians(values[:, 4])
@@ -198,8 +199,8 @@ def _ground(world: WorldBuilder, scenario: sc.Scenario) -> None:
     x0, y0, x1, y1 = ground.area
     xs = sorted({x0, x1, *(v for d in scenario.drops for v in (d.area[0], d.area[2]))})
     ys = sorted({y0, y1, *(v for d in scenario.drops for v in (d.area[1], d.area[3]))})
-    for xa, xb in zip(xs, xs[1:], strict=False):
-        for ya, yb in zip(ys, ys[1:], strict=False):
+    for xa, xb in pairwise(xs):
+        for ya, yb in pairwise(ys):
             mid = ((xa + xb) / 2, (ya + yb) / 2)
             if any(
                 d.area[0] <= mid[0] <= d.area[2] and d.area[1] <= mid[1] <= d.area[3]
