@@ -1,71 +1,173 @@
-"""``sonar evaluate``: how well metres, bands and warnings agree with measured depth."""
+"""``sonar evaluate``: how well distances and warnings agree with what was really there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from sonar.cli.ui import common, progress, say
-from sonar.errors import ConfigError
+from sonar.cli.ui import Advance, Common, common, emit_json, note, progress, say
+from sonar.config import SonarConfig
+from sonar.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:  # numpy and OpenCV are not every command's need
-    from sonar.replay.evaluate import EvaluationReport
-    from sonar.replay.evaluate_figures import Figures
+    from sonar.replay.evaluate_data import Dataset
+    from sonar.replay.evaluate_folder import MountUse
+    from sonar.replay.evaluate_jobs import Way
+    from sonar.replay.evaluate_labels import Clip
+    from sonar.replay.evaluate_page import Evaluated
 
-_ROWS = (
-    ("distance_median_rel_error", "median distance error"),
-    ("distance_p95_rel_error", "p95 distance error"),
-    ("near_auc", "nearness AUC"),
-    ("near_recall", "near recall"),
-    ("near_false_alarm", "near false alarms"),
-    ("nearest_zone_agreement", "nearest zone agrees"),
-)
+LOCAL = "local"
 
 
 def evaluate(
     ctx: typer.Context,
-    datasets: Annotated[
-        list[Path], typer.Argument(help="folders of RGB-D pairs, or folders of such folders")
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="folders of RGB-D pairs, labelled videos, or folders of either",
+        ),
     ],
     mount: Annotated[
         str,
-        typer.Option("--mount", help="what sonar is told of the camera: frames, fixed or none"),
+        typer.Option(
+            "--mount", help="RGB-D: what sonar is told of the camera: frames, fixed or none"
+        ),
     ] = "frames",
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="depth model; several, or several --config, are compared"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="folder for evaluation.json, .csv and .html"),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, max=64, help="so many processes at a time")
+    ] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            "--dask",
+            metavar="[ADDRESS]",
+            help="Dask scheduler such as tcp://host:8786; without one, a cluster on this machine",
+        ),
+    ] = None,
 ) -> None:
-    """Compare sonar with measured depth, beside per-frame min-max, folder by folder."""
-    from sonar.app import make_zones, open_engine
-    from sonar.replay.evaluate import MountUse
-    from sonar.replay.evaluate import evaluate as run
+    """Figures of distances, bands and warnings.
+
+    Folders of pictures with measured depth (beside per-frame min-max), and videos with labels of
+    what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
+    from sonar.replay.evaluate_folder import MountUse
+    from sonar.replay.evaluate_page import document, lines, write_results
 
     options = common(ctx)
-    config = options.load()
     if mount not in get_args(MountUse):
         raise ConfigError(f"--mount is one of {', '.join(get_args(MountUse))}, not {mount!r}")
+    variants = _variants(options, models or [])
+    way = _way(dask, jobs)
+    datasets, clips = _sorted_out(data)
     with progress(options, "evaluate") as advance:
-        report = run(
-            datasets,
-            config,
-            lambda: open_engine(config),
-            lambda where: make_zones(config, where),
-            mount_use=mount,  # type: ignore[arg-type]
-            progress=advance,
+        results = _evaluated(variants, datasets, clips, mount, way, advance)  # type: ignore[arg-type]
+    if options.json:
+        emit_json(document(results))
+    else:
+        say("\n".join(lines(results)))
+    if out is not None:
+        written = write_results(out, results)
+        note(f"Written: {', '.join(str(file) for file in written)}.")
+
+
+def _variants(options: Common, models: Sequence[str]) -> list[tuple[str, SonarConfig]]:
+    """A name and configuration for each --config with each --model."""
+    from sonar.config.load import load_config
+
+    found: dict[str, SonarConfig] = {}
+    paths: list[str | None] = [*options.configs] or [None]
+    names: list[str | None] = [*models] or [None]
+    for path in paths:
+        config = load_config(path, options.sets)
+        for model in names:
+            parts = [] if path is None else [Path(path).stem]
+            here = config
+            if model is not None:
+                engine = config.engine.model_copy(update={"model": model})
+                here = config.model_copy(update={"engine": engine})
+                parts.append(model)
+            name, number = " ".join(parts) or "sonar", 1
+            while name in found:
+                number += 1
+                name = f"{' '.join(parts)} {number}"
+            found[name] = here
+    return list(found.items())
+
+
+def _way(dask: str | None, jobs: int) -> "Way":
+    from sonar.replay import evaluate_jobs
+
+    if dask is not None:
+        return evaluate_jobs.dask(None if dask == LOCAL else dask, max(2, jobs))
+    return evaluate_jobs.processes(jobs) if jobs > 1 else evaluate_jobs.serial
+
+
+def _sorted_out(paths: Sequence[Path]) -> "tuple[list[Dataset], list[Clip]]":
+    """RGB-D folders and labelled recordings among ``paths``. Raises SourceError."""
+    from sonar.replay.evaluate_data import find_datasets
+    from sonar.replay.evaluate_labels import find_clips, name_apart
+
+    clips: list[Clip] = []
+    folders: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist.")
+        labelled = find_clips(path)
+        clips += labelled
+        pictures = any(path.glob("*_depth.png")) or any(path.glob("*/*_depth.png"))
+        if path.is_dir() and (pictures or not labelled):
+            folders.append(path)
+        elif not labelled:
+            raise SourceError(f"{path} is neither a folder nor a labelled video.")
+    return list(find_datasets(folders)) if folders else [], name_apart(clips)
+
+
+def _evaluated(
+    variants: Sequence[tuple[str, SonarConfig]],
+    datasets: "Sequence[Dataset]",
+    clips: "Sequence[Clip]",
+    mount: "MountUse",
+    way: "Way",
+    advance: Advance,
+) -> "list[Evaluated]":
+    from sonar.replay.evaluate import sum_up
+    from sonar.replay.evaluate_data import Dataset
+    from sonar.replay.evaluate_folder import FolderReadings
+    from sonar.replay.evaluate_heard import ClipResult
+    from sonar.replay.evaluate_jobs import Piece, Result, pinned
+    from sonar.replay.evaluate_labels import Clip
+    from sonar.replay.evaluate_page import Evaluated
+    from sonar.replay.evaluate_walks import walk_figures
+
+    fixed = [(name, *pinned(config)) for name, config in variants]
+    data: list[Dataset | Clip] = [*datasets, *clips]
+    pieces = [Piece(what, config, mount) for _, config, _ in fixed for what in data]
+    results: list[Result | None] = [None] * len(pieces)
+    for done, (place, result) in enumerate(way(pieces), 1):
+        results[place] = result
+        advance(done, len(pieces))
+    share = len(data)
+    evaluated = []
+    for index, (name, config, model) in enumerate(fixed):
+        mine = results[index * share : (index + 1) * share]
+        folders = [result for result in mine if isinstance(result, FolderReadings)]
+        walked = tuple(result for result in mine if isinstance(result, ClipResult))
+        evaluated.append(
+            Evaluated(
+                name,
+                model,
+                sum_up(folders, config, model, mount) if folders else None,
+                walk_figures(walked) if walked else None,
+                walked,
+            )
         )
-    say(report.to_json() if options.json else "\n".join(_lines(report)))
-
-
-def _lines(report: "EvaluationReport") -> list[str]:
-    """A paragraph for each folder: what, sonar, the common approach."""
-    lines = [f"{report.model}; near is closer than {report.near_m:g} m"]
-    for name, source in report.sources.items():
-        lines += ["", f"{name}: {source.n} zones in {source.frames} frames, mount {source.mount}"]
-        lines.append(f"  {'':<24}{'sonar':>8}{'min-max':>10}")
-        lines += [
-            f"  {label:<24}{_figure(source, key):>8}{_figure(source.naive, key):>10}"
-            for key, label in _ROWS
-        ]
-    return lines
-
-
-def _figure(figures: "Figures", key: str) -> str:
-    value = getattr(figures, key)
-    return "-" if value is None else f"{value:.3f}"
+    return evaluated

@@ -1,7 +1,10 @@
 """The root command: shared options, errors as one sentence, exit codes."""
 
+import re
 import sys
 import traceback
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -23,7 +26,7 @@ from sonar.cli import (
     web_cmd,
 )
 from sonar.cli.ui import COMMON_EPILOG, Common, note
-from sonar.errors import SonarError
+from sonar.errors import ConfigError, SonarError
 
 INTERRUPTED = 130
 
@@ -60,8 +63,8 @@ app.add_typer(service_cmd.app, name="service")
 @app.callback()
 def root(
     ctx: typer.Context,
-    config_path: Annotated[
-        str | None,
+    config_paths: Annotated[
+        list[str] | None,
         typer.Option(
             "--config", help="YAML file, or a profile: default, wearable, headless, replay"
         ),
@@ -80,23 +83,37 @@ def root(
     ),
 ) -> None:
     """Hear what is near: one camera in, stereo tones and short spoken warnings out."""
-    ctx.obj = Common(config_path, sets or [], as_json, plain, verbose)
+    configs = config_paths or []
+    if len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
+        raise ConfigError("--config is given twice; only sonar evaluate compares several.")
+    path = configs[0] if configs else None
+    ctx.obj = Common(path, sets or [], as_json, plain, verbose, configs)
 
 
 _FLAGS = {"--json", "--plain", "-v", "-vv", "-vvv", "--verbose"}
 _WITH_VALUE = {"--config", "--set"}
 
 
+_ADDRESS = re.compile(r"(\w+://\S+|[\w.-]+:\d+)")
+
+
 def hoist(argv: list[str]) -> list[str]:
     """Shared options may stand anywhere; the parser wants them before the command."""
     front: list[str] = []
     rest: list[str] = []
-    words = iter(argv)
-    for word in words:
+    words: Iterator[str] = iter(argv)
+    while (word := next(words, None)) is not None:
         if word == "--":
             rest += [word, *words]
         elif word in _FLAGS or (word.split("=", 1)[0] in _WITH_VALUE and "=" in word):
             front.append(word)
+        elif word == "--dask":  # its address may be left out
+            rest.append(word)
+            following = next(words, None)
+            address = following is not None and _ADDRESS.fullmatch(following)
+            rest.append(following if address and following else "local")
+            if following is not None and not address:
+                words = chain([following], words)
         elif word in _WITH_VALUE:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
         else:

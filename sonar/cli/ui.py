@@ -29,6 +29,7 @@ class Common:
     json: bool = False
     plain: bool = False
     verbose: int = 0
+    configs: list[str] = field(default_factory=list)  # every --config; most commands take one
 
     def load(self, profile: str | None = None) -> SonarConfig:
         """The configuration; ``profile`` is used where the user named none."""

@@ -155,8 +155,8 @@ def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[
 def _spans(events: Sequence[Event]) -> Iterable[tuple[Event, float]]:
     """Each event with the time at which it ends: a sound lasts until the next one."""
     cues = [event for event in events if event.kind == "cue"]
-    for event, following in zip(cues, [*cues[1:], None], strict=True):
-        yield event, following.t if following is not None else float("inf")
+    ends = [*(event.t for event in cues[1:]), float("inf")]
+    yield from zip(cues, ends, strict=False)  # no cue at all has one end
     for event in events:
         if event.kind != "cue":
             yield event, event.t

@@ -95,6 +95,14 @@ def test_what_is_not_heard_is_told_with_what_was(tmp_path: Path, sentence: str) 
     assert sentence.split(":")[1].strip() in failed and "heard:" in failed
 
 
+def test_a_run_in_which_nothing_sounds(tmp_path: Path) -> None:
+    file = tmp_path / "expect.yaml"
+    file.write_text("- between 0 s and 1 s: close\n- never between 0 s and 1 s: stop\n")
+    (failed,) = unmet(read_expectations(file), [])
+    assert failed.endswith("heard: nothing")
+    assert [d.kind for d in compare(RUN, [])] == ["missing"] * 4 and compare([], []) == []
+
+
 @pytest.mark.parametrize(
     "text", ["- soon: close\n", "nonsense", "- between 5 s and 3 s: close\n", "[", ""]
 )

@@ -1,0 +1,133 @@
+"""``sonar evaluate`` as people run it: on pictures and videos, here, in processes, on Dask."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from sonar.errors import MissingExtraError
+from sonar.replay import evaluate_jobs
+from tests.cli.conftest import Run, sonar, write_video
+from tests.evaluate.test_evaluate import write_folder
+
+__all__ = ["sonar"]  # the fixture
+
+LABELS = """schema: sonar.truth/1
+fps: 10
+events:
+  - {from_s: 0.2, to_s: 0.7, kind: obstacle, side: center, nearest_m: 0.7, contact_s: 0.7}
+"""
+QUICK = ("--set", "engine.precision=int8")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of pictures and two labelled recordings."""
+    write_folder(tmp_path / "data" / "box", "box", frames=2)
+    for name in ("one", "two"):
+        (tmp_path / "data" / name).mkdir()
+        write_video(tmp_path / "data" / name / "video.mp4", frames=8)
+        (tmp_path / "data" / name / "events_truth.yaml").write_text(LABELS)
+    return tmp_path / "data"
+
+
+def test_pictures_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) -> None:
+    code, out, err = sonar("evaluate", data, "--out", "out", "--json", *QUICK)
+    assert code == 0 and "Traceback" not in err
+    told = json.loads(out)
+    assert told["sources"]["box"]["n"] == 6 and "naive" in told["sources"]["box"]
+    walks = told["walks"]
+    assert walks["clips"] == 2 and walks["events"] == 2
+    assert walks["minutes"] == pytest.approx(1.6 / 60, abs=1e-3)
+    assert [clip["name"] for clip in walks["recordings"]] == ["one", "two"]
+    assert all(clip["frames"] == 8 for clip in walks["recordings"])
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == told
+    rows = list(csv.DictReader((tmp_path / "out" / "evaluation.csv").open(newline="")))
+    recall = [row for row in rows if row["figure"] == "warning_recall"]
+    assert [row["value"] for row in recall] == [str(walks["warning_recall"])]
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "<caption>All recordings</caption>" in page and "://" not in page
+
+
+def test_only_pictures_are_told_as_ever(sonar: Run, data: Path) -> None:
+    code, out, _ = sonar("evaluate", data / "box", "--json", *QUICK)
+    assert code == 0 and list(json.loads(out)) == [
+        "about", "model", "near_m", "distance_range_m", "mount_use", "corridor_width_m",
+        "head_height_m", "center_width_deg", "sources",
+    ]  # fmt: skip
+
+
+@pytest.mark.timeout(400)  # five processes start, each with all its libraries
+def test_wherever_it_runs_the_figures_are_the_same(sonar: Run, data: Path) -> None:
+    pytest.importorskip("distributed")
+    told = []
+    for way in ((), ("--jobs", "2"), ("--dask", "--jobs", "2")):
+        code, out, err = sonar("evaluate", *way, data, "--json", *QUICK)
+        assert code == 0, err
+        told.append(json.loads(out))
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.timeout(400)
+def test_a_cluster_that_runs_already_and_one_that_does_not(sonar: Run, data: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        code, out, err = sonar("evaluate", data / "box", "--json", *QUICK, "--dask", address)
+        assert code == 0, err
+    assert json.loads(out) == json.loads(sonar("evaluate", data / "box", "--json", *QUICK)[1])
+
+
+def test_no_scheduler_is_one_sentence(
+    sonar: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(evaluate_jobs, "CONNECT_S", 1.0)
+    code, _, err = sonar("evaluate", data, "--dask", "127.0.0.1:1", *QUICK)
+    assert code == 2 and "no Dask scheduler" in err and "Traceback" not in err
+
+
+def test_without_dask_the_extra_is_named(
+    sonar: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    code, _, err = sonar("evaluate", data, "--dask")
+    assert code == 2 and "sonar-assist[dask]" in err
+    with pytest.raises(MissingExtraError):
+        evaluate_jobs.dask(None, 2)
+
+
+def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "loud.yaml").write_text(
+        "speech:\n  verbosity: danger\nengine:\n  precision: int8\n"
+    )
+    code, out, err = sonar(
+        "evaluate", data / "one", "--config", "replay", "--config", "loud.yaml", *QUICK,
+        "--model", "builtin", "--out", "out",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "== replay builtin" in out and "== loud builtin" in out
+    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert list(told["variants"]) == ["replay builtin", "loud builtin"]
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert '<th scope="col" class="number">loud builtin</th>' in page
+
+
+def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:
+    code, _, err = sonar("config", "show", "--config", "replay", "--config", "default")
+    assert code == 2 and "only sonar evaluate" in err
+
+
+def test_what_holds_nothing_is_told(sonar: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.txt").write_text("x")
+    for path, words in (("empty", "holds no pairs"), ("a.txt", "neither"), ("no", "not exist")):
+        code, _, err = sonar("evaluate", path)
+        assert code == 3 and words in err
+    (data / "one" / "video.mp4").write_bytes(b"no video")
+    for way in ((), ("--jobs", "2")):
+        code, _, err = sonar("evaluate", data / "one", *way, *QUICK)
+        assert code == 3 and "video.mp4" in err and "Traceback" not in err
