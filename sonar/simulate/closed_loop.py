@@ -97,8 +97,7 @@ def walk(
     x, y = scenario.walk.start
     body = Body(
         world,
-        x + float(rng.uniform(-STUCK_S, STUCK_M = 20.0, 0.5  # who stays this long within this much gives up
-START_SPREAD_M, START_SPREAD_M)),
+        x + float(rng.uniform(-START_SPREAD_M, START_SPREAD_M)),
         y,
         float(rng.uniform(-START_SPREAD_DEG, START_SPREAD_DEG)),
     )

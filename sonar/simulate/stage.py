@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import MissingExtraError
+from sonar.errors import ConfigError, MissingExtraError
 from sonar.simulate.builder import Look, pictures
 from sonar.simulate.mujoco_walk import Pose, _camera, _png
 from sonar.simulate.scenario import Light
@@ -67,7 +67,8 @@ class Stage:
         solid: per part, whether one can walk into it.
 
     Raises:
-        MissingExtraError: mujoco is not installed, or cannot draw offscreen here.
+        MissingExtraError: mujoco is not installed.
+        ConfigError: it cannot draw without a screen here; says what to install or set.
     """
 
     def __init__(
@@ -195,7 +196,7 @@ class Stage:
 
 
 def load_mujoco() -> ModuleType:
-    """mujoco, told to draw without a screen. Raises MissingExtraError."""
+    """mujoco, told to draw without a screen. Raises MissingExtraError or ConfigError."""
     # Must be said before mujoco is imported; whoever has a GPU may have said otherwise.
     os.environ.setdefault("MUJOCO_GL", "osmesa")
     try:
@@ -203,7 +204,7 @@ def load_mujoco() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError("sim", "Rendering walks (mujoco)") from error
     except AttributeError as error:  # how PyOpenGL tells that OSMesa's library is absent
-        raise MissingExtraError("sim", _no_screen(os.environ["MUJOCO_GL"])) from error
+        raise _no_screen() from error
     module: ModuleType = mujoco
     return module
 
@@ -212,11 +213,11 @@ def _renderer(mj: ModuleType, model: Any, size: tuple[int, int]) -> Any:
     try:
         return mj.Renderer(model, *size)
     except (RuntimeError, AttributeError, ImportError, mj.FatalError) as error:
-        raise MissingExtraError("sim", _no_screen(os.environ["MUJOCO_GL"])) from error
+        raise _no_screen() from error
 
 
-def _no_screen(how: str) -> str:
-    return (
-        f"Drawing without a screen did not work by MUJOCO_GL={how}: install Debian's libosmesa6 "
-        "for osmesa, or set MUJOCO_GL=egl where a GPU driver is; it"
+def _no_screen() -> ConfigError:
+    return ConfigError(
+        f"Drawing without a screen did not work with MUJOCO_GL={os.environ['MUJOCO_GL']}: install "
+        "Debian's libosmesa6 and use MUJOCO_GL=osmesa, or MUJOCO_GL=egl where a GPU driver is."
     )
