@@ -114,8 +114,9 @@ class Reporter:
             "own_xruns": getattr(run.sink.inner, "own_xruns", None),
             "sound_reopened": getattr(run.sink.inner, "reopened", None),
             "sound_lost": run.sink.lost,
-            **ages(run.sink.inner),
         }
+        if run.source.live:  # a recording's pictures are as old as the recording says
+            figures |= ages(run.sink.inner)
         if run.governor is not None and run.source.rate_limit_hz != float("inf"):
             figures["rate_hz"] = round(run.source.rate_limit_hz, 2)
         return figures

@@ -1,5 +1,6 @@
 """The guide over scripted cameras and engines, in real time and with the real mixer and zones."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from guide_kit import DEPTH, PICTURES, Hanging, Service
 
 from sonar.audio.listen.buttons import KEYS
 from sonar.audio.listen.commands import Commands
-from sonar.capture.fakes import Delay
+from sonar.capture.fakes import Delay, ScriptedSource
 from sonar.config import SonarConfig
 from sonar.depth.fakes import FakeEngine
 from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
 from sonar.service.guide import EXIT_AFTER_S
+from sonar.types import DepthMap, Frame
 
 
 @pytest.fixture
@@ -56,6 +58,21 @@ def test_beats_carry_health(serve: Any) -> None:
     health = next(b.health for b in reversed(service.beats) if b.health)
     assert health["source"] == "scripted" and health["fps"] > 1 and health["xruns"] >= 0
     assert health["memory_mb"] > 20
+
+
+def test_the_age_of_a_recording_is_not_told(serve: Any) -> None:
+    def depth(frame: Frame) -> DepthMap:
+        time.sleep(0.01)
+        return DEPTH
+
+    service = serve(
+        engine=lambda config: FakeEngine(depth),
+        source=lambda config, clock: ScriptedSource(
+            [PICTURES[i % 8] for i in range(400)], live=False, clock=clock, rate_hz=20
+        ),
+    )
+    service.wait(lambda: any(b.health for b in service.beats[5:]), "health", 20)
+    assert not any("age_ms" in b.health for b in service.beats if b.health)
 
 
 def test_a_silent_camera_is_told_as_progress_and_comes_back(serve: Any) -> None:
