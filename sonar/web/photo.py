@@ -24,6 +24,7 @@ from sonar.view import zone_borders
 from sonar.zones import DepthZones
 
 _SHOWN_PX = 960
+_LOOKED_AT_PX = 1280  # as cameras give it; a phone's 12 megapixels only take longer
 _LEGEND_PX = 34
 _HEARD_S = 3.0
 _SEEN_FRAMES = 5  # what is seen once only is not believed; more, and the picture is "frozen"
@@ -66,7 +67,7 @@ class Photographer:
         Raises SourceError for a bad picture, DepthError where the network fails, OutputError
         where the sound cannot be written.
         """
-        frame = Frame(read_image(path), 0, 0.0)
+        frame = Frame(_shrunk(read_image(path)), 0, 0.0)
         with self._lock:
             depth = self._engine.estimate(frame)
             zones = DepthZones(config.zones, config.mount)
@@ -94,6 +95,16 @@ class Photographer:
                 sink.advance((step + 1) * _POST_S)
         finally:
             sink.close()
+
+
+def _shrunk(image: RgbImage) -> RgbImage:
+    """``image``, uint8 (H, W, 3) RGB, its longer side at most _LOOKED_AT_PX pixels."""
+    height, width = image.shape[:2]
+    scale = _LOOKED_AT_PX / max(height, width)
+    if scale >= 1.0:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def legend(width: int) -> RgbImage:
