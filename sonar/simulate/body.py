@@ -12,8 +12,8 @@ BODY_RADIUS_M = 0.25
 FOOT_M = 0.1  # this far ahead of the middle the ground is met
 FEEL_MPS = 0.4
 FEEL_GAP_M = 0.08
-FEEL_TURNS_M = (2.0, 6.0)  # felt this far in vain, the other way is tried, farther
-FEEL_LIMIT_M = 14.0
+FEEL_TURNS_M = (3.5, 10.5)  # felt this far in vain, the other way is tried, farther
+FEEL_LIMIT_M = 24.0
 LEFT_M = 0.3  # a thing this far behind may be touched anew
 ARRIVED_M = 0.3
 

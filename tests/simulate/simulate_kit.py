@@ -1,0 +1,12 @@
+"""Small worlds for the simulator's tests."""
+
+from sonar.simulate.scenario import Scenario, read
+
+ROOM = "schema: sonar.scenario/1\nabout: a test\nground: {area: [-4, -3, 4, 12], ceiling_m: 2.6}\n"
+
+
+def scenario(things: str = "", rest: str = "", goal: str = "[[0, 6]]") -> Scenario:
+    """A room 8 m wide; ``things`` are lines of the list, without indent."""
+    listed = "".join(f"  - {line}\n" for line in things.splitlines())
+    head = "things:\n" + listed if listed else ""
+    return read(f"{ROOM}{head}{rest}walk: {{route: {goal}}}\n", "test.yaml", "test")
