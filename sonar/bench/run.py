@@ -15,6 +15,7 @@ from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
+from sonar.depth.native.code import machine_code
 from sonar.depth.practice import practice_pictures
 from sonar.depth.select import Candidate, candidates, open_backend
 from sonar.depth.threads import thread_count
@@ -28,7 +29,8 @@ from sonar.types import FloatImage, Frame, RgbImage
 
 Tell = Callable[[str], None]
 SHAPES = ((256, 256), (192, 256))
-BACKENDS = ("onnx", "openvino", "torch")
+BACKENDS = ("onnx", "openvino", "native", "torch")
+FLOAT_ONLY = ("native", "torch")
 PICTURE_ROWS = 480  # a camera's picture, cut to the shape's aspect
 CHECKED_PICTURES = 4
 RUNS = 40
@@ -174,11 +176,17 @@ def _candidates(
             continue
         if backend == "torch" and model.format != "torch":
             continue  # there is no torch network for an ONNX file
-        for precision in ("fp32",) if backend == "torch" else ("fp32", "int8"):
+        for precision in ("fp32",) if backend in FLOAT_ONLY else ("fp32", "int8"):
             config = EngineConfig.model_validate({"backend": backend, "precision": precision})
             try:
+                if backend == "native":
+                    machine_code(store)  # compiled here, not while others are timed
                 found += candidates(config, model, store, tell)
             except MissingExtraError as error:
+                notes.append(f"{backend} {precision} is left out: {error}")
+            except ModelError as error:  # no compiler, or a network of another kind
+                if asked or backend != "native":
+                    raise
                 notes.append(f"{backend} {precision} is left out: {error}")
     if not found:
         raise MissingExtraError("midas", f"measuring {model.name}")

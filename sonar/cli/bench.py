@@ -12,7 +12,8 @@ def bench(
     ctx: typer.Context,
     model: Annotated[str, typer.Option("--model", help="name or path")] = "midas_small",
     backend: Annotated[
-        list[str] | None, typer.Option("--backend", help="onnx, openvino or torch; default all")
+        list[str] | None,
+        typer.Option("--backend", help="onnx, openvino, native or torch; default all"),
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option("--shape", help="rows x columns, such as 192x256")

@@ -11,7 +11,7 @@ class EngineConfig(Section):
     """The depth engine."""
 
     model: str = Field("builtin", description="name in `sonar models list`, or a path to an .onnx")
-    backend: Literal["auto", "onnx", "openvino", "torch"] = Field(
+    backend: Literal["auto", "onnx", "openvino", "native", "torch"] = Field(
         "onnx", description="auto measures what is installed once and takes the fastest"
     )
     precision: Literal["auto", "fp32", "int8"] = Field(

@@ -27,6 +27,11 @@ def artefact_path(store: Store, model: ResolvedModel, precision: str) -> Path:
     return store.derived_path(model.sha256, f"{precision}-{shape}-{machine_key()}.onnx")
 
 
+def native_path(store: Store, model: ResolvedModel) -> Path:
+    """Where the model lies, or would, split for the backend "native"."""
+    return store.derived_path(model.sha256, f"native-{shape_key(model.contract)}-{RECIPE}.zip")
+
+
 def shape_key(contract: InputContract) -> str:
     """ "256x256" for a network of one size, "any" for one that takes every multiple."""
     if contract.fixed_hw is None:

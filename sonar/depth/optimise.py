@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar.depth.artefacts import artefact_path
+from sonar.depth.artefacts import artefact_path, native_path
 from sonar.depth.compare import deviation
 from sonar.depth.practice import practice_pictures
 from sonar.depth.preprocess import Preprocessor
@@ -71,6 +71,37 @@ def optimise(
     return [artefact for artefact in made if artefact.precision in precisions]
 
 
+def make_native(model: ResolvedModel, store: Store, tell: Tell) -> None:
+    """Split the model for the backend "native".
+
+    Raises MissingExtraError without onnx, ModelError when the model is not built like MiDaS.
+    """
+    if importlib.util.find_spec("onnx") is None:
+        raise MissingExtraError("midas", f"preparing {model.name} for the native backend")
+    from sonar.depth import graph
+    from sonar.depth.native.split import write_split
+
+    with tempfile.TemporaryDirectory(prefix="sonar-native-") as name:
+        folder = Path(name)
+        proto = graph.fold(_as_onnx(model, folder, tell), folder / "folded.onnx")
+        target = native_path(store, model)
+        with atomic_path(target) as temporary:
+            write_split(proto, temporary, model.contract.depth_output)
+    tell(f"{model.name}: split for the native backend, {target}")
+
+
+def _as_onnx(model: ResolvedModel, folder: Path, tell: Tell) -> Path:
+    """The model's file, or where it is a checkpoint, its conversion in ``folder``."""
+    if model.format == "onnx":
+        return model.path
+    from sonar.depth.export import export_onnx, load_network
+
+    tell(f"{model.name}: converting to ONNX")
+    exported = folder / "exported.onnx"
+    export_onnx(load_network(model), exported, model.contract)
+    return exported
+
+
 def _make_float(
     model: ResolvedModel, tensors: Sequence[FloatImage], folder: Path, store: Store, tell: Tell
 ) -> Artefact:
@@ -79,13 +110,7 @@ def _make_float(
     from sonar.depth import graph
     from sonar.depth.quantise import outputs
 
-    original = model.path
-    if model.format == "torch":
-        from sonar.depth.export import export_onnx, load_network
-
-        tell(f"{model.name}: converting to ONNX")
-        original = folder / "exported.onnx"
-        export_onnx(load_network(model), original, model.contract)
+    original = _as_onnx(model, folder, tell)
     proto = graph.fold(original, folder / "folded.onnx")
     counts = graph.simplify(proto)
     target = artefact_path(store, model, "fp32")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -11,12 +12,20 @@ import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
-from sonar.depth.artefacts import PACKAGED_INT8, artefact_path, installed, machine_key
+from sonar.depth.artefacts import (
+    PACKAGED_INT8,
+    artefact_path,
+    installed,
+    machine_key,
+    native_path,
+)
+from sonar.depth.backends.native import NativeBackend
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.backends.openvino import OpenVinoBackend
 from sonar.depth.backends.torch import TorchBackend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
+from sonar.depth.native.code import can_compile, machine_code
 from sonar.depth.practice import practice_pictures
 from sonar.depth.preprocess import Preprocessor
 from sonar.depth.threads import thread_count
@@ -28,7 +37,7 @@ from sonar.models.store import Store
 from sonar.ports import Clock
 from sonar.types import FloatImage
 
-Backend = OnnxBackend | OpenVinoBackend | TorchBackend
+Backend = OnnxBackend | OpenVinoBackend | NativeBackend | TorchBackend
 Tell = Callable[[str], None]
 
 MEASURED_PICTURE = (480, 640)  # rows, columns
@@ -92,10 +101,12 @@ def candidates(
     ``auto`` does not consider torch: it was slower wherever it was measured, and importing it
     takes more memory than all the rest of sonar.
     """
-    if config.backend == "torch":
+    if config.backend in ("torch", "native"):
         if config.precision == "int8":
             raise ConfigError("engine.precision: int8 needs engine.backend onnx or openvino")
-        return [Candidate("torch", "fp32", None)]
+        native = config.backend == "native"
+        split = _native_file(model, store, tell) if native else None
+        return [Candidate(config.backend, "fp32", split)]
     backends: list[str] = [config.backend]
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
@@ -108,11 +119,16 @@ def candidates(
             small = _made("int8", model, store, tell)
         if small is not None:
             files["int8"] = small
-    return [
+    found = [
         Candidate(backend, precision, path)
         for backend in backends
         for precision, path in files.items()
     ]
+    if config.backend == "auto" and "fp32" in files and can_compile(store):
+        # Not for every model, and it needs onnx once: where it cannot be, the others stand.
+        with suppress(SonarError):
+            found.append(Candidate("native", "fp32", _native_file(model, store, tell)))
+    return found
 
 
 def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store: Store) -> Backend:
@@ -127,6 +143,8 @@ def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store
         return OpenVinoBackend(
             candidate.path, threads=threads, precision=candidate.precision, cache=cache
         )
+    if candidate.backend == "native":
+        return NativeBackend(candidate.path, machine_code(store), threads=threads)
     return OnnxBackend(candidate.path, threads=threads, precision=candidate.precision)
 
 
@@ -232,6 +250,15 @@ def _float_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
     if made.is_file():
         return made
     return model.path if model.format == "onnx" else _made("fp32", model, store, tell)
+
+
+def _native_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
+    made = native_path(store, model)
+    if not made.is_file():
+        from sonar.depth.optimise import make_native
+
+        make_native(model, store, tell)
+    return made
 
 
 def _made(precision: str, model: ResolvedModel, store: Store, tell: Tell) -> Path:

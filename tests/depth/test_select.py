@@ -1,6 +1,7 @@
 """Which backend and precision is taken, and that it is measured once."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +153,35 @@ def test_auto_takes_what_is_installed(small, store, monkeypatch):
     monkeypatch.setattr(select, "installed", lambda package: "1")
     names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
     assert names[2:] == [("openvino", "fp32"), ("openvino", "int8")]
+
+
+def test_auto_takes_the_native_decoder_where_it_can_be_had(store, monkeypatch):
+    builtin = store.resolve("builtin")
+    monkeypatch.setattr(select, "installed", lambda package: None)
+    monkeypatch.setattr(select, "can_compile", lambda store: True)
+    monkeypatch.setattr(select, "_native_file", lambda *_: Path("split.zip"))
+    config = EngineConfig(backend="auto")
+    assert candidates(config, builtin, store, silent)[-1] == Candidate(
+        "native", "fp32", Path("split.zip")
+    )
+    monkeypatch.setattr(select, "can_compile", lambda store: False)
+    assert "native" not in [c.backend for c in candidates(config, builtin, store, silent)]
+    only_int8 = EngineConfig(backend="auto", precision="int8")
+    monkeypatch.setattr(select, "can_compile", lambda store: True)
+    assert "native" not in [c.backend for c in candidates(only_int8, builtin, store, silent)]
+
+
+def test_auto_goes_without_the_native_decoder_for_other_networks(small, store, monkeypatch):
+    monkeypatch.setattr(select, "can_compile", lambda store: True)
+    found = candidates(EngineConfig(backend="auto"), small, store, silent)
+    assert "native" not in [c.backend for c in found]
+    with pytest.raises(ModelError, match="decoder"):
+        candidates(EngineConfig(backend="native"), small, store, silent)
+
+
+def test_native_is_float_only(small, store):
+    with pytest.raises(ConfigError, match="int8"):
+        candidates(EngineConfig(backend="native", precision="int8"), small, store, silent)
 
 
 def test_torch_runs_checkpoints_in_float_only(small, store):

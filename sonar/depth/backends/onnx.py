@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.depth.backends.memory import give_back_memory
 from sonar.errors import DepthError, ModelError
 
 # Threads spin this long for the next operator before they sleep: long enough for the gaps inside
@@ -26,8 +27,20 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, path: Path, *, threads: int, precision: str = "fp32") -> None:
-        """Raises ModelError when the file is missing, damaged, or no picture-to-depth network."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        precision: str = "fp32",
+        content: bytes | None = None,
+        spin_after: bool = True,
+    ) -> None:
+        """``content``: the model itself, where ``path`` is only where it came from. ``spin_after``:
+        whether threads also spin for a moment after a picture.
+
+        Raises ModelError when the file is missing, damaged, or no picture-to-depth network.
+        """
         self.precision = precision
         if not path.is_file():
             raise ModelError(f"the model file {path} is missing")
@@ -41,8 +54,12 @@ class OnnxBackend:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         # Small blocks, handed out as threads come free: a busy core delays a frame less.
         options.add_session_config_entry("session.dynamic_block_base", "4")
+        if not spin_after:
+            options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(
+                content or str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise ModelError(
                 f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"
@@ -50,6 +67,7 @@ class OnnxBackend:
         self._input, self.fixed_hw = _single_picture_input(session, path)
         self.output_names: list[str] = [output.name for output in session.get_outputs()]
         self._session: Any = session
+        give_back_memory()
 
     def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
         """``tensor`` float32 (1, 3, H, W) -> outputs by name, batch kept. Raises DepthError."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.depth.backends.memory import give_back_memory
 from sonar.depth.backends.onnx import first_line
 from sonar.errors import DepthError, MissingExtraError, ModelError
 
@@ -48,6 +49,7 @@ class OpenVinoBackend:
             "INFERENCE_PRECISION_HINT": "f32",
             "CPU_DENORMALS_OPTIMIZATION": True,
         }
+        self._cache = cache
         if cache is not None:
             self._settings["CACHE_DIR"] = str(cache)
         try:
@@ -74,7 +76,11 @@ class OpenVinoBackend:
         if self._closed:
             raise DepthError("the depth network was closed")
         try:
-            request = self._requests.get(tensor.shape) or self._compile(tensor.shape)
+            request = self._requests.get(tensor.shape)
+            if request is None:
+                request = self._compile(tensor.shape)
+                request.infer([tensor])  # the first one still packs weights
+                give_back_memory(self._cache)
             results = request.infer([tensor])
         except Exception as error:  # as above
             raise DepthError(f"the depth network failed ({first_line(error)})") from error

@@ -1,0 +1,359 @@
+"""What the decoder's machine code is given: transformed weights and a list of steps."""
+
+import ctypes
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.types import FloatImage
+
+# Kernel transforms: three weights to four (F(2,3)) and to six (F(4,3)) points.
+_TRANSFORMS = {
+    2: np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
+    4: np.array(
+        [
+            [1 / 4, 0, 0],
+            [-1 / 6, -1 / 6, -1 / 6],
+            [-1 / 6, 1 / 6, -1 / 6],
+            [1 / 24, 1 / 12, 1 / 6],
+            [1 / 24, -1 / 12, 1 / 6],
+            [0, 0, 1],
+        ]
+    ),
+}
+UNIT = 32  # channels are filled up to a multiple
+LARGEST_TILED = 128 * 256  # cin * cout; above, F(4,3) weights would not stay in the cache
+SCRATCH_FLOATS = 150_000  # of one piece of work: stays in a core's own cache
+PIECES = 6  # at least, for each thread, where there is as much to do
+ALIGNED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """``kernel`` float32 (out, in, k, k) and ``bias`` float32 (out,)."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+Unit = tuple[Convolution, Convolution]  # x + second(relu(first(relu(x))))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A fusion block: unit2(unit1(reduce(map)) + deeper), narrowed by 1x1, doubled.
+
+    ``reduce`` is None where the encoder gives the reduced map; ``unit1`` at the deepest level.
+    """
+
+    reduce: Convolution | None
+    unit1: Unit | None
+    unit2: Unit
+    narrow: Convolution
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """``head``: 3x3 before doubling, 3x3 after it, 1x1. ``levels``: the finest first.
+
+    ``output``: the depth's name.
+    """
+
+    output: str
+    head: tuple[Convolution, Convolution, Convolution]
+    levels: tuple[Level, ...]
+
+
+def save(target: Path, encoder: bytes, decoder: Decoder) -> None:
+    """One zip file: the encoder as ONNX, the decoder's arrays, and which arrays there are."""
+    arrays: dict[str, NDArray[np.float32]] = {}
+
+    def note(convolution: Convolution) -> int:
+        number = len(arrays) // 2
+        arrays[f"{number}_kernel"], arrays[f"{number}_bias"] = convolution.kernel, convolution.bias
+        return number
+
+    index = {
+        "output": decoder.output,
+        "head": [note(item) for item in decoder.head],
+        "levels": [
+            {
+                "reduce": None if level.reduce is None else note(level.reduce),
+                "unit1": None if level.unit1 is None else [note(item) for item in level.unit1],
+                "unit2": [note(item) for item in level.unit2],
+                "narrow": note(level.narrow),
+            }
+            for level in decoder.levels
+        ],
+    }
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file:
+        file.writestr("encoder.onnx", encoder)
+        file.writestr("decoder.json", json.dumps(index))
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            file.writestr(f"{name}.npy", buffer.getvalue())
+
+
+def load(path: Path) -> tuple[bytes, Decoder]:
+    """Raises OSError, ValueError, KeyError or zipfile.BadZipFile for a damaged file."""
+    with zipfile.ZipFile(path) as file:
+        index = json.loads(file.read("decoder.json"))
+
+        def array(name: str) -> NDArray[np.float32]:
+            content = np.load(io.BytesIO(file.read(f"{name}.npy")), allow_pickle=False)
+            return np.asarray(content, np.float32)
+
+        def convolution(number: int) -> Convolution:
+            return Convolution(array(f"{number}_kernel"), array(f"{number}_bias"))
+
+        def unit(numbers: Sequence[int]) -> Unit:
+            return convolution(numbers[0]), convolution(numbers[1])
+
+        first, second, last = (convolution(number) for number in index["head"])
+        levels = tuple(
+            Level(
+                None if item["reduce"] is None else convolution(item["reduce"]),
+                None if item["unit1"] is None else unit(item["unit1"]),
+                unit(item["unit2"]),
+                convolution(item["narrow"]),
+            )
+            for item in index["levels"]
+        )
+        decoder = Decoder(index["output"], (first, second, last), levels)
+        return file.read("encoder.onnx"), decoder
+
+
+class Step(ctypes.Structure):
+    """As in decoder.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("kind", "m", "cin", "cout", "rows", "columns")),
+        *((name, ctypes.c_int32) for name in ("relu_in", "relu_out", "tiles")),
+        *((name, ctypes.c_void_p) for name in ("source", "weights", "bias", "add", "add2")),
+        *((name, ctypes.c_void_p) for name in ("target", "last")),
+    )
+
+
+PACK, CONV3, CONV1, DOUBLE, HEAD = range(5)
+
+
+def aligned(*shape: int) -> NDArray[np.float32]:
+    """Zeros at a cache line's start."""
+    count = int(np.prod(shape))
+    room = np.zeros(count + ALIGNED // 4, np.float32)
+    start = -(room.ctypes.data % ALIGNED) % ALIGNED // 4
+    return room[start : start + count].reshape(shape)
+
+
+def padded(channels: int, unit: int = UNIT) -> int:
+    return -(-channels // unit) * unit
+
+
+class Weights:
+    """A convolution's weights in the order in which the machine code reads them."""
+
+    def __init__(self, convolution: Convolution, *, cin: int, lanes: int, group: int) -> None:
+        """``cin``: channels of the map it is given, some of them perhaps zeros."""
+        kernel = convolution.kernel
+        cout = padded(kernel.shape[0])
+        self.cin, self.cout = cin, cout
+        self.m = 0
+        if kernel.shape[2] == 1:
+            points = kernel[None, :, :, 0, 0].transpose(0, 2, 1)
+        else:
+            self.m = 4 if cin * cout <= LARGEST_TILED else 2
+            spread = _TRANSFORMS[self.m].astype(np.float32)
+            points = np.einsum("iy,ocyx,jx->ijco", spread, kernel, spread, optimize=True)
+            points = points.reshape(-1, *points.shape[2:])
+        filled = np.zeros((points.shape[0], cin, cout), np.float32)
+        filled[:, : points.shape[1], : points.shape[2]] = points
+        wide = lanes * group
+        parts = [
+            filled[:, :, start : start + wide].reshape(len(points), -1)
+            for start in range(0, cout, wide)
+        ]
+        self.values = aligned(len(points), cin * cout)
+        np.concatenate(parts, axis=1, out=self.values)
+        self.bias = aligned(cout)
+        self.bias[: kernel.shape[0]] = convolution.bias
+
+
+class Program:
+    """Steps and buffers for maps of given sizes, and their running."""
+
+    def __init__(
+        self, code: Any, decoder: "Ready", maps: Sequence[FloatImage], threads: int
+    ) -> None:
+        """``maps``: float32 (1, channels, rows, columns), the finest first."""
+        self._code, self._threads = code, threads
+        self._kept: list[Any] = [decoder]
+        self._steps: list[Step] = []
+        self._scratch = 0
+        self._places: list[int] = []  # of the steps that read the encoder's maps
+        self._sizes = [(item.shape[2], item.shape[3]) for item in maps]
+        path: NDArray[np.float32] | None = None
+        for number in reversed(range(len(maps))):
+            path = self._level(decoder.levels[number], maps[number], path)
+        assert path is not None
+        rows, columns = (2 * side for side in self._sizes[0])
+        path = self._convolve(decoder.head[0], path, (rows, columns))
+        second = decoder.head[1]
+        self.depth = aligned(2 * rows, 2 * columns)
+        tiles = self._tiles(36, second, rows * columns // 4)
+        self._add(
+            HEAD, second, path, self.depth, (rows, columns), tiles=tiles, last=decoder.last, m=4
+        )
+        self._list = (Step * len(self._steps))(*self._steps)
+        self._pool = code.sonar_open(threads, 4 * self._scratch)
+        if not self._pool:
+            raise MemoryError("no memory or threads for the decoder")
+
+    def run(self, maps: Sequence[FloatImage]) -> FloatImage:
+        """The depth, float32 (rows, columns); a new array."""
+        kept = [np.ascontiguousarray(item, np.float32) for item in maps]
+        for place, item in zip(self._places, reversed(kept), strict=True):
+            self._list[place].source = item.ctypes.data
+        self._code.sonar_run(self._pool, self._list, len(self._list))
+        return self.depth.copy()
+
+    def close(self) -> None:
+        if self._pool:
+            self._code.sonar_close(self._pool)
+            self._pool = None
+
+    def _level(
+        self, level: "ReadyLevel", given: FloatImage, deeper: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        size = (given.shape[2], given.shape[3])
+        channels = level.reduce.cin if level.reduce else level.unit2[0].cin
+        skip = aligned(channels, *size)
+        self._places.append(len(self._steps))
+        self._steps.append(
+            Step(PACK, 0, given.shape[1], channels, *size, 0, 0, 1, target=skip.ctypes.data)
+        )
+        self._kept.append(skip)
+        if level.reduce is not None:
+            skip = self._convolve(level.reduce, skip, size)
+        if level.unit1 is not None:
+            inner = self._convolve(level.unit1[0], skip, size, relu_in=1, relu_out=1)
+            skip = self._convolve(level.unit1[1], inner, size, add=skip, add2=deeper)
+        inner = self._convolve(level.unit2[0], skip, size, relu_in=1, relu_out=1)
+        path = self._convolve(level.unit2[1], inner, size, add=skip)
+        narrow = aligned(level.narrow.cout, *size)
+        tiles = 48
+        self._add(CONV1, level.narrow, path, narrow, size, tiles=tiles)
+        doubled = aligned(level.narrow.cout, 2 * size[0], 2 * size[1])
+        self._steps.append(
+            Step(
+                DOUBLE, 0, level.narrow.cout, level.narrow.cout, *size, 0, 0, 1,
+                source=narrow.ctypes.data, target=doubled.ctypes.data,
+            )
+        )  # fmt: skip
+        self._kept += [doubled]
+        return doubled
+
+    def _convolve(
+        self,
+        weights: Weights,
+        source: NDArray[np.float32],
+        size: tuple[int, int],
+        *,
+        relu_in: int = 0,
+        relu_out: int = 0,
+        add: NDArray[np.float32] | None = None,
+        add2: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        target = aligned(weights.cout, *size)
+        count = -(-size[0] // weights.m) * -(-size[1] // weights.m)
+        tiles = self._tiles((weights.m + 2) ** 2, weights, count)
+        self._add(
+            CONV3, weights, source, target, size, tiles=tiles, m=weights.m, relu_in=relu_in,
+            relu_out=relu_out, add=add, add2=add2,
+        )  # fmt: skip
+        return target
+
+    def _tiles(self, points: int, weights: Weights, count: int) -> int:
+        """Tiles for one piece of work: small enough for the cache, and for all threads."""
+        each = points * (weights.cin + weights.cout)
+        most = max(6, SCRATCH_FLOATS // each)
+        pieces = max(self._threads, -(-count // most))
+        if pieces > self._threads:
+            pieces = padded(pieces, self._threads)
+        tiles = -(-count // pieces)
+        if tiles > 12:
+            tiles = padded(tiles, 12 if weights.cout == UNIT else 6)
+        self._scratch = max(self._scratch, each * tiles)
+        return tiles
+
+    def _add(
+        self,
+        kind: int,
+        weights: Weights,
+        source: NDArray[np.float32],
+        target: NDArray[np.float32],
+        size: tuple[int, int],
+        *,
+        tiles: int,
+        m: int = 0,
+        relu_in: int = 0,
+        relu_out: int = 0,
+        **others: NDArray[np.float32] | None,
+    ) -> None:
+        self._kept += [source, target]
+        places = {name: array.ctypes.data for name, array in others.items() if array is not None}
+        self._steps.append(
+            Step(
+                kind, m, weights.cin, weights.cout, *size, relu_in, relu_out, tiles,
+                source=source.ctypes.data, weights=weights.values.ctypes.data,
+                bias=weights.bias.ctypes.data, target=target.ctypes.data, **places,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyLevel:
+    """A :class:`Level` with weights in the machine code's order."""
+
+    reduce: Weights | None
+    unit1: tuple[Weights, Weights] | None
+    unit2: tuple[Weights, Weights]
+    narrow: Weights
+
+
+class Ready:
+    """A :class:`Decoder` with weights in the machine code's order."""
+
+    def __init__(self, decoder: Decoder, lanes: int, group: int) -> None:
+        def weights(convolution: Convolution, cin: int) -> Weights:
+            return Weights(convolution, cin=cin, lanes=lanes, group=group)
+
+        def unit(given: Unit, channels: int) -> tuple[Weights, Weights]:
+            return weights(given[0], channels), weights(given[1], channels)
+
+        levels = []
+        for level in decoder.levels:
+            channels = padded(level.unit2[0].kernel.shape[1])
+            reduce = None
+            if level.reduce is not None:
+                reduce = weights(level.reduce, padded(level.reduce.kernel.shape[1], 16))
+            unit1 = None if level.unit1 is None else unit(level.unit1, channels)
+            levels.append(
+                ReadyLevel(
+                    reduce, unit1, unit(level.unit2, channels), weights(level.narrow, channels)
+                )
+            )
+        self.levels = tuple(levels)
+        first, second, last = decoder.head
+        before = weights(first, levels[0].narrow.cout)
+        self.head = (before, weights(second, before.cout))
+        self.last = aligned(self.head[1].cout + 1)
+        self.last[: last.kernel.shape[1]] = last.kernel[0, :, 0, 0]
+        self.last[-1] = last.bias[0]
