@@ -1,7 +1,7 @@
 """Who runs first when the processors are busy: the supervisor and its alarm, then the guide.
 
-Niceness alone does not do it: Linux may weigh whole sessions (sched(7), "the autogroup feature"),
-and each of these processes leads one, so the session's niceness is set with the process's.
+Niceness alone does not do it: Linux may weigh whole sessions (sched(7), "the autogroup feature").
+Where such a process leads a session, as under systemd, its session's niceness is set with its own.
 """
 
 import contextlib
@@ -24,10 +24,17 @@ def raised(nice: int = SUPERVISOR) -> int:
 
 
 def give(pid: int, nice: int, proc: Path = PROC) -> None:
-    """Give a process and its session ``nice``; what is not permitted is left alone."""
+    """Give a process, and the session that it leads, ``nice``; what is not permitted is left."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
-    with contextlib.suppress(OSError):  # no such thing in this kernel, or no right to
+    with contextlib.suppress(OSError):
+        if os.getsid(pid) == pid:  # not a terminal's: others live there
+            give_session(pid, nice, proc)
+
+
+def give_session(pid: int, nice: int, proc: Path = PROC) -> None:
+    """Give the session that a process is in ``nice``, where the kernel has that and permits it."""
+    with contextlib.suppress(OSError):
         (proc / str(pid) / "autogroup").write_text(str(nice))
 
 
