@@ -12,7 +12,7 @@ from sonar.audio.ages import AgeLog
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
 from sonar.audio.portaudio import choose_output, list_outputs, within
-from sonar.audio.realtime import make_urgent, quick_switching
+from sonar.audio.realtime import Lateness, make_urgent, quick_switching
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock
@@ -39,8 +39,10 @@ class DeviceSink:
     Attributes:
         note: what the user must be told, or None.
         xruns: gaps that the device reported.
-        own_xruns: those of them that came after a block whose rendering took longer than the
-            block lasts: sonar's own; before the others it was in time, and something else was not.
+        own_xruns: those of them that sonar may have caused: within a buffer's length before them
+            a block took longer than it lasts, from the moment at which the device asked for it
+            (waiting for Python's lock included) until it was rendered. Before the others sonar
+            was in time, and the sound server, a driver or the machine was not.
         reopened: how often the device was lost and regained.
         urgent: the audio thread runs before ordinary ones; None before its first block.
         ages: frame-to-sound ages, the device's latency included.
@@ -50,7 +52,7 @@ class DeviceSink:
         self.label = "sound card"
         self.note: str | None = None
         self.xruns = self.own_xruns = 0
-        self._overran = False
+        self._lateness = Lateness()
         self.urgent: bool | None = None
         self.reopened = 0
         self.ages = AgeLog(mixer)
@@ -107,7 +109,8 @@ class DeviceSink:
 
     def _open(self) -> None:
         sd = portaudio.sounddevice_module()
-        self.urgent = None  # each stream has a thread of its own
+        self.urgent = None  # each stream has a thread of its own, and a clock
+        self._lateness = Lateness()
         device = choose_output(list_outputs(), self._config.device)
         if device is None:
             raise DeviceError("no sound device was found; see `sonar devices`")
@@ -141,13 +144,13 @@ class DeviceSink:
             self.urgent = make_urgent()
         if status.output_underflow:
             self.xruns += 1
-            self.own_xruns += self._overran
+            self.own_xruns += self._lateness.recent
         first = self._mixer.rendered
         self._mixer.render(out)
-        lead_s = time.outputBufferDacTime - time.currentTime
         done_s = self._clock.now()
+        lead_s = time.outputBufferDacTime - time.currentTime
         self.ages.note(first, done_s + max(0.0, lead_s))
-        self._overran = done_s - begun_s > frames / self._mixer.rate_hz
+        self._lateness.note(time.currentTime, begun_s, done_s, frames / self._mixer.rate_hz, lead_s)
         self._blocks += 1
 
     def _watch(self) -> None:

@@ -1,5 +1,6 @@
 """The sound before everything else: the audio thread's place among the threads of the machine."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -34,3 +35,44 @@ def quick_switching() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before_s)
+
+
+class Lateness:
+    """Whether the last blocks were rendered in time.
+
+    The device's clock and sonar's own differ by an unknown offset. The least difference ever seen
+    is that of a block which did not wait; it may grow by a thousandth of the time that passes, for
+    clocks drift.
+    """
+
+    _DRIFT = 1e-3
+    _SPARE_BLOCKS = 2
+
+    def __init__(self) -> None:
+        self._least_s = math.inf
+        self._left = 0  # blocks for which a late one may still be the cause of a gap
+
+    @property
+    def recent(self) -> bool:
+        """A block was late, and what was buffered before it may have run out since."""
+        return self._left > 0
+
+    def note(
+        self, asked_device_s: float, begun_s: float, done_s: float, block_s: float, lead_s: float
+    ) -> None:
+        """One block.
+
+        Args:
+            asked_device_s: when the device asked for it, on its clock; 0 where it does not say.
+            begun_s, done_s: when rendering began and ended, on sonar's.
+            block_s: how long it lasts.
+            lead_s: how long after being asked for it is heard, as the device expects.
+        """
+        waited_s = 0.0
+        if asked_device_s > 0.0:
+            behind_s = begun_s - asked_device_s
+            self._least_s = min(self._least_s + self._DRIFT * block_s, behind_s)
+            waited_s = behind_s - self._least_s
+        self._left = max(0, self._left - 1)
+        if waited_s + done_s - begun_s > block_s:
+            self._left = math.ceil(max(0.0, lead_s) / block_s) + self._SPARE_BLOCKS

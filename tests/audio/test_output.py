@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -249,21 +250,50 @@ def test_gaps_are_sonars_own_only_after_a_block_that_took_too_long(portaudio, mo
     mixer = Mixer(AUDIO, SPEECH)
     own = DeviceSink(mixer, AUDIO, clock)
     own.start()
-    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
     block = np.zeros((480, 2), np.float32)
-    callback, render, cost_s = portaudio.streams[0].callback, mixer.render, [0.0]
+    render, cost_s = mixer.render, [0.0]
 
     def slow(out):
         render(out)
         clock.advance(cost_s[0])
 
+    def ask(waits_s, costs_s, gap):
+        """The device asks; the block is begun and rendered so much later."""
+        asked_s = 1000.0 + clock.now()
+        clock.advance(waits_s)
+        cost_s[0] = costs_s
+        moment = SimpleNamespace(currentTime=asked_s, outputBufferDacTime=asked_s + 0.02)
+        status = SimpleNamespace(output_underflow=gap)
+        portaudio.streams[0].callback(block, 480, moment, status)
+        clock.advance(0.01)
+        return own.xruns, own.own_xruns
+
     monkeypatch.setattr(mixer, "render", slow)
-    counts = []
-    for cost_s[0] in (0.001, 0.0099, 0.0101, 0.001):  # a block lasts 10 ms
-        callback(block, 480, moment, type("Status", (), {"output_underflow": True}))
-        counts.append((own.xruns, own.own_xruns))
-    assert counts == [(1, 0), (2, 0), (3, 0), (4, 1)]
+    assert ask(0.0, 0.001, False) == (0, 0)
+    assert ask(0.0, 0.0099, True) == (1, 0)  # a block lasts 10 ms
+    assert ask(0.0, 0.0101, True) == (2, 0)
+    assert ask(0.0, 0.001, True) == (3, 1)  # rendered too late
+    for _ in range(4):  # two blocks of buffer, and two to spare
+        ask(0.0, 0.001, False)
+    assert ask(0.009, 0.0005, True) == (4, 1)
+    assert ask(0.0095, 0.001, False) == (4, 1)
+    assert ask(0.0, 0.001, False) == (4, 1)
+    assert ask(0.0, 0.001, True) == (5, 2)  # begun too late
     own.close()
+
+
+def test_a_device_clock_that_drifts_is_not_taken_for_lateness():
+    late = realtime.Lateness()
+    for block in range(200_000):
+        now_s = 0.01 * block
+        late.note(5.0 + now_s * (1 - 5e-4), now_s, now_s + 0.001, 0.01, 0.02)
+        assert not late.recent
+    late.note(5.0 + 2000.0 * (1 - 5e-4) - 0.02, 2000.0, 2000.001, 0.01, 0.02)
+    assert late.recent
+    silent = realtime.Lateness()  # a device that does not tell its time
+    for block in range(100):
+        silent.note(0.0, 0.01 * block, 0.01 * block + 0.001, 0.01, 0.02)
+    assert not silent.recent
 
 
 def test_threads_take_turns_quickly_only_while_it_plays(portaudio):
