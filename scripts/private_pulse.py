@@ -6,7 +6,9 @@ goes to a sink of its own: so each is known for what it is, though a walker hear
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -51,6 +53,7 @@ class Server:
     """A PulseAudio server; ``ears`` and ``alarm`` are its sinks' monitors where it records."""
 
     def __init__(self, folder: Path, record: bool = True) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that close() is reached
         run = folder / "run"
         run.mkdir(mode=0o700)
         asound = folder / "asoundrc"
