@@ -22,6 +22,7 @@ _WATCH_S = 0.1
 _SILENT_S = 0.5  # a callback that has not come for this long is lost
 _AFTER_GAP_S = 0.25  # and for this long after an underrun, see _LATENCIES
 _WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
+_PACE_S, _RUNAWAY = 1.0, 10.0  # a device that takes ten times as much as that hears nothing
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
 # opened with the next longer buffer, so that a busy machine is not lost again and again. Longer
@@ -156,6 +157,7 @@ class DeviceSink:
     def _watch(self) -> None:
         opened_s = since_s = self._clock.now()
         blocks = self._blocks
+        pace_s, pace_blocks = opened_s, blocks
         while not self._closing.wait(_WATCH_S):
             now_s = self._clock.now()
             if self._blocks != blocks:
@@ -165,13 +167,27 @@ class DeviceSink:
             limit_s = _AFTER_GAP_S if gap else _SILENT_S
             if not gap and now_s - opened_s < _WAKING_S:
                 limit_s = _WAKING_S
-            if now_s - since_s > limit_s or stream is None or not stream.active:
+            runaway = False
+            if now_s - pace_s >= _PACE_S:
+                taken_s = (blocks - pace_blocks) * self._config.block_size / self._mixer.rate_hz
+                runaway = taken_s > _RUNAWAY * (now_s - pace_s)
+                pace_s, pace_blocks = now_s, blocks
+            if runaway or now_s - since_s > limit_s or stream is None or not stream.active:
                 self.lost = True
-                if self.xruns != self._xruns_at_open:
+                if gap:
                     self._buffering = min(self._buffering + 1, len(_LATENCIES) - 1)
+                if runaway:
+                    self._stand_back()
                 self._regain()
                 blocks, opened_s = self._blocks, self._clock.now()
-                since_s = opened_s
+                pace_s, pace_blocks, since_s = opened_s, blocks, opened_s
+
+    def _stand_back(self) -> None:
+        """ALSA's null device and the like take sound as fast as it is made, a whole processor's
+        worth, and nobody hears it."""
+        self.note = f"{self.label} has no clock, so nothing is heard; trying again"
+        self._release()
+        self._closing.wait(_LONGEST_PAUSE_S)
 
     def _regain(self) -> None:
         pause_s = _FIRST_PAUSE_S

@@ -200,6 +200,33 @@ def test_a_stream_that_plays_is_left_alone(portaudio):
     own.close()
 
 
+def test_a_device_without_a_clock_is_left_alone_between_tries(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_PACE_S", 0.05)
+    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.2)
+    own, ending = sink(), threading.Event()
+    own.start()
+    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
+    status = SimpleNamespace(output_underflow=False)
+    block = np.zeros((480, 2), np.float32)
+
+    def spin():
+        while not ending.is_set():
+            stream = portaudio.streams[-1]
+            if not stream.closed:
+                stream.callback(block, 480, moment, status)
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    assert wait_for(lambda: own.note is not None)
+    assert own.note == "pulse (ALSA) has no clock, so nothing is heard; trying again"
+    assert portaudio.streams[0].closed
+    ending.set()
+    thread.join(5)
+    assert wait_for(lambda: own.reopened == 1 and not own.lost)
+    assert own.note is None
+    own.close()
+
+
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
     monkeypatch.setattr("sonar.audio.portaudio.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
