@@ -60,7 +60,8 @@ class DeviceSink:
         self._mixer, self._config, self._clock = mixer, config, clock
         self._stream: Any = None
         self._blocks = 0
-        self._buffering = 0  # index into _LATENCIES
+        self._latencies = _ladder(config.buffer_ms)
+        self._buffering = 0  # index into it
         self._xruns_at_open = 0
         self._closing = threading.Event()
         self._while_playing = ExitStack()
@@ -123,7 +124,7 @@ class DeviceSink:
                 device=device.index,
                 channels=2,
                 dtype="float32",
-                latency=_LATENCIES[self._buffering],
+                latency=self._latencies[self._buffering],
                 callback=self._callback,
             )
             stream.start()
@@ -175,7 +176,7 @@ class DeviceSink:
             if runaway or now_s - since_s > limit_s or stream is None or not stream.active:
                 self.lost = True
                 if gap:
-                    self._buffering = min(self._buffering + 1, len(_LATENCIES) - 1)
+                    self._buffering = min(self._buffering + 1, len(self._latencies) - 1)
                 if runaway:
                     self._stand_back()
                 self._regain()
@@ -214,6 +215,14 @@ class DeviceSink:
                 within(portaudio.PATIENCE_S, lambda: stream.close(ignore_errors=True))
             except DeviceError as error:
                 self.note = str(error)  # left behind; a new stream is opened beside it
+
+
+def _ladder(buffer_ms: float | None) -> tuple[str | float, ...]:
+    """Buffers to try, in seconds or in PortAudio's words, each after a gap with the one before."""
+    if buffer_ms is None:
+        return _LATENCIES
+    first_s = buffer_ms / 1000.0
+    return (first_s, *(each for each in _LATENCIES if isinstance(each, float) and each > first_s))
 
 
 def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:

@@ -18,6 +18,11 @@ class AudioConfig(Section):
     )
     rate_hz: Literal[44100, 48000] = Field(48000, description="sample rate")
     block_size: Annotated[int, Field(ge=64, le=4096)] = Field(480, description="samples a block")
+    buffer_ms: Annotated[float, Field(ge=5, le=200)] | None = Field(
+        None,
+        description="sound kept ready for the device; none = as little as it takes, and more after "
+        "each gap; more from the start means no gaps on a busy machine, and later sound",
+    )
     scheme: Literal["pulse", "continuous", "scan", "quiet"] = Field(
         "pulse",
         description="pulse = faster is nearer; continuous = one tone, higher is nearer; "
