@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonar.cli.signals import stops, terminates
 from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError
+
+if TYPE_CHECKING:  # not every command's need
+    from sonar.replay.batch_plan import Job
+    from sonar.replay.regress_check import Checks
 
 INTERRUPTED = 130
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -43,25 +46,25 @@ def replay(
     ] = None,
     expect: Annotated[
         Path | None,
-        typer.Option("--expect", help='YAML list such as "between 3 s and 5 s: close, left"'),
+        typer.Option(
+            "--expect",
+            help='YAML list such as "between 3 s and 5 s: close, left", or one by recording',
+        ),
     ] = None,
 ) -> None:
     """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary.
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
     page, index.html."""
-    from sonar.replay import regress
-    from sonar.replay.batch import find_videos
+    from sonar.replay.batch_plan import find_videos, plan
+    from sonar.replay.regress_check import read_checks
 
     found = find_videos(videos)
+    planned = plan(found or videos, out)
+    checks = read_checks([job.name for job in planned], baseline, expect)
     if found is not None:
-        if expect is not None or baseline is not None:
-            raise ConfigError("--baseline and --expect are about one recording; name one.")
-        _batch(common(ctx), found, out, realtime, not no_video, report, jobs, resume)
+        _batch(common(ctx), planned, out, realtime, not no_video, report, jobs, resume, checks)
         return
-    # Read first: a mistake in them is told before the work, not after it.
-    before = regress.read_events(baseline) if baseline else None
-    wanted = regress.read_expectations(expect) if expect else []
     options = common(ctx)
     config = options.load("replay")
     summary, code = _run(
@@ -77,14 +80,8 @@ def replay(
         emit_json(summary)
     else:
         say(_headline(summary, out))
-    if not code and (before is not None or wanted):
-        now = regress.read_events(out)
-        problems = [str(d) for d in regress.compare(before, now)] if before is not None else []
-        problems += regress.unmet(wanted, now)
-        for problem in problems:
-            note(problem)
-        code = DIFFERENT if problems else 0
-        note(f"{len(problems)} difference{'' if len(problems) == 1 else 's'} in what is heard.")
+    if not code and checks.any:
+        code = _tell_differences(checks.differences(planned[0].name, out))
     if code:
         raise typer.Exit(code)
 
@@ -118,22 +115,32 @@ def demo(
         raise typer.Exit(code)
 
 
+def _tell_differences(problems: list[str], name: str = "") -> int:
+    """Tell them, and give the exit code."""
+    for problem in problems:
+        note(problem)
+    where = f" of {name}" if name else ""
+    many = "" if len(problems) == 1 else "s"
+    note(f"{len(problems)} difference{many} in what is heard{where}.")
+    return DIFFERENT if problems else 0
+
+
 def _batch(
     options: Common,
-    videos: list[str],
+    planned: "list[Job]",
     out: Path,
     realtime: bool,
     video: bool,
     report: bool,
     jobs: int,
     resume: bool,
+    checks: "Checks",
 ) -> None:
-    from sonar.replay.batch import Done, Options, plan, run_batch, worst
+    from sonar.replay.batch import Done, Options, run_batch, worst
     from sonar.replay.batch_page import PAGE, write_batch
     from sonar.replay.writer import prepare_folder
 
     config = options.load("replay")
-    planned = plan(videos, out)
     prepare_folder(out)
 
     def tell(result: Done, done: int, total: int) -> None:
@@ -150,13 +157,23 @@ def _batch(
             tell=tell,
             guard=stops,
         )
-    document = write_batch(out, results)
+    different: dict[str, list[str]] | None = None
+    code = worst(results)
+    if checks.any:
+        different = {}
+        for result in results:
+            if result.code == 0:
+                name = result.job.name
+                different[name] = checks.differences(name, result.job.out)
+                told = _tell_differences(different[name], name)
+                code = code or told
+    document = write_batch(out, results, different)
     if options.json:
         emit_json(document)
     else:
         good = sum(result.code == 0 for result in results)
         say(f"{good} of {len(results)} recordings done. See {out / PAGE}.")
-    if code := worst(results):
+    if code:
         raise typer.Exit(code)
 
 

@@ -20,16 +20,14 @@ from typing import Any
 
 from sonar import __version__
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError, OutputError, SonarError, SourceError
+from sonar.errors import OutputError, SonarError
 from sonar.pipeline import Pipeline
+from sonar.replay.batch_plan import Job
 
 MARK = "job.json"
 SCHEMA = "sonar.batch/1"
 INTERRUPTED = 130
 CRASHED = 1
-VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm")
-)
 _END_S = 30.0  # a recording that is asked to stop gets so long to finish its files
 
 Guard = Callable[[Pipeline], AbstractContextManager[None]]
@@ -46,15 +44,6 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One recording and its folder."""
-
-    name: str
-    spec: str
-    out: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """How a recording went. ``summary`` is what its ``summary.json`` holds, or empty."""
 
@@ -63,43 +52,6 @@ class Done:
     problem: str
     summary: dict[str, Any]
     resumed: bool = False
-
-
-def find_videos(specs: Sequence[str]) -> list[str] | None:
-    """The recordings that ``specs`` name: files, and the videos in folders, by name.
-
-    None where there is one that is not a folder of videos: that is a run, not a batch.
-    """
-    found: list[str] = []
-    for spec in specs:
-        videos = _videos_in(Path(spec))
-        if len(specs) == 1 and not videos:
-            return None
-        found += videos or [spec]
-    return found
-
-
-def plan(specs: Sequence[str], out: Path) -> list[Job]:
-    """A folder in ``out`` for each recording, named after it; a second of a name gets a number.
-
-    Raises ConfigError when one is named twice.
-    """
-    jobs: list[Job] = []
-    taken: set[str] = set()
-    seen: set[str] = set()
-    for spec in specs:
-        whole = str(Path(spec).absolute())
-        if whole in seen:
-            raise ConfigError(f"{spec} is named twice.")
-        seen.add(whole)
-        stem = Path(spec).stem or "recording"
-        name, number = stem, 1
-        while name.lower() in taken:  # some disks do not tell upper from lower case
-            number += 1
-            name = f"{stem}_{number}"
-        taken.add(name.lower())
-        jobs.append(Job(name, spec, out / name))
-    return jobs
 
 
 def run_batch(
@@ -306,19 +258,3 @@ def write_json(target: Path, value: Any) -> None:
     beside = target.with_name(f".{target.name}.part")
     beside.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
     beside.replace(target)
-
-
-def _videos_in(path: Path) -> list[str]:
-    """Videos of a folder by name; empty for anything else. Raises SourceError."""
-    try:
-        if not path.is_dir():
-            return []
-        return sorted(
-            str(entry)
-            for entry in path.iterdir()
-            if entry.suffix.lower() in VIDEO_SUFFIXES
-            and entry.is_file()
-            and not entry.name.startswith(".")
-        )
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,6 +1,6 @@
 """What a batch leaves beside its recordings: ``batch.json`` and ``index.html``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,35 @@ PAGE = "index.html"
 FACTS = "batch.json"
 
 
-def write_batch(out: Path, results: Sequence[Done]) -> dict[str, Any]:
-    """Write both files into ``out`` and return what ``batch.json`` holds. Raises OutputError."""
+Differences = Mapping[str, Sequence[str]]  # by recording; none for those that were not checked
+
+
+def write_batch(
+    out: Path, results: Sequence[Done], different: Differences | None = None
+) -> dict[str, Any]:
+    """Write both files into ``out`` and return what ``batch.json`` holds. Raises OutputError.
+
+    Args:
+        different: what is not as it must be, where that was checked.
+    """
     document = {
         "schema": SCHEMA,
         "code": worst(results),
-        "recordings": [_facts(result) for result in results],
+        "recordings": [_facts(result, different) for result in results],
     }
     try:
         write_json(out / FACTS, document)
         beside = out / f".{PAGE}.part"
-        beside.write_text(_page(out, results), "utf-8")
+        beside.write_text(_page(out, results, different), "utf-8")
         beside.replace(out / PAGE)
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
     return document
 
 
-def _facts(result: Done) -> dict[str, Any]:
+def _facts(result: Done, different: Differences | None) -> dict[str, Any]:
     summary = result.summary
+    checked = {} if different is None else {"differences": different.get(result.job.name)}
     return {
         "name": result.job.name,
         "recording": result.job.spec,
@@ -44,14 +54,15 @@ def _facts(result: Done) -> dict[str, Any]:
         "degraded": summary.get("degraded", 0),
         "events": summary.get("events", {}),
         "spoken": summary.get("spoken", {}),
+        **checked,
     }
 
 
-def _page(out: Path, results: Sequence[Done]) -> str:
+def _page(out: Path, results: Sequence[Done], different: Differences | None) -> str:
     good = sum(result.code == 0 for result in results)
     rows = []
     for result in results:
-        facts = _facts(result)
+        facts = _facts(result, different)
         spoken = sum(facts["spoken"].values())
         minutes = (facts["duration_s"] or 0.0) / 60
         rows.append(
@@ -64,6 +75,7 @@ def _page(out: Path, results: Sequence[Done]) -> str:
                 str(facts["events"].get("cue", 0)),
                 str(spoken),
                 f"{spoken / minutes:.1f}" if minutes else "",
+                *([] if different is None else [_difference_cell(different, result.job.name)]),
             ]
         )
     heads = [
@@ -75,12 +87,33 @@ def _page(out: Path, results: Sequence[Done]) -> str:
         "Sounds",
         "Phrases",
         "Phrases a minute",
+        *([] if different is None else ["Differences"]),
     ]
     said = f"{good} of {len(results)} recordings are complete."
+    if different is not None:
+        count = sum(len(problems) for problems in different.values())
+        said += f" {count} difference{'' if count == 1 else 's'} in what is heard."
     body = table("Each recording; its name leads to its report or video", heads, rows)
     return page(
-        "sonar: recordings", f'<h1>Recordings</h1><p>{said}</p><div class="wide">{body}</div>'
+        "sonar: recordings",
+        f'<h1>Recordings</h1><p>{said}</p><div class="wide">{body}</div>'
+        + _difference_lists(different or {}),
     )
+
+
+def _difference_cell(different: Differences, name: str) -> str:
+    if name not in different:
+        return "not checked"
+    return str(len(different[name]))
+
+
+def _difference_lists(different: Differences) -> str:
+    parts = []
+    for name, problems in different.items():
+        if problems:
+            items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
+            parts.append(f"<h2>Different in {escape(name)}</h2><ul>{items}</ul>")
+    return "".join(parts)
 
 
 def _link(out: Path, result: Done) -> str:

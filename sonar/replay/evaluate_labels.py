@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import SourceError
-from sonar.replay.batch import VIDEO_SUFFIXES
+from sonar.replay.batch_plan import VIDEO_SUFFIXES
 
 FOLDER_LABELS = "events_truth.yaml"
 FOLDER_VIDEO = "video"

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
 
@@ -104,14 +102,11 @@ class Expectation:
         )
 
 
-def read_expectations(path: Path) -> list[Expectation]:
-    """A YAML list of sentences. Raises ConfigError naming the one that cannot be read."""
-    try:
-        sentences = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+def parse_expectations(path: Path, sentences: object) -> list[Expectation]:
+    """Expectations from YAML: a list of sentences, alone or under ``expect``.
+
+    Raises ConfigError naming ``path`` and the sentence that cannot be read.
+    """
     if isinstance(sentences, dict) and list(sentences) == ["expect"]:
         sentences = sentences["expect"]
     if not isinstance(sentences, list) or not sentences:

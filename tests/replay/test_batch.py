@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError
-from sonar.replay.batch import Done, Job, Options, find_videos, fingerprint, plan, worst
+from sonar.replay.batch import Done, Options, fingerprint, worst
 from sonar.replay.batch_page import write_batch
+from sonar.replay.batch_plan import Job, find_videos, plan
 from tests.cli.conftest import Run, sonar, spawn, write_video
 
 __all__ = ["sonar"]  # the fixture
@@ -158,6 +160,38 @@ def test_a_report_of_one_recording_and_of_one_that_breaks_off(sonar: Run, tmp_pa
     assert ("ended early" in text) == (code == 3)
 
 
-def test_a_batch_has_no_baseline(sonar: Run, tmp_path: Path) -> None:
-    code, _, err = sonar("replay", "a.mp4", "b.mp4", "--out", "out", "--baseline", "old")
-    assert code == 2 and "one recording" in err and not (tmp_path / "out").exists()
+def test_a_batch_against_a_baseline_and_expectations(sonar: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", frames=6)
+    words = ("replay", "a.mp4", "b.mp4", "--no-video", "--out", "new", "--resume")
+    assert sonar(*words)[0] == 0
+    shutil.copytree(tmp_path / "new", tmp_path / "old")
+    code, _, err = sonar(*words, "--baseline", "old")  # what is complete is checked too
+    assert code == 0 and err.count("0 differences in what is heard of") == 2
+    events = tmp_path / "old" / "b" / "events.jsonl"
+    lines = [line for line in events.read_text().splitlines() if '"ready"' not in line]
+    events.write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "expect.yaml").write_text("a:\n  - between 0 s and 1 s: no <such> sound\n")
+    code, out, err = sonar(*words, "--baseline", "old", "--expect", "expect.yaml", "--json")
+    assert code == 1 and "extra: ready" in err and "1 difference in what is heard of a" in err
+    told = {one["name"]: one["differences"] for one in json.loads(out)["recordings"]}
+    assert len(told["a"]) == 1 and "no <such> sound" in told["a"][0]
+    assert told["b"] and all("extra" in line for line in told["b"])
+    page = (tmp_path / "new" / "index.html").read_text()
+    assert "Different in b" in page and "no &lt;such&gt; sound" in page
+
+    (tmp_path / "old" / "a" / "events.jsonl").unlink()  # a recording that is new
+    code, _, err = sonar(*words, "--baseline", "old")
+    assert code == 1 and "no such recording" in err
+
+
+def test_what_cannot_be_checked_is_told_before_the_work(sonar: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", frames=3)
+    words = ("replay", "a.mp4", "b.mp4", "--out", "out")
+    code, _, err = sonar(*words, "--baseline", "old")
+    assert code == 3 and "holds no run of a or b" in err
+    (tmp_path / "expect.yaml").write_text("c:\n  - between 0 s and 1 s: close\n")
+    code, _, err = sonar(*words, "--expect", "expect.yaml")
+    assert code == 2 and "no recording c, only a, b" in err
+    assert not (tmp_path / "out").exists()

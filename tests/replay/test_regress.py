@@ -1,5 +1,6 @@
 """Regression of what is heard."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regress import compare, read_events, read_expectations, unmet
+from sonar.replay.regress import Expectation, compare, read_events, unmet
+from sonar.replay.regress_check import read_checks
 
 Side = Literal["left", "center", "right"]
 
@@ -57,6 +59,10 @@ def test_each_kind_of_difference_is_named(change, kind: str, words: str) -> None
     found = compare(RUN, change(list(RUN)))
     assert [d.kind for d in found] == [kind]
     assert words in str(found[0])
+
+
+def read_expectations(file: Path) -> Sequence[Expectation]:
+    return read_checks(["a"], None, file).wanted["a"]
 
 
 def expectations(tmp_path: Path, text: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Which recordings a batch is about, and the folder of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonar.errors import ConfigError, SourceError
+
+VIDEO_SUFFIXES = frozenset(
+    (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording and its folder."""
+
+    name: str
+    spec: str
+    out: Path
+
+
+def find_videos(specs: Sequence[str]) -> list[str] | None:
+    """The recordings that ``specs`` name: files, and the videos in folders, by name.
+
+    None where there is one that is not a folder of videos: that is a run, not a batch.
+    """
+    found: list[str] = []
+    for spec in specs:
+        videos = _videos_in(Path(spec))
+        if len(specs) == 1 and not videos:
+            return None
+        found += videos or [spec]
+    return found
+
+
+def plan(specs: Sequence[str], out: Path) -> list[Job]:
+    """A folder in ``out`` for each recording, named after it; a second of a name gets a number.
+
+    Raises ConfigError when one is named twice.
+    """
+    jobs: list[Job] = []
+    taken: set[str] = set()
+    seen: set[str] = set()
+    for spec in specs:
+        whole = str(Path(spec).absolute())
+        if whole in seen:
+            raise ConfigError(f"{spec} is named twice.")
+        seen.add(whole)
+        stem = Path(spec).stem or "recording"
+        name, number = stem, 1
+        while name.lower() in taken:  # some disks do not tell upper from lower case
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name.lower())
+        jobs.append(Job(name, spec, out / name))
+    return jobs
+
+
+def _videos_in(path: Path) -> list[str]:
+    """Videos of a folder by name; empty for anything else. Raises SourceError."""
+    try:
+        if not path.is_dir():
+            return []
+        return sorted(
+            str(entry)
+            for entry in path.iterdir()
+            if entry.suffix.lower() in VIDEO_SUFFIXES
+            and entry.is_file()
+            and not entry.name.startswith(".")
+        )
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
