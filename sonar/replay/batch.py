@@ -99,7 +99,7 @@ def run_batch(
                     continue
                 worker = _Worker(job, shared, options, mark, guard)
                 running[worker.pipe] = worker
-            for pipe in wait(list(running)):
+            for pipe in wait(list(running)) if running else ():  # none: all were complete
                 assert isinstance(pipe, Connection)
                 finished(running.pop(pipe).result())
     except KeyboardInterrupt:
