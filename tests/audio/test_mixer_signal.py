@@ -27,7 +27,7 @@ from sonar.audio.earcons import EARCONS
 from sonar.audio.fakes import ToneSpeaker
 from sonar.audio.mixer import Mixer
 from sonar.audio.phrases import PHRASES
-from sonar.types import Cue, CueKind, Priority
+from sonar.types import Column, Cue, CueKind, Priority
 
 SILENCE = Cue(CueKind.SILENCE)
 
@@ -40,6 +40,30 @@ def test_level_difference_between_the_ears_is_the_designed_one(make, pan, pan_db
     mixer.post(make(pan=pan))
     left_db, right_db = rms_db(render(mixer, 1.0))
     assert right_db - left_db == pytest.approx(pan * pan_db, abs=0.1)
+
+
+@pytest.mark.parametrize("side", [-1, 0, 1])
+@pytest.mark.parametrize("kind", ["earcon", "repeated earcon", "head", "phrase", "scan"])
+def test_everything_else_comes_from_its_side_too(kind, side):
+    """Within 1 dB of the design: 30 dB fully to one side, 18 for phrases."""
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+    wanted_db = 30.0 * side
+    if kind == "earcon":
+        mixer.post(Cue(CueKind.EARCON, pan=side, earcon="degraded"))
+    elif kind == "repeated earcon":
+        mixer.post(Cue(CueKind.EARCON, pan=side, earcon="unknown", rate_hz=0.5))
+    elif kind == "head":  # rides on a pulse, and is about the same obstacle
+        mixer.post(pulse(pan=side, earcon="head"))
+    elif kind == "phrase":
+        mixer.post(replace(SILENCE, phrase=("close_left", "close_center", "close_right")[side + 1]))
+        wanted_db = 18.0 * side
+    else:
+        columns = [Column(0.0, 0.5)] * 5
+        columns[(0, 2, 4)[side + 1]] = Column(1.0, 0.5)
+        mixer.post(Cue(CueKind.SCAN, columns=tuple(columns)))
+        wanted_db = 24.0 * side  # the middle of the outermost fifth
+    left_db, right_db = rms_db(render(mixer, 1.0))
+    assert right_db - left_db == pytest.approx(wanted_db, abs=1.0)
 
 
 @pytest.mark.parametrize("pan", [-1.0, -0.3, 0.0, 0.7, 1.0])
@@ -129,6 +153,38 @@ def test_a_danger_is_heard_in_the_first_block():
     mixer.post(stop(pan=1.0))
     block = render(mixer, 0.01)
     assert rms_db(block)[1] > -40
+
+
+@pytest.mark.parametrize("block", [240, 480, 1000])
+@pytest.mark.parametrize("danger", ["stop", "drop_off"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        SILENCE,
+        pulse(rate_hz=8.0),
+        Cue(CueKind.CONTINUOUS, pitch_hz=440.0),
+        Cue(CueKind.SCAN, columns=(Column(1.0, 0.5),) * 8),
+        Cue(CueKind.EARCON, earcon="unknown", rate_hz=0.5, priority=Priority.WARNING),
+        pulse(earcon="head", phrase="close_left"),
+    ],
+    ids=["silence", "pulse", "continuous", "scan", "unknown", "head and words"],
+)
+def test_a_danger_is_heard_in_the_first_block_whatever_sounds(before, danger, block):
+    """Beside the same run without it: from the first block on, the samples are others."""
+    cue = stop(pan=1.0)
+    if danger == "drop_off":
+        cue = Cue(CueKind.EARCON, earcon="drop_off", rate_hz=1.2, priority=Priority.DANGER)
+    for wait_s in (0.013, 0.101, 0.3):
+        parts = []
+        for news in (None, cue):
+            mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
+            mixer.post(before)
+            render(mixer, wait_s, block=block)
+            if news is not None:
+                mixer.post(news)
+            parts.append(render(mixer, block / RATE, block=block))
+        change = np.abs(parts[1] - parts[0]).max()
+        assert change > 1e-3  # of full scale; a steady tone takes 25 ms to swell
 
 
 def test_a_change_of_side_is_heard_at_once():
