@@ -1,7 +1,8 @@
 """The way MiDaS small is usually run: eager torch, its own transform, full-size upsampling.
 
 Source: the example of isl-org/MiDaS on PyTorch Hub and its ``small_transform``, in float64 as it
-is written there. The network is the same as the hub's (proven in tests), without the hub.
+is written there. The network is the same as the hub's (proven in tests), without the hub. The
+network sees 256x256 whatever the picture's ratio; ``small_transform`` would make 192x256 of 4:3.
 """
 
 from collections.abc import Callable

@@ -31,7 +31,7 @@ Tell = Callable[[str], None]
 SHAPES = ((256, 256), (192, 256))
 BACKENDS = ("onnx", "openvino", "native", "torch")
 FLOAT_ONLY = ("native", "torch")
-PICTURE_ROWS = 480  # a camera's picture, cut to the shape's aspect
+PICTURE = (480, 640)  # rows and columns, a camera's
 CHECKED_PICTURES = 4
 RUNS = 40
 BY_RULE = "by rule"
@@ -203,8 +203,7 @@ def _open(
     lines = []
     for shape in shapes:
         contract = replace(model.contract, fit="exact", fixed_hw=shape)
-        columns = round(PICTURE_ROWS * shape[1] / shape[0])
-        pictures = list(practice_pictures(CHECKED_PICTURES, PICTURE_ROWS, columns))
+        pictures = list(practice_pictures(CHECKED_PICTURES, *PICTURE))
         for candidate in found:
             backend = open_backend(candidate, model, threads, store)
             engine = Engine(backend, contract, f"{candidate.backend} {candidate.precision}")
@@ -253,7 +252,7 @@ def _time(
     Before each timed frame runs one that is not: what ran before (another library's threads
     still spinning, other weights in the cache) is not this one's fault.
     """
-    square = next(iter(practice_pictures(1, PICTURE_ROWS, PICTURE_ROWS)))
+    picture = next(iter(practice_pictures(1, *PICTURE)))
     base_s: list[float] = []
     for line in lines:
         rows, columns = line.pictures[0].shape[:2]
@@ -261,9 +260,9 @@ def _time(
     tell(f"timing {len(lines)} engines and the baseline, {runs} frames each")
     for number in range(runs):
         if baseline is not None:
-            baseline(square)
+            baseline(picture)
             began = clock.now()
-            baseline(square)
+            baseline(picture)
             base_s.append(clock.now() - began)
         for line in lines:
             frame = Frame(image=line.pictures[number % len(line.pictures)], id=number, t=0.0)

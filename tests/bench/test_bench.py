@@ -10,6 +10,7 @@ from sonar.bench import BenchReport, Result, format_table, run_bench
 from sonar.bench.memory import resident_bytes, resident_mb
 from sonar.bench.run import _time
 from sonar.clock import ManualClock
+from sonar.depth.native.code import compiler
 from sonar.depth.select import Candidate
 from sonar.errors import DepthError, MissingExtraError, ModelError
 from sonar.models.store import Store
@@ -106,6 +107,7 @@ def without_torch(monkeypatch):
 
     monkeypatch.setattr(room.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(room, "installed", lambda package: None)
+    monkeypatch.setenv("CC", "no-such-compiler")
 
 
 def test_the_builtin_model_without_torch(without_torch, tmp_path):
@@ -130,6 +132,29 @@ def test_the_builtin_model_without_torch(without_torch, tmp_path):
     assert 0 < second.deviation < 0.05
     assert any("baseline needs" in note for note in measured.notes)
     assert any("openvino is not installed" in note for note in measured.notes)
+    assert any("native fp32 is left out" in note for note in measured.notes)
+
+
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler here")
+def test_the_native_decoder_is_measured_like_the_others(tmp_path):
+    pytest.importorskip("onnx", reason="splitting a model needs onnx")
+    measured = run_bench(
+        "builtin",
+        backends=["onnx", "native"],
+        shapes=[(64, 96)],
+        runs=3,
+        threads=1,
+        store=Store(home=tmp_path),
+    )
+    (native,) = (item for item in measured.results if item.backend == "native")
+    assert native.precision == "fp32"
+    assert native.deviation <= 1e-5  # rounded to six places
+    assert 40 < native.rss_mb < 350
+
+
+def test_the_native_decoder_without_a_compiler_is_an_error_when_asked_for(without_torch, tmp_path):
+    with pytest.raises(ModelError, match="C compiler"):
+        run_bench("builtin", backends=["native"], store=Store(home=tmp_path))
 
 
 def test_what_was_asked_for_and_is_not_installed_is_an_error(without_torch, tmp_path):
