@@ -5,6 +5,7 @@ Definitions:
 - A *warning* is a tone whose cause is in band ``close`` or ``stop`` or on its way to a collision,
   the sound of a drop, or a phrase that tells one of these. Warnings of the same kind and side less
   than ``MERGE_S`` apart are one. What sounds farther away informs; it is no warning here.
+- Events that stay beyond ``NEAR_M`` (1.5 m) need no warning; one there is no false alarm either.
 - An event is *warned* of when a warning sounds between ``EARLY_S`` before ``from_s`` and ``to_s``
   (or ``contact_s``: a warning that begins after contact is none). Drops only by the drop warning,
   everything else only by the others.
@@ -101,7 +102,7 @@ def judge(
         duration_s=duration_s,
         frames=frames,
         unseen_frames=unseen,
-        events=tuple(_event(event, warned) for event in truth.events),
+        events=tuple(_event(event, warned) for event in truth.events if event.needs_warning),
         false_alarms=tuple(w for w in warned if not any(_excused(w, e) for e in truth.events)),
         cues=sum(_counts(event) for event in events),
     )

@@ -5,7 +5,7 @@ video called ``video``), or ``NAME.truth.yaml`` beside ``NAME.mp4``::
 
     schema: sonar.truth/1
     fps: 30
-    mount: {height_m: 1.4, pitch_deg: 10}     # optional: as it was filmed
+    mount: {height_m: 1.4, pitch_deg: 10}     # optional, as it was filmed; or in config.yaml
     events:
       - {from_s: 3.0, to_s: 5.2, kind: obstacle, side: left, nearest_m: 0.6, contact_s: 5.1}
 """
@@ -25,6 +25,8 @@ from sonar.replay.batch_plan import VIDEO_SUFFIXES
 FOLDER_LABELS = "events_truth.yaml"
 FOLDER_VIDEO = "video"
 LABEL_SUFFIX = ".truth.yaml"
+CONFIG = "config.yaml"  # beside them: the configuration to replay it with; its mount is taken
+NEAR_M = 1.5  # what stays farther away need not be warned of
 
 _Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Kind = Literal["obstacle", "drop", "person", "head"]
@@ -57,6 +59,11 @@ class TruthEvent(_Label):
         if self.contact_s is not None and self.contact_s < self.from_s:
             raise ValueError("contact_s is before from_s")
         return self
+
+    @property
+    def needs_warning(self) -> bool:
+        """Whether it comes near enough, or that is not known."""
+        return self.contact_s is not None or self.nearest_m is None or self.nearest_m < NEAR_M
 
     @property
     def until_s(self) -> float:
@@ -147,21 +154,29 @@ def _in_folder(folder: Path) -> list[Clip]:
 
 def _clip(labels: Path, video: Path) -> Clip:
     name = video.resolve().parent.name if labels.name == FOLDER_LABELS else video.stem
-    return Clip(name, video, read_truth(labels))
+    truth = read_truth(labels)
+    if not truth.mount and labels.with_name(CONFIG).is_file():
+        content = _yaml(labels.with_name(CONFIG))
+        mount = content.get("mount") if isinstance(content, dict) else None
+        truth = truth.model_copy(update={"mount": mount or {}})
+    return Clip(name, video, truth)
 
 
 def read_truth(path: Path) -> Truth:
     """A label file. Raises SourceError naming what is wrong in it."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        return Truth.model_validate(_yaml(path))
+    except ValidationError as error:
+        raise SourceError(f"{path}: {_first(error)}") from error
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise SourceError(f"{path} is not YAML: {error}") from error
-    try:
-        return Truth.model_validate(content)
-    except ValidationError as error:
-        raise SourceError(f"{path}: {_first(error)}") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -120,6 +120,14 @@ def test_an_early_warning_leads_by_no_more_than_the_event_and_a_second() -> None
     assert event.lead_s == 5.5 - 3.0 + EARLY_S
 
 
+def test_what_stays_away_needs_no_warning_and_excuses_one() -> None:
+    far = {"from_s": 3.0, "to_s": 6.0, "kind": "person", "side": "left", "nearest_m": 2.4}
+    events = [tone(3.5, "close, left"), silence(5.0)]
+    assert result(events, far).events == () and result(events, far).false_alarms == ()
+    assert len(result(events, far | {"nearest_m": 1.4}).events) == 1
+    assert len(result(events, far | {"contact_s": 5.0}).events) == 1
+
+
 def good(name: str) -> ClipResult:
     found = result([tone(3.5, "close, left"), silence(6.0)], OBSTACLE)
     return found.model_copy(update={"name": name})
@@ -216,12 +224,16 @@ def test_labels_without_a_recording_and_a_recording_without_labels(tmp_path: Pat
     assert find_clips(tmp_path / "events_truth.yaml") == []
 
 
-def test_the_camera_is_as_it_was_filmed_unless_the_user_says_more() -> None:
+def test_the_camera_is_as_it_was_filmed_unless_the_user_says_more(tmp_path: Path) -> None:
     told = truth().model_copy(update={"mount": {"height_m": 1.2, "pitch_deg": 5}})
     clip = Clip("a", Path("a.mp4"), told)
     assert clip.config(SonarConfig()).mount == MountConfig(height_m=1.2, pitch_deg=5)
     own = SonarConfig.model_validate({"mount": {"height_m": 1.6}})
     assert clip.config(own).mount.height_m == 1.6
+    (tmp_path / "config.yaml").write_text("mount:\n  height_m: 1.1\naudio:\n  volume_db: -9\n")
+    beside = find_clips(labelled(tmp_path) / "video.mp4")[0]
+    assert beside.config(SonarConfig()).mount.height_m == 1.1
+    assert beside.config(SonarConfig()).audio == SonarConfig().audio
     wrong = Clip("a", Path("a.mp4"), told.model_copy(update={"mount": {"heigth": 1}}))
     with pytest.raises(SourceError, match="heigth"):
         wrong.config(SonarConfig())
