@@ -1,6 +1,11 @@
 """Small worlds for the simulator's tests."""
 
+import pytest
+
+from sonar.errors import ConfigError
 from sonar.simulate.scenario import Scenario, read
+from sonar.simulate.stage import Stage
+from sonar.simulate.world import World
 
 ROOM = "schema: sonar.scenario/1\nabout: a test\nground: {area: [-4, -3, 4, 12], ceiling_m: 2.6}\n"
 
@@ -10,3 +15,11 @@ def scenario(things: str = "", rest: str = "", goal: str = "[[0, 6]]") -> Scenar
     listed = "".join(f"  - {line}\n" for line in things.splitlines())
     head = "things:\n" + listed if listed else ""
     return read(f"{ROOM}{head}{rest}walk: {{route: {goal}}}\n", "test.yaml", "test")
+
+
+def need_mujoco() -> None:
+    """Skips, saying why, where nothing can be drawn."""
+    try:
+        Stage(World(scenario()), (8, 8), pictures=False).close()
+    except ConfigError as error:
+        pytest.skip(str(error))

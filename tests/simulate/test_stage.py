@@ -1,0 +1,123 @@
+"""What is rendered is the world: exact depth, exact parts, the scenario's light."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from simulate_kit import need_mujoco, scenario
+
+from sonar.config import ZonesConfig
+from sonar.errors import ConfigError, MissingExtraError
+from sonar.simulate import stage as stage_module
+from sonar.simulate.mujoco_walk import Pose
+from sonar.simulate.stage import Stage
+from sonar.simulate.truth import drop_ahead, nearest_things
+from sonar.simulate.world import World
+from sonar.types import Side
+from sonar.zones.visibility import judge, subsample
+
+SIZE = (96, 128)
+EYE = Pose(0.0, 0.0, 1.35, 0.0, 10.0, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _drawn() -> None:
+    need_mujoco()
+
+
+def test_depth_is_exact_on_the_floor() -> None:
+    with Stage(World(scenario()), SIZE, pictures=False) as stage:
+        sight = stage.look(EYE)
+        floor = stage.walkable(sight) > 0.5
+    focal = SIZE[1] / 2 / math.tan(math.radians(31.0))
+    rows = (np.arange(SIZE[0]) - (SIZE[0] - 1) / 2) / focal
+    pitch = math.radians(EYE.pitch_deg)
+    with np.errstate(divide="ignore"):
+        expected = EYE.height_m / (rows * math.cos(pitch) + math.sin(pitch))
+    got = sight.depth_m[:, 64][floor[:, 64]]
+    assert floor[:, 64].sum() > 30
+    assert got == pytest.approx(expected[floor[:, 64]], rel=2e-3)
+
+
+def test_things_are_where_the_plan_has_them_and_move_with_their_bodies() -> None:
+    world = World(
+        scenario("{kind: pole, at: [0.7, 3], radius_m: 0.1}\n{kind: person, at: [-0.8, 2.5]}")
+    )
+    zones = ZonesConfig()
+    with Stage(world, SIZE, pictures=False) as stage:
+        seen = nearest_things(stage, stage.look(EYE), EYE, zones)
+        assert seen[Side.CENTER] is None
+        left, right = seen[Side.LEFT], seen[Side.RIGHT]
+        assert left is not None and left.thing == "person 1"
+        assert left.distance_m == pytest.approx(2.5 - 0.15, abs=0.1)
+        assert right is not None and right.thing == "pole 1"
+        assert right.distance_m == pytest.approx(2.9, abs=0.05)
+        world.motions[0].x_m = 0.0
+        moved = nearest_things(stage, stage.look(EYE), EYE, zones)
+    assert moved[Side.CENTER] is not None and moved[Side.CENTER].thing == "person 1"
+
+
+def test_turning_right_brings_what_is_right_to_the_middle() -> None:
+    world = World(scenario("{kind: pole, at: [1.5, 2.6], radius_m: 0.1}"))
+    turned = Pose(0.0, 0.0, 1.35, 30.0, 10.0, 0.0)
+    with Stage(world, SIZE, pictures=False) as stage:
+        seen = nearest_things(stage, stage.look(turned), turned, ZonesConfig())
+    assert seen[Side.CENTER] is not None
+    assert seen[Side.CENTER].distance_m == pytest.approx(2.9, abs=0.1)
+
+
+def test_sky_is_infinite_and_a_drop_is_lower_and_announced() -> None:
+    out = scenario(rest="light: day\ndrops:\n  - {area: [-4, 3, 4, 12], depth_m: 1.0}\n")
+    out = out.model_copy(update={"ground": out.ground.model_copy(update={"ceiling_m": None})})
+    with Stage(World(out), SIZE, pictures=False) as stage:
+        sight = stage.look(EYE)
+        assert np.isinf(sight.depth_m[0, 64])
+        assert drop_ahead(stage, EYE) == pytest.approx(3.0, abs=0.06)
+        assert drop_ahead(stage, Pose(0.0, 0.0, 1.35, 180.0, 10.0, 0.0)) is None
+        names = {stage.parts[k] for k in np.unique(sight.part) if k >= 0}
+    assert "below" in names
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_light_is_the_scenarios(pictures: bool) -> None:
+    brightness = {}
+    for light in ("indoor", "dim", "night"):
+        world = World(scenario("{kind: pole, at: [0.3, 3]}", rest=f"light: {light}\n"))
+        # Lamps would light the night: outdoors there are none.
+        with Stage(world, SIZE, pictures=pictures) as stage:
+            image = stage.look(EYE).image
+        assert image.shape == (*SIZE, 3) and image.dtype == np.uint8
+        brightness[light] = float(image.mean())
+        if light == "indoor":
+            assert judge(subsample(image)) is None, "a usual picture is no reason for doubt"
+    assert brightness["indoor"] > 1.5 * brightness["dim"] > 1.5 * brightness["night"]
+
+
+def test_pictures_have_the_same_depth_as_plain_surfaces() -> None:
+    world = World(scenario("{kind: table, at: [0.3, 3]}"))
+    with Stage(world, SIZE, pictures=False) as plain, Stage(world, SIZE) as drawn:
+        a, b = plain.look(EYE), drawn.look(EYE)
+    assert np.array_equal(a.depth_m, b.depth_m) and np.array_equal(a.part, b.part)
+    assert not np.array_equal(a.image, b.image)
+
+
+def test_without_mujoco_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(MissingExtraError, match=r"sonar-assist\[sim\]"):
+        Stage(World(scenario()), SIZE)
+
+
+def test_without_a_way_to_draw_both_ways_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = stage_module.load_mujoco()
+
+    class Broken:
+        MjModel, MjData, FatalError = real.MjModel, real.MjData, real.FatalError
+
+        @staticmethod
+        def Renderer(*_: object) -> None:
+            raise AttributeError("'NoneType' object has no attribute 'glGetError'")
+
+    monkeypatch.setattr(stage_module, "load_mujoco", lambda: Broken)
+    with pytest.raises(ConfigError, match=r"libosmesa6.*MUJOCO_GL=egl"):
+        Stage(World(scenario()), SIZE, pictures=False)

@@ -1,0 +1,94 @@
+"""Truth events: how moments become events, and that the file is read as it was meant."""
+
+from pathlib import Path
+
+import pytest
+
+from sonar.errors import ConfigError, OutputError
+from sonar.replay import evaluate_labels
+from sonar.simulate.truth_file import EventLog, Truth, TruthEvent, read_truth, write_truth
+from sonar.types import Side
+
+
+def seen(log: EventLog, thing: str, start_s: float, end_s: float, near_m: float, side: Side):
+    for k in range(round((end_s - start_s) * 10) + 1):
+        log.seen(start_s + k / 10, thing, "obstacle", side, near_m)
+
+
+def test_moments_of_one_thing_are_one_event() -> None:
+    log = EventLog()
+    seen(log, "box 1", 1.0, 2.0, 1.1, Side.LEFT)
+    seen(log, "box 1", 2.4, 3.0, 0.8, Side.LEFT)  # out of sight for 0.4 s
+    (event,) = log.events()
+    assert (event.from_s, event.to_s) == pytest.approx((1.0, 3.0))
+    assert event.nearest_m == 0.8 and event.side is Side.LEFT and event.contact_s is None
+
+
+def test_another_side_is_another_event_and_glimpses_and_far_things_are_none() -> None:
+    log = EventLog()
+    seen(log, "box 1", 0.0, 1.0, 1.0, Side.CENTER)
+    seen(log, "box 1", 1.1, 2.0, 0.9, Side.RIGHT)
+    seen(log, "pole 1", 1.0, 1.2, 1.0, Side.LEFT)
+    seen(log, "car 1", 0.0, 5.0, 2.0, Side.LEFT)
+    assert [e.side for e in log.events()] == [Side.CENTER, Side.RIGHT]
+
+
+def test_a_contact_belongs_to_the_event_in_which_the_thing_came_into_the_way() -> None:
+    log = EventLog()
+    seen(log, "box 1", 0.0, 2.0, 1.0, Side.CENTER)
+    seen(log, "box 1", 2.1, 2.6, 0.5, Side.RIGHT)
+    log.touched(3.0, "box 1", "obstacle", Side.RIGHT)
+    first, second = log.events()
+    assert (first.contact_s, second.contact_s) == (3.0, None)
+    assert first.nearest_m == 0.0
+
+
+def test_what_was_never_seen_is_an_event_when_it_is_touched() -> None:
+    log = EventLog()
+    log.touched(4.0, "bar 1", "head", Side.CENTER)
+    (event,) = log.events()
+    assert (event.from_s, event.to_s, event.contact_s) == (4.0, 4.0, 4.0)
+
+
+def truth() -> Truth:
+    return Truth(
+        fps=15.0,
+        mount={"height_m": 1.35, "pitch_deg": 10.0},
+        events=(
+            TruthEvent(
+                from_s=1.0,
+                to_s=2.5,
+                kind="head",
+                side=Side.LEFT,
+                nearest_m=0.4,
+                contact_s=2.6,
+            ),
+            TruthEvent(
+                from_s=4.0, to_s=6.0, kind="drop", side=Side.CENTER, nearest_m=0.9, contact_s=None
+            ),
+        ),
+    )
+
+
+def test_the_file_says_what_was_agreed(tmp_path: Path) -> None:
+    path = write_truth(truth(), tmp_path)
+    assert path == tmp_path / "events_truth.yaml"
+    text = path.read_text()
+    assert text.startswith("schema: sonar.truth/1\nfps: 15.0\n")
+    assert read_truth(path) == truth()
+    path.write_text(text.replace("kind: head", "kind: hat"))
+    with pytest.raises(ConfigError, match=r"events\.0\.kind"):
+        read_truth(path)
+
+
+def test_the_evaluation_reads_it(tmp_path: Path) -> None:
+    loaded = evaluate_labels.read_truth(write_truth(truth(), tmp_path))
+    head, drop = loaded.events
+    assert (head.kind, head.side, head.contact_s) == ("head", "left", 2.6)
+    assert (drop.kind, drop.from_s, drop.to_s, drop.contact_s) == ("drop", 4.0, 6.0, None)
+    assert loaded.mount["height_m"] == 1.35
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_truth(truth(), tmp_path / "absent")
