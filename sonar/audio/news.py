@@ -99,6 +99,8 @@ class News:
 
     def take(self, position: int) -> None:
         """Everything that came since the last quantum, and what is known without a cue."""
+        if self._nothing_new(position):
+            return
         newest: Cue | None = None
         danger: Cue | None = None
         while self._told:
@@ -130,6 +132,14 @@ class News:
         ):
             self._deferred = None
             self._change(waits, position)
+
+    def _nothing_new(self, position: int) -> bool:
+        """The usual case, many times for each cue."""
+        if self._inbox or self._told or self._deferred is not None:
+            return False
+        if self.muted or self._was_muted:
+            return False
+        return self._news_at is None or position - self._news_at <= self._stale_samples
 
     def _watch_mute(self, position: int) -> None:
         if self.muted is not self._was_muted:

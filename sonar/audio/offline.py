@@ -11,7 +11,7 @@ from sonar.types import Cue
 
 OnBlock = Callable[[NDArray[np.float32]], None]
 
-_CHUNK = 4800
+LONGEST_BLOCK = 4800
 _FADE_OUT_S = 0.03
 
 
@@ -27,7 +27,7 @@ class OfflineSink(ABC):
 
     def __init__(self, mixer: Mixer, on_block: OnBlock | None = None) -> None:
         self._mixer, self._on_block = mixer, on_block
-        self._buffer = np.zeros((_CHUNK, 2), np.float32)
+        self._buffer = np.zeros((LONGEST_BLOCK, 2), np.float32)
         self._open = False
 
     def start(self) -> None:
@@ -68,7 +68,7 @@ class OfflineSink(ABC):
 
     def _render_to(self, sample: int) -> None:
         while self._open and self._mixer.rendered < sample:
-            count = min(_CHUNK, sample - self._mixer.rendered)
+            count = min(LONGEST_BLOCK, sample - self._mixer.rendered)
             block = self._buffer[:count]
             self._mixer.render(block)
             self._write(block)

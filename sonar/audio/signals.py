@@ -127,8 +127,10 @@ class EarconTrack:
 
     def add(self, bus: Samples, position: int) -> bool:
         """One quantum into ``bus``; whether there was anything to add."""
-        self._start_waiting(position)
-        self._start_repeated(position)
+        if self._waiting:
+            self._start_waiting(position)
+        if self._repeated is not None:
+            self._start_repeated(position)
         sounded = False
         for voice in self._voices:
             if voice.active:

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.mixer import Mixer
-from sonar.audio.offline import OfflineSink, OnBlock
+from sonar.audio.offline import LONGEST_BLOCK, OfflineSink, OnBlock
 from sonar.errors import OutputError
 
 _HEADER_BYTES = 44
 _FRAME_BYTES = 4  # two channels of 16 bits
+_HELD_S = 0.1  # a write for every picture would cost a fifth of the sound's time
 _LARGEST = 0xFFFFFFFF - _HEADER_BYTES
 
 
 class WavSink(OfflineSink):
     """Writes what is heard to ``path``, in media time.
 
-    After every call of :meth:`advance` the file is complete and playable as far as it goes,
-    also when the disk is full or the process is killed right then.
+    The file is complete and playable at every moment, and lacks at most the last tenth of a second
+    of what was rendered, also when the disk is full or the process is killed right then.
     """
 
     def __init__(self, mixer: Mixer, path: Path | str, on_block: OnBlock | None = None) -> None:
@@ -29,6 +30,10 @@ class WavSink(OfflineSink):
         self.label = f"WAV file {self._path}"
         self._descriptor = -1
         self._data_bytes = 0
+        self._scaled = np.zeros((LONGEST_BLOCK, 2), np.float32)
+        self._hold = round(_HELD_S * mixer.rate_hz)
+        self._held = np.zeros((self._hold + LONGEST_BLOCK, 2), "<i2")
+        self._count = 0  # frames held
 
     def start(self) -> None:
         """Raises OutputError when the file cannot be made."""
@@ -38,29 +43,37 @@ class WavSink(OfflineSink):
             )
             self._put(self._header())
         except OSError as error:
-            self._finish()
+            self._cut_off()
             raise self._failure(error) from error
         super().start()
 
-    def advance(self, t: float) -> None:
-        super().advance(t)
-        self._refresh()
-
     def drain(self, limit_s: float) -> None:
         super().drain(limit_s)
-        self._refresh()
+        if self._descriptor >= 0:
+            self._flush()
 
     def _write(self, block: NDArray[np.float32]) -> None:
+        scaled, begin = self._scaled[: len(block)], self._count
+        np.multiply(block, 32767.0, out=scaled)
+        np.rint(scaled, out=scaled)
+        self._count += len(block)
+        np.copyto(self._held[begin : self._count], scaled, casting="unsafe")
+        if self._count >= self._hold:
+            self._flush()
+
+    def _flush(self) -> None:
+        """What is held into the file, and the new length into its header."""
+        held, self._count = self._held[: self._count].data.cast("B"), 0
         try:
-            self._put(np.rint(block * 32767.0).astype("<i2").tobytes())
+            self._put(held)
+            os.pwrite(self._descriptor, self._header(), 0)
         except OSError as error:
             self._open = False
-            self._finish()
+            self._cut_off()
             raise self._failure(error) from error
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, view: bytes | memoryview) -> None:
         """All of it, or OSError with as much as fitted written and counted."""
-        view = memoryview(data)
         while view:
             written = os.write(self._descriptor, view)
             self._data_bytes += written
@@ -76,15 +89,13 @@ class WavSink(OfflineSink):
             *(rate_hz * _FRAME_BYTES, _FRAME_BYTES, 16, b"data", size),
         )
 
-    def _refresh(self) -> None:
-        if self._descriptor < 0:
-            return
-        try:
-            os.pwrite(self._descriptor, self._header(), 0)
-        except OSError as error:
-            raise self._failure(error) from error
-
     def _finish(self) -> None:
+        if self._descriptor >= 0:
+            self._flush()
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        """Close the file after the last whole frame."""
         if self._descriptor < 0:
             return
         descriptor = self._descriptor

@@ -99,6 +99,36 @@ def test_a_wav_is_playable_after_every_step_without_being_closed(tmp_path):
         sink.post(stop())
         sink.advance(step * 0.1)
         assert read(path).shape[0] == round(step * 0.1 * RATE)
+    whole = sink._mixer.rendered
+    for step in range(1, 40):  # within a tenth of a second, as far as it was written
+        sink.advance(0.5 + step * 0.017)
+        assert 0 <= sink._mixer.rendered - read(path).shape[0] < 0.1 * RATE
+    assert sink._mixer.rendered > whole + 0.6 * RATE
+    sink.drain(0.0)
+    assert read(path).shape[0] == sink._mixer.rendered
+
+
+def test_what_is_held_back_is_there_once_it_is_closed(tmp_path):
+    sink = WavSink(mixer(), tmp_path / "a.wav")
+    sink.start()
+    sink.post(stop())
+    sink.advance(0.05)
+    assert read(tmp_path / "a.wav").shape[0] == 0
+    sink.close()
+    samples = read(tmp_path / "a.wav")
+    assert samples.shape[0] == round(0.08 * RATE)
+    assert np.abs(samples).max() > 0.01
+
+
+def test_a_disk_that_is_full_at_the_end_is_told_once(tmp_path):
+    sink = WavSink(mixer(), tmp_path / "a.wav")
+    sink.start()
+    sink.post(stop())
+    sink.advance(0.05)
+    with disk_full_at(1001), pytest.raises(OutputError, match="cannot write"):
+        sink.close()
+    sink.close()
+    assert read(tmp_path / "a.wav").shape[0] == (1001 - 44) // 4
 
 
 def test_draining_lets_the_goodbye_be_heard():
