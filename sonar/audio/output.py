@@ -28,6 +28,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # opened with the next longer buffer, so that a busy machine is not lost again and again. Longer
 # than this, pictures would be older than 150 ms when they are heard (scripts/soak).
 _LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06)
+# After so long without a gap a shorter buffer is tried again: what was busy, starting up perhaps,
+# need not be for ever. Twice as long each time that this was too early.
+_CALM_S, _LONGEST_CALM_S = 20.0, 3600.0
 
 
 class DeviceSink:
@@ -159,6 +162,7 @@ class DeviceSink:
         opened_s = since_s = self._clock.now()
         blocks = self._blocks
         pace_s, pace_blocks = opened_s, blocks
+        calm_s, shortened = _CALM_S, False
         while not self._closing.wait(_WATCH_S):
             now_s = self._clock.now()
             if self._blocks != blocks:
@@ -177,11 +181,18 @@ class DeviceSink:
                 self.lost = True
                 if gap:
                     self._buffering = min(self._buffering + 1, len(self._latencies) - 1)
+                    calm_s = min(2 * calm_s, _LONGEST_CALM_S) if shortened else calm_s
                 if runaway:
                     self._stand_back()
                 self._regain()
-                blocks, opened_s = self._blocks, self._clock.now()
-                pace_s, pace_blocks, since_s = opened_s, blocks, opened_s
+            elif self._buffering and now_s - opened_s > calm_s and not (gap or self._mixer.busy):
+                self._buffering -= 1
+                shortened = True
+                self._exchange()
+            else:
+                continue
+            blocks, opened_s = self._blocks, self._clock.now()
+            pace_s, pace_blocks, since_s = opened_s, blocks, opened_s
 
     def _stand_back(self) -> None:
         """ALSA's null device and the like take sound as fast as it is made, a whole processor's
@@ -189,6 +200,15 @@ class DeviceSink:
         self.note = f"{self.label} has no clock, so nothing is heard; trying again"
         self._release()
         self._closing.wait(_LONGEST_PAUSE_S)
+
+    def _exchange(self) -> None:
+        """Another stream for the present one, which is well: nothing was lost, nothing is told."""
+        self._release()
+        try:
+            self._open()
+        except DeviceError as error:
+            self.note, self.lost = f"{error}; trying again", True
+            self._regain()
 
     def _regain(self) -> None:
         pause_s = _FIRST_PAUSE_S

@@ -189,6 +189,38 @@ def test_a_stream_that_an_underrun_silenced_is_opened_with_a_longer_buffer(
     own.close()
 
 
+def test_after_calm_a_shorter_buffer_is_tried_again_and_later_each_time(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_CALM_S", 0.3)
+    own, clock = sink(), SystemClock()
+    own.start()
+    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
+    fine, late = (type("Status", (), {"output_underflow": each}) for each in (False, True))
+    block = np.zeros((480, 2), np.float32)
+
+    def play_until(count):
+        """How long it plays well until so many streams were opened."""
+        begun_s = clock.now()
+        while len(portaudio.streams) < count:
+            portaudio.streams[-1].callback(block, 480, moment, fine)
+            clock.sleep(0.01)
+            assert clock.now() - begun_s < 5.0
+        return clock.now() - begun_s
+
+    def gap(count):
+        portaudio.streams[-1].callback(block, 480, moment, late)
+        assert wait_for(lambda: len(portaudio.streams) == count and not own.lost)
+
+    play_until(1)
+    gap(2)
+    first_s = play_until(3)
+    gap(4)  # it was too early
+    second_s = play_until(5)
+    assert portaudio.latencies == ["low", 0.03, "low", 0.03, "low"]
+    assert 0.25 < first_s < second_s and second_s > 0.5
+    assert own.reopened == 2  # what was exchanged was not lost
+    own.close()
+
+
 def test_a_loss_without_an_underrun_keeps_the_short_buffer(portaudio):
     own = sink()
     own.start()
