@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from sonar import app
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
+from sonar.depth.engine import Engine
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, SourceError
 from sonar.ports import Clock, DepthEngine, FrameSource, Observer
@@ -34,7 +35,8 @@ def open_engines(config: SonarConfig) -> list[DepthEngine]:
     """Equal engines that share the configured threads, one picture each.
 
     Several pictures at once keep the cores busier than several threads at one picture. torch's
-    threads belong to the process, so that there it stays one.
+    threads belong to the process, so that there it stays one. A session of ONNX Runtime takes
+    several pictures at once, so that its weights are there, and in the cache, once.
 
     Raises ModelError or MissingExtraError.
     """
@@ -42,7 +44,14 @@ def open_engines(config: SonarConfig) -> list[DepthEngine]:
     count = 1 if config.engine.backend == "torch" else min(threads, MAX_ENGINES)
     engine = config.engine.model_copy(update={"threads": max(1, threads // count)})
     shared = config.model_copy(update={"engine": engine})
-    return [app.open_engine(shared) for _ in range(count)]
+    engines = [app.open_engine(shared)]
+    first = engines[0]
+    while len(engines) < count:
+        if isinstance(first, Engine) and first.backend.name == "onnx":
+            engines.append(Engine(first.backend, first.contract, first.label))
+        else:
+            engines.append(app.open_engine(shared))
+    return engines
 
 
 @contextmanager
