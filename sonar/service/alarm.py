@@ -205,6 +205,8 @@ class PlayerAlarm:
                 self._commands.append(self._commands.pop(0))
                 continue
             priority.give_child(process.pid, below=0)
+            if priority.is_urgent():
+                priority.urgent(process.pid)
             self._playing = (name, process, self._clock.now() + seconds + HANG_S)
             return
 

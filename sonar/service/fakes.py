@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sonar.clock import ManualClock
 from sonar.service.beats import Beat
+from sonar.service.sounds import LEAD_S
 
 
 class FakeGuide:
@@ -97,7 +98,7 @@ class FakeAlarm:
         self.play(name)
 
     def seconds(self, name: str) -> float:
-        return self._lasts_s
+        return self._lasts_s + (LEAD_S if name.startswith("failing") else 0.0)
 
     def busy(self) -> bool:
         if self._until_s is None:

@@ -17,7 +17,7 @@ from sonar.service.alarm import system_alarm
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
-from sonar.service.priority import raised
+from sonar.service.priority import raised, urgent
 from sonar.service.process import GuideProcess
 from sonar.service.supervisor import Supervisor
 from sonar.service.watch import Limits
@@ -67,7 +67,7 @@ def main(text: str) -> int:
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)
-    log("supervising", nice=raised())
+    log("supervising", nice=raised(), urgent=urgent())
     limits = Limits(**settings.limits)  # type: ignore[arg-type]
     alarm = system_alarm(
         clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log

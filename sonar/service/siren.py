@@ -1,15 +1,18 @@
 """When the alarm sounds: about once a second, its cause in words now and then, and the end.
 
-The first is short, so that a player that hangs is soon found out. Then come longer ones, with
-several sirens and the words in one: on a busy machine it is starting a player that takes long.
+The first is short, so that it is heard at once and a player that hangs is soon found out. Longer
+ones follow, several sirens and the words in one, each with its player started a second before it is
+due: on a busy machine it is starting a player that takes long.
 """
 
 from typing import TYPE_CHECKING
 
+from sonar.service.sounds import LEAD_S
+
 if TYPE_CHECKING:
     from sonar.service.alarm import Alarm
 
-PAUSE_S = 0.2  # between the end of one and the start of the next
+PAUSE_S = 0.2  # between the end of one and the next
 SAY_EVERY_S = 8.0  # the cause in words, between the alarms
 GAVE_UP_TIMES = 3
 FAREWELL_S = 20.0  # the longest, whatever the players do
@@ -36,7 +39,7 @@ class Siren:
         """Sound the failure at once, if it does not sound already."""
         if not self.on:
             self.on = True
-            self._due_s = self._say_due_s = now + self._alarm.seconds("failed") + PAUSE_S
+            self._due_s = self._say_due_s = now + self._alarm.seconds("failed") + PAUSE_S - LEAD_S
             self._alarm.play("failed")
 
     def quiet(self) -> None:
@@ -56,7 +59,7 @@ class Siren:
             self._say_due_s = now + SAY_EVERY_S
             name = f"failing:{self.say}"
         # By the time it takes, not by its player's end, which comes later.
-        self._due_s = now + self._alarm.seconds(name) + PAUSE_S
+        self._due_s = now + self._alarm.seconds(name) + PAUSE_S - LEAD_S
         self._alarm.follow(name)
 
     def was_heard(self) -> bool:

@@ -14,6 +14,7 @@ RATE_HZ = 24_000
 PARTIALS = (1.0, 0.6, 0.45, 0.3)
 _EDGE_S = 0.006
 SIREN_EVERY_S = 0.9
+LEAD_S = 1.0  # of silence before the sirens of :func:`failing`
 _BEFORE_WORDS, _AFTER_WORDS = 1, 2  # sirens
 _WITHOUT_WORDS = 4
 
@@ -49,13 +50,15 @@ def pattern(name: str, rate_hz: int = RATE_HZ) -> list[float]:
 
 
 def failing(words: Sequence[float] = (), rate_hz: int = RATE_HZ) -> list[float]:
-    """Sirens one after the other, with ``words`` (mono in [-1, 1]) after the first; it ends with
-    the last siren, so that nothing but the start of a player lies between two of these."""
+    """LEAD_S of silence, then sirens one after the other, with ``words`` (mono in [-1, 1]) after
+    the first. It ends with the last siren. The silence is for the player to be started in: begun
+    that much earlier, it is heard in time although it took a second to start."""
     siren = pattern("failed", rate_hz)
     pause = [0.0] * (round(SIREN_EVERY_S * rate_hz) - len(siren))
+    lead = [0.0] * round(LEAD_S * rate_hz)
     if not words:
-        return (siren + pause) * (_WITHOUT_WORDS - 1) + siren
-    begin = (siren + pause) * _BEFORE_WORDS
+        return lead + (siren + pause) * (_WITHOUT_WORDS - 1) + siren
+    begin = lead + (siren + pause) * _BEFORE_WORDS
     return begin + [*words] + pause + (siren + pause) * (_AFTER_WORDS - 1) + siren
 
 
