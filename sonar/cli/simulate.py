@@ -57,7 +57,8 @@ def simulate(
     metres), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
     evaluate` reads. With it a walker that hears nothing else goes the same ways, with and without
     sonar and with the common min-max approach, and its contacts are counted."""
-    from sonar.simulate.scenario import Scenario, load, names
+    from sonar.simulate.scenario import Scenario
+    from sonar.simulate.scenario_files import load, names
 
     options = common(ctx)
     if schema:
@@ -76,7 +77,7 @@ def simulate(
 
 
 def _list(options: Common) -> None:
-    from sonar.simulate.scenario import load, names
+    from sonar.simulate.scenario_files import load, names
 
     about = {name: load(name).about for name in names()}
     if options.json:

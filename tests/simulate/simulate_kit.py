@@ -3,7 +3,8 @@
 import pytest
 
 from sonar.errors import ConfigError
-from sonar.simulate.scenario import Scenario, read
+from sonar.simulate.scenario import Scenario
+from sonar.simulate.scenario_files import read
 from sonar.simulate.stage import Stage
 from sonar.simulate.world import World
 

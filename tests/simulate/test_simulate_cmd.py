@@ -12,7 +12,7 @@ from simulate_kit import need_mujoco
 
 from sonar.cli.root import run
 from sonar.replay.evaluate_labels import find_clips
-from sonar.simulate.scenario import names
+from sonar.simulate.scenario_files import names
 
 MINE = """schema: sonar.scenario/1
 about: a pole in the way

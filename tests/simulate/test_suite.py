@@ -13,7 +13,7 @@ from sonar.simulate import suite
 from sonar.simulate.closed_loop import SIZE, WalkResult, tally, walk
 from sonar.simulate.ears import Ears, SpoiltDepth, mount_of
 from sonar.simulate.record import moments
-from sonar.simulate.scenario import load, names
+from sonar.simulate.scenario_files import load, names
 from sonar.simulate.stage import Stage
 from sonar.simulate.suite import Walked
 from sonar.simulate.truth_file import EventLog, TruthEvent
