@@ -5,8 +5,7 @@ A file says what stands where, who moves, where the ground ends and which way is
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -202,9 +201,7 @@ class Scenario(_Strict):
     walk: Walk
 
 
-def nearest(
+def nearest(word: str, known: Iterable[str]) -> str:
     """``; the nearest is ...``, for messages."""
-    word: str, known: Iterator[str] | Mapping[str, Any] | list[str] | tuple[str, ...]
-) -> str:
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
     return f"; the nearest is {match[0]}" if match else ""
