@@ -223,8 +223,8 @@ class DeviceSink:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
             self.note = None
-            self.reopened += 1
             self.lost = False
+            self.reopened += 1
             self._mixer.tell("degraded", "unknown_audio_lost")
             return
 

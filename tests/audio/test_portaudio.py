@@ -193,7 +193,7 @@ sink.post(pulse(pan=-1.0))
 print("playing", flush=True)
 sys.stdin.readline()
 for _ in range(200):
-    if sink.reopened:
+    if sink.reopened and not sink.lost:
         break
     clock.sleep(0.1)
 print(sink.reopened, sink.lost, flush=True)
