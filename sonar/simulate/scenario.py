@@ -5,6 +5,7 @@ A file says what stands where, who moves, where the ground ends and which way is
 """
 
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
