@@ -94,7 +94,7 @@ _FLAGS = {"--json", "--plain", "-v", "-vv", "-vvv", "--verbose"}
 _WITH_VALUE = {"--config", "--set"}
 
 
-_ADDRESS = re.compile(r"(\w+://\S+|[\w.-]+:\d+)")
+_ADDRESS = re.compile(r"local|\w+://\S+|[\w.-]+:\d+")
 
 
 def hoist(argv: list[str]) -> list[str]:

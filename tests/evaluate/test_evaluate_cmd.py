@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sonar.cli.root import hoist
 from sonar.errors import MissingExtraError
 from sonar.replay import evaluate_jobs
 from tests.cli.conftest import Run, sonar, write_video
@@ -114,6 +115,27 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
     assert list(told["variants"]) == ["replay builtin", "loud builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert '<th scope="col" class="number">loud builtin</th>' in page
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        (["--dask", "DATA"], "local"),
+        (["DATA", "--dask"], "local"),
+        (["DATA", "--dask", "local"], "local"),
+        (["--dask", "tcp://host:8786", "DATA"], "tcp://host:8786"),
+        (["--dask", "10.0.0.1:8786", "DATA"], "10.0.0.1:8786"),
+        (["--dask", "--json", "DATA"], "local"),
+    ],
+)
+def test_the_address_of_a_cluster_may_be_left_out(words: list[str], address: str) -> None:
+    found = hoist(["evaluate", *words])
+    place = found.index("--dask")
+    assert found[place + 1] == address
+    assert [word for word in found if word not in ("--dask", address, "--json")] == [
+        "evaluate",
+        "DATA",
+    ]
 
 
 def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:
