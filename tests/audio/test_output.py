@@ -206,7 +206,7 @@ def test_after_calm_a_shorter_buffer_is_tried_again_and_later_each_time(portaudi
         while len(portaudio.streams) < count:
             portaudio.streams[-1].callback(block, 480, moment, fine)
             clock.sleep(0.01)
-            assert clock.now() - begun_s < 5.0
+            assert clock.now() - begun_s < 20.0
         return clock.now() - begun_s
 
     def gap(count):
