@@ -136,20 +136,21 @@ def test_the_builtin_model_without_torch(without_torch, tmp_path):
 
 
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler here")
-def test_the_native_decoder_is_measured_like_the_others(tmp_path):
+def test_the_native_decoder_is_measured_like_the_others(tmp_path, monkeypatch):
     pytest.importorskip("onnx", reason="splitting a model needs onnx")
+    monkeypatch.setattr("sonar.bench.run._baseline", lambda *_: None)
     measured = run_bench(
         "builtin",
         backends=["onnx", "native"],
         shapes=[(64, 96)],
         runs=3,
         threads=1,
+        memory=False,
         store=Store(home=tmp_path),
     )
     (native,) = (item for item in measured.results if item.backend == "native")
     assert native.precision == "fp32"
     assert native.deviation <= 1e-5  # rounded to six places
-    assert 40 < native.rss_mb < 350
 
 
 def test_the_native_decoder_without_a_compiler_is_an_error_when_asked_for(without_torch, tmp_path):
