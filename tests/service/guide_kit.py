@@ -4,7 +4,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,36 @@ class Service:
         self._thread.join(5)
         assert not self._thread.is_alive()
         return time.monotonic() - start
+
+
+@contextmanager
+def services() -> Iterator[Callable[..., Service]]:
+    """Makes guides that guide already, and ends them."""
+    made: list[Service] = []
+
+    def start(**options: Any) -> Service:
+        service = Service(**options)
+        made.append(service)
+        service.wait(lambda: service.beats[-1:] and service.beats[-1].frames > 5, "guidance")
+        return service
+
+    try:
+        yield start
+    finally:
+        for service in made:
+            if service._thread.is_alive():
+                service.stop()
+
+
+def told(service: Service) -> list[tuple[str | None, tuple[str, ...]]]:
+    """Earcons and phrases that the newest mixer was asked for from now on."""
+    asked: list[tuple[str | None, tuple[str, ...]]] = []
+    mixer = service.mixers[-1]
+    tell = mixer.tell
+
+    def note(earcon: str | None = None, *keys: str) -> None:
+        asked.append((earcon, keys))
+        tell(earcon, *keys)
+
+    mixer.tell = note
+    return asked

@@ -1,0 +1,154 @@
+"""Faults of disks and of the synthesiser under the whole guide: recording and words are lost,
+guidance is not."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guide_kit import Service, services
+
+from sonar.clock import SystemClock
+from sonar.errors import OutputError
+from sonar.service import segments
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Service]]:
+    with services() as start:
+        yield start
+
+
+# -- disks ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "sonar-test", str(disk)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, timeout=10)
+    except OSError as error:
+        pytest.skip(f"mount: {error}")
+    if done.returncode:
+        pytest.skip(f"needs the right to mount: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], timeout=10)
+
+
+RECORDING = ("service.recording.enabled=true", "service.recording.rate_hz=20")
+
+
+def test_a_disk_that_fills_up_while_running(
+    serve: Callable[..., Service], small_disk: Path
+) -> None:
+    service = serve(folder=small_disk / "rec", sets=RECORDING)
+    service.wait(lambda: bool(segments.stems(small_disk / "rec/ring")), "a recording")
+    with (
+        (small_disk / "other").open("wb", buffering=0) as file,
+        pytest.raises(OSError, match="space"),
+    ):
+        while True:
+            file.write(b"x" * 4096)
+    service.wait(lambda: bool(service.logged("recording_failed")), "word of it", 20)
+    service.wait_frames(20)
+    assert service.states()[-1][0] in ("guiding", "degraded") and service.raised is None
+    service.stop()
+    segments.mend(small_disk / "rec/ring")
+
+
+def test_a_disk_that_becomes_read_only_while_running(
+    serve: Callable[..., Service], small_disk: Path
+) -> None:
+    service = serve(folder=small_disk / "rec", sets=RECORDING)
+    ring = small_disk / "rec/ring"
+    service.wait(lambda: bool(segments.stems(ring)), "a recording")
+    # Its own files are open: only the next segment meets the closed door.
+    recorder = service.guide._recorder
+    assert recorder is not None
+    done = subprocess.run(
+        ["mount", "-o", "remount,ro", str(small_disk)], capture_output=True, text=True, timeout=10
+    )
+    if done.returncode:  # busy: take the folder away instead
+        ring.rename(small_disk / "rec/away")
+        ring.write_text("no folder")
+    service.wait(lambda: bool(service.logged("recording_failed")), "word of it", 20)
+    service.wait_frames(20)
+    assert service.states()[-1][0] in ("guiding", "degraded") and service.raised is None
+
+
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    """A full disk under standard error, and a reader that went away."""
+    from sonar.service.logs import JsonLog
+
+    full = os.open("/dev/full", os.O_WRONLY)
+    reading, writing = os.pipe()
+    os.close(reading)
+    for fd in (full, writing):
+        log = JsonLog("guide", SystemClock(), fd)
+        log("figures", fps=20)
+        assert log.lost == 1
+        os.close(fd)
+
+
+def test_a_kept_recording_that_finds_no_room_is_told(
+    serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = serve(folder=tmp_path, sets=(*RECORDING, "service.recording.after_s=0"))
+
+    def full(*_: Any) -> None:
+        raise OutputError("No space left on device")
+
+    service.wait(lambda: bool(segments.stems(tmp_path / "ring")), "a recording")
+    monkeypatch.setattr(segments, "join", full)
+    service.guide.keep("button")
+    service.wait(lambda: bool(service.logged("recording_failed")), "word of it")
+    service.wait_frames(10)
+
+
+# -- speech ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
+    serve: Callable[..., Service],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
+    service = serve(sets=("speech.enabled=true", "speech.timeout_s=6"))
+    run = service.guide._run
+    assert run is not None
+    speech = run.running.speech
+
+    def worker() -> Any:
+        return getattr(speech._client, "_process", None)
+
+    service.wait(lambda: worker() is not None and speech.status.ready > 0, "a synthesiser")
+    victim, ready = worker(), speech.status.ready
+    os.kill(victim.pid, number)
+    frames = service.beats[-1].frames
+    service.wait(lambda: worker() not in (None, victim), "another", 30)
+    service.wait(lambda: speech.status.ready > ready, "more phrases", 30)
+    assert service.beats[-1].frames > frames and service.raised is None
+
+
+def test_a_synthesiser_that_is_lost_for_good_is_told_and_tones_go_on(
+    serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sonar.audio import speech
+
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
+    monkeypatch.setitem(speech.SpeechBank.__init__.__kwdefaults__, "command", ("false",))
+    service = serve(sets=("speech.enabled=true",))
+    service.wait(lambda: bool(service.logged("speech_lost")), "word of it", 20)
+    service.wait_frames(40)
+    assert len(service.logged("speech_lost")) == 1
