@@ -63,7 +63,7 @@ class WavSink(OfflineSink):
 
     def _flush(self) -> None:
         """What is held into the file, and the new length into its header."""
-        held, self._count = self._held[: self._count].data.cast("B"), 0
+        held, self._count = self._held[: self._count].reshape(-1).view(np.uint8).data, 0
         try:
             self._put(held)
             os.pwrite(self._descriptor, self._header(), 0)

@@ -216,3 +216,14 @@ def test_the_null_sink_waits_for_a_goodbye():
     sink.drain(2.0)
     assert not own.busy
     sink.close()
+
+
+def test_a_file_without_a_sound_held_back_ends_well(tmp_path: Path) -> None:
+    sink = WavSink(mixer(), tmp_path / "a.wav")
+    sink.start()
+    sink.advance(1.0)
+    sink.drain(0.0)
+    sink.drain(0.0)  # nothing is held any more
+    sink.close()
+    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
+        assert file.getnframes() >= 48_000
