@@ -74,6 +74,8 @@ class TruthEvent(_Label):
 class Truth(_Label):
     """A label file."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     schema_: Annotated[Literal["sonar.truth/1"], Field(alias="schema")]
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     mount: dict[str, Any] = {}
@@ -106,9 +108,7 @@ def find_clips(path: Path) -> list[Clip]:
         SourceError: a label file that is wrong, or has no recording beside it.
     """
     if path.is_file():
-        labels = path.with_name(path.stem + LABEL_SUFFIX)
-        if path.stem == FOLDER_VIDEO and not labels.is_file():
-            labels = path.with_name(FOLDER_LABELS)
+        labels = _labels_of(path)
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             return []
         if not labels.is_file():
@@ -116,6 +116,19 @@ def find_clips(path: Path) -> list[Clip]:
         return [_clip(labels, path)]
     folders = [path, *sorted(inner for inner in path.iterdir() if inner.is_dir())]
     return [clip for folder in folders for clip in _in_folder(folder)]
+
+
+def truth_beside(video: Path) -> Truth | None:
+    """The labels of a recording; None where it has none. Raises SourceError for wrong ones."""
+    labels = _labels_of(video) if video.name else None
+    return read_truth(labels) if labels is not None and labels.is_file() else None
+
+
+def _labels_of(video: Path) -> Path:
+    labels = video.with_name(video.stem + LABEL_SUFFIX)
+    if video.stem == FOLDER_VIDEO and not labels.is_file():
+        return video.with_name(FOLDER_LABELS)
+    return labels
 
 
 def name_apart(clips: Sequence[Clip]) -> list[Clip]:

@@ -17,7 +17,9 @@ from typing import Any
 from sonar.config import SonarConfig
 from sonar.config.load import dump_config
 from sonar.errors import OutputError
+from sonar.records import Event
 from sonar.replay import report_plots as plots
+from sonar.replay.evaluate_heard import judge
 from sonar.replay.report_data import SIDES, Run, read_run, words
 from sonar.replay.report_sound import TOP_HZ, analyse
 from sonar.replay.report_strip import CELLS, DepthStrip
@@ -63,11 +65,7 @@ def write_report(folder: Path, strip: DepthStrip | None = None, embed_mb: float 
     rows.append(plots.figure("Spectrogram", scale, image, alt, sound.words))
     rows.append(plots.axis(run.duration_s))
     source = str(run.summary["source"])
-    page = _template("report.html").substitute(
-        policy=_POLICY,
-        css=_text("report.css"),
-        js=_text("report.js"),
-        title=escape(f"sonar: {source}"),
+    body = _template("report.html").substitute(
         heading=escape(f"What sonar saw and said: {source}"),
         lead=escape(_lead(run)),
         problem=_problem(run),
@@ -75,17 +73,21 @@ def write_report(folder: Path, strip: DepthStrip | None = None, embed_mb: float 
         duration=f"{run.duration_s:.2f}",
         first_moment=escape(words(run.moments[0]) if run.moments else "No picture was processed."),
         tracks=plots.HATCH + "\n".join(rows),
+        labels=_labels(run),
         events=_events(run),
         figures=_zones(run) + _latency(run),
         facts=_facts(run),
         config=escape(dump_config(SonarConfig.model_validate(run.summary["config"]))),
-        safety=escape(SAFETY),
-        data=_script_json({"duration": round(run.duration_s, 3), "moments": _moments(run)}),
+    )
+    data = _script_json({"duration": round(run.duration_s, 3), "moments": _moments(run)})
+    scripts = (
+        f'<script type="application/json" id="data">{data}</script>\n'
+        f"<script>\n{_text('report.js')}</script>"
     )
     target = folder / NAME
     try:
         beside = target.with_name(f".{NAME}.part")
-        beside.write_text(page, "utf-8")
+        beside.write_text(page(f"sonar: {source}", body, scripts), "utf-8")
         beside.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
@@ -112,13 +114,14 @@ def table(
     )
 
 
-def page(title: str, body: str) -> str:
-    """A page in the style of the reports; ``title`` is escaped, ``body`` is markup."""
+def page(title: str, body: str, scripts: str = "") -> str:
+    """A page in the style of the reports; ``title`` is escaped, the others are markup."""
     return _template("page.html").substitute(
         policy=_POLICY,
         css=_text("report.css"),
         title=escape(title),
         body=body,
+        scripts=scripts,
         safety=escape(SAFETY),
     )
 
@@ -183,6 +186,34 @@ def _events(run: Run) -> str:
         '<div class="scroll" role="region" aria-label="Table of events" tabindex="0">'
         f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _labels(run: Run) -> str:
+    """What was there by the labels beside the recording, and what was heard of it."""
+    if run.truth is None:
+        return ""
+    heard = [Event.model_validate(event) for event in run.events]
+    judged = judge("", run.truth, heard, run.duration_s, 0, 0)
+    rows = []
+    for event in judged.events:
+        at_s, lead_s = event.warned_at_s, event.lead_s
+        rows.append(
+            [
+                f"{event.from_s:.1f} to {event.to_s:.1f} s",
+                event.kind,
+                event.side,
+                "not warned of" if at_s is None else f"warned of at {at_s:.1f} s",
+                "" if lead_s is None else f"{lead_s:.1f} s before contact",
+                event.side_heard or "",
+            ]
+        )
+    heads = ["When", "What", "Side", "Heard", "Lead", "Side heard"]
+    told = ", ".join(f"{w.start_s:.1f} s {w.side or w.what}" for w in judged.false_alarms)
+    return (
+        '<section aria-labelledby="h-labels"><h2 id="h-labels">Labels</h2>'
+        f'<div class="wide">{table("What was there, and what was heard of it", heads, rows)}</div>'
+        f"<p>Warnings of what is not labelled: {escape(told) or 'none'}.</p></section>"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import SourceError
+from sonar.replay.evaluate_labels import Truth
 
 COLUMNS = 1200
 SIDES = ("left", "center", "right")
@@ -76,6 +77,7 @@ class Run:
         duration_s: of the pictures, or of the sound where that is longer.
         moments: in order of time.
         events: as in ``events.jsonl``, times not below 0.
+        truth: the labels beside the recording, where there are some.
     """
 
     folder: Path
@@ -83,6 +85,7 @@ class Run:
     moments: list[Moment]
     events: list[_Json]
     duration_s: float
+    truth: Truth | None = None
 
     def end_s(self, index: int) -> float:
         """Where a moment ends: at the next one, the last with the pictures."""
@@ -105,6 +108,8 @@ def read_run(folder: Path, sound_s: float = 0.0) -> Run:
         origin_s = times[0] if times else 0.0
         shown_s = max(times[-1] - origin_s, float(summary["duration_s"] or 0.0)) if times else 0.0
         moments = _moments(folder / "frames.jsonl", origin_s, shown_s)
+        labels = summary.get("labels")
+        truth = None if labels is None else Truth.model_validate(labels)
         for event in events:
             event["t"] = max(0.0, float(event["t"]))
     except OSError as error:
@@ -112,7 +117,7 @@ def read_run(folder: Path, sound_s: float = 0.0) -> Run:
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{folder} does not hold a replay that this version wrote") from error
     events.sort(key=lambda event: event["t"])
-    return Run(folder, summary, moments, events, max(shown_s, sound_s, 0.001))
+    return Run(folder, summary, moments, events, max(shown_s, sound_s, 0.001), truth)
 
 
 def words(moment: Moment) -> str:

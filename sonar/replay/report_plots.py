@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import TypeVar
 
+from sonar.replay.evaluate_labels import Truth
 from sonar.replay.report_data import SIDES, Moment, Run, side_of, sound_words
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ def timeline(run: Run) -> str:
     """Every row that is drawn from the records."""
     return "\n".join(
         [
+            *([] if run.truth is None else [_labels(run, run.truth)]),
             *(_bands(run, side) for side in SIDES),
             _lines(
                 run,
@@ -82,6 +84,23 @@ def timeline(run: Run) -> str:
             _latency(run),
         ]
     )
+
+
+def _labels(run: Run, truth: Truth) -> str:
+    lanes = {"left": 0, "center": 1, "right": 2}
+    marks = [f'<path class="grid" d="M0 {y}H{WIDTH:g}"/>' for y in (33, 66)]
+    told = []
+    for event in truth.events:
+        text = f"{event.from_s:.1f} to {event.to_s:.1f} s: {event.kind}, {event.side}"
+        told.append(text)
+        y = 33.3 * lanes[event.side] + 4
+        marks.append(_rect(run, event.from_s, event.to_s, y, 26, "label", text))
+        if event.contact_s is not None:
+            marks.append(
+                _rect(run, event.contact_s, event.contact_s, y - 4, 33, "contact", "contact")
+            )
+    alt = f"Labels of what was there, in three lanes: {'; '.join(told) or 'none'}."
+    return figure("Labels", "lanes: left, ahead, right; line = contact", _svg(60, marks), alt)
 
 
 def _bands(run: Run, side: str) -> str:

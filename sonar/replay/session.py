@@ -14,6 +14,7 @@ from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import Observer
 from sonar.records import Event, FrameRecord
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone
+from sonar.replay.evaluate_labels import truth_beside
 from sonar.replay.report import write_report
 from sonar.replay.report_strip import DepthStrip
 from sonar.replay.writer import ReplayWriter, prepare_folder
@@ -55,7 +56,8 @@ def replay(
     Args:
         realtime: keep the recording's pace.
         video: write ``annotated.mp4``.
-        report: write ``report.html`` too; a video up to ``embed_mb`` megabytes goes into it.
+        report: write ``report.html`` too, with the labels beside the recording; a video up to
+            ``embed_mb`` megabytes goes into it.
         look_ahead: see the next pictures while one is heard: the same result in half the time.
             Not done in ``realtime``, where a picture is only there when its time has come.
         progress: called after each frame.
@@ -66,6 +68,7 @@ def replay(
         ``ReplayResult.outcome.error`` and the files are complete up to it.
     """
     prepare_folder(out)
+    truth = truth_beside(Path(spec)) if report else None
     source = app.open_source(spec, config, realtime=realtime)
     source.open()  # its frame rate shapes the files; a bad recording is told before they exist
     rate_hz = source.rate_hz or FALLBACK_RATE_HZ
@@ -119,6 +122,7 @@ def replay(
         degraded=outcome.degraded,
         model=running.engine.label,
         speech=asdict(running.speech.status),
+        **({} if truth is None else {"labels": truth.model_dump(mode="json")}),
         latency_ms=ahead.timings if ahead else running.pipeline.timings,
     )
     if report:

@@ -19,7 +19,9 @@ from sonar.replay.report import MAX_EVENTS, write_report
 from sonar.replay.report_data import COLUMNS, read_run, words
 from sonar.replay.report_sound import TOP_HZ, analyse
 from sonar.replay.report_strip import CELLS, DepthStrip
+from sonar.replay.session import replay
 from sonar.types import Band, CueKind, DepthKind, DepthMap, Frame, Reason, Scene, State
+from tests.cli.conftest import write_video
 
 RATE_HZ = 10
 VOID = {"meta", "img", "input", "br"}
@@ -279,3 +281,37 @@ def test_a_strip_without_depth() -> None:
     scene = Scene.unknown(0, 0.0, Reason.DEPTH_FAILED)
     strip.on_frame(record(0, zone()), Frame(np.zeros((8, 8, 3), np.uint8), 0, 0.0), None, scene)
     assert strip.jpeg(1.0) is None
+
+
+def test_labels_beside_a_recording_are_shown_with_what_was_heard(tmp_path: Path) -> None:
+    close = Event(t=1.0, frame=10, kind="cue", name="pulse", side="left", why="close, left, 1.0 m")
+    after = Event(t=2.0, frame=20, kind="cue", name="silence", why="clear")
+    labels = [
+        {"from_s": 0.5, "to_s": 2.0, "kind": "obstacle", "side": "left", "contact_s": 1.9},
+        {"from_s": 2.5, "to_s": 3.0, "kind": "drop", "side": "center"},
+    ]
+    truth = {"schema": "sonar.truth/1", "events": labels}
+    folder = write_run(tmp_path / "run", steady(30), [close, after], labels=truth)
+    text = write_report(folder).read_text()
+    page = Page(text)
+    said = " ".join(page.words)
+    assert "What was there, and what was heard of it" in said
+    assert "warned of at 1.0 s" in said and "0.9 s before contact" in said
+    assert "not warned of" in said and "Warnings of what is not labelled: none." in said
+    plot = next(a["aria-label"] for a in page.all("div") if "Labels" in (a.get("aria-label") or ""))
+    assert plot is not None and "0.5 to 2.0 s: obstacle, left; 2.5 to 3.0 s: drop" in plot
+    plain = write_report(write_run(tmp_path / "plain", steady(30), [close, after])).read_text()
+    assert "what was heard of it" not in plain
+
+
+def test_labels_are_taken_along_by_a_replay_with_a_report(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "walk.mp4", frames=3)
+    labels = tmp_path / "walk.truth.yaml"
+    labels.write_text("schema: sonar.truth/1\nevents:\n  - {from_s: 0, to_s: 0.2, kind: cat}\n")
+    config = SonarConfig.model_validate({"engine": {"precision": "int8"}})
+    with pytest.raises(SourceError, match=r"walk\.truth\.yaml"):
+        replay(str(video), tmp_path / "out", config, report=True)
+    labels.write_text(labels.read_text().replace("cat", "head, side: left"))
+    result = replay(str(video), tmp_path / "out", config, report=True, video=False)
+    assert result.outcome.error is None and len(result.summary["labels"]["events"]) == 1
+    assert "what was heard of it" in (tmp_path / "out" / "report.html").read_text()
