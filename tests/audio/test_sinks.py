@@ -218,7 +218,7 @@ def test_the_null_sink_waits_for_a_goodbye():
     sink.close()
 
 
-def test_a_file_without_a_sound_held_back_ends_well(tmp_path: Path) -> None:
+def test_a_file_without_a_sound_held_back_ends_well(tmp_path):
     sink = WavSink(mixer(), tmp_path / "a.wav")
     sink.start()
     sink.advance(1.0)
