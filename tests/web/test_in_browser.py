@@ -1,10 +1,12 @@
 """The page in a real browser with a real server: a photo, a video, settings, keyboard, a phone."""
 
+import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from tests.cli.conftest import write_video
@@ -106,6 +108,11 @@ def test_a_real_video(page: Any, real_clip: Path, tmp_path: Path) -> None:
     page.wait_for_function("document.querySelector('#watched video').duration > 1.5")
     shown = page.locator("#watched video")
     assert shown.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 272]
+    with urllib.request.urlopen(shown.evaluate("video => video.src"), timeout=30) as answer:
+        (got := tmp_path / "got.mp4").write_bytes(answer.read())
+    with av.open(str(got)) as container:
+        heard = np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1)
+    assert heard.shape[0] == 2 and np.abs(heard).max() > 0.01
     check_accessible(page)
     check_narrow(page)
     with page.expect_download() as download:

@@ -15,6 +15,7 @@ gr = pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-a
 
 from sonar.config.load import load_config  # noqa: E402
 from sonar.pipeline import Pipeline  # noqa: E402
+from sonar.service.health import HealthServer, Snapshot  # noqa: E402
 from sonar.web.page import Studio, as_settings  # noqa: E402
 from tests.cli.conftest import write_video  # noqa: E402
 
@@ -50,6 +51,11 @@ def test_a_photo_comes_back_as_picture_sound_and_sentence(studio: Studio, photo:
     assert picture and sound
     seen = cv2.imdecode(np.frombuffer(base64.b64decode(picture[1]), np.uint8), 1)
     assert seen is not None and seen.shape == (240 + 34, 320, 3)
+    greys = np.arange(256, dtype=np.uint8)[:, None]
+    palette = cv2.applyColorMap(greys, cv2.COLORMAP_INFERNO).reshape(-1, 3)
+    sample = seen[40:200:8, ::8].reshape(-1, 1, 3).astype(int)
+    off = np.abs(sample - palette.astype(int)).max(axis=2).min(axis=1)
+    assert np.mean(off < 25) > 0.8  # INFERNO but for what is drawn onto it
     legend = seen[-17].astype(int).sum(axis=1)
     assert legend[100] < legend[160] < legend[240]  # bright = near, on the right
     samples = np.frombuffer(base64.b64decode(sound[1])[44:], "<i2").reshape(-1, 2)
@@ -130,3 +136,15 @@ def test_results_do_not_pile_up(tmp_path: Path, photo: Path) -> None:
 
 def test_no_service_is_said(studio: Studio) -> None:
     assert "No service answers" in studio.service()
+
+
+def test_a_service_tells_how_it_is(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Snapshot("degraded", "<dark>", {"fps": 9.5, "battery_percent": 40.0})
+    server = HealthServer("127.0.0.1", 0, None, lambda: told)
+    try:
+        monkeypatch.setattr(studio, "_load", lambda _: load([f"service.health_port={server.port}"]))
+        html = studio.service()
+    finally:
+        server.close()
+    assert "<caption>" in html and '<th scope="row">battery percent</th><td>40.0</td>' in html
+    assert "degraded" in html and "&lt;dark&gt;" in html
