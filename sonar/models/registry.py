@@ -62,10 +62,10 @@ BUILTIN = ModelEntry(
     what="comes with sonar: small, fast, also marks walkable ground",
     contract=BUILTIN_CONTRACT,
     format="onnx",
-    licence="MIT; some training photos are for research use only (CARD.md)",
+    licence="MIT; some training pictures are for research use only (CARD.md)",
     file_name="builtin.onnx",
-    size_bytes=23_528_041,
-    sha256="2de58026f0226fc66bc227e56c5744a168667400f97d5731abd16601f555da34",
+    size_bytes=23_525_700,
+    sha256="7086941b8c88d4e06547ff5f05815744dfc600acb362d823064a7432cf76ff7b",
     local_path=BUILTIN_PATH,
     packaged=True,
 )
