@@ -14,8 +14,9 @@ from sonar.depth.backends.memory import give_back_memory  # noqa: E402
 from sonar.depth.backends.native import NativeBackend  # noqa: E402
 from sonar.depth.backends.onnx import OnnxBackend  # noqa: E402
 from sonar.depth.native import code  # noqa: E402
-from sonar.depth.native.program import _TRANSFORMS, load  # noqa: E402
+from sonar.depth.native.program import _TRANSFORMS  # noqa: E402
 from sonar.depth.native.split import write_split  # noqa: E402
+from sonar.depth.native.weights import load  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
 from sonar.models.registry import BUILTIN_PATH  # noqa: E402
 from sonar.models.store import Store  # noqa: E402

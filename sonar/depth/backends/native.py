@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sonar.depth.backends.memory import give_back_memory
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.native.program import Program, Ready, load
+from sonar.depth.native.program import Program, Ready
+from sonar.depth.native.weights import load
 from sonar.errors import DepthError, ModelError
 
 

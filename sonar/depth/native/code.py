@@ -17,6 +17,7 @@ from sonar.models.files import atomic_path
 from sonar.models.store import Store
 
 SOURCE = Path(__file__).with_name("decoder.c")
+HEADER = Path(__file__).with_name("winograd.h")
 LIMIT_S = 60.0
 # No -ffast-math: gcc would then switch denormals off for the whole process, and hide NaN.
 FLAGS = (
@@ -63,7 +64,8 @@ def can_compile(store: Store) -> bool:
 
 
 def _place(store: Store) -> Path:
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS + WIDE).encode()).hexdigest()[:12]
+    text = SOURCE.read_bytes() + HEADER.read_bytes() + " ".join(FLAGS + WIDE).encode()
+    key = hashlib.sha256(text).hexdigest()[:12]
     return store.artefacts_dir / f"decoder-{key}-{machine_key()}.so"
 
 

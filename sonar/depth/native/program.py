@@ -1,17 +1,14 @@
 """What the decoder's machine code is given: transformed weights and a list of steps."""
 
 import ctypes
-import io
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.depth.native.weights import Convolution, Decoder, Unit
 from sonar.types import FloatImage
 
 # Kernel transforms: three weights to four (F(2,3)) and to six (F(4,3)) points.
@@ -33,102 +30,6 @@ LARGEST_TILED = 128 * 256  # cin * cout; above, F(4,3) weights would not stay in
 SCRATCH_FLOATS = 150_000  # of one piece of work: stays in a core's own cache
 PIECES = 6  # at least, for each thread, where there is as much to do
 ALIGNED = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """``kernel`` float32 (out, in, k, k) and ``bias`` float32 (out,)."""
-
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
-
-
-Unit = tuple[Convolution, Convolution]  # x + second(relu(first(relu(x))))
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A fusion block: unit2(unit1(reduce(map)) + deeper), narrowed by 1x1, doubled.
-
-    ``reduce`` is None where the encoder gives the reduced map; ``unit1`` at the deepest level.
-    """
-
-    reduce: Convolution | None
-    unit1: Unit | None
-    unit2: Unit
-    narrow: Convolution
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """``head``: 3x3 before doubling, 3x3 after it, 1x1. ``levels``: the finest first.
-
-    ``output``: the depth's name.
-    """
-
-    output: str
-    head: tuple[Convolution, Convolution, Convolution]
-    levels: tuple[Level, ...]
-
-
-def save(target: Path, encoder: bytes, decoder: Decoder) -> None:
-    """One zip file: the encoder as ONNX, the decoder's arrays, and which arrays there are."""
-    arrays: dict[str, NDArray[np.float32]] = {}
-
-    def note(convolution: Convolution) -> int:
-        number = len(arrays) // 2
-        arrays[f"{number}_kernel"], arrays[f"{number}_bias"] = convolution.kernel, convolution.bias
-        return number
-
-    index = {
-        "output": decoder.output,
-        "head": [note(item) for item in decoder.head],
-        "levels": [
-            {
-                "reduce": None if level.reduce is None else note(level.reduce),
-                "unit1": None if level.unit1 is None else [note(item) for item in level.unit1],
-                "unit2": [note(item) for item in level.unit2],
-                "narrow": note(level.narrow),
-            }
-            for level in decoder.levels
-        ],
-    }
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file:
-        file.writestr("encoder.onnx", encoder)
-        file.writestr("decoder.json", json.dumps(index))
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=False)
-            file.writestr(f"{name}.npy", buffer.getvalue())
-
-
-def load(path: Path) -> tuple[bytes, Decoder]:
-    """Raises OSError, ValueError, KeyError or zipfile.BadZipFile for a damaged file."""
-    with zipfile.ZipFile(path) as file:
-        index = json.loads(file.read("decoder.json"))
-
-        def array(name: str) -> NDArray[np.float32]:
-            content = np.load(io.BytesIO(file.read(f"{name}.npy")), allow_pickle=False)
-            return np.asarray(content, np.float32)
-
-        def convolution(number: int) -> Convolution:
-            return Convolution(array(f"{number}_kernel"), array(f"{number}_bias"))
-
-        def unit(numbers: Sequence[int]) -> Unit:
-            return convolution(numbers[0]), convolution(numbers[1])
-
-        first, second, last = (convolution(number) for number in index["head"])
-        levels = tuple(
-            Level(
-                None if item["reduce"] is None else convolution(item["reduce"]),
-                None if item["unit1"] is None else unit(item["unit1"]),
-                unit(item["unit2"]),
-                convolution(item["narrow"]),
-            )
-            for item in index["levels"]
-        )
-        decoder = Decoder(index["output"], (first, second, last), levels)
-        return file.read("encoder.onnx"), decoder
 
 
 class Step(ctypes.Structure):

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from sonar.depth.graph import pads_into_convolutions
 from sonar.depth.graph_tools import attribute
-from sonar.depth.native.program import Convolution, Decoder, Level, save
+from sonar.depth.native.weights import Convolution, Decoder, Level, save
 from sonar.errors import ModelError
 
 
