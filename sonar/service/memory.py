@@ -9,6 +9,8 @@ from sonar.service.sysfs import Memory
 
 LOW_MB = 80.0  # less than this to be had, and a network or a picture may not find room
 STALLED_PERCENT = 10.0  # of the last ten seconds, somebody waited for memory
+SPARE_MB = 8.0  # grown by so much, what was freed is given back ...
+GIVE_EVERY_S = 60.0  # ... not oftener than this
 WELL_S = 30.0  # so long must it be well until it counts as such
 
 
@@ -37,6 +39,25 @@ class MemoryWatch:
         if now - self._well_since_s < WELL_S:
             return False
         self.low, self._well_since_s = False, None
+        return True
+
+
+class Growth:
+    """Tells when it is time to :func:`release`: after this process grew, and not too often."""
+
+    def __init__(self) -> None:
+        self._least_mb: float | None = None
+        self._not_before_s = float("-inf")
+
+    def is_due(self, used_mb: float | None, now: float) -> bool:
+        """By its resident memory at ``now``; True once, then it starts from what is left."""
+        if used_mb is None or now < self._not_before_s:
+            return False
+        if self._least_mb is None or used_mb < self._least_mb:
+            self._least_mb = used_mb
+        if used_mb - self._least_mb < SPARE_MB:
+            return False
+        self._least_mb, self._not_before_s = None, now + GIVE_EVERY_S
         return True
 
 

@@ -2,10 +2,11 @@
 
 from sonar.ports import Clock, DepthEngine
 from sonar.records import Event, FrameRecord
+from sonar.service import sysfs
 from sonar.service.board import Board
 from sonar.service.governor import ChangeMeter
 from sonar.service.logs import JsonLog
-from sonar.service.memory import MemoryWatch, release_soon
+from sonar.service.memory import Growth, MemoryWatch, release_soon
 from sonar.service.recorder import Recorder
 from sonar.service.runs import EngineFactory, Run
 from sonar.types import DepthMap, Frame, Scene
@@ -32,7 +33,7 @@ class Steering:
         self._clock, self._log, self._board = clock, log, board
         self._open_engine = open_engine
         self._change = ChangeMeter()
-        self._memory = MemoryWatch()
+        self._memory, self._growth = MemoryWatch(), Growth()
         self._eco = False
 
     def reset(self) -> None:
@@ -66,6 +67,8 @@ class Steering:
 
     def sensed(self) -> None:
         """After the board read its sensors: the memory's turn."""
+        if self._growth.is_due(sysfs.memory_mb(), self._clock.now()):
+            release_soon()
         memory = self._board.memory
         if not self._memory.update(memory, self._clock.now()):
             return

@@ -13,7 +13,7 @@ from guide_kit import DEPTH, Service, services, told
 from sonar.config import SonarConfig
 from sonar.depth.fakes import FakeEngine
 from sonar.service import memory, segments
-from sonar.service.memory import LOW_MB, STALLED_PERCENT, MemoryWatch
+from sonar.service.memory import LOW_MB, STALLED_PERCENT, Growth, MemoryWatch
 from sonar.service.sysfs import Memory
 from sonar.types import DepthMap, Frame
 
@@ -93,6 +93,21 @@ def test_memory_must_be_well_for_a_while() -> None:
     assert not watch.update(well, 27.0) and not watch.update(well, 56.0)
     assert watch.update(well, 57.1) and not watch.low
     assert not watch.update(Memory(), 58.0)  # a system that does not tell is not short
+
+
+def test_what_was_freed_is_given_back_after_growth_and_not_too_often() -> None:
+    growth = Growth()
+    grown = [(0.0, 220.0), (1.0, 215.0), (2.0, 222.9), (3.0, 223.1), (4.0, 240.0), (64.0, 216.0)]
+    assert [growth.is_due(mb, now) for now, mb in grown] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert not growth.is_due(None, 65.0) and not growth.is_due(223.0, 66.0)
+    assert growth.is_due(224.1, 67.0)
 
 
 def test_memory_is_read_as_linux_tells_it(tmp_path: Path) -> None:
@@ -194,4 +209,4 @@ print(*sizes)
     )
     assert done.returncode == 0, done.stderr
     sizes = [float(word) for word in done.stdout.split()]
-    assert min(sizes[-3:]) - min(sizes[:3]) <= 5.0, sizes
+    assert min(sizes[-3:]) - min(sizes[:3]) <= 15.0, sizes  # of what each once cost, 24 MB
