@@ -22,7 +22,6 @@ from sonar.depth.midas.weights import (  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
 from sonar.models.layouts import ARCHITECTURES  # noqa: E402
-from sonar.models.registry import BUILTIN_PATH  # noqa: E402
 from sonar.models.resolved import resolve_path  # noqa: E402
 from sonar.models.store import Store  # noqa: E402
 from sonar.types import Frame  # noqa: E402
@@ -91,11 +90,11 @@ def test_the_weights_rule():
 
 
 @pytest.mark.skipif(not BUILTIN_PT.is_file(), reason=f"no checkpoint at {BUILTIN_PT}")
-def test_the_builtin_checkpoint_equals_the_builtin_onnx():
+def test_a_builtin_checkpoint_equals_its_onnx():
     from sonar.depth.backends.onnx import OnnxBackend
 
     tensor = np.random.default_rng(21).standard_normal((1, 3, 96, 128)).astype(np.float32)
-    expected = OnnxBackend(BUILTIN_PATH, threads=1).run(tensor)
+    expected = OnnxBackend(BUILTIN_PT.with_suffix(".onnx"), threads=1).run(tensor)
     depth, walkable = run(load_midas_small(BUILTIN_PT), tensor)
     # the checkpoint holds float16
     assert deviation(expected["inverse_depth"], depth) < 2e-3
