@@ -98,5 +98,6 @@ def check_narrow(page: Any, width: int = 360) -> None:
     """Nothing sticks out of a phone's screen."""
     before = page.viewport_size
     page.set_viewport_size({"width": width, "height": 740})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # The page is laid out anew some time after the change of size.
+    page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=20_000)
     page.set_viewport_size(before)
