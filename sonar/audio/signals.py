@@ -41,6 +41,7 @@ class PulseTrack:
         self._cue: Cue | None = None
         self._last = float(_NEVER)  # onset of the last pulse, in samples
         self._next = 0.0
+        self._news = False  # the present side and pitch have not been struck yet
 
     def set(self, cue: Cue | None, position: int) -> None:
         """Pulse like ``cue`` from ``position`` on; None lets the last pulse ring out."""
@@ -48,8 +49,11 @@ class PulseTrack:
         if cue is None:
             return
         if before is not None and _same_place(before, cue):
-            self._next = self._last + self._period(cue)
+            regular = self._last + self._period(cue)
+            # What is news stays due at once, though its rate changes before its first pulse.
+            self._next = min(self._next, regular) if self._news else regular
             return
+        self._news = True
         for voice in self._voices:
             voice.cut()
         self._next = self._last + _SHORTEST_GAP_S * self._rate_hz
@@ -66,6 +70,7 @@ class PulseTrack:
             if onset < position + QUANTUM:
                 self._strike(cue, max(0, onset - position))
                 self._last, self._next = due, due + self._period(cue)
+                self._news = False
         sounded = False
         for voice in self._voices:
             if voice.active:

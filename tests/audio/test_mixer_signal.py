@@ -196,6 +196,17 @@ def test_a_change_of_side_is_heard_at_once():
     assert right_db - left_db == pytest.approx(30.0, abs=0.1)
 
 
+def test_a_rate_that_changes_at_once_does_not_put_off_the_new_side():
+    mixer = Mixer(AUDIO, SPEECH)
+    mixer.post(pulse(pan=-1.0, rate_hz=1.0))
+    render(mixer, 0.03)
+    mixer.post(pulse(pan=1.0, rate_hz=1.0))
+    render(mixer, 0.02)  # its first pulse waits for the shortest gap
+    mixer.post(pulse(pan=1.0, rate_hz=0.9))
+    left_db, right_db = rms_db(render(mixer, 0.05))
+    assert right_db - left_db == pytest.approx(30.0, abs=0.1)
+
+
 def test_the_old_side_is_cut_off_in_the_middle_of_its_pulse():
     mixer = Mixer(AUDIO, SPEECH)
     mixer.post(pulse(pan=-1.0, rate_hz=1.0))
