@@ -252,5 +252,6 @@ sink.close()
     player = play({**os.environ, "ALSA_CONFIG_PATH": str(asound)}, program)
     note, more, ages = finish(player)
     assert "has_no_clock" in note
-    assert int(more) < RATE // 10  # the stream is closed between two tries
+    # The stream is closed between two tries; left open it took hundreds of seconds a second.
+    assert int(more) < RATE // 2
     assert int(ages) == 1

@@ -101,7 +101,8 @@ def test_a_frozen_picture_is_a_fault_though_it_arrives_on_time(worn: Any) -> Non
     service, camera = worn()
     camera.mood = "frozen"
     service.wait(told(service, "frozen"), "frozen", 5.0)
-    assert service.beats[-1].frames > 0 and service.beats[-1].state == "degraded"
+    service.wait(lambda: service.beats[-1].state == "degraded", "a beat that says so", 5.0)
+    assert service.beats[-1].frames > 0
 
 
 def test_nan_depth_through_the_real_zones_is_never_clear(worn: Any) -> None:
