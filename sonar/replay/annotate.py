@@ -167,5 +167,7 @@ class Annotator:
         self, canvas: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[int, int, int]
     ) -> None:
         """Text with a dark rim, readable on any picture."""
-        for shade, thickness in (((0, 0, 0), 3), (colour, 1)):
-            cv2.putText(canvas, text, (x, y), _FONT, self._text, shade, thickness, cv2.LINE_AA)
+        # Not one thicker stroke: that is wider too, and slips along the line.
+        for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
+            shade = colour if dx == 0 else (0, 0, 0)
+            cv2.putText(canvas, text, (x + dx, y + dy), _FONT, self._text, shade, 1, cv2.LINE_AA)
