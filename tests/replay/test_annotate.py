@@ -1,0 +1,39 @@
+"""Words in the annotated video keep their dark rim, from the first letter to the last."""
+
+import cv2
+import numpy as np
+import pytest
+
+from sonar.replay.annotate import Annotator
+from sonar.types import Scene
+
+SENTENCE = "Possible drop ahead, illuminated kerb on the left"
+PARTS = 8
+
+
+def caption_alone(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a caption makes a grey picture brighter, and where clearly darker; bool (H, W)."""
+    grey = np.full((height, width, 3), 128, np.uint8)
+    annotator = Annotator(height, width, lambda height, width: (0.3, 0.7), overlay=0.0)
+    scene = Scene.unknown(0, 1.0, None)
+    without = annotator.draw(grey, None, scene, None)
+    annotator.caption(SENTENCE, 1.0)
+    change = annotator.draw(grey, None, scene, None).astype(int) - without
+    return change.mean(axis=2) > 15, change.mean(axis=2) < -50
+
+
+def widened(mask: np.ndarray, by_px: int) -> np.ndarray:
+    side = 2 * by_px + 1
+    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(240, 480), (480, 960), (1080, 1920)])
+def test_the_rim_stands_around_every_letter(height: int, width: int) -> None:
+    letters, rim = caption_alone(height, width)
+    columns = np.flatnonzero(letters.any(axis=0))
+    assert np.ptp(columns) > 0.4 * width
+    assert not (rim & ~widened(letters, 2)).any(), "the rim slips away from the words"
+    edge = widened(letters, 1) & ~letters
+    for part in np.array_split(np.arange(columns[0], columns[-1] + 1), PARTS):
+        dark = rim[:, part].sum() / edge[:, part].sum()
+        assert dark > 0.5, f"words without a rim, {part[0]} pixels from the left"
