@@ -56,7 +56,7 @@ def list_cameras(
 
 
 class Camera:
-    """One connection to a camera; a :class:`sonar.capture.latest.Device`.
+    """One connection to a camera; a :class:`sonar.capture.device.Device`.
 
     Args:
         address: index, device path, or None for the first camera that gives a picture.

@@ -1,12 +1,12 @@
-"""Live sources: a thread that keeps only the newest picture, and reconnects."""
+"""Live sources: only the newest picture counts, and what is lost is connected again."""
 
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
 
+from sonar.capture.device import Connection, Device
 from sonar.config import CaptureConfig
-from sonar.errors import DeviceError, SonarError, SourceError, SourceLost, SourceTimeout
+from sonar.errors import DeviceError, SourceError, SourceLost, SourceTimeout
 from sonar.ports import Clock
 from sonar.types import Frame, RgbImage
 
@@ -15,115 +15,6 @@ _log = logging.getLogger(__name__)
 _CLOSE_WAIT_S = 0.8
 _SHORTEST_PAUSE_S = 0.05
 _MOST_STUCK = 3  # threads hanging in a driver; more would only pile up
-_DRIFT = 0.02  # s/s by which a late picture is forgiven, see StreamTime
-
-
-class Device(Protocol):
-    """One connection to a camera or a stream. All its methods run in one thread and may block."""
-
-    rate_hz: float | None
-
-    def open(self) -> None:
-        """Raises SourceError or DeviceError."""
-
-    def wait(self) -> float | None:
-        """Block until the next picture is there. Raises SourceError when the device is gone.
-
-        Returns its presentation time in seconds on the sender's clock, or None where there is
-        no such clock to trust.
-        """
-
-    def picture(self) -> RgbImage | None:
-        """That picture; None where it is damaged."""
-
-    def close(self) -> None: ...
-
-
-class StreamTime:
-    """When a streamed picture was taken, on our clock.
-
-    After a stall a network hands over old pictures in a burst. Their arrival is new, they are
-    not: counted from the fastest delivery so far, each is as old as the sender's clock says. That
-    reference is let go by 2 % of the time passed, so that clocks may drift and be reset.
-    """
-
-    def __init__(self) -> None:
-        self._offset_s: float | None = None
-        self._pts_s = 0.0
-        self._arrival_s = 0.0
-
-    def captured_at(self, pts_s: float, arrival_s: float) -> float:
-        """Capture time, at most ``arrival_s``."""
-        offset = arrival_s - pts_s
-        if self._offset_s is not None and pts_s > self._pts_s:
-            forgiven = _DRIFT * (arrival_s - self._arrival_s)
-            offset = min(offset, self._offset_s + forgiven)
-        self._offset_s, self._pts_s, self._arrival_s = offset, pts_s, arrival_s
-        return pts_s + offset
-
-
-class _Connection:
-    """A device in a thread of its own, which may hang in the driver for ever."""
-
-    def __init__(
-        self,
-        device: Device,
-        clock: Clock,
-        news: threading.Condition,
-        publish: Callable[["_Connection", RgbImage, float], None],
-    ) -> None:
-        self.device = device
-        self.opened = False
-        self.delivered = False
-        self.ended = False
-        self.error: SonarError | None = None
-        self.last_sign_s = clock.now()
-        self._clock = clock
-        self._news = news
-        self._publish = publish
-        self._cancelled = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="sonar-capture", daemon=True)
-        self.thread.start()
-
-    def cancel(self) -> None:
-        """Publish nothing more and end as soon as the driver returns."""
-        self._cancelled.set()
-
-    def _run(self) -> None:
-        try:
-            self.device.open()
-            with self._news:
-                self.opened = True
-                self.last_sign_s = self._clock.now()
-                self._news.notify_all()
-            self._pump()
-        except SonarError as error:
-            self.error = error
-        except Exception as error:
-            # Its text is kept out: drivers put addresses, with passwords, into it.
-            _log.debug("capture thread failed with %s", type(error).__name__)
-            self.error = SourceError(f"The driver failed ({type(error).__name__}).")
-        finally:
-            try:
-                self.device.close()
-            except Exception as error:
-                _log.debug("closing failed with %s", type(error).__name__)
-            with self._news:
-                self.ended = True
-                self._news.notify_all()
-
-    def _pump(self) -> None:
-        time = StreamTime()
-        last = float("-inf")
-        while not self._cancelled.is_set():
-            pts_s = self.device.wait()
-            now = self._clock.now()
-            image = self.device.picture()
-            if image is None or self._cancelled.is_set():
-                continue
-            captured = now if pts_s is None else time.captured_at(pts_s, now)
-            last = max(last, captured)
-            self._publish(self, image, last)
 
 
 class LiveSource:
@@ -156,8 +47,8 @@ class LiveSource:
         self._config = config
         self._clock = clock
         self._news = threading.Condition()
-        self._connection: _Connection | None = None
-        self._stuck: list[_Connection] = []
+        self._connection: Connection | None = None
+        self._stuck: list[Connection] = []
         self._newest: Frame | None = None
         self._captured = 0
         self._dropped = 0
@@ -233,7 +124,7 @@ class LiveSource:
             if connection.thread.is_alive():
                 _log.warning("%s hangs and was left behind.", self.label)
 
-    def _publish(self, connection: _Connection, image: RgbImage, t: float) -> None:
+    def _publish(self, connection: Connection, image: RgbImage, t: float) -> None:
         with self._news:
             if connection is not self._connection:
                 return
@@ -269,7 +160,7 @@ class LiveSource:
         self._start()
         return self._config.open_timeout_s
 
-    def _patience_s(self, connection: _Connection) -> float:
+    def _patience_s(self, connection: Connection) -> float:
         """How long this connection may be silent.
 
         A first picture takes longer than the next: cameras start up, streams send a whole picture
@@ -294,11 +185,11 @@ class LiveSource:
         self._retry_at_s = now + pause_s
         _log.warning("%s: no connection (%s); next try in %.1f s.", self.label, reason, pause_s)
 
-    def _start(self) -> _Connection:
-        self._connection = _Connection(self._connect(), self._clock, self._news, self._publish)
+    def _start(self) -> Connection:
+        self._connection = Connection(self._connect(), self._clock, self._news, self._publish)
         return self._connection
 
-    def _let_go(self, connection: _Connection) -> None:
+    def _let_go(self, connection: Connection) -> None:
         connection.cancel()
         self._connection = None
         self._stuck.append(connection)

@@ -16,7 +16,7 @@ _GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
 
 
 class NetworkStream:
-    """One connection to a stream; a :class:`sonar.capture.latest.Device`.
+    """One connection to a stream; a :class:`sonar.capture.device.Device`.
 
     Args:
         url: rtsp, rtsps, http or https; may hold credentials, which no message repeats.

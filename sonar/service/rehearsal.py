@@ -27,7 +27,7 @@ NO_GUIDANCE = ("loading", "ready", "stopped")  # states that tell nothing of wha
 
 
 class LoopDevice:
-    """A recording as :class:`sonar.capture.latest.Device`. Gone when its file is gone.
+    """A recording as :class:`sonar.capture.device.Device`. Gone when its file is gone.
 
     It winds back rather than opening the file anew: a container that was closed leaves its frames
     to the garbage collector, which no camera does.

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.capture.latest import LiveSource, StreamTime
+from sonar.capture.device import StreamTime
+from sonar.capture.latest import LiveSource
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceError, SourceLost, SourceTimeout
