@@ -5,7 +5,6 @@ that rendering can be stopped and taken up again; the same seed gives the same s
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.capture.synthetic import Camera
-from sonar.errors import MissingExtraError
 from sonar.simulate import textures
 from sonar.simulate.builder import MATERIALS
+from sonar.simulate.offscreen import aim, load_mujoco, open_renderer, png
 from sonar.training.scenes import make_scene
 from sonar.training.things import Kind, Scene
 from sonar.types import FloatImage, RgbImage
@@ -67,7 +66,8 @@ def render(
         progress: called with (scenes done, scenes in all).
 
     Raises:
-        MissingExtraError: mujoco is not installed, or cannot draw offscreen.
+        MissingExtraError: mujoco is not installed.
+        ConfigError: it cannot draw without a screen here; says what to install or set.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(scenes):
@@ -94,17 +94,14 @@ def render_scene(
 ) -> list[View]:
     """One random scene from several places in it."""
     scene = make_scene(rng)
-    mujoco = _load_mujoco()
-    files = {f"{name}.png": _png(image) for name, image in _dress(rng, photos).items()}
+    mujoco = load_mujoco()
+    files = {f"{name}.png": png(image) for name, image in _dress(rng, photos).items()}
     xml = scene.room.xml(SIZE[1], SIZE[0]).replace("</worldbody>", f"{scene.sun}</worldbody>")
     model = mujoco.MjModel.from_xml_string(xml, files)
     _light(rng, model, outdoors=scene.outdoors)
     data = mujoco.MjData(model)
     ids = np.array([_ground_id(str(model.geom(i).name)) for i in range(model.ngeom)] + [0])
-    try:
-        renderer: Any = mujoco.Renderer(model, SIZE[0], SIZE[1])
-    except (RuntimeError, mujoco.FatalError) as error:
-        raise MissingExtraError("sim", "Drawing without a screen (libosmesa6)") from error
+    renderer = open_renderer(mujoco, model, SIZE)
     found: list[View] = []
     try:
         for _ in range(views * _TRIES):
@@ -182,13 +179,7 @@ def _place(rng: np.random.Generator, scene: Scene) -> Camera | None:
 
 
 def _look(mujoco: ModuleType, model: Any, data: Any, camera: Camera) -> None:
-    axes = camera.axes
-    # MuJoCo's camera looks along -z with y up.
-    matrix = np.stack([axes[0], -axes[1], -axes[2]], axis=1)
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, matrix.ravel())
-    model.cam_pos[0] = camera.origin
-    model.cam_quat[0] = quat
+    aim(mujoco, model, camera)
     model.cam_fovy[0] = math.degrees(2 * math.atan(SIZE[0] / 2 / camera.focal_px(SIZE[1])))
     mujoco.mj_forward(model, data)
 
@@ -245,23 +236,3 @@ def _sky(rng: np.random.Generator, shape: tuple[int, ...]) -> RgbImage:
     cloud = textures.fractal(rng, size, 5)[: shape[0], : shape[1], None]
     sky: RgbImage = np.clip((image + rng.uniform(0, 0.4) * cloud) * 255, 0, 255).astype(np.uint8)
     return sky
-
-
-def _load_mujoco() -> ModuleType:
-    # Must be said before mujoco is imported; whoever has a GPU may have said otherwise.
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
-    try:
-        import mujoco
-    except (ImportError, AttributeError) as error:  # AttributeError: OSMesa's library is absent
-        raise MissingExtraError("sim", "Rendering scenes (also Debian's libosmesa6)") from error
-    module: ModuleType = mujoco
-    return module
-
-
-def _png(image: RgbImage) -> bytes:
-    import cv2
-
-    ok, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not ok:
-        raise ValueError("a texture could not be written as PNG")
-    return bytes(data.tobytes())

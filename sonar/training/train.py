@@ -21,6 +21,7 @@ from sonar.ports import Clock
 from sonar.training import augment, losses
 from sonar.training.checkpoint import network_from
 from sonar.training.data import Kind, Sample
+from sonar.training.paste import paste
 
 EVERY_PROGRESS = 10
 STATE = "state.pt"
@@ -37,6 +38,7 @@ class Plan:
         shares: how many of each kind make a batch, relative.
         rate: the highest learning rate, reached after ``warm_up`` steps and left along a cosine
             from the share ``steady`` of the run on.
+        pasted: share of the pictures that get a thing in the way (:mod:`sonar.training.paste`).
         average: how slowly the averaged weights follow.
         half: convolutions in bfloat16 (faster where the processor has it; weights stay float32).
         frozen: parts left as they are: the encoder's first two, large pictures and few weights,
@@ -50,6 +52,7 @@ class Plan:
     shares: Mapping[Kind, float] = field(
         default_factory=lambda: {"photo": 0.5, "measured": 0.2, "rendered": 0.3}
     )
+    pasted: float = 0.35
     rate: float = 2e-4
     warm_up: int = 20
     steady: float = 0.4
@@ -219,10 +222,10 @@ class Trainer:
         images, levels, grounds = [], [], []
         for index in range(self.plan.batch):
             kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-            sources = self._pools[kind]
-            source = sources[int(rng.integers(len(sources)))]
-            sample = source[int(rng.integers(len(source)))]
-            view, level, ground = augment.geometry(rng, sample, size)
+            view, level, ground = augment.geometry(rng, self._draw(rng, kind), size)
+            if rng.random() < self.plan.pasted:
+                skin = self._draw(rng, kinds[int(rng.integers(len(kinds)))]).image
+                view, level, ground = paste(rng, view, level, ground, skin)
             for _ in range(2 if index < self.plan.twins else 1):
                 chosen.append(kind)
                 images.append(augment.tensor(augment.light(rng, view)))
@@ -235,6 +238,11 @@ class Trainer:
             torch.from_numpy(np.stack(levels)),
             torch.from_numpy(np.stack(grounds)),
         )
+
+    def _draw(self, rng: np.random.Generator, kind: Kind) -> Sample:
+        sources = self._pools[kind]
+        source = sources[int(rng.integers(len(sources)))]
+        return source[int(rng.integers(len(source)))]
 
     def _losses(
         self, chosen: Sequence[Kind], depth: Tensor, walkable: Tensor, level: Tensor, ground: Tensor
