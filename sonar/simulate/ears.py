@@ -10,7 +10,7 @@ import numpy as np
 from sonar.capture.synthetic.source import mixed_noise
 from sonar.config import MountConfig, ZonesConfig
 from sonar.ports import CueMapper, DepthEngine, ZoneAnalyser
-from sonar.simulate.mujoco_walk import Pose
+from sonar.simulate.offscreen import Pose
 from sonar.simulate.scenario import CameraSpec
 from sonar.simulate.stage import Sight, Stage
 from sonar.simulate.truth import drop_ahead, nearest_things

@@ -1,14 +1,11 @@
 """The demo's walk, rendered offscreen by MuJoCo: pictures, exact depth and truth.
 
-Needs the ``[sim]`` extra and, without a screen, Debian's libosmesa6. The same versions render
-the same pictures.
+Needs what :mod:`sonar.simulate.offscreen` needs. The same versions render the same pictures.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +13,7 @@ from numpy.typing import NDArray
 
 from sonar.config import ZonesConfig
 from sonar.demo import MOUNT
-from sonar.errors import MissingExtraError
+from sonar.simulate.offscreen import Pose, aim, load_mujoco, open_renderer, png
 from sonar.simulate.room import build_hallway, pictures
 from sonar.types import SIDES, FloatImage, RgbImage
 
@@ -28,18 +25,6 @@ STOP_Y_M = 10.75
 # Where the walker's x is at y: round the chair, the cabinet, the plant and the person.
 _PATH_Y = np.array([0.0, 1.8, 3.6, 4.4, 5.5, 6.0, 7.4, 9.0, 10.4, 13.0])
 _PATH_X = np.array([0.0, 0.0, 0.16, 0.05, -0.25, -0.2, 0.26, 0.26, 0.12, 0.1])
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Camera at one moment: metres and degrees, signs as :mod:`sonar.capture.synthetic`."""
-
-    x_m: float
-    y_m: float
-    height_m: float
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
 
 
 def walk_pose(t: float) -> Pose:
@@ -101,15 +86,16 @@ class WalkRenderer:
     """Renders any frame of the walk. Use as a context manager.
 
     Raises:
-        MissingExtraError: mujoco is not installed, or cannot draw offscreen.
+        MissingExtraError: mujoco is not installed.
+        ConfigError: it cannot draw without a screen here; says what to install or set.
     """
 
     def __init__(self, size: tuple[int, int] = SIZE) -> None:
-        self._mujoco = _load_mujoco()
+        self._mujoco = load_mujoco()
         self.size = size
         room = build_hallway()
         self.obstacles = tuple(dict.fromkeys(room.obstacles))
-        files = {name: _png(image) for name, image in pictures(names=room.materials).items()}
+        files = {name: png(image) for name, image in pictures(names=room.materials).items()}
         self._model = self._mujoco.MjModel.from_xml_string(room.xml(size[1], size[0]), files)
         self._data = self._mujoco.MjData(self._model)
         self.parts = tuple(
@@ -117,10 +103,7 @@ class WalkRenderer:
         )
         focal = size[1] / 2 / math.tan(math.radians(MOUNT.hfov_deg or 0.0) / 2)
         self._model.cam_fovy[0] = math.degrees(2 * math.atan(size[0] / 2 / focal))
-        try:
-            self._renderer: Any = self._mujoco.Renderer(self._model, size[0], size[1])
-        except (RuntimeError, self._mujoco.FatalError) as error:
-            raise MissingExtraError("sim", "Drawing without a screen (libosmesa6)") from error
+        self._renderer = open_renderer(self._mujoco, self._model, size)
 
     def __enter__(self) -> "WalkRenderer":
         return self
@@ -158,13 +141,7 @@ class WalkRenderer:
             yield self.frame(index)
 
     def _look(self, pose: Pose) -> None:
-        axes = _camera(pose).axes
-        # MuJoCo's camera looks along -z with y up.
-        matrix = np.stack([axes[0], -axes[1], -axes[2]], axis=1)
-        quat = np.zeros(4)
-        self._mujoco.mju_mat2Quat(quat, matrix.ravel())
-        self._model.cam_pos[0] = (pose.x_m, pose.y_m, pose.height_m)
-        self._model.cam_quat[0] = quat
+        aim(self._mujoco, self._model, pose.camera())
         self._mujoco.mj_forward(self._model, self._data)
 
 
@@ -175,7 +152,7 @@ def nearest_obstacles(
 
     Distance is horizontal, along the heading; a thing counts from 0.1 % of the picture on.
     """
-    camera = _camera(frame.pose)
+    camera = frame.pose.camera()
     x, y = camera.pixel_rays(*frame.depth_m.shape)
     axes = camera.axes
     rays = x[None, :, None] * axes[0] + y[:, None, None] * axes[1] + axes[2]
@@ -198,37 +175,3 @@ def nearest_obstacles(
                 best = {"thing": thing, "distance_m": round(float(at.min()), 3)}
         found[side.value] = best
     return found
-
-
-def _camera(pose: Pose) -> Any:
-    from sonar.capture.synthetic import Camera
-
-    return Camera(
-        pose.x_m,
-        pose.y_m,
-        pose.height_m,
-        pose.yaw_deg,
-        pose.pitch_deg,
-        pose.roll_deg,
-        MOUNT.hfov_deg or 62.0,
-    )
-
-
-def _load_mujoco() -> ModuleType:
-    # Must be said before mujoco is imported; whoever has a GPU may have said otherwise.
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
-    try:
-        import mujoco
-    except (ImportError, AttributeError) as error:  # AttributeError: OSMesa's library is absent
-        raise MissingExtraError("sim", "Rendering walks (also Debian's libosmesa6)") from error
-    module: ModuleType = mujoco
-    return module
-
-
-def _png(image: RgbImage) -> bytes:
-    import cv2
-
-    ok, data = cv2.imencode(".png", image[:, :, ::-1])
-    if not ok:
-        raise ValueError("a texture could not be written as PNG")
-    return bytes(data.tobytes())

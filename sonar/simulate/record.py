@@ -20,7 +20,7 @@ from sonar.errors import OutputError
 from sonar.simulate.body import Body
 from sonar.simulate.ears import eye_pose, mount_of
 from sonar.simulate.listener import SPEED_MPS, Listener
-from sonar.simulate.mujoco_walk import Pose
+from sonar.simulate.offscreen import Pose
 from sonar.simulate.scenario import Scenario
 from sonar.simulate.stage import Sight, Stage
 from sonar.simulate.truth import Ahead, drop_ahead, nearest_things

@@ -1,21 +1,17 @@
 """Renders a world offscreen by MuJoCo: pictures and exact depth from any pose.
 
-Needs the ``[sim]`` extra and a way to draw without a screen: OSMesa (Debian's libosmesa6), or
-EGL where ``MUJOCO_GL=egl`` asks for it.
+Needs what :mod:`sonar.simulate.offscreen` needs.
 """
 
 import math
-import os
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.errors import ConfigError, MissingExtraError
 from sonar.simulate.builder import Look, pictures
-from sonar.simulate.mujoco_walk import Pose, _camera, _png
+from sonar.simulate.offscreen import Pose, aim, load_mujoco, open_renderer, png
 from sonar.simulate.scenario import Light
 from sonar.simulate.world import World
 from sonar.types import FloatImage, RgbImage
@@ -90,7 +86,7 @@ class Stage:
         focal = size[1] / 2 / math.tan(math.radians(spec.hfov_deg) / 2)
         self._model.cam_fovy[0] = math.degrees(2 * math.atan(size[0] / 2 / focal))
         self._spec = spec
-        self._draw = _renderer(self._mj, self._model, size)
+        self._draw = open_renderer(self._mj, self._model, size)
         self._bodies = [
             self._model.body(f"body {body[0]}").mocapid[0] for body in world.builder.bodies
         ]
@@ -124,18 +120,13 @@ class Stage:
         files = {}
         if self._pictures:
             images = pictures(256, builder.materials)
-            files = {name: _png(image) for name, image in images.items()}
+            files = {name: png(image) for name, image in images.items()}
         xml = builder.xml(self.size[1], self.size[0], look)
         model = self._mj.MjModel.from_xml_string(xml, files)
         return model, self._mj.MjData(model)
 
     def _place(self, pose: Pose) -> None:
-        axes = _camera(pose).axes
-        matrix = np.stack([axes[0], -axes[1], -axes[2]], axis=1)  # MuJoCo looks along -z
-        quat = np.zeros(4)
-        self._mj.mju_mat2Quat(quat, matrix.ravel())
-        self._model.cam_pos[0] = (pose.x_m, pose.y_m, pose.height_m)
-        self._model.cam_quat[0] = quat
+        aim(self._mj, self._model, pose.camera())
         for slot, motion in zip(self._bodies, self.world.motions, strict=True):
             half = math.radians(motion.turn_deg) / 2
             self._data.mocap_pos[slot] = (motion.x_m, motion.y_m, 0.0)
@@ -193,31 +184,3 @@ class Stage:
         lit = image.astype(np.float32) * np.float32(self._exposure) + noise[:, :, None]
         image8: RgbImage = np.clip(lit, 0.0, 255.0).astype(np.uint8)
         return image8
-
-
-def load_mujoco() -> ModuleType:
-    """mujoco, told to draw without a screen. Raises MissingExtraError or ConfigError."""
-    # Must be said before mujoco is imported; whoever has a GPU may have said otherwise.
-    os.environ.setdefault("MUJOCO_GL", "osmesa")
-    try:
-        import mujoco
-    except ImportError as error:
-        raise MissingExtraError("sim", "Rendering walks (mujoco)") from error
-    except AttributeError as error:  # how PyOpenGL tells that OSMesa's library is absent
-        raise _no_screen() from error
-    module: ModuleType = mujoco
-    return module
-
-
-def _renderer(mj: ModuleType, model: Any, size: tuple[int, int]) -> Any:
-    try:
-        return mj.Renderer(model, *size)
-    except (RuntimeError, AttributeError, ImportError, mj.FatalError) as error:
-        raise _no_screen() from error
-
-
-def _no_screen() -> ConfigError:
-    return ConfigError(
-        f"Drawing without a screen did not work with MUJOCO_GL={os.environ['MUJOCO_GL']}: install "
-        "Debian's libosmesa6 and use MUJOCO_GL=osmesa, or MUJOCO_GL=egl where a GPU driver is."
-    )

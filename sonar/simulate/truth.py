@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.config import ZonesConfig
-from sonar.simulate.mujoco_walk import Pose, _camera
+from sonar.simulate.offscreen import Pose
 from sonar.simulate.stage import Sight, Stage
 from sonar.types import SIDES, Side
 
@@ -29,7 +29,7 @@ def nearest_things(
     stage: Stage, sight: Sight, pose: Pose, zones: ZonesConfig
 ) -> dict[Side, Ahead | None]:
     """Per side the nearest solid thing that the picture shows in the way."""
-    camera = _camera(pose)
+    camera = pose.camera()
     x, y = camera.pixel_rays(*sight.depth_m.shape)
     axes = camera.axes
     ahead, right = camera.heading

@@ -10,7 +10,7 @@ from simulate_kit import need_mujoco, scenario
 from sonar.config import ZonesConfig
 from sonar.errors import ConfigError, MissingExtraError
 from sonar.simulate import stage as stage_module
-from sonar.simulate.mujoco_walk import Pose
+from sonar.simulate.offscreen import Pose
 from sonar.simulate.stage import Stage
 from sonar.simulate.truth import drop_ahead, nearest_things
 from sonar.simulate.world import World
