@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from sonar.config import BandEdges
+from sonar.replay.resample import Intervals, Values, intervals
 from sonar.types import Band
 
 NEAR_M = 1.5
@@ -186,29 +187,15 @@ class _Table:
         return float(np.mean(right[chosen]))
 
 
-def _intervals(
-    table: _Table, values: dict[str, float | None], seed: int
-) -> dict[str, tuple[float, float] | None]:
-    rng = np.random.default_rng(seed)
+def _intervals(table: _Table, values: Values, seed: int) -> Intervals:
     frames = np.unique(table.frame)
-    members = {int(f): np.flatnonzero(table.frame == f) for f in frames}
-    drawn: dict[str, list[float]] = {name: [] for name in FIGURES}
-    for _ in range(RESAMPLES if frames.size > 1 else 0):
-        picked = rng.choice(frames, frames.size)
-        at = np.concatenate([members[int(f)] for f in picked])
-        for name in FIGURES:
-            value = table.figure(name, at)
-            if value is not None:
-                drawn[name].append(value)
-    return {
-        name: None
-        if values[name] is None or len(sample) < RESAMPLES // 2
-        else (
-            round(float(np.quantile(sample, 0.025)), 4),
-            round(float(np.quantile(sample, 0.975)), 4),
-        )
-        for name, sample in drawn.items()
-    }
+    members = [np.flatnonzero(table.frame == frame) for frame in frames]
+
+    def over(picked: NDArray[np.intp]) -> Values:
+        at = np.concatenate([members[index] for index in picked])
+        return {name: table.figure(name, at) for name in FIGURES}
+
+    return intervals(values, len(members), over, times=RESAMPLES, seed=seed)
 
 
 def _confusion(readings: Sequence[Reading], edges: BandEdges) -> dict[str, dict[str, int]]:

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from sonar.replay.evaluate_heard import ClipResult
+from sonar.replay.resample import Values, intervals
 
 RESAMPLES = 1000
 Figure = Annotated[float, Field(allow_inf_nan=False)] | None
@@ -59,7 +61,12 @@ class WalkFigures(_Model):
 
 def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> WalkFigures:
     """All figures of some recordings."""
-    values = {name: _FIGURES[name](clips) for name in FIGURES}
+
+    def over(picked: NDArray[np.intp]) -> Values:
+        some = [clips[index] for index in picked]
+        return {name: _FIGURES[name](some) for name in FIGURES}
+
+    values = over(np.arange(len(clips)))
     counts: dict[str, KindCount] = {}
     for kind in ("obstacle", "drop", "person", "head"):
         some = [event for clip in clips for event in clip.events if event.kind == kind]
@@ -71,7 +78,7 @@ def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> WalkFigures:
         minutes=round(_minutes(clips), 3),
         events=sum(len(clip.events) for clip in clips),
         by_kind=counts,
-        ci=_intervals(clips, values, seed),
+        ci=intervals(values, len(clips), over, times=RESAMPLES, seed=seed),
         **{name: None if v is None else round(v, 4) for name, v in values.items()},
     )
 
@@ -133,25 +140,3 @@ _FIGURES: dict[str, Callable[[Sequence[ClipResult]], float | None]] = {
     "side_accuracy": _side,
     "cues_per_minute": _chatter,
 }
-
-
-def _intervals(
-    clips: Sequence[ClipResult], values: dict[str, float | None], seed: int
-) -> dict[str, tuple[float, float] | None]:
-    rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in FIGURES}
-    for _ in range(RESAMPLES if len(clips) > 1 else 0):
-        some = [clips[int(index)] for index in rng.integers(0, len(clips), len(clips))]
-        for name in FIGURES:
-            value = _FIGURES[name](some)
-            if value is not None:
-                drawn[name].append(value)
-    return {
-        name: None
-        if values[name] is None or len(sample) < RESAMPLES // 2
-        else (
-            round(float(np.quantile(sample, 0.025)), 4),
-            round(float(np.quantile(sample, 0.975)), 4),
-        )
-        for name, sample in drawn.items()
-    }
