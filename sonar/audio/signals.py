@@ -6,7 +6,7 @@ from sonar.audio.earcons import EARCONS
 from sonar.audio.space import Space
 from sonar.audio.synth import Samples, db_to_gain
 from sonar.audio.tables import QUANTUM, Tables
-from sonar.audio.voices import ClipVoice, PulseVoice
+from sonar.audio.voices import ClipVoice, PulseVoice, add_active
 from sonar.audio.waves import PulseWaves
 from sonar.types import Cue, Priority
 
@@ -71,12 +71,7 @@ class PulseTrack:
                 self._strike(cue, max(0, onset - position))
                 self._last, self._next = due, due + self._period(cue)
                 self._news = False
-        sounded = False
-        for voice in self._voices:
-            if voice.active:
-                voice.add(bus)
-                sounded = True
-        return sounded
+        return add_active(self._voices, bus)
 
     def _period(self, cue: Cue) -> float:
         return self._rate_hz / min(cue.rate_hz, HIGHEST_RATE_HZ)
@@ -136,12 +131,7 @@ class EarconTrack:
             self._start_waiting(position)
         if self._repeated is not None:
             self._start_repeated(position)
-        sounded = False
-        for voice in self._voices:
-            if voice.active:
-                voice.add(bus)
-                sounded = True
-        return sounded
+        return add_active(self._voices, bus)
 
     def _start_waiting(self, position: int) -> None:
         for _ in range(len(self._waiting)):

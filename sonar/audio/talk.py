@@ -9,7 +9,7 @@ from sonar.audio.phrases import PHRASES
 from sonar.audio.space import Space
 from sonar.audio.synth import Samples, db_to_gain
 from sonar.audio.tables import QUANTUM, Tables
-from sonar.audio.voices import ClipVoice
+from sonar.audio.voices import ClipVoice, add_active
 from sonar.ports import Speaker
 from sonar.types import Priority, Side
 
@@ -117,12 +117,7 @@ class Talk:
 
     def add(self, bus: Samples) -> bool:
         """One quantum into ``bus``; whether there was anything to add."""
-        sounded = False
-        for voice in self._voices:
-            if voice.active:
-                voice.add(bus)
-                sounded = True
-        return sounded
+        return add_active(self._voices, bus)
 
     def _expired(self, item: _Item, position: int, newest_t: float | None) -> bool:
         age_s = (position - item.asked_at) / self._rate_hz

@@ -5,6 +5,8 @@ right). All state is kept in whole samples since the voice's onset, so the sound
 on the sizes of the blocks in which it is asked for.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -146,3 +148,13 @@ class ClipVoice:
             start = max(begin, tail)
             # sample i of the clip is scaled by edge[size - 1 - i]
             wave[start - begin : count] *= edge[::-1][start - tail : end - tail]
+
+
+def add_active(voices: Sequence[PulseVoice | ClipVoice], bus: Samples) -> bool:
+    """One quantum of each voice that sounds into ``bus``; whether there was any."""
+    sounded = False
+    for voice in voices:
+        if voice.active:
+            voice.add(bus)
+            sounded = True
+    return sounded

@@ -61,6 +61,10 @@ class Model:
         return depth, walkable
 
 
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredFigures:
     """One RGB-D folder; None where it cannot be told."""
@@ -73,10 +77,10 @@ class MeasuredFigures:
 
     def line(self) -> str:
         """One line for people."""
-        walk = "-" if self.walkable_iou is None else f"{self.walkable_iou:.2f}"
         return (
             f"AbsRel {self.abs_rel:.3f}  off by 25 % {self.delta_off:.1%}"
-            f"  correlation {self.correlation:.2f}  walkable IoU {walk}  ({self.pictures} pictures)"
+            f"  correlation {self.correlation:.2f}  walkable IoU {_share(self.walkable_iou)}"
+            f"  ({self.pictures} pictures)"
         )
 
 
@@ -91,10 +95,9 @@ class PhotoFigures:
 
     def line(self) -> str:
         """One line for people."""
-        walk = "-" if self.walkable_iou is None else f"{self.walkable_iou:.2f}"
         return (
             f"label error {self.label_error:.3f}  shape error {self.shape_error:.3f}"
-            f"  walkable IoU {walk}  ({self.pictures} pictures)"
+            f"  walkable IoU {_share(self.walkable_iou)}  ({self.pictures} pictures)"
         )
 
 

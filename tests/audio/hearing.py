@@ -1,5 +1,7 @@
 """What the tests hear with: levels, onsets and pitch, measured from samples."""
 
+import tracemalloc
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,19 @@ def render(mixer: Mixer, seconds: float, block: int = 480) -> NDArray[np.float32
     for begin in range(0, left, block):
         mixer.render(out[begin : begin + block])
     return out
+
+
+def assert_renders_without_arrays(mixer: Mixer, block: NDArray[np.float32]) -> None:
+    """Twenty blocks hold less memory than a quantum of one channel in float64."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    for _ in range(20):
+        mixer.render(block)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 240 * 4 * 2
+    assert after - before < 1024
 
 
 def rms_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
