@@ -76,6 +76,16 @@ def level(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return _batch(torch.where(beyond, torch.zeros_like(error), error), known)
 
 
+def within(predicted: Tensor, target: Tensor, known: Tensor, where: Tensor) -> Tensor:
+    """The error after :func:`align`, relative to the target, of the part ``where`` (bool) alone.
+
+    What is left out altogether is small in a picture's mean, and near things most of all.
+    """
+    aligned = align(predicted, target, known)
+    t = torch.where(known, target, torch.zeros_like(target))
+    return _batch(((aligned - t).abs() / (t + 0.03)).clamp(max=1.0), known & where)
+
+
 def walkable(predicted: Tensor, ground: Tensor) -> Tensor:
     """Cross entropy where ``ground`` (uint8 (B, H, W)) is 0 or 1; stairs and unknown are left."""
     known = ground < 2

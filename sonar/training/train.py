@@ -19,9 +19,9 @@ from sonar.clock import SystemClock
 from sonar.errors import ModelError
 from sonar.ports import Clock
 from sonar.training import augment, losses
+from sonar.training.batches import Batch, Pictures
 from sonar.training.checkpoint import network_from
 from sonar.training.data import Kind, Sample
-from sonar.training.paste import paste
 
 EVERY_PROGRESS = 10
 STATE = "state.pt"
@@ -52,7 +52,7 @@ class Plan:
     shares: Mapping[Kind, float] = field(
         default_factory=lambda: {"photo": 0.5, "measured": 0.2, "rendered": 0.3}
     )
-    pasted: float = 0.35
+    pasted: float = 0.5
     rate: float = 2e-4
     warm_up: int = 20
     steady: float = 0.4
@@ -65,6 +65,7 @@ class Plan:
         default_factory=lambda: {"photo": 1.0, "measured": 0.2, "rendered": 0.2}
     )
     gradient_weight: float = 0.5
+    pasted_weight: float = 0.3
     walkable_weight: float = 0.25
     twin_weight: float = 0.5
     half: bool = False
@@ -116,7 +117,7 @@ class Trainer:
         self.step = 0
         self._clock = clock or SystemClock()
         self._spent_s = 0.0
-        self._pools = _pools(samples, plan.shares)
+        self._pictures = Pictures(samples, plan.shares, plan.pasted)
         torch.manual_seed(plan.seed)
         self.network = network_from(start)
         self.network.to(memory_format=torch.channels_last)
@@ -196,11 +197,11 @@ class Trainer:
             group["lr"] = self.plan.rate * rise * max(fall, 0.01)
 
     def _one(self, rng: np.random.Generator) -> dict[str, float]:
-        chosen, images, level, ground = self._batch(rng)
+        size = self.plan.sizes[int(rng.integers(len(self.plan.sizes)))]
+        batch = self._pictures.draw(rng, size, self.plan.batch, self.plan.twins)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.half):
-            depth, walkable = self.network(images)
-        depth, walkable = depth.float(), walkable.float()
-        total, parts = self._losses(chosen, depth, walkable, level, ground)
+            depth, walkable = self.network(batch.images)
+        total, parts = self._losses(batch, depth.float(), walkable.float())
         self._optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self._trained, 1.0)
@@ -214,44 +215,15 @@ class Trainer:
                     self.averaged[name].copy_(value)
         return {"loss": float(total.detach()), **parts}
 
-    def _batch(self, rng: np.random.Generator) -> tuple[list[Kind], Tensor, Tensor, Tensor]:
-        size = self.plan.sizes[int(rng.integers(len(self.plan.sizes)))]
-        kinds = list(self._pools)
-        weights = np.array([self.plan.shares[kind] for kind in kinds])
-        chosen: list[Kind] = []
-        images, levels, grounds = [], [], []
-        for index in range(self.plan.batch):
-            kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-            view, level, ground = augment.geometry(rng, self._draw(rng, kind), size)
-            if rng.random() < self.plan.pasted:
-                skin = self._draw(rng, kinds[int(rng.integers(len(kinds)))]).image
-                view, level, ground = paste(rng, view, level, ground, skin)
-            for _ in range(2 if index < self.plan.twins else 1):
-                chosen.append(kind)
-                images.append(augment.tensor(augment.light(rng, view)))
-                levels.append(level)
-                grounds.append(ground)
-        tensors = torch.from_numpy(np.stack(images)).contiguous(memory_format=torch.channels_last)
-        return (
-            chosen,
-            tensors,
-            torch.from_numpy(np.stack(levels)),
-            torch.from_numpy(np.stack(grounds)),
-        )
-
-    def _draw(self, rng: np.random.Generator, kind: Kind) -> Sample:
-        sources = self._pools[kind]
-        source = sources[int(rng.integers(len(sources)))]
-        return source[int(rng.integers(len(source)))]
-
     def _losses(
-        self, chosen: Sequence[Kind], depth: Tensor, walkable: Tensor, level: Tensor, ground: Tensor
+        self, batch: Batch, depth: Tensor, walkable: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
         plan = self.plan
+        chosen, level = batch.kinds, batch.level
         known = torch.isfinite(level)
         total = depth.new_zeros(())
         parts: dict[str, float] = {}
-        for kind in self._pools:
+        for kind in self._pictures.kinds:
             picked = [i for i, k in enumerate(chosen) if k == kind]
             if not picked:
                 continue
@@ -266,9 +238,13 @@ class Trainer:
             )
             parts[kind] = float(shape.detach())
             parts[f"{kind}-level"] = float(height.detach())
-        ground_loss = losses.walkable(walkable, ground)
+        ground_loss = losses.walkable(walkable, batch.ground)
         total = total + plan.walkable_weight * ground_loss
         parts["ground"] = float(ground_loss.detach())
+        if plan.pasted:
+            missed = losses.within(depth, level, known, batch.pasted)
+            total = total + plan.pasted_weight * missed
+            parts["pasted"] = float(missed.detach())
         if plan.twins:
             first = depth[0 : 2 * plan.twins : 2]
             second = depth[1 : 2 * plan.twins : 2]
@@ -276,25 +252,3 @@ class Trainer:
             total = total + plan.twin_weight * twin
             parts["twins"] = float(twin.detach())
         return total, parts
-
-
-def _pools(
-    samples: Sequence[Sample], shares: Mapping[Kind, float]
-) -> dict[Kind, list[list[Sample]]]:
-    """Samples by kind and source; sources of one kind are drawn by the root of their size."""
-    pools: dict[Kind, list[list[Sample]]] = {}
-    for kind, share in shares.items():
-        by_source: dict[str, list[Sample]] = {}
-        for sample in samples:
-            if sample.kind == kind:
-                by_source.setdefault(sample.source, []).append(sample)
-        if not by_source or share <= 0:
-            continue
-        pools[kind] = [
-            group
-            for group in by_source.values()
-            for _ in range(max(1, round(math.sqrt(len(group) / 8))))
-        ]
-    if not pools:
-        raise ModelError("None of the kinds of picture that the plan asks for is there.")
-    return pools

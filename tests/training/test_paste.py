@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training needs torch (extra [midas])")
+
 from sonar.training.data import GROUND, LEVEL_SHIFT
 from sonar.training.paste import paste
 

@@ -72,6 +72,20 @@ def test_a_picture_without_depth_costs_nothing():
     assert float(losses.level(target, target + 1, nothing)) == 0.0
 
 
+def test_a_thing_left_out_costs_by_itself_what_it_hardly_costs_in_the_whole():
+    target, known = picture()
+    target[:, 4:8, 4:9] = 2.0  # a near thing
+    without = target.clone()
+    without[:, 4:8, 4:9] = 0.3
+    where = torch.zeros_like(known)
+    where[:, 4:12, 4:14] = True
+    whole = float(losses.scale_and_shift_invariant(without, target, known))
+    alone = float(losses.within(without, target, known, where))
+    assert alone > 2 * whole
+    assert float(losses.within(target, target, known, where)) == pytest.approx(0.0, abs=1e-4)
+    assert float(losses.within(without, target, known, torch.zeros_like(known))) == 0.0
+
+
 def test_walkable_leaves_stairs_and_the_unknown_alone():
     said = torch.full((1, 16, 16), 0.9)
     ground = torch.full((1, 16, 16), 255, dtype=torch.uint8)

@@ -1,0 +1,107 @@
+"""Which pictures a step is given: by kind and source, as a walker sees them, things pasted in."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonar.errors import ModelError
+from sonar.training import augment
+from sonar.training.data import Kind, Sample
+from sonar.training.paste import paste
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Pictures of one size; the first ones come twice, in another light (twins).
+
+    Attributes:
+        kinds: one for each picture.
+        images: float32 (B, 3, H, W), normalised.
+        level: float32 (B, H, W), NaN where unknown.
+        ground: uint8 (B, H, W).
+        pasted: bool (B, H, W), the things that were pasted in.
+    """
+
+    kinds: tuple[Kind, ...]
+    images: Tensor
+    level: Tensor
+    ground: Tensor
+    pasted: Tensor
+
+
+class Pictures:
+    """Draws batches.
+
+    Args:
+        samples: of every kind in ``shares`` at least one, or that kind is left out.
+        shares: how many of each kind make a batch, relative.
+        pasted: share of the pictures that get a thing in the way.
+
+    Raises:
+        ModelError: there is nothing of the kinds asked for.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], shares: Mapping[Kind, float], pasted: float
+    ) -> None:
+        self._pools = _pools(samples, shares)
+        self.kinds = tuple(self._pools)
+        weights = np.array([shares[kind] for kind in self.kinds])
+        self._weights = weights / weights.sum()
+        self._pasted = pasted
+
+    def draw(
+        self, rng: np.random.Generator, size: tuple[int, int], count: int, twins: int
+    ) -> Batch:
+        """``count`` pictures of ``size`` (rows, columns), the first ``twins`` of them twice."""
+        kinds: list[Kind] = []
+        images, levels, grounds, things = [], [], [], []
+        for index in range(count):
+            kind = self.kinds[int(rng.choice(len(self.kinds), p=self._weights))]
+            view, level, ground = augment.geometry(rng, self._one(rng, kind), size)
+            before = level
+            if rng.random() < self._pasted:
+                skin = self._one(rng, self.kinds[int(rng.integers(len(self.kinds)))]).image
+                view, level, ground = paste(rng, view, level, ground, skin)
+            for _ in range(2 if index < twins else 1):
+                kinds.append(kind)
+                images.append(augment.tensor(augment.light(rng, view)))
+                levels.append(level)
+                grounds.append(ground)
+                things.append((level != before) & np.isfinite(level))
+        return Batch(
+            tuple(kinds),
+            torch.from_numpy(np.stack(images)).contiguous(memory_format=torch.channels_last),
+            *(torch.from_numpy(np.stack(each)) for each in (levels, grounds, things)),
+        )
+
+    def _one(self, rng: np.random.Generator, kind: Kind) -> Sample:
+        sources = self._pools[kind]
+        source = sources[int(rng.integers(len(sources)))]
+        return source[int(rng.integers(len(source)))]
+
+
+def _pools(
+    samples: Sequence[Sample], shares: Mapping[Kind, float]
+) -> dict[Kind, list[list[Sample]]]:
+    """Samples by kind and source; sources of one kind are drawn by the root of their size."""
+    pools: dict[Kind, list[list[Sample]]] = {}
+    for kind, share in shares.items():
+        by_source: dict[str, list[Sample]] = {}
+        for sample in samples:
+            if sample.kind == kind:
+                by_source.setdefault(sample.source, []).append(sample)
+        if not by_source or share <= 0:
+            continue
+        pools[kind] = [
+            group
+            for group in by_source.values()
+            for _ in range(max(1, round(math.sqrt(len(group) / 8))))
+        ]
+    if not pools:
+        raise ModelError("None of the kinds of picture that the plan asks for is there.")
+    return pools
