@@ -5,12 +5,15 @@ import tracemalloc
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.audio.mapping import PulseMapper
 from sonar.audio.mixer import Mixer
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import SIDES, Band, Cue, CueKind, Priority, Scene, ZoneReading
 
 RATE = 48000
 CLEAR = (Band.CLEAR, 0.0)
+FAR, NEAR, CLOSE, STOP = (Band.FAR, 0.15), (Band.NEAR, 0.4), (Band.CLOSE, 0.7), (Band.STOP, 0.9)
+UNKNOWN = (Band.UNKNOWN, 0.0)
 Zone = tuple  # (band, proximity) or (band, proximity, {more fields})
 
 # 0 dB of volume, so that levels are those of the design; news may take as long as a test likes
@@ -35,6 +38,22 @@ def pulse(pan=0.0, rate_hz=4.0, pitch_hz=500.0, level_db=0.0, **more) -> Cue:
 
 def stop(pan=0.0, **more) -> Cue:
     return Cue(CueKind.CONTINUOUS, pan=pan, pitch_hz=800.0, priority=Priority.DANGER, **more)
+
+
+def mapper(**speech) -> PulseMapper:
+    return PulseMapper(AUDIO, SPEECH.model_copy(update=speech))
+
+
+def first_cue(*zones: Zone, **more) -> Cue:
+    """What a walker hears who meets these zones first."""
+    return mapper().update(scene(*zones, **more))
+
+
+def run(mapper, make, seconds, start_s=0.0, rate_hz=20.0):
+    """Cues for ``make(t)`` over time: list of (t, cue)."""
+    count = round(seconds * rate_hz)
+    times = [start_s + i / rate_hz for i in range(count)]
+    return [(t, mapper.update(make(t))) for t in times]
 
 
 def render(mixer: Mixer, seconds: float, block: int = 480) -> NDArray[np.float32]:

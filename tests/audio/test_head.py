@@ -1,10 +1,8 @@
-"""A measured head: where its filters put a sound, and which files are refused.
+"""A measured head: where its filters put a sound.
 
-The files are written by the tests, from a spherical head with known times and levels; one test
-uses KEMAR, where Debian's libmysofa has put it.
+The files are written by :mod:`measured_head`; one test uses KEMAR, where Debian has put it.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from hearing import (
     rms_db,
     stop,
 )
+from measured_head import ear_delay_s, with_head, write
 from test_space_and_silence import lead_us
 
 from sonar.audio.fakes import ToneSpeaker
@@ -29,56 +28,9 @@ from sonar.audio.head import PLACES, Head, HeadSpace, pan_of, place_of
 from sonar.audio.mixer import Mixer
 from sonar.audio.synth import Ears
 from sonar.audio.tables import QUANTUM
-from sonar.errors import ConfigError, MissingExtraError
 from sonar.types import Cue, CueKind
 
-sofar = pytest.importorskip("sofar", reason="needs the extra hrtf")
-netCDF4 = pytest.importorskip("netCDF4", reason="comes with the extra hrtf")
-
 KEMAR = Path("/usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa")
-RADIUS_M, SOUND_M_S = 0.0875, 343.0
-
-
-def ear_delay_s(azimuth_deg, ear_deg):
-    """Woodworth's sphere: from the head's center to the ear, a source far away."""
-    angle = np.abs((azimuth_deg - ear_deg + 180.0) % 360.0 - 180.0) * np.pi / 180.0
-    if angle <= np.pi / 2:
-        return -RADIUS_M / SOUND_M_S * np.cos(angle)
-    return RADIUS_M / SOUND_M_S * (angle - np.pi / 2)
-
-
-def sphere_hrir(azimuth_deg, rate_hz, samples=256):
-    """(2, samples): a delayed, windowed sinc for each ear, softer behind the head."""
-    pair = []
-    for ear_deg in (90.0, -90.0):
-        delay_s = 0.002 + ear_delay_s(azimuth_deg, ear_deg)
-        angle = np.deg2rad(azimuth_deg - ear_deg)
-        gain = 10 ** (6.0 * np.cos(angle) / 20)  # 12 dB between the ears at the side
-        t = np.arange(samples) - delay_s * rate_hz
-        pair.append(gain * 0.8 * np.sinc(0.8 * t) * np.exp(-((t / 40.0) ** 2)))
-    return np.array(pair)
-
-
-def write(path, rate_hz=RATE, step_deg=5, convention="SimpleFreeFieldHRIR", exchange=False):
-    azimuths = np.arange(0.0, 360.0, step_deg)
-    sofa = sofar.Sofa(convention)
-    data = np.array([sphere_hrir(azimuth, rate_hz) for azimuth in azimuths])
-    sofa.Data_IR = data[:, ::-1] if exchange else data
-    sofa.Data_SamplingRate = rate_hz
-    sofa.SourcePosition = np.stack(
-        [azimuths, np.zeros_like(azimuths), np.full_like(azimuths, 1.5)], axis=1
-    )
-    sofar.write_sofa(str(path), sofa)
-    return path
-
-
-@pytest.fixture(scope="module")
-def sphere(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("sofa") / "sphere.sofa")
-
-
-def with_head(path, **more):
-    return AUDIO.model_copy(update={"hrtf": str(path), **more})
 
 
 # -- where a sound is ----------------------------------------------------------------------------
@@ -234,155 +186,6 @@ def test_blocks_of_any_size_give_the_same_samples(sphere):
     for mixer in (whole, cut):
         mixer.post(pulse(pan=0.4))
     assert np.array_equal(render(whole, 0.4, block=480), render(cut, 0.4, block=331))
-
-
-# -- files that are refused ----------------------------------------------------------------------
-
-
-def edited(sphere, tmp_path, change):
-    path = tmp_path / "edited.sofa"
-    path.write_bytes(sphere.read_bytes())
-    with netCDF4.Dataset(str(path), "r+") as file:
-        change(file)
-    return path
-
-
-def _nan(file):
-    file["Data.IR"][3, 1, 7] = np.nan
-
-
-def _silent(file):
-    file["Data.IR"][3, 1, :] = 0.0
-
-
-def _convention(file):
-    file.SOFAConventions = "SimpleFreeFieldHRTF"
-
-
-def _slow(file):
-    file["Data.SamplingRate"][:] = 4000.0
-
-
-def _kilohertz(file):
-    file["Data.SamplingRate"].Units = "kilohertz"
-
-
-def _turned(file):
-    file["ListenerView"][:] = [[-1.0, 0.0, 0.0]]
-
-
-def _right_ear_first(file):
-    file["ReceiverPosition"][1, 1, 0] = 0.09
-    file["ReceiverPosition"][0, 1, 0] = -0.09
-
-
-def _no_left(file):
-    file["SourcePosition"][:, 0] = 300.0 + np.arange(72) / 2
-
-
-def _no_head(file):
-    file["Data.IR"][:] = np.repeat(file["Data.IR"][:, :1, :], 2, axis=1)
-
-
-def _late(file):
-    file["Data.Delay"][:] = [[-1.0, 0.0]]
-
-
-def _polar(file):
-    file["SourcePosition"].Type = "polar"
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_nan, "Data_IR holds what is not a finite number"),
-        (_silent, "an impulse response is silent"),
-        (_convention, "holds SimpleFreeFieldHRTF; it must be SimpleFreeFieldHRIR"),
-        (_slow, "a sampling rate of"),
-        (_kilohertz, "kilohertz instead of"),
-        (_turned, "does not look along the x axis"),
-        (_right_ear_first, "its first ear is not the left one"),
-        (_no_left, "has no direction within 15 degrees of azimuth 90"),
-        (_no_head, "is not a head: what is on the left is 0.0 dB louder"),
-        (_late, "delays that are not"),
-        (_polar, "positions are polar"),
-    ],
-)
-def test_a_file_that_would_mislead_is_refused_in_one_sentence(sphere, tmp_path, change, says):
-    path = edited(sphere, tmp_path, change)
-    with pytest.raises(ConfigError) as caught:
-        Mixer(with_head(path), SPEECH)
-    assert says in str(caught.value)
-    assert str(caught.value).startswith(f"audio.hrtf {path}")
-    assert "\n" not in str(caught.value)
-
-
-def test_exchanged_ears_are_called_so(tmp_path):
-    path = write(tmp_path / "exchanged.sofa", exchange=True)
-    with pytest.raises(ConfigError, match="left and right are exchanged"):
-        Mixer(with_head(path), SPEECH)
-
-
-def test_a_room_is_no_head(sphere, tmp_path):
-    sofa = sofar.read_sofa(str(sphere), verbose=False)
-    tail = np.random.default_rng(1).normal(0, 0.02, (72, 2, 4800))
-    sofa.Data_IR = np.concatenate([sofa.Data_IR, tail], axis=2)
-    sofar.write_sofa(str(tmp_path / "room.sofa"), sofa)
-    with pytest.raises(ConfigError, match="a room, not a head"):
-        Mixer(with_head(tmp_path / "room.sofa"), SPEECH)
-
-
-def test_three_ears_are_refused(tmp_path):
-    sofa = sofar.Sofa("GeneralFIR")
-    sofa.Data_IR = np.ones((2, 3, 64))
-    sofa.Data_Delay = np.zeros((1, 3))
-    sofa.ReceiverPosition = np.zeros((3, 3))
-    sofa.SourcePosition = np.ones((2, 3))
-    path = tmp_path / "three.sofa"
-    sofar.write_sofa(str(path), sofa)
-    with netCDF4.Dataset(str(path), "r+") as file:
-        file.SOFAConventions = "SimpleFreeFieldHRIR"
-    with pytest.raises(ConfigError, match=r"\(2, 3, 64\) instead of"):
-        Mixer(with_head(path), SPEECH)
-
-
-@pytest.mark.parametrize("what", ["missing", "folder", "text", "cut off", "empty"])
-def test_what_is_no_sofa_file_is_told_in_one_sentence(sphere, tmp_path, what):
-    path = tmp_path / f"{what}.sofa"
-    if what == "folder":
-        path.mkdir()
-    elif what != "missing":
-        whole = sphere.read_bytes()
-        path.write_bytes({"text": b"hello\n" * 100, "cut off": whole[:9000], "empty": b""}[what])
-    with pytest.raises(ConfigError) as caught:
-        Mixer(with_head(path), SPEECH)
-    assert str(caught.value).startswith(f"audio.hrtf {path}")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_extra_is_named_with_its_command(sphere, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sofar", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'sonar-assist\[hrtf\]'"):
-        Mixer(with_head(sphere), SPEECH)
-
-
-def test_without_a_head_nothing_of_it_is_loaded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sofar", None)
-    Mixer(AUDIO, SPEECH)
-
-
-def test_separate_delays_count(sphere, tmp_path):
-    """Thirty samples later in the right ear: what was in the middle moves to the left."""
-
-    def later(file):
-        file["Data.Delay"][:] = [[0.0, 10.0]]
-
-    mixers = [Mixer(with_head(path), SPEECH) for path in (sphere, edited(sphere, tmp_path, later))]
-    leads = []
-    for mixer in mixers:
-        mixer.post(pulse())
-        leads.append(lead_us(render(mixer, 0.5)))
-    assert leads[1] - leads[0] == pytest.approx(10e6 / RATE, abs=6.0)
 
 
 # -- a real head ---------------------------------------------------------------------------------

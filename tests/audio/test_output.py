@@ -1,20 +1,19 @@
 """Choosing a device, and a stream that is lost: without PortAudio."""
 
-import os
-import sys
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hearing import AUDIO, SPEECH, pulse
+from fake_portaudio import sink, wait_for
+from hearing import AUDIO, SPEECH
 
-from sonar.audio import output, realtime
+from sonar.audio import output
 from sonar.audio.mixer import Mixer
 from sonar.audio.null import NullSink
 from sonar.audio.output import DeviceSink, open_sink
 from sonar.audio.portaudio import OutputDevice, choose_output
-from sonar.clock import ManualClock, SystemClock
+from sonar.clock import SystemClock
 from sonar.errors import DeviceError
 
 
@@ -47,102 +46,6 @@ def test_the_chosen_device(devices, pattern, chosen):
 def test_a_name_that_no_device_has_is_told_with_those_there_are():
     with pytest.raises(DeviceError, match="'sony'; there are: pulse"):
         choose_output([PULSE], "sony")
-
-
-class FakeStream:
-    """A stream whose life the test decides."""
-
-    latency = 0.02
-    active = True
-
-    def __init__(self, callback):
-        self.callback, self.closed = callback, False
-
-    def start(self):
-        """Nothing plays by itself."""
-
-    def close(self, ignore_errors=True):
-        self.closed = True
-
-
-class FakePortAudio:
-    """Stands in for the sounddevice module."""
-
-    class PortAudioError(Exception):
-        pass
-
-    def __init__(self, names=("pulse",)):
-        self.names, self.streams, self.refuse, self.hang = list(names), [], 0, None
-        self.latencies = []
-        self.default = type("Default", (), {"device": (0, 0)})
-
-    def query_hostapis(self):
-        return ({"name": "ALSA", "default_output_device": 0},)
-
-    def query_devices(self):
-        return [
-            {
-                "index": index,
-                "name": name,
-                "hostapi": 0,
-                "max_output_channels": 2,
-                "default_samplerate": 48000.0,
-                "default_low_output_latency": 0.01,
-            }
-            for index, name in enumerate(self.names)
-        ]
-
-    def check_output_settings(self, *_, **__):
-        if self.refuse:
-            raise self.PortAudioError("Invalid sample rate")
-
-    def OutputStream(self, callback, latency=None, **_):
-        self.latencies.append(latency)
-        if self.hang is not None:
-            self.hang.wait(5.0)
-        if self.refuse:
-            self.refuse -= 1
-            raise self.PortAudioError("Device unavailable")
-        self.streams.append(FakeStream(callback))
-        return self.streams[-1]
-
-    def _terminate(self):
-        """Nothing to end."""
-
-    def _initialize(self):
-        """Nothing to begin."""
-
-
-@pytest.fixture
-def portaudio(monkeypatch):
-    fake = FakePortAudio()
-    monkeypatch.setattr("sonar.audio.portaudio.sounddevice_module", lambda: fake)
-    times = {
-        "_WATCH_S": 0.01,
-        "_SILENT_S": 0.1,
-        "_AFTER_GAP_S": 0.05,
-        "_WAKING_S": 1.0,
-        "_FIRST_PAUSE_S": 0.01,
-    }
-    for name, value in times.items():
-        monkeypatch.setattr(output, name, value)
-    # here the callback runs in the test's own thread
-    monkeypatch.setattr(output, "make_urgent", lambda: False)
-    return fake
-
-
-def wait_for(condition, limit_s=5.0):
-    done = threading.Event()
-    for _ in range(round(limit_s / 0.01)):
-        if condition():
-            return True
-        done.wait(0.01)
-    return False
-
-
-def sink(**more) -> DeviceSink:
-    audio = AUDIO.model_copy(update=more)
-    return DeviceSink(Mixer(audio, SPEECH), audio, SystemClock())
 
 
 def test_a_stream_that_ended_is_opened_again_as_often_as_it_takes(portaudio):
@@ -304,115 +207,3 @@ def test_the_sink_that_was_asked_for(portaudio):
     assert isinstance(open_sink(AUDIO, Mixer(AUDIO, SPEECH), SystemClock()), DeviceSink)
     null = AUDIO.model_copy(update={"output": "null"})
     assert isinstance(open_sink(null, Mixer(null, SPEECH), SystemClock()), NullSink)
-
-
-def test_ages_include_what_the_device_adds(portaudio):
-    own = sink()
-    own.start()
-    clock = SystemClock()
-    own.post(pulse(frame_id=1, t=clock.now()))
-    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.25})
-    late = type("Status", (), {"output_underflow": True})
-    block = np.zeros((480, 2), np.float32)
-    portaudio.streams[-1].callback(block, 480, moment, late)
-    own.close()
-    assert own.ages.ages_s == pytest.approx([0.25], abs=0.05)
-    assert own.xruns == 1
-    assert block.any()
-
-
-def test_gaps_are_sonars_own_only_after_a_block_that_took_too_long(portaudio, monkeypatch):
-    clock = ManualClock()
-    mixer = Mixer(AUDIO, SPEECH)
-    own = DeviceSink(mixer, AUDIO, clock)
-    own.start()
-    block = np.zeros((480, 2), np.float32)
-    render, cost_s = mixer.render, [0.0]
-
-    def slow(out):
-        render(out)
-        clock.advance(cost_s[0])
-
-    def ask(waits_s, costs_s, gap):
-        """The device asks; the block is begun and rendered so much later."""
-        asked_s = 1000.0 + clock.now()
-        clock.advance(waits_s)
-        cost_s[0] = costs_s
-        moment = SimpleNamespace(currentTime=asked_s, outputBufferDacTime=asked_s + 0.02)
-        status = SimpleNamespace(output_underflow=gap)
-        portaudio.streams[0].callback(block, 480, moment, status)
-        clock.advance(0.01)
-        return own.xruns, own.own_xruns
-
-    monkeypatch.setattr(mixer, "render", slow)
-    assert ask(0.0, 0.001, False) == (0, 0)
-    assert ask(0.0, 0.0099, True) == (1, 0)  # a block lasts 10 ms
-    assert ask(0.0, 0.0101, True) == (2, 0)
-    assert ask(0.0, 0.001, True) == (3, 1)  # rendered too late
-    for _ in range(4):  # two blocks of buffer, and two to spare
-        ask(0.0, 0.001, False)
-    assert ask(0.009, 0.0005, True) == (4, 1)
-    assert ask(0.0095, 0.001, False) == (4, 1)
-    assert ask(0.0, 0.001, False) == (4, 1)
-    assert ask(0.0, 0.001, True) == (5, 2)  # begun too late
-    own.close()
-
-
-def test_a_device_clock_that_drifts_is_not_taken_for_lateness():
-    late = realtime.Lateness()
-    for block in range(200_000):
-        now_s = 0.01 * block
-        late.note(5.0 + now_s * (1 - 5e-4), now_s, now_s + 0.001, 0.01, 0.02)
-        assert not late.recent
-    late.note(5.0 + 2000.0 * (1 - 5e-4) - 0.02, 2000.0, 2000.001, 0.01, 0.02)
-    assert late.recent
-    silent = realtime.Lateness()  # a device that does not tell its time
-    for block in range(100):
-        silent.note(0.0, 0.01 * block, 0.01 * block + 0.001, 0.01, 0.02)
-    assert not silent.recent
-
-
-def test_threads_take_turns_quickly_only_while_it_plays(portaudio):
-    before_s = sys.getswitchinterval()
-    own = sink()
-    own.start()
-    assert sys.getswitchinterval() == pytest.approx(min(before_s, realtime.SWITCH_S))
-    own.close()
-    assert sys.getswitchinterval() == before_s
-
-
-def test_the_audio_thread_asks_for_its_place_once_a_stream(portaudio, monkeypatch):
-    asked = []
-    monkeypatch.setattr(output, "make_urgent", lambda: asked.append(1) is None)
-    own = sink()
-    own.start()
-    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
-    fine = type("Status", (), {"output_underflow": False})
-    for _ in range(3):
-        portaudio.streams[0].callback(np.zeros((480, 2), np.float32), 480, moment, fine)
-    assert (own.urgent, len(asked)) == (True, 1)
-    portaudio.streams[0].active = False
-    assert wait_for(lambda: own.reopened == 1)
-    assert own.urgent is None
-    own.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
-def test_the_place_is_that_of_one_thread_and_may_be_refused(monkeypatch):
-    found = []
-
-    def ask():
-        found.append((realtime.make_urgent(), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join(5)
-    urgent, policy = found[0]
-    assert policy == (os.SCHED_RR if urgent else os.SCHED_OTHER)
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # this thread's own
-
-    def refuse(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert realtime.make_urgent() is False
