@@ -19,6 +19,7 @@ from sonar.zones.profile import profile
 from sonar.zones.readings import to_scene, track_zones
 from sonar.zones.scale import far_level, update_scale
 from sonar.zones.state import Searched, Settings, ZonesState, initial_state
+from sonar.zones.turning import follow_turn
 
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
@@ -62,7 +63,9 @@ def analyse(
     level = network.level if network else _metric_level(pose) if metric else None
     key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
     fine, coarse = views_for(*key, state.pitch_deg, state.roll_deg)
-    fit, state = _ground(cells, optics_for(*key).coarse.reduce, coarse, state, level)
+    grid = optics_for(*key).coarse
+    d = grid.reduce(cells.d)
+    fit, state = _ground(cells, d, grid.reduce, coarse, state, level)
     swing = TRACKED_SWAY_DEG if settings.tracked else SWAY_DEG
     scale = update_scale(
         state.scale,
@@ -77,11 +80,13 @@ def analyse(
     state = _follow_pose(replace(state, scale=scale), fine, fit, dt)
     if not scale.known:
         return unseen(frame_id, t, Reason.NO_GROUND, state, settings)
-    view = views_for(
+    view, coarse = views_for(
         *key,
         fine.pitch_deg + float(np.degrees(scale.pitch_error)),
         fine.roll_deg + float(np.degrees(scale.roll_error)),
-    )[0]
+    )
+    turned = follow_turn(state.turning, d, scale.alpha, scale.beta, coarse, grid, t)
+    state = replace(state, turning=turned)
     evidence = gather(cells, view, scale, fit, pose, settings, network)
     state = track_zones(evidence, cells, view, pose, network, state, settings, t, dt)
     edge, looked = None, False
@@ -132,6 +137,7 @@ def _radians(mean_deg: float, sigma_deg: float) -> tuple[float, float]:
 
 def _ground(
     cells: Cells,
+    d: Array,
     reduce: Callable[[Array], Array],
     view: View,
     state: ZonesState,
@@ -139,12 +145,14 @@ def _ground(
 ) -> tuple[GroundFit | None, ZonesState]:
     """This frame's ground: near the line expected from before, or searched for anew.
 
+    ``d``: the coarse cells, which ``reduce`` makes of the fine ones.
+
     The search costs as much as all else about the ground. It is left out for a moment at a time,
     and only while the expected line gathers as much ground as the last one found.
     """
     valid = reduce(cells.valid.astype(np.float32)) > 0.99
     walkable = None if cells.walkable is None else reduce(cells.walkable)
-    d, scale = reduce(cells.d), state.scale
+    scale = state.scale
     hint = (1 / scale.alpha, -scale.beta / scale.alpha) if scale.known else None
     slopes = (0.0, np.inf)
     if level is not None:

@@ -14,6 +14,7 @@ MIN_HISTORY_S = 0.5
 MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
 MAX_POINTS = 14
+SAME_VIEW_DEG = 6.0  # turned further than this, a zone shows something else
 JUMP_LOG = 0.45  # another thing, not the same one moved
 MAX_RATE = 0.7  # of the log distance, per second; more overshoots when a walker stops
 SMOOTH_NEAR_S = 0.15
@@ -27,7 +28,7 @@ class Track:
 
     Attributes:
         log_m: smoothed log distance, or None where nothing stands.
-        history: (t, log distance) of the same thing, oldest first.
+        history: (t, log distance, bearing in degrees) of the same thing, oldest first.
         last_t: when it was last seen.
         heights: last classes, newest last.
         sigma_log: standard deviation of the log distance.
@@ -37,7 +38,7 @@ class Track:
     """
 
     log_m: float | None = None
-    history: tuple[tuple[float, float], ...] = ()
+    history: tuple[tuple[float, float, float], ...] = ()
     last_t: float = 0.0
     heights: tuple[Height, ...] = ()
     sigma_log: float = 0.0
@@ -54,22 +55,29 @@ class Track:
         return tied[0] if len(tied) == 1 else Height.BODY
 
 
-def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_s: float) -> Track:
-    """One frame for one zone."""
+def follow(
+    track: Track,
+    found: Obstacle | None,
+    sigma_log: float,
+    t: float,
+    dt_s: float,
+    bearing_deg: float = 0.0,
+) -> Track:
+    """One frame for one zone; ``bearing_deg``: where the camera looks, from any start."""
     if found is None:
         if track.log_m is None or t - track.last_t > HOLD_S or dt_s > HOLD_S:
             return Track()
         return track
     value = float(np.log(found.distance_m))
     if track.log_m is None or t - track.last_t > 2.0:
-        return _start(track, found, sigma_log, t, dt_s)
+        return _start(track, found, sigma_log, t, dt_s, bearing_deg)
     expected = track.log_m + track.rate * dt_s
     step = value - expected
     if abs(step) > JUMP_LOG:
         # Nearer at once; farther only after the old thing, if believed, had its hold time.
         if step > 0 and not track.fresh and t - track.last_t <= HOLD_S and dt_s <= HOLD_S:
             return track
-        return _start(track, found, sigma_log, t, dt_s)
+        return _start(track, found, sigma_log, t, dt_s, bearing_deg)
     tau = SMOOTH_NEAR_S if step < 0 else SMOOTH_FAR_S
     gain = 1.0 - float(np.exp(-dt_s / tau)) if dt_s > 0 else 0.5
     # A trend is followed too (an alpha-beta filter): a walker's distances always change.
@@ -78,7 +86,7 @@ def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_
         rate = 0.0  # sparse frames: a trend between them would be a guess
     elif dt_s > 0:
         rate += gain * gain / (2.0 - gain) * step / dt_s
-    history = (*(p for p in track.history if t - p[0] <= HISTORY_S), (t, value))
+    history = (*(p for p in track.history if t - p[0] <= HISTORY_S), (t, value, bearing_deg))
     return Track(
         expected + gain * step,
         history,
@@ -89,10 +97,12 @@ def follow(track: Track, found: Obstacle | None, sigma_log: float, t: float, dt_
     )
 
 
-def _start(track: Track, found: Obstacle, sigma_log: float, t: float, dt_s: float) -> Track:
+def _start(
+    track: Track, found: Obstacle, sigma_log: float, t: float, dt_s: float, bearing_deg: float
+) -> Track:
     value = float(np.log(found.distance_m))
     fresh = not track.fresh and 0 < dt_s <= HOLD_S
-    return Track(value, ((t, value),), t, (found.height,), sigma_log, fresh=fresh)
+    return Track(value, ((t, value, bearing_deg),), t, (found.height,), sigma_log, fresh=fresh)
 
 
 @lru_cache(maxsize=64)
@@ -114,12 +124,17 @@ def time_to_collision(track: Track) -> float | None:
     """Seconds until contact at the present closing speed, or None.
 
     The closing speed is a Theil-Sen slope over the last second: the median of pairwise slopes
-    passes over the swing of a walker's gait and over single bad frames.
+    passes over the swing of a walker's gait and over single bad frames. Only what was seen in
+    about the present bearing counts: while one turns, other surfaces slide into the zone.
     """
-    if track.log_m is None or len(track.history) < 4:
+    if track.log_m is None or not track.history:
         return None
-    thin = -(-len(track.history) // MAX_POINTS)
-    points = track.history[::-1][::thin][::-1]  # the newest always among them
+    bearing = track.history[-1][2]
+    same = [p for p in track.history if abs(p[2] - bearing) < SAME_VIEW_DEG]
+    if len(same) < 4:
+        return None
+    thin = -(-len(same) // MAX_POINTS)
+    points = same[::-1][::thin][::-1]  # the newest always among them
     t = np.array([p[0] for p in points])
     z = np.exp(np.array([p[1] for p in points]))
     length = t[-1] - t[0]

@@ -52,7 +52,7 @@ def track_zones(
                 whole = Whole(t, whole_zone(side, mask))
             log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole.said)
             found = replace(found, distance_m=float(np.exp(log_m)))
-        track = approach.follow(track, found, sigma, t, dt_s)
+        track = approach.follow(track, found, sigma, t, dt_s, state.turning.deg)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))
         if not track.fresh:

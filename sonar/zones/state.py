@@ -9,6 +9,7 @@ from sonar.zones.geometry import pose_of
 from sonar.zones.latch import Latch
 from sonar.zones.prior import NetworkPrior
 from sonar.zones.scale import Scale, initial_scale
+from sonar.zones.turning import Turning
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class ZonesState:
         ground: of the last search for the ground.
         tracks, latches, wholes: left, center, right.
         drop: evidence of a drop-off.
+        turning: where the camera looks, as a sum of turns.
     """
 
     scale: Scale
@@ -66,6 +68,7 @@ class ZonesState:
     latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
     wholes: tuple[Whole | None, Whole | None, Whole | None] = (None, None, None)
     drop: DropTrack = field(default_factory=DropTrack)
+    turning: Turning = field(default_factory=Turning)
 
 
 def initial_state(settings: Settings) -> ZonesState:
