@@ -9,6 +9,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from live_bench import CONFIG, Bench, Wire
+
+from sonar.capture import VideoFileSource
+from sonar.config import CaptureConfig
 
 
 def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:
@@ -115,3 +119,35 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture
+def bench():
+    made: list[Bench] = []
+
+    def make(*devices: Wire, config: CaptureConfig = CONFIG) -> Bench:
+        made.append(Bench(*devices, config=config))
+        return made[-1]
+
+    yield make
+    for each in made:
+        for device in each.devices:
+            device.release.set()
+        each.source.close()
+
+
+def frames_of(path: Path) -> list:
+    source = VideoFileSource(path)
+    source.open()
+    try:
+        frames = []
+        while (frame := source.read(1.0)) is not None:
+            frames.append(frame)
+        return frames
+    finally:
+        source.close()
+
+
+def noise(count: int, size: tuple[int, int] = (120, 160)) -> list[np.ndarray]:
+    rng = np.random.default_rng(7)
+    return [rng.integers(0, 255, (*size, 3), np.uint8) for _ in range(count)]

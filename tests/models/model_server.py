@@ -1,6 +1,7 @@
 """A file server that fails on command, for the tests of downloading."""
 
 import contextlib
+import hashlib
 import re
 import socket
 import threading
@@ -8,6 +9,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Act = Callable[["Handler"], None]
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -1,80 +1,11 @@
 """What the supervisor decides, on a clock of its own: no process, no sound, no waiting."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from supervisor_kit import STEP_S, World
 
-from sonar.clock import ManualClock
-from sonar.service.fakes import FakeAlarm, FakeGuide
-from sonar.service.notify import Notifier
-from sonar.service.supervisor import Supervisor
 from sonar.service.watch import Limits
-
-STEP_S = 0.05
-
-
-@dataclass
-class Told(Notifier):
-    """Notes what systemd would be told."""
-
-    messages: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(ManualClock(), {})
-        self.fed: list[float] = []
-        self.clock: ManualClock | None = None
-
-    def _send(self, message: str) -> None:
-        self.messages.append(message)
-
-    def progress(self) -> None:
-        assert self.clock is not None
-        self.fed.append(self.clock.now())
-
-
-class World:
-    """A supervisor over fake guides."""
-
-    def __init__(self, limits: Limits | None = None, **guide: Any) -> None:
-        self.clock = ManualClock(1000.0)
-        self.alarm = FakeAlarm(self.clock)
-        self.guides: list[FakeGuide] = []
-        self.logged: list[tuple[str, dict[str, Any]]] = []
-        self.notifier = Told()
-        self.notifier.clock = self.clock
-        self.cannot_launch = 0
-        self.guide_options = guide
-        self.on_launch: list[Any] = []
-        self.supervisor = Supervisor(
-            self._launch,
-            self.alarm,
-            self.clock,
-            self.notifier,
-            lambda event, **fields: self.logged.append((event, fields)),
-            limits,
-        )
-
-    def _launch(self) -> FakeGuide:
-        if self.cannot_launch:
-            self.cannot_launch -= 1
-            raise OSError(11, "Resource temporarily unavailable")
-        guide = FakeGuide(self.clock, 100 + len(self.guides), **self.guide_options)
-        self.guides.append(guide)
-        for act in self.on_launch:
-            act(guide)
-        return guide
-
-    def run(self, seconds: float) -> None:
-        for _ in range(round(seconds / STEP_S)):
-            self.clock.advance(STEP_S)
-            self.supervisor.step()
-
-    @property
-    def guide(self) -> FakeGuide:
-        return self.guides[-1]
 
 
 def test_a_guide_that_works_is_left_alone() -> None:
@@ -322,57 +253,3 @@ def test_without_a_sound_device_pictures_alone_count() -> None:
     world.guide.beats = deaf  # type: ignore[method-assign]
     world.run(20)
     assert world.supervisor.restarts == 0 and world.alarm.log == []
-
-
-FAULTS = st.lists(
-    st.tuples(
-        st.floats(0.1, 20.0),  # seconds until it
-        st.sampled_from(["crash", "pictures", "sound", "all", "missing"]),
-    ),
-    max_size=8,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(faults=FAULTS, loads_s=st.floats(0.05, 3.0))
-def test_never_silent_for_more_than_a_second(
-    faults: list[tuple[float, str]], loads_s: float
-) -> None:
-    """Whatever fails whenever: at each moment somebody guides, or an alarm began < 1 s ago."""
-    world = World(Limits(restarts=100, start_timeout_s=5), loads_s=loads_s)
-    world.run(4)
-    worst, since = 0.0, world.clock.now()
-
-    def look() -> None:
-        nonlocal worst, since
-        guide = world.supervisor._guide
-        now = world.clock.now()
-        guided = (
-            isinstance(guide, FakeGuide)
-            and guide.ends_with is None
-            and not guide.stuck
-            and world.supervisor.state == "guiding"
-        )
-        if guided or world.alarm.busy():
-            since = now
-        worst = max(worst, now - since)
-
-    for wait_s, kind in faults:
-        for _ in range(round(wait_s / STEP_S)):
-            world.run(STEP_S)
-            look()
-        if world.supervisor._guide is None:
-            continue
-        if kind == "crash":
-            world.guide.ends_with = -9
-        elif kind == "missing":
-            world.guide.ends_with = 4
-        else:
-            if world.guide.stuck not in ("", kind):
-                since = world.clock.now()  # what hung moved again: this is another failure
-            world.guide.stuck = kind
-    for _ in range(round(15 / STEP_S)):
-        world.run(STEP_S)
-        look()
-    assert worst <= 1.0
-    assert world.supervisor.state == "guiding"

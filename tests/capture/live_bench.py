@@ -1,0 +1,110 @@
+"""A live source on a manual clock over devices that the test drives by hand."""
+
+import queue
+import threading
+
+import numpy as np
+import pytest
+
+from sonar.capture.latest import LiveSource
+from sonar.clock import ManualClock
+from sonar.config import CaptureConfig
+from sonar.errors import SourceLost, SourceTimeout
+
+CONFIG = CaptureConfig(
+    open_timeout_s=5.0,
+    silence_s=3.0,
+    reconnect_first_s=1.0,
+    reconnect_max_s=4.0,
+)
+WAIT_S = 5.0  # for what must come
+BRIEF_S = 0.02  # for what must not come
+
+
+def picture(value: int = 0) -> np.ndarray:
+    return np.full((4, 6, 3), value, np.uint8)
+
+
+class Wire:
+    """A device that the test drives by hand. ``send`` returns once the item is taken."""
+
+    def __init__(self, open_error: Exception | None = None, hang_on_open: bool = False) -> None:
+        self.rate_hz = 30.0
+        self.closed = threading.Event()
+        self.release = threading.Event()
+        self._open_error = open_error
+        self._hang_on_open = hang_on_open
+        self._items: queue.Queue = queue.Queue()
+        self._image: object = None
+
+    def open(self) -> None:
+        if self._hang_on_open:
+            self.release.wait(30.0)
+        if self._open_error:
+            raise self._open_error
+
+    def wait(self) -> float | None:
+        while not self.release.is_set():
+            try:
+                item = self._items.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if isinstance(item, Exception):
+                raise item
+            self._image, pts_s = item
+            return pts_s
+        raise SourceLost("released")
+
+    def picture(self) -> object:
+        return self._image
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def send(self, image: object, pts_s: float | None = None) -> None:
+        self._items.put((image, pts_s))
+
+    def fail(self, error: Exception) -> None:
+        self._items.put(error)
+
+
+class Bench:
+    """A LiveSource on a manual clock whose successive devices the test gave."""
+
+    def __init__(self, *devices: Wire, config: CaptureConfig = CONFIG) -> None:
+        self.clock = ManualClock(100.0)
+        self.devices = list(devices)
+        self.used = 0
+        self.source = LiveSource("bench", self._connect, config, self.clock)
+
+    def _connect(self) -> Wire:
+        self.used += 1
+        return self.devices[self.used - 1] if self.used <= len(self.devices) else Wire()
+
+    def silent_read(self) -> None:
+        with pytest.raises(SourceTimeout):
+            self.source.read(BRIEF_S)
+
+    def wait_for(self, captured: int) -> None:
+        """Until the thread has published so many pictures in all."""
+        source = self.source
+        with source._news:
+            assert source._news.wait_for(lambda: source._captured >= captured, WAIT_S)
+
+    def wait_ended(self) -> None:
+        """Until the current connection's thread, if there is one still, is through."""
+        connection = self.source._connection
+        if connection is not None:
+            connection.thread.join(WAIT_S)
+            assert connection.ended
+
+    def read_until_lost(self) -> str:
+        """Read on, with time passing, until the source gives up; what it says then."""
+        for _ in range(200):
+            try:
+                self.source.read(BRIEF_S)
+            except SourceLost as error:
+                return str(error)
+            except SourceTimeout:
+                self.clock.advance(0.5)
+        raise AssertionError("it never gave up")

@@ -1,0 +1,137 @@
+"""A live source that is lost, hangs or is damaged is tried again, and given up in the end."""
+
+import pytest
+from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, picture
+
+from sonar.errors import DeviceError, SourceError, SourceLost
+
+
+def test_lost_device_is_reconnected_after_growing_pauses(bench):
+    first, last = Wire(), Wire()
+    b = bench(first, *(Wire(open_error=DeviceError("gone")) for _ in range(4)), last)
+    b.source.open()
+    first.send(picture(1))
+    assert b.source.read(WAIT_S).id == 0
+    first.fail(SourceLost("unplugged"))
+    b.wait_ended()
+    b.silent_read()  # notices
+    for pause_s in (1.0, 2.0, 4.0, 4.0):  # doubles, then stays at the limit
+        used = b.used
+        b.clock.advance(pause_s - 0.01)
+        b.silent_read()
+        assert b.used == used, "tried too early"
+        b.clock.advance(0.02)
+        b.silent_read()
+        assert b.used == used + 1
+        b.wait_ended()
+        b.silent_read()
+    b.clock.advance(4.01)
+    b.silent_read()
+    last.send(picture(2))
+    frame = b.source.read(WAIT_S)
+    assert (frame.id, frame.image[0, 0, 0], b.source.reconnects) == (1, 2, 5)
+
+
+def test_gives_up_after_the_configured_attempts_and_stays_lost(bench):
+    first = Wire()
+    failing = [Wire(open_error=SourceError("refused")) for _ in range(3)]
+    b = bench(first, *failing, config=CONFIG.model_copy(update={"reconnect_attempts": 3}))
+    b.source.open()
+    first.send(picture())
+    b.source.read(WAIT_S)
+    first.fail(SourceLost("unplugged"))
+    b.wait_ended()
+    message = b.read_until_lost()
+    assert message == "bench is gone: 3 attempts to reconnect failed (refused)."
+    for _ in range(3):
+        with pytest.raises(SourceLost, match="3 attempts"):
+            b.source.read(BRIEF_S)
+    assert b.used == 4
+
+
+def test_a_picture_resets_the_count_of_attempts(bench):
+    wires = [Wire() for _ in range(6)]
+    b = bench(*wires, config=CONFIG.model_copy(update={"reconnect_attempts": 1}))
+    b.source.open()
+    for number, wire in enumerate(wires):
+        wire.send(picture(number))
+        assert b.source.read(WAIT_S).id == number
+        wire.fail(SourceLost("flaky"))
+        b.wait_ended()
+        b.silent_read()
+        b.clock.advance(1.01)
+        b.silent_read()
+
+
+def test_read_that_blocks_for_ever_is_abandoned_and_its_late_picture_ignored(bench):
+    stuck, fresh = Wire(), Wire()
+    b = bench(stuck, fresh)
+    b.source.open()
+    stuck.send(picture(1))
+    assert b.source.read(WAIT_S).image[0, 0, 0] == 1
+    b.clock.advance(2.9)
+    b.silent_read()
+    assert b.used == 1
+    b.clock.advance(0.2)  # silent for longer than silence_s
+    b.silent_read()
+    b.clock.advance(1.01)
+    b.silent_read()
+    assert b.used == 2
+    fresh.send(picture(2))
+    assert b.source.read(WAIT_S).image[0, 0, 0] == 2
+    stuck.send(picture(99))  # the driver comes back from the dead
+    assert stuck.closed.wait(WAIT_S), "the abandoned thread must clean up after itself"
+    b.silent_read()
+
+
+def test_a_first_picture_may_take_longer_and_each_try_waits_longer(bench):
+    """A stream whose whole pictures come every 2 s is seen although 0.6 s of silence end it."""
+    config = CONFIG.model_copy(update={"silence_s": 0.6, "reconnect_first_s": 0.1})
+    first, second, third = Wire(), Wire(), Wire()
+    b = bench(first, second, third, config=config)
+    b.source.open()
+    waited_s = []
+    for used in (1, 2):
+        begun_s = b.clock.now()
+        while b.used == used:
+            b.silent_read()
+            b.clock.advance(0.0731)
+        waited_s.append(b.clock.now() - begun_s)
+        b.source._connection.opened = True  # its thread opens within an instant of the test
+    assert 1.2 <= waited_s[0] < 1.7
+    assert all(1.2 <= each_s < 1.6 for each_s in waited_s)
+    first.release.set()
+    second.release.set()
+    b.clock.advance(2.2)  # more than both before it had
+    b.silent_read()
+    assert b.used == 3
+    third.send(picture(3))
+    assert b.source.read(WAIT_S).image[0, 0, 0] == 3
+    b.clock.advance(0.7)  # from now on it is known what it can do
+    b.silent_read()
+    b.clock.advance(0.5)
+    b.silent_read()
+    assert b.used == 4
+
+
+def test_hanging_threads_do_not_pile_up(bench):
+    hanging = [Wire(hang_on_open=True) for _ in range(20)]
+    b = bench(Wire(), *hanging)
+    b.source.open()
+    b.devices[0].send(picture())
+    b.source.read(WAIT_S)
+    b.devices[0].fail(SourceLost("unplugged"))
+    b.wait_ended()
+    for _ in range(60):
+        b.silent_read()
+        b.clock.advance(3.0)
+    assert b.used <= 5
+    for wire in hanging:
+        wire.release.set()
+    for wire in hanging[: b.used - 1]:
+        assert wire.closed.wait(WAIT_S)
+    used = b.used
+    for _ in range(4):
+        b.clock.advance(5.0)
+        b.silent_read()
+    assert b.used > used, "once the driver answers again, sonar tries again"
