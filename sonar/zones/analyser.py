@@ -168,7 +168,7 @@ def _ground(
 
 
 def _follow_pose(state: ZonesState, view: View, fit: GroundFit | None, dt: float) -> ZonesState:
-    if fit is None:
+    if fit is None or state.scale.age_s > 0:
         return state
     gain = 1.0 - float(np.exp(-dt / POSE_FOLLOW_S)) if dt > 0 else 1.0
     pitch = view.pitch_deg + float(np.degrees(state.scale.pitch_error))

@@ -33,6 +33,7 @@ FORGET_S = 0.6
 FORGET_HIDDEN_S = 8.0
 SUDDEN_S = 0.3
 SURPRISE, SURPRISE_SHARE = 0.03, 0.1
+RAISED, RAISED_S = 1.25, 5.0  # a plane nearer by this factor is not the ground, for so long
 
 
 @lru_cache(maxsize=8)
@@ -118,6 +119,16 @@ def update_scale(
         dt_s: seconds since the last frame.
         far: (mean, sigma) in 1/m of the farthest things in view.
     """
+    odd = (
+        fit is not None
+        and prior is None
+        and scale.known
+        and dt_s < SUDDEN_S
+        and _surprise(scale, fit) > SURPRISE
+    )
+    if fit is not None and odd and scale.alpha * fit.slope > RAISED and scale.age_s < RAISED_S:
+        # The ground does not rise to one's chest: a car's bonnet or a table hides it.
+        fit = None
     seen = 0.0 if fit is None else fit.confidence
     tau = FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen)
     keep = float(np.exp(-max(dt_s, 0.0) / tau))
@@ -136,7 +147,7 @@ def update_scale(
     if scale.age_s > FORGET_HIDDEN_S:
         share = 1.0
     share = max(share, 0.02) * seen if scale.known else 1.0
-    if prior is None and scale.known and dt_s < SUDDEN_S and _surprise(scale, fit) > SURPRISE:
+    if odd:
         share *= SURPRISE_SHARE
     info = info + share * (a - gain @ b.T)
     vector = vector + share * (rhs[:2] - gain @ rhs[2:])
