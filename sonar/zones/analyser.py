@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from sonar.types import Band, DepthKind, DepthMap, Reason, Scene
-from sonar.zones import dropoff, latch
+from sonar.types import DepthKind, DepthMap, Reason, Scene, State
+from sonar.zones import dropoff
 from sonar.zones.evidence import Cells, cells_of, gather, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground, refine
 from sonar.zones.prior import LevelPrior
 from sonar.zones.profile import profile
-from sonar.zones.readings import to_scene, track_zones
+from sonar.zones.readings import keep_at_hand, to_scene, track_zones
 from sonar.zones.scale import far_level, update_scale
 from sonar.zones.state import Searched, Settings, ZonesState, initial_state
 from sonar.zones.turning import follow_turn
@@ -30,6 +30,7 @@ SLOPE_ROOM = 2.2  # the ground's slope lies within this factor of the prior's
 SEARCH_S = 0.1  # the ground is searched for at least this often
 SEARCH_SHARE = 0.85  # and when less than this part of the last search's ground is found
 DROP_CONFIDENCE = 0.3
+FILLED = (Reason.BLANK, Reason.COVERED)  # how something at arm's length looks
 
 
 def analyse(
@@ -102,15 +103,21 @@ def analyse(
 def unseen(
     frame_id: int, t: float, reason: Reason, state: ZonesState, settings: Settings
 ) -> tuple[Scene, ZonesState]:
-    """Nothing can be known at ``t``: every band unknown; what was smoothed grows old."""
+    """Nothing can be seen at ``t``: what was smoothed grows old, and every band is unknown.
+
+    But a wall walked up to fills the picture until nothing is left to see in it: what was stop or
+    close just before is still there for a while, at its last distance.
+    """
     state, dt = _tick(state, t, settings)
     level = settings.prior.level if settings.prior else None
     scale = update_scale(
         state.scale, None, None, pose_of(settings.mount), (0.0, 1.0), (0.0, 1.0), level, dt
     )
-    blank = latch.Latch(Band.UNKNOWN, Band.UNKNOWN, t)
-    state = replace(state, scale=scale, latches=(blank, blank, blank), drop=dropoff.DropTrack())
-    return Scene.unknown(frame_id, t, reason), state
+    state = replace(state, scale=scale, drop=dropoff.DropTrack())
+    state = keep_at_hand(state, t, reason in FILLED)
+    metres = settings.mount.height_m is not None
+    scene = to_scene(frame_id, t, metres, state, settings)
+    return replace(scene, drop_off=None, state=State.DEGRADED, reason=reason), state
 
 
 def _tick(state: ZonesState, t: float, settings: Settings) -> tuple[ZonesState, float]:

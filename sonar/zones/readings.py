@@ -18,6 +18,7 @@ from sonar.zones.zone_level import picture_features, zone_features
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
 METRES_LOG = 0.45  # and beyond which metres are not reported
 NO_GROUND_S = 3.0
+AT_HAND_S = 5.0  # something at hand that fills a blank picture is believed to stay for this long
 WHOLE_S = 0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
 
 
@@ -91,6 +92,30 @@ def _look_at_wholes(
         return float(np.log(pose.height_m)) - prior.zone.log_u(features), prior.zone.sigma
 
     return whole
+
+
+def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
+    """Bands while nothing can be seen: unknown, but where something was at hand a moment ago.
+
+    Args:
+        filled: the picture looks as if something at arm's length fills it.
+    """
+    tracks, latches = [], []
+    for track, held in zip(state.tracks, state.latches, strict=True):
+        if not (
+            filled
+            and held.band in (Band.STOP, Band.CLOSE)
+            and track.log_m is not None
+            and 0 <= t - track.last_t <= AT_HAND_S
+        ):
+            held = latch.Latch(Band.UNKNOWN, Band.UNKNOWN, t)
+        tracks.append(replace(track, history=(), rate=0.0))  # no time to collision from old news
+        latches.append(held)
+    return replace(
+        state,
+        tracks=(tracks[0], tracks[1], tracks[2]),
+        latches=(latches[0], latches[1], latches[2]),
+    )
 
 
 def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:
