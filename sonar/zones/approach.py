@@ -121,9 +121,19 @@ def middle(values: NDArray[np.float64]) -> float:
 
 
 def time_to_collision(track: Track) -> float | None:
-    """Seconds until contact at the present closing speed, or None.
+    """Seconds until contact at the present closing speed, or None."""
+    approach = closing(track)
+    if approach is None:
+        return None
+    speed, now = approach
+    ttc = max(now, 0.0) / speed
+    return ttc if ttc <= MAX_TTC_S else None
 
-    The closing speed is a Theil-Sen slope over the last second: the median of pairwise slopes
+
+def closing(track: Track) -> tuple[float, float] | None:
+    """(closing speed in m/s, distance now in m) of what comes nearer, or None.
+
+    The speed is a Theil-Sen slope over the last second: the median of pairwise slopes
     passes over the swing of a walker's gait and over single bad frames. Only what was seen in
     about the present bearing counts: while one turns, other surfaces slide into the zone.
     """
@@ -147,6 +157,4 @@ def time_to_collision(track: Track) -> float | None:
     scatter = middle(np.abs(z - middle(z) + speed * (t - middle(t))))
     if speed < max(MIN_CLOSING_MPS, 2.0 * scatter / length):
         return None
-    now = middle(z + speed * (t - t[-1]))
-    ttc = max(now, 0.0) / speed
-    return ttc if ttc <= MAX_TTC_S else None
+    return speed, middle(z + speed * (t - t[-1]))

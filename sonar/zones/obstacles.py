@@ -15,6 +15,8 @@ RANGE_BINS = 64
 _LOG_NEAREST = float(np.log(NEAREST_M))
 _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
+TOP_LEFT = 0.8  # of the picture's rows lie above what is left of a thing
+LEVEL = 0.5  # a surface varies less than this in height, per metre of distance
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
 
 
@@ -28,6 +30,8 @@ class Obstacle:
         d: its mean level in the map's units.
         height: floor, body or head.
         cells: the weight of the cells that carry it.
+        under: reaches the picture's lower edge and is seen from above, or only its top is left
+            there: it goes on below, nearer.
     """
 
     distance_m: float
@@ -35,6 +39,7 @@ class Obstacle:
     d: float
     height: Height
     cells: float
+    under: bool = False
 
 
 def rise(
@@ -116,7 +121,8 @@ def nearest(
     heights = space.height_m.ravel()[chosen]
     low, high = _quantile(heights, share, 0.05), _quantile(heights, share, 0.95)
     rows = chosen // weight.shape[1]
-    cut = float((share * (rows == weight.shape[0] - 1)).sum() / share.sum()) > 0.02
+    last = weight.shape[0] - 1
+    cut = float((share * (rows == last)).sum() / share.sum()) > 0.02
     if low > HEAD_BOTTOM_M and not cut:
         height = Height.HEAD
     elif high < FLOOR_TOP_M:
@@ -130,7 +136,19 @@ def nearest(
         float(share @ d.ravel()[chosen]) / total,
         height,
         total,
+        cut
+        and (
+            int(rows.min()) > TOP_LEFT * last
+            or _spread(heights, share) < LEVEL * _spread(space.ahead_m.ravel()[chosen], share)
+        ),
     )
+
+
+def _spread(values: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """Standard deviation."""
+    total = float(weights.sum())
+    mean = float(weights @ values) / total
+    return float(np.sqrt(max(float(weights @ (values * values)) / total - mean * mean, 0.0)))
 
 
 def _quantile(values: NDArray[np.float32], weights: NDArray[np.float32], p: float) -> float:

@@ -13,6 +13,7 @@ from sonar.zones.obstacles import nearest, range_bins
 from sonar.zones.prior import NetworkPrior
 from sonar.zones.regions import Mask, zone_masks
 from sonar.zones.state import Settings, Whole, ZonesState
+from sonar.zones.under import Under, follow_under
 from sonar.zones.zone_level import picture_features, zone_features
 
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
@@ -20,6 +21,9 @@ METRES_LOG = 0.45  # and beyond which metres are not reported
 NO_GROUND_S = 3.0
 AT_HAND_S = 5.0  # something at hand that fills a blank picture is believed to stay for this long
 WHOLE_S = 0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
+
+
+NOTHING = approach.Track()
 
 
 def track_zones(
@@ -34,14 +38,14 @@ def track_zones(
     dt_s: float,
 ) -> ZonesState:
     """Follow the nearest obstacle of each zone and latch its band."""
-    tracks, latches, wholes = [], [], []
+    tracks, latches, wholes, unders = [], [], [], []
     zones = settings.zones
     free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
     masks = zone_masks(view, zones)
     whole_zone = _look_at_wholes(cells, view, pose, prior)
     bins = range_bins(evidence.space)
-    for side, mask, track, held, whole in zip(
-        SIDES, masks, state.tracks, state.latches, state.wholes, strict=True
+    for side, mask, track, held, whole, under in zip(
+        SIDES, masks, state.tracks, state.latches, state.wholes, state.unders, strict=True
     ):
         weight = evidence.weight * mask
         found = nearest(evidence.space, cells.d, weight, bins, evidence.needed)
@@ -54,20 +58,29 @@ def track_zones(
             log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole.said)
             found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s, state.turning.deg)
+        under = follow_under(under, track, found, t, state.turning.deg)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))
-        if not track.fresh:
+        if under is not None:
+            if under.told_m is None:
+                known = known and distance is not None and distance < under.seen_m
+            else:
+                known = known or distance is None
+                distance = under.told_m if distance is None else min(distance, under.told_m)
+        if not track.fresh or under is not None:
             held = latch.step(
                 held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
             )
         tracks.append(track)
         latches.append(held)
         wholes.append(whole)
+        unders.append(under)
     return replace(
         state,
         tracks=(tracks[0], tracks[1], tracks[2]),
         latches=(latches[0], latches[1], latches[2]),
         wholes=(wholes[0], wholes[1], wholes[2]),
+        unders=(unders[0], unders[1], unders[2]),
     )
 
 
@@ -121,8 +134,10 @@ def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
 def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:
     """The scene that a state stands for; ``metres``: distances may be reported at all."""
     left, center, right = (
-        _reading(side, track, held, metres, settings)
-        for side, track, held in zip(SIDES, state.tracks, state.latches, strict=True)
+        _reading(side, _with_under(track, under), under, held, metres, settings)
+        for side, track, under, held in zip(
+            SIDES, state.tracks, state.unders, state.latches, strict=True
+        )
     )
     reason, status = None, State.GUIDING
     if state.scale.age_s > NO_GROUND_S:
@@ -134,8 +149,25 @@ def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings:
     return Scene(frame_id, t, left, center, right, state.drop.reading, edge, status, reason)
 
 
+def _with_under(track: approach.Track, under: Under | None) -> approach.Track:
+    """What is out of sight below in place of what is seen, where that is farther."""
+    if under is None:
+        return track
+    if under.told_m is None:
+        return track if track.log_m is not None and track.log_m < np.log(under.seen_m) else NOTHING
+    log_m = float(np.log(under.told_m))
+    if track.log_m is not None and track.log_m <= log_m:
+        return track
+    return replace(track, log_m=log_m, heights=(under.height,), sigma_log=under.sigma_log)
+
+
 def _reading(
-    side: Side, track: approach.Track, held: latch.Latch, metres: bool, settings: Settings
+    side: Side,
+    track: approach.Track,
+    under: Under | None,
+    held: latch.Latch,
+    metres: bool,
+    settings: Settings,
 ) -> ZoneReading:
     if held.band is Band.UNKNOWN or track.log_m is None:
         return ZoneReading(side, held.band)
@@ -148,6 +180,10 @@ def _reading(
         proximity,
         distance if trusted else None,
         distance * track.sigma_log if trusted else None,
-        approach.time_to_collision(track),
+        _soonest(approach.time_to_collision(track), under.ttc_s if under else None),
         track.height,
     )
+
+
+def _soonest(a: float | None, b: float | None) -> float | None:
+    return min((x for x in (a, b) if x is not None), default=None)

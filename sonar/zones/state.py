@@ -10,6 +10,7 @@ from sonar.zones.latch import Latch
 from sonar.zones.prior import NetworkPrior
 from sonar.zones.scale import Scale, initial_scale
 from sonar.zones.turning import Turning
+from sonar.zones.under import Under
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ZonesState:
         pitch_deg, roll_deg: slow estimate of the camera's pose.
         t: of the last frame, or None.
         ground: of the last search for the ground.
-        tracks, latches, wholes: left, center, right.
+        tracks, latches, wholes, unders: left, center, right.
         drop: evidence of a drop-off.
         turning: where the camera looks, as a sum of turns.
     """
@@ -67,6 +68,7 @@ class ZonesState:
     tracks: tuple[Track, Track, Track] = field(default_factory=lambda: (Track(), Track(), Track()))
     latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
     wholes: tuple[Whole | None, Whole | None, Whole | None] = (None, None, None)
+    unders: tuple[Under | None, Under | None, Under | None] = (None, None, None)
     drop: DropTrack = field(default_factory=DropTrack)
     turning: Turning = field(default_factory=Turning)
 

@@ -1,13 +1,15 @@
 """At arm's length: what hides the ground, fills the picture or leaves it below."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticScene, SyntheticSource
-from sonar.capture.synthetic.scenarios import ceiling, floor, hall, wall
+from sonar.capture.synthetic import Camera, ExactDepth, SyntheticScene, SyntheticSource, scenario
+from sonar.capture.synthetic.scenarios import ceiling, floor, hall, person, wall
 from sonar.capture.synthetic.scene import Box
 from sonar.config import MountConfig, ZonesConfig
-from sonar.types import Band, Frame, Reason, State
+from sonar.types import Band, Frame, Height, Reason, State
 from sonar.zones import DepthZones
 
 START_M, SPEED_MPS, RATE_HZ = 3.0, 0.8, 10.0
@@ -35,10 +37,85 @@ def approach(*boxes, stop_m=0.25, seconds=7.0, room=None, scene=SyntheticScene):
 
 def test_a_long_bonnet_is_not_taken_for_the_floor():
     car = Box((-0.85, START_M, 0.2), (0.85, START_M + 4.0, 0.85))
-    near = [pair for pair in approach(car) if pair[0] < 1.5]
-    for _, scene, truth in near:
-        assert scene.center.distance_m == pytest.approx(truth.center.distance_m, rel=0.2)
-    assert near[-1][1].center.band in (Band.CLOSE, Band.STOP)
+    out = approach(car)
+    for gap, scene, truth in out:
+        if gap < 1.5:
+            # Its near edge leaves the picture before one reaches it.
+            assert gap - 0.1 < scene.center.distance_m < 1.2 * truth.center.distance_m
+    assert out[-1][1].center.band in (Band.CLOSE, Band.STOP)
+
+
+LOW = Box((-0.4, START_M, 0.0), (0.4, START_M + 0.4, 0.35))
+
+
+def test_a_low_box_that_leaves_the_picture_below_comes_on_until_it_is_passed():
+    out = approach(LOW)
+    gone = [k for k, (gap, _, truth) in enumerate(out) if truth.center.distance_m > 5.0 and gap < 2]
+    assert out[gone[0]][0] > 0.8  # out of sight long before it is reached
+    for k in gone:
+        gap, scene, _ = out[k]
+        if gap > 0.3:
+            assert scene.center.distance_m == pytest.approx(gap, abs=0.12)
+            assert scene.center.height is Height.FLOOR
+            assert scene.center.ttc_s == pytest.approx(gap / SPEED_MPS, abs=0.3)
+    reached = next(k for k in gone if out[k][0] < 0.3)
+    assert {out[k][1].center.band for k in range(reached, reached + 15)} <= {
+        Band.STOP,
+        Band.UNKNOWN,
+    }
+    assert out[reached + 10][1].center.band is Band.UNKNOWN
+    # But not for ever.
+    assert out[-1][1].center.band is Band.CLEAR
+
+
+def test_a_table_comes_nearer_though_only_its_far_part_is_seen():
+    legs = [Box((x, START_M, 0.0), (x + 0.05, START_M + 0.1, 0.72)) for x in (-0.65, 0.6)]
+    table = Box((-0.7, START_M, 0.72), (0.7, START_M + 0.8, 0.76))
+    out = approach(table, *legs, stop_m=0.35, seconds=3.6)
+    assert out[-1][2].center.distance_m > 0.8
+    for gap, scene, _ in out:
+        if 0.45 < gap < 1.5:
+            assert scene.center.distance_m == pytest.approx(gap, abs=0.12)
+    assert out[-1][1].center.band is Band.STOP
+
+
+class TurnsAway(SyntheticScene):
+    """At 1.3 m from the thing the walker stops and turns to the right."""
+
+    def camera_at(self, t):
+        turn = np.clip(40.0 * (t - (START_M - 1.3) / SPEED_MPS), 0.0, 70.0)
+        return replace(SyntheticScene.camera_at(self, t), yaw_deg=float(turn))
+
+
+def test_who_turns_away_from_a_low_box_is_not_haunted_by_it():
+    out = approach(LOW, stop_m=1.3, seconds=5.0, scene=TurnsAway)
+    assert min(s.center.distance_m or 9.0 for _, s, _ in out) < 1.5
+    assert all(s.center.band is not Band.STOP for _, s, _ in out)
+    for _, scene, truth in out[-15:]:
+        assert scene.center.distance_m == pytest.approx(truth.center.distance_m, rel=0.15)
+
+
+def test_who_crosses_ones_way_is_gone_once_past():
+    # Walks through the middle at about 1.3 m; his feet are below the picture's edge.
+    man = person(-2.4, START_M + 0.2, (1.0, 0.0, 0.0), (0.6, 0.3, 0.2))
+    out = approach(*man, stop_m=1.3, seconds=4.5)
+    assert any(s.center.band in (Band.NEAR, Band.CLOSE) for _, s, _ in out)
+    past = [s for _, s, t in out[35:] if t.center.distance_m > 4.0]
+    assert len(past) >= 8
+    assert all(s.center.band in (Band.CLEAR, Band.FAR) for s in past[5:])
+
+
+@pytest.mark.parametrize("name", ["corridor", "empty_hall", "wall_beside"])
+def test_nothing_is_made_up_below_a_free_floor(name):
+    source = SyntheticSource(
+        scenario(name, Camera(), sway_deg=1.5, bob_m=0.02), rate_hz=10, frames=60, size=(96, 128)
+    )
+    engine = ExactDepth(source, noise=0.03)
+    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0))
+    for k in range(60):
+        frame = source.frame_at(k)
+        zones.update(engine.estimate(frame), frame)
+        assert zones._state.unders == (None, None, None)
 
 
 def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_picture_then_is_unknown():
