@@ -23,7 +23,9 @@ def bench(
         bool, typer.Option("--chain", help="the whole chain instead: rate, age of sound, start")
     ] = False,
 ) -> None:
-    """Time the depth engines beside the usual way to run MiDaS small, in one interleaved run."""
+    """Time the depth engines, or with --chain everything.
+
+    Engines are timed beside the usual way to run MiDaS small, in one interleaved run."""
     options = common(ctx)
     config = options.load()
     if chain:

@@ -42,7 +42,9 @@ def calibrate(
         Path | None, typer.Option("--out", "-o", help="YAML file to write the mount to")
     ] = None,
 ) -> None:
-    """Find the camera's pitch and roll; check height and field of view where something is known.
+    """Find how the camera sits: its tilt and roll.
+
+    Height and field of view are checked where something is known.
 
     Stand in a free corridor or on an open floor, or walk slowly; nothing should be near.
     """

@@ -11,7 +11,9 @@ app = typer.Typer(help="Show, check and describe the configuration.", no_args_is
 
 @app.command(epilog=COMMON_EPILOG)
 def show(ctx: typer.Context) -> None:
-    """Print the configuration in force (file, environment and --set applied)."""
+    """Print the configuration in force.
+
+    File, environment and --set are applied."""
     from sonar.config.load import dump_config
 
     options = common(ctx)
@@ -27,7 +29,9 @@ def validate(
     ctx: typer.Context,
     path: Annotated[str | None, typer.Argument(help="YAML file or profile name")] = None,
 ) -> None:
-    """Check a configuration file; exit code 2 and one sentence where it is wrong."""
+    """Check a configuration file.
+
+    Exit code 2 and one sentence where it is wrong."""
     options = common(ctx)
     if path is not None:
         options.config_path = path
@@ -44,7 +48,7 @@ def schema(
         bool, typer.Option("--records", help="of frames.jsonl and events.jsonl instead")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of the configuration, or of the records that sonar writes."""
+    """Print the JSON Schema of the configuration or records."""
     if records:
         from sonar.records import Event, FrameRecord
 

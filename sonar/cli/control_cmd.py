@@ -23,7 +23,7 @@ def control(
         typer.Option("--instance", metavar="PID", help="which sonar, where several run"),
     ] = None,
 ) -> None:
-    """Tell a running sonar something: mute, volume, scheme, describe, repeat, keep, quit."""
+    """Tell a running sonar something, such as mute or describe."""
     from sonar.audio.listen.socket_server import choose_instance, send
 
     answer = send(choose_instance(instance), " ".join(words))

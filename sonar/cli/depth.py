@@ -15,8 +15,10 @@ def depth(
     images: Annotated[list[str], typer.Argument(help="image files, or folders of images")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")],
 ) -> None:
-    """Write, for each picture, NAME_depth.png (heat map, bright = near), NAME_depth.npy
-    (float32, as the network gave it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
+    """The depth of pictures: heat maps and numbers.
+
+    Writes for each NAME_depth.png (heat map, bright = near), NAME_depth.npy (float32, as the
+    network gave it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
     from sonar.app import open_engine
     from sonar.capture import image_paths, read_image
     from sonar.replay.writer import prepare_folder

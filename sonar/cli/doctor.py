@@ -20,7 +20,7 @@ class Finding:
 
 
 def doctor(ctx: typer.Context) -> None:
-    """Check camera, sound, speech and models; say what to do where something is missing."""
+    """Check camera, sound, speech and model; say what to do."""
     options = common(ctx)
     config = options.load()
     findings = [_model(config), _sound(config), _speech(config), _camera()]

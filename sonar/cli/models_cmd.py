@@ -84,7 +84,9 @@ def optimise(
         list[str] | None, typer.Option("--precision", help="fp32 or int8; none = both")
     ] = None,
 ) -> None:
-    """Make the files of a model that run fastest on this machine; needs the extra [midas]."""
+    """Make the files of a model that run fastest here.
+
+    Needs the extra [midas]."""
     from sonar.depth.optimise import PRECISIONS
     from sonar.depth.optimise import optimise as make
 

@@ -52,7 +52,9 @@ def replay(
         ),
     ] = None,
 ) -> None:
-    """Process a recording; write annotated.mp4, audio.wav, events, frames and a summary.
+    """Process a recording: annotated video, sound, events.
+
+    OUT gets annotated.mp4, audio.wav, events.jsonl, frames.jsonl and summary.json.
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
     page, index.html."""
@@ -93,7 +95,9 @@ def demo(
     ),
     silent: Annotated[bool, typer.Option("--silent", help="do not play the result")] = False,
 ) -> None:
-    """Run the main job on the built-in clip: a walk past obstacles, seen, heard and told."""
+    """Run the main job on the built-in clip.
+
+    A walk past obstacles: seen, heard and told."""
     from sonar.demo import CLIP, MOUNT
 
     options = common(ctx)

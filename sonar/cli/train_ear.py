@@ -24,8 +24,9 @@ def train_ear(
         int | None, typer.Option(help="the same number asks the same; none = always new")
     ] = None,
 ) -> None:
-    """Learn the sounds in ten minutes: listen, answer with 1 2 3 4, hear your score.
+    """Learn the sounds in ten minutes.
 
+    Listen, answer with 1 2 3 4, hear your score.
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
     from sonar.audio.mixer import Mixer

@@ -18,9 +18,9 @@ def web(
     ] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="TCP port")] = None,
 ) -> None:
-    """Serve a page for photos, videos and a running sonar until Ctrl-C.
+    """Serve a page for photos, videos and a running sonar.
 
-    On this machine only, unless asked; for others a password is needed.
+    Until Ctrl-C. On this machine only, unless asked; for others a password is needed.
     """
     if find_spec("gradio") is None:
         raise MissingExtraError("web", "The page")

@@ -129,6 +129,25 @@ def test_a_wrong_command_would_be_seen() -> None:
         check_arguments(command, left, "")
 
 
+def groups(command: Any) -> Iterator[Any]:
+    """The command, and all below it, that list commands of their own."""
+    below = getattr(command, "commands", {})
+    if below:
+        yield command
+    for one in below.values():
+        yield from groups(one)
+
+
+def test_no_summary_in_a_list_of_commands_is_cut_off() -> None:
+    lists = list(groups(typer.main.get_command(app)))
+    assert len(lists) == 4
+    for group in lists:
+        room = 80 - 2 - 4 - max(len(name) for name in group.commands)  # of a terminal's line
+        for name, one in group.commands.items():
+            summary = one.get_short_help_str(room)
+            assert summary.endswith(".") and not summary.endswith("..."), f"{group.name} {name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_scripts_and_their_options_that_are_shown_exist(page: Path) -> None:
     for line in shown(page.read_text("utf-8")):

@@ -39,7 +39,7 @@ def test_the_scripts_are_found() -> None:
 def test_each_tells_its_usage(name: str, tmp_path: Path) -> None:
     if not (SCRIPTS.parent / ".venv/bin/python").exists():
         pytest.skip("there is no .venv")
-    assert (SCRIPTS / name).read_text("utf-8").split("\n")[0] == FIRST_LINE
+    assert (SCRIPTS / name).read_text("utf-8").split("\n")[0] == FIRST_LINE, "see scripts/in_venv"
     done = call(SCRIPTS / name, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: {name}")
