@@ -13,7 +13,8 @@ from sonar.zones.approach import Track, closing
 from sonar.zones.obstacles import Obstacle
 
 NEAR_M = 2.5  # farther things do not leave the picture below
-HIDDEN_M = 0.5  # the near edge is at most this much nearer than what is seen
+HIDDEN_SHARE = 0.6  # of what is seen: the near edge is hardly nearer than this
+APART, APART_S = 0.9, 1.5  # nearer than what is seen by this: who stands still is not fooled long
 BELIEVED_S = 4.0  # that it comes on unseen
 PASSED_M = 0.2
 PASSED_S = 2.0  # the way is unknown for so long after it was passed
@@ -30,6 +31,7 @@ class Under:
         from_t, from_m: when and where it was last seen to come at its full speed.
         speed_mps, bearing_deg: its speed and the camera's bearing then.
         seen_t, seen_m: last time, and distance of what was seen of it.
+        apart_s: how long it has been thought nearer than what is seen of it.
         height, sigma_log: of its last reading.
         told_m: its distance now, or None while it counts as passed.
         ttc_s: seconds until it is reached, or None where it is not believed to come.
@@ -45,6 +47,7 @@ class Under:
     sigma_log: float
     told_m: float | None
     ttc_s: float | None = None
+    apart_s: float = 0.0
 
 
 def follow_under(
@@ -84,23 +87,41 @@ def _seen(
     if under is None and approach is None:
         return None  # what does not come does not leave below
     if under is None or speed >= under.speed_mps:
-        under = Under(t, found.distance_m, speed, t, 0.0, 0.0, found.height, track.sigma_log, None)
+        under = Under(
+            from_t=t,
+            from_m=found.distance_m,
+            speed_mps=speed,
+            bearing_deg=bearing_deg,
+            seen_t=t,
+            seen_m=found.distance_m,
+            height=found.height,
+            sigma_log=track.sigma_log,
+            told_m=None,
+        )
+    apart = under.apart_s + t - under.seen_t if under.apart_s or _is_apart(under, t) else 0.0
     under = replace(
         under,
         seen_t=t,
         seen_m=found.distance_m,
         height=found.height,
         sigma_log=track.sigma_log,
+        apart_s=apart,
     )
     told_m = _near_edge(under, t)
-    comes = told_m > under.seen_m - HIDDEN_M and t - under.from_t < BELIEVED_S
+    comes = HIDDEN_SHARE * under.seen_m < told_m < under.seen_m
     return replace(under, told_m=told_m, ttc_s=told_m / under.speed_mps if comes else None)
+
+
+def _expected(under: Under, t: float) -> float:
+    return under.from_m - under.speed_mps * (t - under.from_t)
+
+
+def _is_apart(under: Under, t: float) -> bool:
+    return _expected(under, t) < APART * under.seen_m
 
 
 def _near_edge(under: Under, t: float) -> float:
     """Where its near edge is while something of it is seen."""
-    since = t - under.from_t
-    if since > BELIEVED_S:
+    if under.apart_s > APART_S:
         return under.seen_m
-    expected = under.from_m - under.speed_mps * since
-    return min(max(expected, under.seen_m - HIDDEN_M, PASSED_M), under.seen_m)
+    return min(max(_expected(under, t), HIDDEN_SHARE * under.seen_m), under.seen_m)
