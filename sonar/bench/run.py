@@ -1,7 +1,7 @@
 """Measuring, in one interleaved run."""
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from sonar.bench.report import BenchReport, Result
 from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
+from sonar.depth.backends.native import NativeBackend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
 from sonar.depth.native.code import machine_code
@@ -24,13 +25,12 @@ from sonar.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.models.files import atomic_path, sha256_of
 from sonar.models.resolved import ResolvedModel
 from sonar.models.store import Store
-from sonar.ports import Clock
+from sonar.ports import Clock, DepthBackend
 from sonar.types import FloatImage, Frame, RgbImage
 
 Tell = Callable[[str], None]
 SHAPES = ((256, 256), (192, 256))
 BACKENDS = ("onnx", "openvino", "native", "torch")
-FLOAT_ONLY = ("native", "torch")
 PICTURE = (480, 640)  # rows and columns, a camera's
 CHECKED_PICTURES = 4
 RUNS = 40
@@ -81,6 +81,7 @@ def run_bench(
     if resolved.contract.fixed_hw is not None:
         shapes = (resolved.contract.fixed_hw,)
     lines = _open(found, resolved, shapes or SHAPES, count, store)
+    notes += sorted({note for line in lines for note in _about(line.engine.backend)})
     baseline = _baseline(resolved, weights, count, store, notes)
     apart = [_deviation(line, lines) for line in lines]
     base_s = _time(lines, baseline, runs, clock, tell)
@@ -176,7 +177,7 @@ def _candidates(
             continue
         if backend == "torch" and model.format != "torch":
             continue  # there is no torch network for an ONNX file
-        for precision in ("fp32",) if backend in FLOAT_ONLY else ("fp32", "int8"):
+        for precision in ("fp32",) if backend == "torch" else ("fp32", "int8"):
             config = EngineConfig.model_validate({"backend": backend, "precision": precision})
             try:
                 if backend == "native":
@@ -209,6 +210,13 @@ def _open(
             engine = Engine(backend, contract, f"{candidate.backend} {candidate.precision}")
             lines.append(_Line(candidate, shape, engine, pictures))
     return lines
+
+
+def _about(backend: DepthBackend) -> Iterator[str]:
+    """What the name of its precision does not tell."""
+    if isinstance(backend, NativeBackend) and backend.precision == "int8":
+        decoder = {"bf16": "bfloat16", "fp32": "float32"}[backend.decoder_precision]
+        yield f"native int8: the encoder is int8, the decoder {decoder}."
 
 
 def _baseline(

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sonar.models.contract import InputContract
+from sonar.models.files import sha256_of
 from sonar.models.registry import BUILTIN
 from sonar.models.resolved import ResolvedModel
 from sonar.models.store import Store
@@ -27,9 +28,11 @@ def artefact_path(store: Store, model: ResolvedModel, precision: str) -> Path:
     return store.derived_path(model.sha256, f"{precision}-{shape}-{machine_key()}.onnx")
 
 
-def native_path(store: Store, model: ResolvedModel) -> Path:
-    """Where the model lies, or would, split for the backend "native"."""
-    return store.derived_path(model.sha256, f"native-{shape_key(model.contract)}-{RECIPE}.zip")
+def native_path(store: Store, model: ResolvedModel, int8: Path | None = None) -> Path:
+    """Where the model lies, or would, split for the backend "native"; ``int8``: the file whose
+    encoder is in it."""
+    kind = "native" if int8 is None else f"native-int8-{sha256_of(int8)[:12]}"
+    return store.derived_path(model.sha256, f"{kind}-{shape_key(model.contract)}-{RECIPE}.zip")
 
 
 def shape_key(contract: InputContract) -> str:

@@ -71,22 +71,25 @@ def optimise(
     return [artefact for artefact in made if artefact.precision in precisions]
 
 
-def make_native(model: ResolvedModel, store: Store, tell: Tell) -> None:
-    """Split the model for the backend "native".
+def make_native(model: ResolvedModel, store: Store, tell: Tell, int8: Path | None = None) -> None:
+    """Split the model for the backend "native", with the encoder of its version ``int8``, if any.
 
     Raises MissingExtraError without onnx, ModelError when the model is not built like MiDaS.
     """
     if importlib.util.find_spec("onnx") is None:
         raise MissingExtraError("midas", f"preparing {model.name} for the native backend")
+    import onnx
+
     from sonar.depth import graph
     from sonar.depth.native.split import write_split
 
     with tempfile.TemporaryDirectory(prefix="sonar-native-") as name:
         folder = Path(name)
         proto = graph.fold(_as_onnx(model, folder, tell), folder / "folded.onnx")
-        target = native_path(store, model)
+        target = native_path(store, model, int8)
+        encoder = None if int8 is None else onnx.load(str(int8))
         with atomic_path(target) as temporary:
-            write_split(proto, temporary, model.contract.depth_output)
+            write_split(proto, temporary, model.contract.depth_output, encoder)
     tell(f"{model.name}: split for the native backend, {target}")
 
 

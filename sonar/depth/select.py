@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -84,10 +84,18 @@ def open_engine(
     """
     store, clock, tell = store or Store(), clock or SystemClock(), tell or (lambda _: None)
     choices = candidates(config, model, store, tell)
-    chosen = choices[0]
-    if len(choices) > 1:
-        chosen = _fastest(config, model, choices, store, clock, tell)
-    backend = open_backend(chosen, model, thread_count(config.threads), store)
+    while True:
+        chosen = choices[0]
+        if len(choices) > 1:
+            chosen = _fastest(config, model, choices, store, clock, tell)
+        try:
+            backend = open_backend(chosen, model, thread_count(config.threads), store)
+            break
+        except SonarError as error:
+            if chosen is choices[0]:
+                raise
+            tell(f"{chosen.backend} {chosen.precision} was chosen, but: {error}; choosing again")
+            choices.remove(chosen)
     contract = _contract_of(model.contract, backend)
     label = f"{model.name} ({backend.name}, {backend.precision})"
     return Engine(backend, contract, label, clock)
@@ -101,33 +109,37 @@ def candidates(
     ``auto`` does not consider torch: it was slower wherever it was measured, and importing it
     takes more memory than all the rest of sonar.
     """
-    if config.backend in ("torch", "native"):
+    if config.backend == "torch":
         if config.precision == "int8":
-            raise ConfigError("engine.precision: int8 needs engine.backend onnx or openvino")
-        native = config.backend == "native"
-        split = _native_file(model, store, tell) if native else None
-        return [Candidate(config.backend, "fp32", split)]
+            raise ConfigError("engine.precision: int8 is not for engine.backend torch")
+        return [Candidate("torch", "fp32", None)]
     backends: list[str] = [config.backend]
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
-    files = {}
+    native = config.backend == "native"
+    files: dict[str, Path | None] = {}
     if config.precision != "int8":
-        files["fp32"] = _float_file(model, store, tell)
+        files["fp32"] = None if native else _float_file(model, store, tell)
     if config.precision != "fp32":
         small = int8_file(model, store)
         if small is None and config.precision == "int8":
             small = _made("int8", model, store, tell)
         if small is not None:
             files["int8"] = small
-    found = [
-        Candidate(backend, precision, path)
-        for backend in backends
-        for precision, path in files.items()
-    ]
-    if config.backend == "auto" and "fp32" in files and can_compile(store):
+    found = []
+    if not native:
+        found = [
+            Candidate(backend, precision, path)
+            for backend in backends
+            for precision, path in files.items()
+        ]
+    if native or (config.backend == "auto" and can_compile(store)):
         # Not for every model, and it needs onnx once: where it cannot be, the others stand.
-        with suppress(SonarError):
-            found.append(Candidate("native", "fp32", _native_file(model, store, tell)))
+        with nullcontext() if native else suppress(SonarError):
+            for precision in files:
+                int8 = files["int8"] if precision == "int8" else None
+                split = _native_file(model, store, tell, int8)
+                found.append(Candidate("native", precision, split))
     return found
 
 
@@ -144,7 +156,8 @@ def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store
             candidate.path, threads=threads, precision=candidate.precision, cache=cache
         )
     if candidate.backend == "native":
-        return NativeBackend(candidate.path, machine_code(store), threads=threads)
+        code = machine_code(store)
+        return NativeBackend(candidate.path, code, threads=threads, precision=candidate.precision)
     return OnnxBackend(candidate.path, threads=threads, precision=candidate.precision)
 
 
@@ -252,12 +265,12 @@ def _float_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
     return model.path if model.format == "onnx" else _made("fp32", model, store, tell)
 
 
-def _native_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
-    made = native_path(store, model)
+def _native_file(model: ResolvedModel, store: Store, tell: Tell, int8: Path | None) -> Path:
+    made = native_path(store, model, int8)
     if not made.is_file():
         from sonar.depth.optimise import make_native
 
-        make_native(model, store, tell)
+        make_native(model, store, tell, int8)
     return made
 
 

@@ -10,7 +10,7 @@ from sonar.bench import BenchReport, Result, format_table, run_bench
 from sonar.bench.memory import resident_bytes, resident_mb
 from sonar.bench.run import _time
 from sonar.clock import ManualClock
-from sonar.depth.native.code import compiler
+from sonar.depth.native.code import compiler, machine_code
 from sonar.depth.select import Candidate
 from sonar.errors import DepthError, MissingExtraError, ModelError
 from sonar.models.store import Store
@@ -148,9 +148,12 @@ def test_the_native_decoder_is_measured_like_the_others(tmp_path, monkeypatch):
         memory=False,
         store=Store(home=tmp_path),
     )
-    (native,) = (item for item in measured.results if item.backend == "native")
-    assert native.precision == "fp32"
-    assert native.deviation <= 1e-5  # rounded to six places
+    exact, fast = (item for item in measured.results if item.backend == "native")
+    assert (exact.precision, fast.precision) == ("fp32", "int8")
+    assert exact.deviation <= 1e-5  # rounded to six places
+    assert 1e-5 < fast.deviation < 0.05
+    (about,) = (note for note in measured.notes if "native int8" in note)
+    assert ("bfloat16" in about) == bool(machine_code(Store(home=tmp_path)).sonar_half())
 
 
 def test_the_native_decoder_without_a_compiler_is_an_error_when_asked_for(without_torch, tmp_path):

@@ -9,6 +9,7 @@ from sonar.clock import ManualClock
 from sonar.config.engine import EngineConfig
 from sonar.depth import open_engine, select
 from sonar.depth.artefacts import artefact_path
+from sonar.depth.native.code import compiler
 from sonar.depth.select import Candidate, Measured, candidates, int8_file, measure
 from sonar.errors import ConfigError, MissingExtraError, ModelError
 from sonar.models.contract import InputContract
@@ -161,14 +162,15 @@ def test_auto_takes_the_native_decoder_where_it_can_be_had(store, monkeypatch):
     monkeypatch.setattr(select, "can_compile", lambda store: True)
     monkeypatch.setattr(select, "_native_file", lambda *_: Path("split.zip"))
     config = EngineConfig(backend="auto")
-    assert candidates(config, builtin, store, silent)[-1] == Candidate(
-        "native", "fp32", Path("split.zip")
-    )
+    assert candidates(config, builtin, store, silent)[-2:] == [
+        Candidate("native", precision, Path("split.zip")) for precision in ("fp32", "int8")
+    ]
     monkeypatch.setattr(select, "can_compile", lambda store: False)
     assert "native" not in [c.backend for c in candidates(config, builtin, store, silent)]
     only_int8 = EngineConfig(backend="auto", precision="int8")
     monkeypatch.setattr(select, "can_compile", lambda store: True)
-    assert "native" not in [c.backend for c in candidates(only_int8, builtin, store, silent)]
+    found = [(c.backend, c.precision) for c in candidates(only_int8, builtin, store, silent)]
+    assert found == [("onnx", "int8"), ("native", "int8")]
 
 
 def test_auto_goes_without_the_native_decoder_for_other_networks(small, store, monkeypatch):
@@ -179,9 +181,42 @@ def test_auto_goes_without_the_native_decoder_for_other_networks(small, store, m
         candidates(EngineConfig(backend="native"), small, store, silent)
 
 
-def test_native_is_float_only(small, store):
-    with pytest.raises(ConfigError, match="int8"):
-        candidates(EngineConfig(backend="native", precision="int8"), small, store, silent)
+def best_is_native(monkeypatch):
+    monkeypatch.setattr(select, "installed", lambda package: None)
+    figures = {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)}
+    native = {("native", "fp32"): (15.0, 0.0), ("native", "int8"): (5.0, 0.01)}
+    return pretend(monkeypatch, figures | native)
+
+
+def test_what_was_chosen_and_cannot_be_opened_any_more_is_chosen_anew(store, monkeypatch):
+    if compiler() is None:
+        pytest.skip("there is no C compiler here")
+    best_is_native(monkeypatch)
+    builtin = store.resolve("builtin")
+    config = EngineConfig(backend="auto", threads=1)
+    said = []
+    engine = open_engine(config, builtin, store=store, tell=said.append)
+    assert (engine.backend.name, engine.backend.precision) == ("native", "int8")
+    assert not any("again" in sentence for sentence in said)
+    for compiled in store.artefacts_dir.glob("decoder-*.so"):
+        compiled.unlink()
+    monkeypatch.setenv("CC", "false")  # a compiler that is there and fails
+    engine = open_engine(config, builtin, store=store, tell=said.append)
+    assert (engine.backend.name, engine.backend.precision) == ("onnx", "int8")
+    assert any("cannot compile" in sentence and "again" in sentence for sentence in said)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    engine = open_engine(config, builtin, store=store, tell=said.append)
+    assert (engine.backend.name, engine.backend.precision) == ("onnx", "int8")
+    with pytest.raises(ModelError, match="install gcc"):  # asked for by name it is an error
+        open_engine(EngineConfig(backend="native", threads=1), builtin, store=store)
+
+
+def test_a_damaged_reference_is_an_error_not_a_reason_to_choose_again(small, store, monkeypatch):
+    with_int8(small, store)
+    pretend(monkeypatch, {("onnx", "fp32"): (10.0, 0.0), ("onnx", "int8"): (20.0, 0.01)})
+    small.path.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="damaged"):
+        open_engine(EngineConfig(backend="onnx", threads=1), small, store=store)
 
 
 def test_torch_runs_checkpoints_in_float_only(small, store):

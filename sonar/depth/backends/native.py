@@ -16,19 +16,19 @@ from sonar.errors import DepthError, ModelError
 
 
 class NativeBackend:
-    """Float32; the decoder's 3x3 convolutions take a fraction of the multiplications.
+    """The decoder's 3x3 convolutions take a fraction of the multiplications.
 
     Attributes:
         name: "native".
-        precision: "fp32".
+        precision: "fp32", or "int8": that is the encoder's, the decoder is more exact.
+        decoder_precision: "fp32"; with int8, "bf16" (bfloat16) where the processor has it.
         fixed_hw: (rows, columns) where the model takes one size only, else None.
         output_names: the depth, then what else the model gives.
     """
 
     name = "native"
-    precision = "fp32"
 
-    def __init__(self, path: Path, code: Any, *, threads: int) -> None:
+    def __init__(self, path: Path, code: Any, *, threads: int, precision: str = "fp32") -> None:
         """``path``: as :func:`sonar.depth.native.split.write_split` wrote it; ``code``: from
         :func:`sonar.depth.native.code.machine_code`.
 
@@ -38,9 +38,14 @@ class NativeBackend:
             encoder, decoder = load(path)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ModelError(f"the model file {path} is damaged or missing ({error})") from error
+        half = precision == "int8" and bool(code.sonar_half())
+        self.precision = precision
+        self.decoder_precision = "bf16" if half else "fp32"
         self._encoder = OnnxBackend(path, threads=threads, content=encoder, spin_after=False)
         self._levels = len(decoder.levels)
-        self._ready: Ready | None = Ready(decoder, code.sonar_lanes(), code.sonar_group())
+        self._ready: Ready | None = Ready(
+            decoder, code.sonar_lanes(), code.sonar_group(), half=half
+        )
         self._code, self._threads = code, threads
         self._program: Program | None = None
         self._shape: tuple[int, ...] = ()

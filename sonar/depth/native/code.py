@@ -17,7 +17,7 @@ from sonar.models.files import atomic_path
 from sonar.models.store import Store
 
 SOURCE = Path(__file__).with_name("decoder.c")
-HEADER = Path(__file__).with_name("winograd.h")
+HEADERS = tuple(SOURCE.with_name(name) for name in ("layers.h", "winograd.h"))
 LIMIT_S = 60.0
 # No -ffast-math: gcc would then switch denormals off for the whole process, and hide NaN.
 FLAGS = (
@@ -64,7 +64,8 @@ def can_compile(store: Store) -> bool:
 
 
 def _place(store: Store) -> Path:
-    text = SOURCE.read_bytes() + HEADER.read_bytes() + " ".join(FLAGS + WIDE).encode()
+    source = b"".join(path.read_bytes() for path in (SOURCE, *HEADERS))
+    text = source + " ".join(FLAGS + WIDE).encode()
     key = hashlib.sha256(text).hexdigest()[:12]
     return store.artefacts_dir / f"decoder-{key}-{machine_key()}.so"
 

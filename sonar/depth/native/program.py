@@ -27,9 +27,12 @@ _TRANSFORMS = {
 }
 UNIT = 32  # channels are filled up to a multiple
 LARGEST_TILED = 128 * 256  # cin * cout; above, F(4,3) weights would not stay in the cache
-SCRATCH_FLOATS = 150_000  # of one piece of work: stays in a core's own cache
+SCRATCH_FLOATS = 80_000  # of one piece of work: with its weights it stays in a core's own cache
 PIECES = 6  # at least, for each thread, where there is as much to do
 ALIGNED = 64
+PIXELS = 48  # of a 1x1 convolution, worked on together
+FEW_TILES = 18  # so few are worked on together; threads share out the results' channels
+LARGEST_VECTOR = 16
 
 
 class Step(ctypes.Structure):
@@ -37,7 +40,7 @@ class Step(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "m", "cin", "cout", "rows", "columns")),
-        *((name, ctypes.c_int32) for name in ("relu_in", "relu_out", "tiles")),
+        *((name, ctypes.c_int32) for name in ("relu_in", "relu_out", "tiles", "parts", "half")),
         *((name, ctypes.c_void_p) for name in ("source", "weights", "bias", "add", "add2")),
         *((name, ctypes.c_void_p) for name in ("target", "last")),
     )
@@ -61,30 +64,44 @@ def padded(channels: int, unit: int = UNIT) -> int:
 class Weights:
     """A convolution's weights in the order in which the machine code reads them."""
 
-    def __init__(self, convolution: Convolution, *, cin: int, lanes: int, group: int) -> None:
-        """``cin``: channels of the map it is given, some of them perhaps zeros."""
+    def __init__(
+        self, convolution: Convolution, *, cin: int, lanes: int, group: int, half: bool = False
+    ) -> None:
+        """``cin``: channels of the map it is given, some of them perhaps zeros. ``half``: in
+        bfloat16.
+        """
         kernel = convolution.kernel
         cout = padded(kernel.shape[0])
         self.cin, self.cout = cin, cout
         self.m = 0
+        self.half = half
+        self.wide = lanes * group
         if kernel.shape[2] == 1:
             points = kernel[None, :, :, 0, 0].transpose(0, 2, 1)
         else:
-            self.m = 4 if cin * cout <= LARGEST_TILED else 2
+            self.m = 4 if cin * cout <= LARGEST_TILED * (1 + half) else 2
             spread = _TRANSFORMS[self.m].astype(np.float32)
             points = np.einsum("iy,ocyx,jx->ijco", spread, kernel, spread, optimize=True)
             points = points.reshape(-1, *points.shape[2:])
         filled = np.zeros((points.shape[0], cin, cout), np.float32)
         filled[:, : points.shape[1], : points.shape[2]] = points
-        wide = lanes * group
+        if self.half:
+            filled = _in_pairs(filled)
         parts = [
-            filled[:, :, start : start + wide].reshape(len(points), -1)
-            for start in range(0, cout, wide)
+            filled[:, :, start : start + self.wide].reshape(len(points), -1)
+            for start in range(0, cout, self.wide)
         ]
-        self.values = aligned(len(points), cin * cout)
+        self.values = aligned(len(points), filled.shape[1] * cout)
         np.concatenate(parts, axis=1, out=self.values)
         self.bias = aligned(cout)
         self.bias[: kernel.shape[0]] = convolution.bias
+
+
+def _in_pairs(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(points, cin, cout) -> (points, cin / 2, cout), each two input channels as bfloat16."""
+    bits = points.view(np.uint32)
+    rounded = bits + 0x7FFF + (bits >> 16 & 1)  # to the nearest, ties to even
+    return (rounded[:, 0::2] >> 16 | rounded[:, 1::2] & 0xFFFF0000).view(np.float32)
 
 
 class Program:
@@ -138,7 +155,9 @@ class Program:
         skip = aligned(channels, *size)
         self._places.append(len(self._steps))
         self._steps.append(
-            Step(PACK, 0, given.shape[1], channels, *size, 0, 0, 1, target=skip.ctypes.data)
+            Step(
+                PACK, 0, given.shape[1], channels, *size, parts=1, tiles=1, target=skip.ctypes.data
+            )
         )
         self._kept.append(skip)
         if level.reduce is not None:
@@ -149,12 +168,13 @@ class Program:
         inner = self._convolve(level.unit2[0], skip, size, relu_in=1, relu_out=1)
         path = self._convolve(level.unit2[1], inner, size, add=skip)
         narrow = aligned(level.narrow.cout, *size)
-        tiles = 48
+        tiles = PIXELS
+        self._scratch = max(self._scratch, tiles * level.narrow.cin)
         self._add(CONV1, level.narrow, path, narrow, size, tiles=tiles)
         doubled = aligned(level.narrow.cout, 2 * size[0], 2 * size[1])
         self._steps.append(
             Step(
-                DOUBLE, 0, level.narrow.cout, level.narrow.cout, *size, 0, 0, 1,
+                DOUBLE, 0, level.narrow.cout, level.narrow.cout, *size, tiles=1, parts=1,
                 source=narrow.ctypes.data, target=doubled.ctypes.data,
             )
         )  # fmt: skip
@@ -174,16 +194,21 @@ class Program:
     ) -> NDArray[np.float32]:
         target = aligned(weights.cout, *size)
         count = -(-size[0] // weights.m) * -(-size[1] // weights.m)
-        tiles = self._tiles((weights.m + 2) ** 2, weights, count)
+        points, parts = (weights.m + 2) ** 2, 1
+        if count <= FEW_TILES and weights.cout % (self._threads * weights.wide) == 0:
+            parts = self._threads  # each reads weights of its own
+            tiles = self._with_room(points, weights, count)
+        else:
+            tiles = self._tiles(points, weights, count)
         self._add(
-            CONV3, weights, source, target, size, tiles=tiles, m=weights.m, relu_in=relu_in,
-            relu_out=relu_out, add=add, add2=add2,
+            CONV3, weights, source, target, size, tiles=tiles, parts=parts, m=weights.m,
+            relu_in=relu_in, relu_out=relu_out, add=add, add2=add2,
         )  # fmt: skip
         return target
 
     def _tiles(self, points: int, weights: Weights, count: int) -> int:
         """Tiles for one piece of work: small enough for the cache, and for all threads."""
-        each = points * (weights.cin + weights.cout)
+        each = self._room(points, weights)
         most = max(6, SCRATCH_FLOATS // each)
         pieces = max(self._threads, -(-count // most))
         if pieces > self._threads:
@@ -191,8 +216,17 @@ class Program:
         tiles = -(-count // pieces)
         if tiles > 12:
             tiles = padded(tiles, 12 if weights.cout == UNIT else 6)
-        self._scratch = max(self._scratch, each * tiles)
+        return self._with_room(points, weights, tiles)
+
+    def _with_room(self, points: int, weights: Weights, tiles: int) -> int:
+        most_apart = 2 * points * 2 * LARGEST_VECTOR
+        self._scratch = max(self._scratch, tiles * self._room(points, weights) + most_apart)
         return tiles
+
+    @staticmethod
+    def _room(points: int, weights: Weights) -> int:
+        """Floats that the factors and results of one tile take."""
+        return points * ((weights.cin >> weights.half) + weights.cout)
 
     def _add(
         self,
@@ -203,6 +237,7 @@ class Program:
         size: tuple[int, int],
         *,
         tiles: int,
+        parts: int = 1,
         m: int = 0,
         relu_in: int = 0,
         relu_out: int = 0,
@@ -213,8 +248,9 @@ class Program:
         self._steps.append(
             Step(
                 kind, m, weights.cin, weights.cout, *size, relu_in, relu_out, tiles,
-                source=source.ctypes.data, weights=weights.values.ctypes.data,
-                bias=weights.bias.ctypes.data, target=target.ctypes.data, **places,
+                parts, int(weights.half), source=source.ctypes.data,
+                weights=weights.values.ctypes.data, bias=weights.bias.ctypes.data,
+                target=target.ctypes.data, **places,
             )
         )  # fmt: skip
 
@@ -232,9 +268,9 @@ class ReadyLevel:
 class Ready:
     """A :class:`Decoder` with weights in the machine code's order."""
 
-    def __init__(self, decoder: Decoder, lanes: int, group: int) -> None:
+    def __init__(self, decoder: Decoder, lanes: int, group: int, half: bool = False) -> None:
         def weights(convolution: Convolution, cin: int) -> Weights:
-            return Weights(convolution, cin=cin, lanes=lanes, group=group)
+            return Weights(convolution, cin=cin, lanes=lanes, group=group, half=half)
 
         def unit(given: Unit, channels: int) -> tuple[Weights, Weights]:
             return weights(given[0], channels), weights(given[1], channels)

@@ -21,21 +21,39 @@ class _NotMidas(Exception):
     """The graph has another form than MiDaS's decoder."""
 
 
-def write_split(model: Any, target: Path, depth_output: str | None = None) -> None:
+def write_split(
+    model: Any, target: Path, depth_output: str | None = None, int8: Any | None = None
+) -> None:
     """Write what :class:`sonar.depth.backends.native.NativeBackend` runs, for a folded graph.
 
+    ``int8``: a quantised version of ``model``, whose encoder is taken in place of the model's.
+
     Raises ModelError when the graph does not end in MiDaS's decoder: residual units, fusion with
-    doubling, a head that doubles once more.
+    doubling, a head that doubles once more; or when ``int8`` has another encoder.
     """
     name = depth_output or model.graph.output[0].name
     try:
         decoder, cuts = _Reader(model).decoder(name)
     except (_NotMidas, KeyError, IndexError) as error:
         raise ModelError("the model does not end in MiDaS's decoder") from error
+    if int8 is not None:
+        model, cuts = int8, _quantised(int8, cuts)
     encoder = _encoder(model, cuts, drop=name)
     buffer = io.BytesIO()
     onnx.save(encoder, buffer)
     save(target, buffer.getvalue(), decoder)
+
+
+def _quantised(model: Any, cuts: list[str]) -> list[str]:
+    """The tensors that stand for ``cuts`` where convolutions and sums write int8."""
+    made = {name for node in model.graph.node for name in node.output}
+    found = []
+    for cut in cuts:
+        after = f"{cut}_DequantizeLinear_Output"
+        if cut not in made:
+            raise ModelError("the int8 version was not made from this model")
+        found.append(after if after in made else cut)
+    return found
 
 
 def _need(condition: bool) -> None:
