@@ -95,7 +95,7 @@ class Controls:
         return self._mapper.verbosity
 
     def set_scheme(self, scheme: str) -> bool:
-        """``pulse``, ``continuous`` or ``quiet``; False for another name."""
+        """One of :data:`sonar.audio.mapping.SCHEMES`; False for another name."""
         known: dict[str, Scheme] = {name: name for name in SCHEMES}
         if scheme not in known:
             self._mixer.tell("refused")

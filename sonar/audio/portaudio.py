@@ -85,6 +85,7 @@ def _is_display(name: str) -> bool:
 
 
 def sounddevice_module() -> Any:
+    """sounddevice, which loads PortAudio. Raises DeviceError where that is missing."""
     try:
         import sounddevice
     except OSError as error:  # the Python package is there, the library is not

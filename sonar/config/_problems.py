@@ -26,11 +26,13 @@ class Layer:
 
 @cache
 def all_leaves() -> dict[Path, Leaf]:
+    """Every key, by its path; ``*`` stands for a name that the user chooses."""
     return {leaf.path: leaf for leaf in leaves()}
 
 
 @cache
 def all_sections() -> dict[Path, type[Section]]:
+    """Every section, likewise."""
     return sections()
 
 
@@ -43,6 +45,7 @@ def general(path: Path) -> Path:
 
 
 def leaf_at(path: Path) -> Leaf | None:
+    """The key at a path as written, None where there is no such key."""
     return all_leaves().get(general(path))
 
 
@@ -57,6 +60,7 @@ def told(problems: Sequence[Any], layers: Sequence[Layer]) -> str:
 
 
 def path_of(problem: Any) -> Path:
+    """Where pydantic found the problem."""
     return tuple(str(part) for part in problem["loc"] if part != "[key]")
 
 
@@ -110,6 +114,7 @@ def suggest(path: Path) -> str:
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
+    """The end of a sentence that names the candidate most like ``word``; empty without any."""
     match = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.0)
     return f"; the nearest is {match[0]}" if match else ""
 

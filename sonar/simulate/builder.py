@@ -164,7 +164,7 @@ class RoomBuilder:
 
 
 def pictures(size: int = 512, names: Collection[str] | None = None) -> dict[str, RgbImage]:
-    """Texture file name -> picture, for every material or for those named."""
+    """Texture file name -> picture, uint8 (size, size, 3) RGB; of those named, or all."""
     return {
         f"{name}.png": textures.make(kind, colour, seed, size)
         for seed, (name, (kind, colour, _)) in enumerate(MATERIALS.items())

@@ -88,6 +88,8 @@ def hear(cue: Cue | None) -> Heard:
 
 
 class Mode(Enum):
+    """What a listener is about."""
+
     WALK = "walk"  # towards the goal
     DODGE = "dodge"  # stands and turns away
     LISTEN = "listen"  # stands: what is heard while one turns is not yet trusted

@@ -1,4 +1,7 @@
-"""Surfaces for rendered rooms, made from seeded noise: nothing is copied from a photo."""
+"""Surfaces for rendered rooms, made from seeded noise: nothing is copied from a photo.
+
+A maker takes colours from 0 to 1 and gives a picture, uint8 (size, size, 3) RGB.
+"""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Writes the demo walk: clip, depth, truth."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from sonar.config import ZonesConfig
 from sonar.demo import MOUNT
-from sonar.simulate.mujoco_walk import FRAMES, RATE_HZ, SIZE, WalkRenderer, nearest_obstacles
+from sonar.simulate.mujoco_walk import (
+    FRAMES,
+    RATE_HZ,
+    SIZE,
+    WalkFrame,
+    WalkRenderer,
+    nearest_obstacles,
+)
 from sonar.types import FloatImage
 
 DEPTH_EVERY = 5
@@ -38,6 +45,7 @@ def write_walk(
 
     Raises:
         MissingExtraError: without mujoco.
+        ConfigError: nothing can be drawn without a screen here.
     """
     import av
 
@@ -60,52 +68,54 @@ def write_walk(
             if frame.index % DEPTH_EVERY == 0:
                 depths.append(coarse_mm(frame.depth_m))
             if frame.index % TRUTH_EVERY == 0:
-                pose = frame.pose
-                seconds.append(
-                    {
-                        "frame": frame.index,
-                        "t": round(frame.t, 6),
-                        "x_m": round(pose.x_m, 4),
-                        "y_m": round(pose.y_m, 4),
-                        "height_m": round(pose.height_m, 4),
-                        "yaw_deg": round(pose.yaw_deg, 3),
-                        "pitch_deg": round(pose.pitch_deg, 3),
-                        "roll_deg": round(pose.roll_deg, 3),
-                        "zones": nearest_obstacles(
-                            frame, renderer.parts, renderer.obstacles, zones
-                        ),
-                    }
-                )
+                seconds.append(_second(frame, renderer, zones))
             if progress is not None:
                 progress(frame.index + 1, FRAMES)
         container.mux(stream.encode())
-    stack = np.stack(depths)
+    _write_depth(depth_file, depths)
+    _write_truth(truth_file, zones, seconds)
+    return clip, depth_file, truth_file
+
+
+def _second(frame: WalkFrame, renderer: WalkRenderer, zones: ZonesConfig) -> dict[str, Any]:
+    """What is true at ``frame``: where the camera is, and what stands nearest on each side."""
+    pose = frame.pose
+    return {
+        "frame": frame.index,
+        "t": round(frame.t, 6),
+        "x_m": round(pose.x_m, 4),
+        "y_m": round(pose.y_m, 4),
+        "height_m": round(pose.height_m, 4),
+        "yaw_deg": round(pose.yaw_deg, 3),
+        "pitch_deg": round(pose.pitch_deg, 3),
+        "roll_deg": round(pose.roll_deg, 3),
+        "zones": nearest_obstacles(frame, renderer.parts, renderer.obstacles, zones),
+    }
+
+
+def _write_depth(path: Path, maps: Sequence[NDArray[np.uint16]]) -> None:
+    stack = np.stack(maps)
     # Differences along rows and columns pack several times better than the values.
     delta = np.diff(np.diff(stack, axis=2, prepend=np.uint16(0)), axis=1, prepend=np.uint16(0))
     np.savez_compressed(
-        depth_file,
+        path,
         frame=np.arange(0, FRAMES, DEPTH_EVERY, dtype=np.int32),
         delta_mm=delta.astype(np.uint16),
     )
-    truth_file.write_text(
-        json.dumps(
-            {
-                "about": ABOUT,
-                "frames": FRAMES,
-                "rate_hz": RATE_HZ,
-                "height_px": SIZE[0],
-                "width_px": SIZE[1],
-                "mount": MOUNT.model_dump(
-                    include={"height_m", "pitch_deg", "roll_deg", "hfov_deg"}
-                ),
-                "corridor_width_m": zones.corridor_width_m,
-                "head_height_m": zones.head_height_m,
-                "center_width_deg": zones.center_width_deg,
-                "seconds": seconds,
-            },
-            indent=1,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
-    return clip, depth_file, truth_file
+
+
+def _write_truth(path: Path, zones: ZonesConfig, seconds: Sequence[dict[str, Any]]) -> None:
+    mount = MOUNT.model_dump(include={"height_m", "pitch_deg", "roll_deg", "hfov_deg"})
+    truth = {
+        "about": ABOUT,
+        "frames": FRAMES,
+        "rate_hz": RATE_HZ,
+        "height_px": SIZE[0],
+        "width_px": SIZE[1],
+        "mount": mount,
+        "corridor_width_m": zones.corridor_width_m,
+        "head_height_m": zones.head_height_m,
+        "center_width_deg": zones.center_width_deg,
+        "seconds": seconds,
+    }
+    path.write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")

@@ -104,7 +104,7 @@ def geometry(
 
 
 def light(rng: np.random.Generator, image: RgbImage) -> RgbImage:
-    """Another light, another camera."""
+    """Another light, another camera: colour, brightness, noise, blur; same shape."""
     x = image.astype(np.float32) / 255.0
     x = x ** np.float32(rng.uniform(0.7, 1.4))
     x = x * rng.uniform(0.85, 1.15, 3).astype(np.float32) * np.float32(rng.uniform(0.7, 1.25))

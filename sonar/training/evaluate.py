@@ -117,7 +117,7 @@ def aligned_metres(predicted: FloatImage, truth: FloatImage) -> FloatImage:
 
 
 def relative_error(predicted: FloatImage, truth: FloatImage) -> float:
-    """AbsRel of known pixels; ``truth`` in metres."""
+    """Mean of |aligned - true| / true (AbsRel) over known pixels; both 1-D, ``truth`` in metres."""
     return float(np.mean(np.abs(aligned_metres(predicted, truth) - truth) / truth))
 
 

@@ -18,6 +18,7 @@ def sheet(model: Model, samples: Sequence[Sample]) -> RgbImage:
     """A row for every kind of place: the picture, the true nearness, what the model gives.
 
     Nearness is inverse depth, aligned to the truth; brighter is nearer, on one scale in a row.
+    The sheet is uint8 (H, W, 3) RGB.
     """
     rows = []
     for kind in sorted({s.source for s in samples}):

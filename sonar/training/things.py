@@ -43,6 +43,7 @@ class Scene:
 
 
 def street_thing(rng: np.random.Generator, scene: Scene, half: float, far: float) -> None:
+    """Something that stands on a pavement: within ``half`` m of its middle, ``far`` m ahead."""
     x, y = rng.uniform(-half, half), rng.uniform(1.2, min(far, 15.0))
     pick = rng.random()
     if pick < 0.3:  # a post, a lamp post, a sign
@@ -71,6 +72,7 @@ def street_thing(rng: np.random.Generator, scene: Scene, half: float, far: float
 
 
 def car(rng: np.random.Generator, scene: Scene, x: float, y: float, z: float) -> None:
+    """A car along the way, its rear at (x, y), on ground at height ``z``; metres."""
     paint = str(rng.choice(["red cloth", "blue cloth", "steel", "white wood", "hair"]))
     scene.block("car", (x - 0.85, y, z + 0.25), (x + 0.85, y + 4.2, z + 0.85), paint)
     scene.block("car", (x - 0.75, y + 0.9, z + 0.85), (x + 0.75, y + 3.6, z + 1.4), "painting")
@@ -168,6 +170,7 @@ def head_height(
 
 
 def person(rng: np.random.Generator, scene: Scene, x: float, y: float) -> None:
+    """Somebody of some height and colours at (x, y); metres."""
     part, s = scene.room.round, rng.uniform(0.85, 1.08)
     coat, legs = (str(v) for v in rng.choice(["red cloth", "blue cloth", "grey cloth", "hair"], 2))
     stride = rng.uniform(0, 0.2)
