@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap
 from sonar.zones.evidence import cells_of, to_cells
-from sonar.zones.geometry import Pose, optics_for, pose_of, views_for
+from sonar.zones.geometry import Pose, intrinsics, optics_for, pose_of, views_for
 from sonar.zones.ground import fit_ground
 from sonar.zones.prior import LevelPrior, NetworkPrior
 from sonar.zones.scale import far_level, initial_scale, update_scale
@@ -27,6 +28,8 @@ MIN_FRAMES = 8
 MIN_CONFIDENCE = 0.5
 GOOD_SPREAD_DEG = 3.0  # of single frames; a walker's gait alone gives about 1.5
 FREE_FAR = (0.06, 0.04)  # 1/m: a free corridor ends 10 m off or more
+HORIZON_DEG = 5.0  # so much of the picture must lie above the horizon for it to be found
+UNSEEN_SIGMA_DEG, UNSEEN_QUALITY = 8.0, 0.3
 METRIC_SIGMA_DEG = 1.0  # what lens, floor and network leave open at best
 
 
@@ -102,6 +105,9 @@ def estimate_mount(
         horizon = FREE_FAR[1] * pose_of(mount).height_m if prior is None else prior.level.beta_sigma
         sure = float(np.degrees(horizon))
     quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / max(spread))
+    if not metric and prior is None and _above_horizon(frame_hw, mount, pitch) < HORIZON_DEG:
+        # Nothing but floor is seen: it is a line of any slope, at any pitch from here on.
+        sure, quality = UNSEEN_SIGMA_DEG, quality * UNSEEN_QUALITY
     return MountEstimate(
         float(np.median(pitch)),
         float(np.median(roll)),
@@ -112,6 +118,14 @@ def estimate_mount(
         count,
         float(np.clip(quality, 0.0, 1.0)),
     )
+
+
+def _above_horizon(
+    frame_hw: tuple[int, int], mount: MountConfig, pitch: NDArray[np.float64]
+) -> float:
+    """Degrees from the horizon up to the middle of the picture's upper edge."""
+    lens = intrinsics(mount, frame_hw[1], frame_hw[0])
+    return float(np.degrees(np.arctan2(lens.cy, lens.fy)) - np.median(pitch))
 
 
 def frame_angles(

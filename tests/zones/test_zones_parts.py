@@ -230,6 +230,18 @@ def test_mount_is_found_in_a_corridor(pitch, roll):
     assert mount.pitch_deg == pytest.approx(found.pitch_deg, abs=0.06)
 
 
+@pytest.mark.parametrize("pitch", [28.0, 35.0, 40.0])
+def test_a_pitch_that_hides_the_horizon_is_not_said_to_be_sure(pitch):
+    camera = Camera(pitch_deg=pitch)
+    source = SyntheticSource(scenario("corridor", camera, sway_deg=1.0), frames=16, size=(96, 128))
+    engine = ExactDepth(source, scale=4.0, shift=1.0, noise=0.02)
+    maps = [engine.estimate(source.frame_at(k)) for k in range(16)]
+    found = estimate_mount(maps, (96, 128), MountConfig(height_m=1.4, hfov_deg=62))
+    assert found is not None
+    assert abs(found.pitch_deg - pitch) < 2 * found.sigma_deg
+    assert found.quality < 0.5
+
+
 def test_no_mount_is_invented_where_no_ground_is_seen():
     source = SyntheticSource(
         scenario("wall", distance_m=0.7, speed_mps=0.0), frames=12, size=(96, 128)
