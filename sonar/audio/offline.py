@@ -79,5 +79,5 @@ class OfflineSink(ABC):
     def _write(self, block: NDArray[np.float32]) -> None:
         """Keep one rendered block, float32 ``(n, 2)``; it is reused after the call."""
 
-    def _finish(self) -> None:  # noqa: B027
+    def _finish(self) -> None:  # noqa: B027 - to override where there is something
         """Release what :meth:`start` took."""

@@ -85,13 +85,6 @@ class Talk:
         if self._speaker is not None:
             self._waiting[priority] = _Item(keys, priority, expires_s, position, t)
 
-    def hush(self) -> None:
-        """Drop everything."""
-        self._waiting = [None] * len(Priority)
-        self._current, self._rest = None, ()
-        for voice in self._voices:
-            voice.cut()
-
     def step(self, position: int, newest_t: float | None) -> None:
         """Decide what is heard in the quantum at ``position``.
 

@@ -107,14 +107,14 @@ class Connection:
             self._pump()
         except SonarError as error:
             self.error = error
-        except Exception as error:
-            # Its text is kept out: drivers put addresses, with passwords, into it.
+        except Exception as error:  # drivers raise anything
+            # Its text is kept out: they put addresses, with passwords, into it.
             _log.debug("capture thread failed with %s", type(error).__name__)
             self.error = SourceError(f"The driver failed ({type(error).__name__}).")
         finally:
             try:
                 self.device.close()
-            except Exception as error:
+            except Exception as error:  # it is being thrown away
                 _log.debug("closing failed with %s", type(error).__name__)
             with self._news:
                 self.ended = True

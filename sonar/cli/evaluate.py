@@ -63,13 +63,14 @@ def evaluate(
     from sonar.replay.evaluate_page import document, lines, write_results
 
     options = common(ctx)
-    if mount not in get_args(MountUse):
-        raise ConfigError(f"--mount is one of {', '.join(get_args(MountUse))}, not {mount!r}")
+    uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
+    if mount not in uses:
+        raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     variants = _variants(options, models or [])
     way = _way(dask, jobs)
     datasets, clips = _sorted_out(data)
     with progress(options, "evaluate") as advance:
-        results = _evaluated(variants, datasets, clips, mount, way, advance)  # type: ignore[arg-type]
+        results = _evaluated(variants, datasets, clips, uses[mount], way, advance)
     if options.json:
         emit_json(document(results))
     else:

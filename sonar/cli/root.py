@@ -66,7 +66,9 @@ def root(
     config_paths: Annotated[
         list[str] | None,
         typer.Option(
-            "--config", help="YAML file, or a profile: default, wearable, headless, replay"
+            "--config",
+            metavar="FILE",
+            help="YAML file, or a profile: default, wearable, headless, replay",
         ),
     ] = None,
     sets: Annotated[
@@ -143,7 +145,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:  # `sonar ... | head`: the reader has what it wanted
         sys.stderr.close()
         return 0
-    except Exception as error:
+    except Exception as error:  # a person gets a sentence, whatever it is
         if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
             error.show()
             return 2

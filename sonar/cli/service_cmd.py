@@ -89,7 +89,9 @@ def logs(
 
 @app.command(epilog=COMMON_EPILOG)
 def keep(ctx: typer.Context, system: System = False) -> None:
-    """Keep the recording of the last minutes (service.recording), as its button does."""
+    """Keep the recording of the last minutes.
+
+    As its button does; the service must record (service.recording)."""
     from sonar.service import unit
 
     places = unit.Places.of(system)
@@ -116,7 +118,9 @@ def run(
 
 
 def status(ctx: typer.Context) -> None:
-    """Ask the running service how it is; exit code 0 while it guides, 4 else."""
+    """Ask the running service how it is.
+
+    Exit code 0 while it guides, 4 else."""
     from sonar.service.probe import ask
 
     options = common(ctx)
@@ -169,6 +173,7 @@ def guide(options: Common, source: str) -> NoReturn:
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:
     """What the supervisor is started with; see :class:`sonar.service.runner.Settings`."""
     from sonar.service.runner import Settings
+    from sonar.service.watch import Limits
 
     service, capture = config.service, config.capture
     command = [sys.executable, "-m", "sonar"]
@@ -179,15 +184,15 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str | None) 
     alarm_after_s = max(service.alarm_after_s, capture.read_timeout_s + 0.2)
     settings = Settings(
         command=(*command, "run", "--headless"),
-        limits={
-            "alarm_after_s": alarm_after_s,
-            "restart_after_s": max(service.restart_after_s, alarm_after_s),
-            "start_timeout_s": service.start_timeout_s + 2 * capture.open_timeout_s,
-            "sign_s": service.start_timeout_s,
-            "restarts": service.restarts,
-            "restart_window_s": service.restart_window_s,
-            "missing_limit_s": service.missing_limit_s,
-        },
+        limits=Limits(
+            alarm_after_s=alarm_after_s,
+            restart_after_s=max(service.restart_after_s, alarm_after_s),
+            start_timeout_s=service.start_timeout_s + 2 * capture.open_timeout_s,
+            sign_s=service.start_timeout_s,
+            restarts=service.restarts,
+            restart_window_s=service.restart_window_s,
+            missing_limit_s=service.missing_limit_s,
+        ),
         alarm_volume_db=service.alarm_volume_db,
         alarm_device=service.alarm_device,
         language=config.speech.language,

@@ -1,6 +1,6 @@
 """``sonar simulate``: rendered walks with truth, and a walker that only hears."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,6 @@ from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.errors import ConfigError
 
 if TYPE_CHECKING:  # numpy and the rest are not every command's need
-    from sonar.ports import CueMapper
     from sonar.simulate.minmax import Bands
     from sonar.simulate.scenario import Scenario
     from sonar.simulate.suite import Way
@@ -51,7 +50,7 @@ def simulate(
         int, typer.Option("--width", min=64, max=1920, help="of the recorded film, in pixels")
     ] = 640,
 ) -> None:
-    """Record walks through simulated places, or let a walker go by what it hears.
+    """Walks through simulated places: recorded, or by ear.
 
     Without --closed-loop each SCENARIO becomes a folder in --out: video.mp4, depth.npz (exact
     metres), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
@@ -141,20 +140,21 @@ def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
     from sonar.simulate import suite
 
     config = options.load()
-    mapper: Callable[[], CueMapper] = lambda: PulseMapper(config.audio, config.speech)  # noqa: E731
+    mapper = partial(PulseMapper, config.audio, config.speech)
     ways = [suite.without()]
     if true_zones:
         ways.append(suite.truth(config, mapper))
     if depth in ("exact", "both"):
         from sonar.zones import DepthZones
 
-        exact_zones = lambda mount: DepthZones(config.zones, mount)  # noqa: E731
-        ways += [suite.exact(exact_zones, mapper), suite.minmax(_bands(), mapper)]
+        ways += [
+            suite.exact(partial(DepthZones, config.zones), mapper),
+            suite.minmax(_bands(), mapper),
+        ]
     if depth in ("network", "both"):
         engine = open_engine(config)
-        zones = lambda mount: make_zones(config, mount)  # noqa: E731
         ways += [
-            suite.network(engine, zones, mapper),
+            suite.network(engine, partial(make_zones, config), mapper),
             suite.network_minmax(engine, _bands(), mapper),
         ]
     return ways

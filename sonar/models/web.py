@@ -5,6 +5,7 @@ import socket
 import urllib.parse
 import urllib.request
 from email.message import Message
+from http.client import HTTPMessage
 from typing import IO
 
 from sonar.errors import ModelError
@@ -23,13 +24,13 @@ class SafeRedirects(urllib.request.HTTPRedirectHandler):
         fp: IO[bytes],
         code: int,
         msg: str,
-        headers: Message,
+        headers: HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
         if _is_https(req.full_url) and not _is_https(newurl):
             raise ModelError(f"{label(req.full_url)} redirects to an address without HTTPS")
         check_url(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def check_url(url: str) -> None:

@@ -97,7 +97,7 @@ class Film:
                 continue  # nobody may wait for a place in the queue
             try:
                 task()
-            except BaseException as error:
+            except BaseException as error:  # handed to the caller by _check()
                 self._error, failed = error, True
 
     def _draw(

@@ -58,7 +58,6 @@ class ReplayWriter:
         self._nearest: Counter[str] = Counter()
         self._events: Counter[str] = Counter()
         self._spoken: Counter[str] = Counter()
-        self._last_scene: Scene | None = None
         self.frames = 0
         try:
             self._frames_file: TextIO = (out / "frames.jsonl").open("w", encoding="utf-8")
@@ -76,7 +75,6 @@ class ReplayWriter:
             self._origin_t = frame.t
         self._write(self._frames_file, record.model_dump_json())
         self.frames += 1
-        self._last_scene = scene
         for zone in scene.zones:
             self._bands[f"{zone.side}:{zone.band}"] += 1
         if record.cue is not None and record.cue.kind is not CueKind.EARCON:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sonar.errors import DepthError, SonarError
 from sonar.ports import Clock, DepthEngine
@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._wanted = threading.Semaphore(0)
-        self._job: Job[object] | None = None
+        self._job: Job[Any] | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -45,7 +45,7 @@ class Worker:
     def begin(self, work: Callable[[], T]) -> "Job[T]":
         """``work()`` in the thread; ask the job for its outcome once it is done."""
         job = Job(work)
-        self._job = job  # type: ignore[assignment]
+        self._job = job
         self._wanted.release()
         return job
 

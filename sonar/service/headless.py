@@ -68,12 +68,11 @@ def main(
     code = 1
     try:
         code = guide.run()
-    except Exception as error:
-        if not isinstance(error, SonarError):
-            log("crashed", level="error", problem=traceback.format_exc())
-            _exit_now(1)
+    except SonarError as error:
         log("cannot_start", level="error", problem=str(error), code=error.exit_code)
         code = error.exit_code
+    except Exception:  # whatever it is, the log has it: there is no screen
+        log("crashed", level="error", problem=traceback.format_exc())
     finally:
         _exit_now(code)
 

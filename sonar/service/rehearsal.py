@@ -108,6 +108,7 @@ def noting(path: Path) -> SinkMaker:
                 lines += "".join(f"age {now:.4f} {1000 * age_s:.2f}\n" for age_s in new_s)
             os.write(fd, lines.encode())
 
+        # In place: the guide asks its sink for more than an AudioSink promises.
         sink.post = noted  # type: ignore[method-assign]
         return sink
 

@@ -30,7 +30,7 @@ class Settings:
     """All that the supervisor needs; no secrets, since a command line is public."""
 
     command: tuple[str, ...]
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     alarm_volume_db: float = -6.0
     alarm_device: str | None = None
     language: str = "en"
@@ -46,7 +46,8 @@ class Settings:
     def parse(cls, text: str) -> "Settings":
         """From SETTINGS; raises ValueError, TypeError or KeyError for anything else."""
         values = json.loads(text)
-        return cls(**{**values, "command": tuple(values["command"])})
+        made = {"command": tuple(values["command"]), "limits": Limits(**values["limits"])}
+        return cls(**{**values, **made})
 
 
 def snapshot(supervisor: Supervisor, now: float) -> Snapshot:
@@ -68,12 +69,16 @@ def main(text: str) -> int:
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)
     log("supervising", nice=raised(), urgent=urgent())
-    limits = Limits(**settings.limits)  # type: ignore[arg-type]
     alarm = system_alarm(
         clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log
     )
     supervisor = Supervisor(
-        lambda: GuideProcess(settings.command, os.environ), alarm, clock, notifier, log, limits
+        lambda: GuideProcess(settings.command, os.environ),
+        alarm,
+        clock,
+        notifier,
+        log,
+        settings.limits,
     )
     asked: list[int] = []
 

@@ -85,7 +85,6 @@ class Stage:
         spec = world.scenario.camera
         focal = size[1] / 2 / math.tan(math.radians(spec.hfov_deg) / 2)
         self._model.cam_fovy[0] = math.degrees(2 * math.atan(size[0] / 2 / focal))
-        self._spec = spec
         self._draw = open_renderer(self._mj, self._model, size)
         self._bodies = [
             self._model.body(f"body {body[0]}").mocapid[0] for body in world.builder.bodies

@@ -93,7 +93,7 @@ def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
     config = load_config(None, ["capture.read_timeout_s=1.0"], {})
     options = Common(sets=["audio.output=null"])
     settings = Settings.parse(supervisor_settings(options, config, "headless"))
-    assert settings.limits["alarm_after_s"] == pytest.approx(1.2)
+    assert settings.limits.alarm_after_s == pytest.approx(1.2)
     assert settings.command[1:] == (
         "-m", "sonar", "--config", "headless", "--set", "audio.output=null", "run", "--headless",
     )  # fmt: skip

@@ -21,6 +21,7 @@ import pytest
 from guide_kit import CLOCK, Service
 
 from sonar.service.runner import Settings
+from sonar.service.watch import Limits
 
 REPO = Path(__file__).parents[2]
 CLIP = REPO / "sonar/demo/walk.mp4"
@@ -47,7 +48,7 @@ class Real:
                 *(sys.executable, "-m", "sonar.service.rehearsal", str(CLIP)),
                 *("speech.enabled=false", "audio.early_silence_s=60"),
             ),
-            limits={"alarm_after_s": 0.7},
+            limits=Limits(alarm_after_s=0.7),
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sonar.service.runner", settings.text()],

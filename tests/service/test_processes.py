@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from sonar.service.runner import Settings
+from sonar.service.watch import Limits
 
 GUIDE = """
 import os, signal, sys, time
@@ -55,7 +56,7 @@ class Running:
             player.chmod(0o755)
         settings = Settings(
             command=(sys.executable, str(folder / "guide.py"), str(folder)),
-            limits={"alarm_after_s": 0.5, "restart_after_s": 1.2, **limits},
+            limits=Limits(**{"alarm_after_s": 0.5, "restart_after_s": 1.2, **limits}),
         )
         self.log_path = folder / "log"
         with self.log_path.open("wb") as log:

@@ -108,13 +108,17 @@ class Buttons(WaitingThread):
 def wanted(pattern: str, sysfs: Path = _SYSFS, devices: str = _DEVICES) -> list[str]:
     """Paths of the input devices that ``pattern`` names; see :class:`Buttons`."""
     if "/" in pattern:
-        return sorted(glob.glob(pattern))  # noqa: PTH207 (an absolute pattern)
-    paths = sorted(glob.glob(devices))  # noqa: PTH207
+        return _matching(pattern)
+    paths = _matching(devices)
     if pattern == "auto":
         return [path for path in paths if _has_only_buttons(sysfs / Path(path).name)]
     return [
         path for path in paths if pattern.lower() in _text(sysfs / Path(path).name, "name").lower()
     ]
+
+
+def _matching(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def _has_only_buttons(folder: Path) -> bool:

@@ -44,7 +44,7 @@ class Keyboard(WaitingThread):
         self._do = do
         self._file = _stdin() if file is None else file
         self.on_terminal = self._file >= 0 and os.isatty(self._file)
-        self._before: list[object] | None = None  # the modes to go back to
+        self._before: list[int | list[bytes | int]] | None = None  # the modes to go back to
 
     def close(self) -> None:
         """Put the terminal back; safe to call twice."""
@@ -79,11 +79,10 @@ class Keyboard(WaitingThread):
     def _take_keys(self) -> bool:
         """Single keys, no echo; again after a shell has had the terminal in between."""
         try:
-            modes: list[object] = termios.tcgetattr(self._file)
+            modes = termios.tcgetattr(self._file)
         except termios.error:
             return False
-        local = modes[_LOCAL]
-        assert isinstance(local, int)
+        local: int = modes[_LOCAL]
         if not local & (termios.ICANON | termios.ECHO):
             return True
         if self._closing.is_set():
@@ -99,9 +98,9 @@ class Keyboard(WaitingThread):
             return False
 
 
-def _set(file: int, modes: list[object]) -> bool:
+def _set(file: int, modes: list[int | list[bytes | int]]) -> bool:
     try:
-        termios.tcsetattr(file, termios.TCSADRAIN, modes)  # type: ignore[arg-type]
+        termios.tcsetattr(file, termios.TCSADRAIN, modes)
     except termios.error:  # the terminal was closed meanwhile
         return False
     return True
