@@ -11,7 +11,7 @@ from sonar import __version__, app
 from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
-from sonar.ports import Observer
+from sonar.ports import FrameSource, Observer
 from sonar.records import Event, FrameRecord
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone
 from sonar.replay.evaluate_labels import truth_beside
@@ -75,13 +75,7 @@ def replay(
     writer: ReplayWriter | None = None
     ahead: Ahead | None = None
     try:
-        writer = ReplayWriter(
-            out,
-            config,
-            rate_hz,
-            partial(zone_borders, config),
-            video=video,
-        )
+        writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
         observers: list[Observer] = [writer]
         strip = DepthStrip() if report else None
         if strip is not None:
@@ -111,15 +105,7 @@ def replay(
     except SonarError as error:
         outcome.error = outcome.error or error
     summary = writer.summary(
-        sonar=__version__,
-        source=source.label,
-        complete=outcome.error is None and not outcome.interrupted,
-        error=None if outcome.error is None else str(outcome.error),
-        interrupted=outcome.interrupted,
-        duration_s=None if outcome.end_t is None else round(outcome.end_t + 1 / rate_hz, 3),
-        expected_frames=source.frame_count,
-        dropped=source.dropped,
-        degraded=outcome.degraded,
+        **_told(outcome, source, rate_hz),
         model=running.engine.label,
         speech=asdict(running.speech.status),
         **({} if truth is None else {"labels": truth.model_dump(mode="json")}),
@@ -131,6 +117,21 @@ def replay(
         except SonarError as error:
             outcome.error = outcome.error or error
     return ReplayResult(outcome, summary)
+
+
+def _told(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:
+    """What a summary tells of the run: how far it came, and why no farther."""
+    return {
+        "sonar": __version__,
+        "source": source.label,
+        "complete": outcome.error is None and not outcome.interrupted,
+        "error": None if outcome.error is None else str(outcome.error),
+        "interrupted": outcome.interrupted,
+        "duration_s": None if outcome.end_t is None else round(outcome.end_t + 1 / rate_hz, 3),
+        "expected_frames": source.frame_count,
+        "dropped": source.dropped,
+        "degraded": outcome.degraded,
+    }
 
 
 class _Counter:
