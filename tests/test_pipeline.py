@@ -171,8 +171,8 @@ def test_all_stages_are_closed_whatever_happens() -> None:
     pipeline, stages, _ = build(source)
     with pytest.raises(SourceError, match="no such file"):
         pipeline.run()
-    assert source.closes and stages.sink.closed and stages.engine.closed  # type: ignore[attr-defined]
-    assert stages.speaker.closed  # type: ignore[attr-defined]
+    assert source.closes and stages.sink.closed and stages.engine.closed
+    assert stages.speaker.closed
 
 
 def test_a_sink_that_cannot_start_is_told_and_the_rest_closed() -> None:
@@ -181,14 +181,14 @@ def test_a_sink_that_cannot_start_is_told_and_the_rest_closed() -> None:
     pipeline, stages, _ = build(source, sink=sink)
     with pytest.raises(DeviceError):
         pipeline.run()
-    assert stages.engine.closed  # type: ignore[attr-defined]
+    assert stages.engine.closed
 
 
 def test_the_engine_is_warm_before_ready() -> None:
     engine = FakeEngine(DEPTH)
     pipeline, _, log = build(ScriptedSource([PICTURE]), engine=engine)
     warm: dict[str, bool] = {}
-    log.on_event = lambda event: warm.setdefault(event.name, bool(engine.warmed_up))  # type: ignore
+    log.on_event = lambda event: warm.setdefault(event.name, bool(engine.warmed_up))
     pipeline.run()
     assert engine.warmed_up == [(48, 64)]
     assert warm["loading"] is False and warm["ready"] is True
@@ -239,7 +239,7 @@ def test_a_damaged_recording_keeps_what_was_done() -> None:
     pipeline, stages, log = build(ScriptedSource(script))
     outcome = pipeline.run()
     assert outcome.frames == 2 and isinstance(outcome.error, SourceError)
-    assert log.states()[-1][0] == "stopped" and stages.sink.closed  # type: ignore[attr-defined]
+    assert log.states()[-1][0] == "stopped" and stages.sink.closed
 
 
 def test_a_full_disk_ends_the_run_in_order() -> None:
@@ -260,7 +260,7 @@ def test_stop_ends_after_the_frame_in_hand() -> None:
         if frame.id == 2:
             pipeline.stop()
 
-    log.on_frame = stop_at_three  # type: ignore[method-assign]
+    log.on_frame = stop_at_three
     outcome = pipeline.run()
     assert outcome.interrupted and outcome.frames == 3
     assert log.states()[-1][0] == "stopped"
@@ -299,7 +299,7 @@ def test_an_engine_error_at_warm_up_is_raised() -> None:
     def broken(height: int, width: int) -> None:
         raise ModelError("damaged")
 
-    engine.warm_up = broken  # type: ignore[method-assign]
+    engine.warm_up = broken
     pipeline, _, _ = build(ScriptedSource([PICTURE]), engine=engine)
     with pytest.raises(ModelError):
         pipeline.run()

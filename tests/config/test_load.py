@@ -18,7 +18,7 @@ def write(folder: Path, text: str) -> str:
 
 def refusal(*arguments: object, env: dict[str, str] | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_config(*arguments, env=env or {})  # type: ignore[arg-type]
+        load_config(*arguments, env=env or {})
     return str(caught.value)
 
 

@@ -94,5 +94,5 @@ def run(path: Path, oracle: Oracle, **kwargs: object):
         SonarConfig(),
         lambda: oracle,
         lambda mount: (oracle.set_mount(mount), oracle)[1],
-        **kwargs,  # type: ignore[arg-type]
+        **kwargs,
     )

@@ -55,7 +55,7 @@ def test_small_shifts_are_tolerated(shifts: list[float]) -> None:
         (lambda run: [e for e in run if e.kind != "speech"], "missing", "Close left"),
     ],
 )
-def test_each_kind_of_difference_is_named(change, kind: str, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_each_kind_of_difference_is_named(change, kind: str, words: str) -> None:
     found = compare(RUN, change(list(RUN)))
     assert [d.kind for d in found] == [kind]
     assert words in str(found[0])

@@ -175,7 +175,7 @@ def test_timeline_places_things_where_they_happened(tmp_path: Path) -> None:
     }  # fmt: skip
     assert rects == {"stop": (500, 250), "pulse": (500, 250), "degraded": (800, 100)}
     assert "degraded dark for 1.0 s" in text
-    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
     assert data["duration"] == 10.0
     starts = {start: said for start, said in data["moments"]}
     assert set(starts) == {0.0, 5.0, 7.5, 8.0, 9.0}

@@ -74,10 +74,10 @@ def test_a_camera_that_comes_back_under_another_number(worn: Any) -> None:
     """camera:auto looks at what there is each time; the live source asks it for a new device."""
     service, camera = worn()
     other = Camera()
-    source = service.guide._run.source.inner  # type: ignore[union-attr]
+    source = service.guide._run.source.inner
     camera.mood = "unplugged"
     service.wait(told(service, "stale"), "degraded")
-    source._connect = other.device  # type: ignore[union-attr]
+    source._connect = other.device
     frames = service.beats[-1].frames
     assert service.wait(lambda: service.beats[-1].frames > frames, "pictures") < 2.0
     assert other.opens == 1

@@ -145,7 +145,7 @@ def test_hanging_again_and_again_needs_a_new_process() -> None:
 
     def reopen() -> Hangs:
         engine = Hangs()
-        engine.warm_up = lambda height, width: None  # type: ignore[method-assign]
+        engine.warm_up = lambda height, width: None
         made.append(engine)
         return engine
 

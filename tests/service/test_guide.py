@@ -96,7 +96,7 @@ def test_an_engine_that_hangs_is_told_and_replaced(serve: Any) -> None:
     hung = next(e["t"] for e in service.events if e["event"] == "engine_hangs")
     back = next(e["t"] for e in service.events if e["event"] == "engine_opened")
     assert back - hung < 2.0
-    engines[0].release.set()  # type: ignore[union-attr]
+    engines[0].release.set()
 
 
 def test_an_engine_that_hangs_again_and_again_ends_the_process(serve: Any) -> None:
@@ -104,7 +104,7 @@ def test_an_engine_that_hangs_again_and_again_ends_the_process(serve: Any) -> No
 
     def engine(config: SonarConfig) -> Any:
         made.append(Hanging(at=2))
-        made[-1].warm_up = lambda height, width: None  # type: ignore[method-assign]
+        made[-1].warm_up = lambda height, width: None
         return made[-1]
 
     service = serve(engine=engine, sets=("service.inference_timeout_s=0.2",))

@@ -141,10 +141,10 @@ def test_a_machine_that_slept_holds_nothing_against_the_guide() -> None:
     world.run(10)
     for away_s in (0.6, 5.0, 3600.0):
         stopped = world.guide.beats
-        world.guide.beats = list  # type: ignore[assignment]  # it slept too
+        world.guide.beats = list  # it slept too
         world.clock.advance(away_s)
         world.supervisor.step()
-        world.guide.beats = stopped  # type: ignore[method-assign]
+        world.guide.beats = stopped
         world.run(2)
         assert world.supervisor.restarts == 0 and world.alarm.log == []
     world.guide.stuck = "all"  # afterwards it is watched as before
@@ -154,9 +154,9 @@ def test_a_machine_that_slept_holds_nothing_against_the_guide() -> None:
 
 def test_a_wall_clock_that_jumps_changes_nothing() -> None:
     world = World()
-    world.clock.wall = lambda: -1e9  # type: ignore[method-assign]
+    world.clock.wall = lambda: -1e9
     world.run(10)
-    world.clock.wall = lambda: 4e9  # type: ignore[method-assign]
+    world.clock.wall = lambda: 4e9
     world.run(10)
     assert world.supervisor.restarts == 0 and world.alarm.log == []
 
@@ -250,6 +250,6 @@ def test_without_a_sound_device_pictures_alone_count() -> None:
 
         return [replace(beat, samples=None) for beat in real()]
 
-    world.guide.beats = deaf  # type: ignore[method-assign]
+    world.guide.beats = deaf
     world.run(20)
     assert world.supervisor.restarts == 0 and world.alarm.log == []

@@ -48,7 +48,7 @@ def bands(depth: DepthMap) -> tuple[tuple[Band, float], ...]:
 def walked() -> dict[str, Walked]:
     """Both walkers through the whole suite."""
     every = [load(name) for name in names()]
-    ways = [suite.without(), suite.exact(zones, mapper)]  # type: ignore[arg-type]
+    ways = [suite.without(), suite.exact(zones, mapper)]
     return {w.way: w for w in suite.run(every, ways, short=True)}
 
 
@@ -79,7 +79,7 @@ def test_the_free_hall_is_silent(walked: dict[str, Walked]) -> None:
 
 def test_minmax_in_the_free_hall_never_lets_one_go() -> None:
     hall = [load("free_hall")]
-    (found,) = suite.run(hall, [suite.minmax(bands, mapper)], short=True)  # type: ignore[arg-type]
+    (found,) = suite.run(hall, [suite.minmax(bands, mapper)], short=True)
     assert found.together.arrived == 0
 
 
@@ -90,7 +90,7 @@ def heard_on(name: str) -> tuple[list[TruthEvent], list[tuple[float, Cue]], floa
     heard: list[tuple[float, Cue]] = []
 
     def made(stage: Stage) -> None:
-        ears.append(Ears(stage, SpoiltDepth(5), zones(mount_of(place.camera)), mapper()))  # type: ignore[arg-type]
+        ears.append(Ears(stage, SpoiltDepth(5), zones(mount_of(place.camera)), mapper()))
 
     t = 0.0
     for moment in moments(place, log, fps=FPS, size=SIZE, textured=False, stages=made):
@@ -155,8 +155,8 @@ def box() -> Iterator[object]:
 
 
 def test_true_zones_lead_round_a_box(box: object) -> None:
-    way = suite.truth(CONFIG, mapper)  # type: ignore[arg-type]
+    way = suite.truth(CONFIG, mapper)
     assert way.ears is not None
-    assert walk(box, None).contacts == ("box 1",)  # type: ignore[arg-type]
-    heard = walk(box, way.ears(0))  # type: ignore[arg-type]
+    assert walk(box, None).contacts == ("box 1",)
+    heard = walk(box, way.ears(0))
     assert heard.contacts == () and heard.reached

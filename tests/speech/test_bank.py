@@ -39,9 +39,9 @@ def make(tmp_path: Path, log: Path) -> Iterator[Make]:
 
     def bank(*modes: str, timeout_s: float = 20.0, **changes: object) -> SpeechBank:
         cache = changes.pop("cache_dir", tmp_path / "cache")
-        config = SpeechConfig(timeout_s=timeout_s, **changes)  # type: ignore[arg-type]
+        config = SpeechConfig(timeout_s=timeout_s, **changes)
         command = (sys.executable, "-S", str(WORKER), str(log), *modes)
-        banks.append(SpeechBank(config, RATE, cache, SystemClock(), command=command))  # type: ignore[arg-type]
+        banks.append(SpeechBank(config, RATE, cache, SystemClock(), command=command))
         return banks[-1]
 
     yield bank

@@ -34,7 +34,7 @@ def bank(
 
 
 def test_no_phrase_is_longer_than_a_step_allows(bank: SpeechBank) -> None:
-    lengths = {key: bank.get(key).size / RATE for key in PHRASES}  # type: ignore[union-attr]
+    lengths = {key: bank.get(key).size / RATE for key in PHRASES}
     assert {key: length for key, length in lengths.items() if length > LONGEST_S} == {}
     assert min(lengths.values()) > 0.08
 
