@@ -15,6 +15,7 @@ RANGE_BINS = 64
 _LOG_NEAREST = float(np.log(NEAREST_M))
 _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
+BODY_HALF_M = 0.35  # what is farther to the side is walked past
 TOP_LEFT = 0.8  # of the picture's rows lie above what is left of a thing
 LEVEL = 0.5  # a surface varies less than this in height, per metre of distance
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
@@ -30,8 +31,8 @@ class Obstacle:
         d: its mean level in the map's units.
         height: floor, body or head.
         cells: the weight of the cells that carry it.
-        under: reaches the picture's lower edge and is seen from above, or only its top is left
-            there: it goes on below, nearer.
+        under: reaches the picture's lower edge before one's feet and is seen from above, or only
+            its top is left there: it goes on below, nearer.
     """
 
     distance_m: float
@@ -137,6 +138,7 @@ def nearest(
         height,
         total,
         cut
+        and _quantile(np.abs(space.side_m.ravel()[chosen]), share, 0.1) < BODY_HALF_M
         and (
             int(rows.min()) > TOP_LEFT * last
             or _spread(heights, share) < LEVEL * _spread(space.ahead_m.ravel()[chosen], share)

@@ -68,6 +68,12 @@ def test_a_low_box_that_leaves_the_picture_below_comes_on_until_it_is_passed():
     assert out[-1][1].center.band is Band.CLEAR
 
 
+def test_a_low_box_beside_the_way_is_walked_past():
+    out = approach(Box((0.5, START_M, 0.0), (0.9, START_M + 0.4, 0.35)))
+    assert any(s.right.band is Band.NEAR for _, s, _ in out)
+    assert all(s.right.band not in (Band.STOP, Band.UNKNOWN) for _, s, _ in out[10:])
+
+
 def test_a_table_comes_nearer_though_only_its_far_part_is_seen():
     legs = [Box((x, START_M, 0.0), (x + 0.05, START_M + 0.1, 0.72)) for x in (-0.65, 0.6)]
     table = Box((-0.7, START_M, 0.72), (0.7, START_M + 0.8, 0.76))
