@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 import wave
@@ -186,17 +187,23 @@ def test_without_a_synthesiser_the_tones_go_on(
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["speech"]["lost"]
 
 
-def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
-    source = write_video(tmp_path / "long.mp4", frames=600)
-    out = tmp_path / "out"
+def replaying(out: Path, frames: int) -> subprocess.Popen[str]:
+    """A replay of a long recording that has come to so many frames."""
+    source = write_video(out.with_name("long.mp4"), frames=600)
     process = spawn("replay", source, "--out", out, "--realtime")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = out / "frames.jsonl"
-        if found.exists() and found.read_text().count("\n") >= 5:
+        if found.exists() and found.read_text().count("\n") >= frames:
             break
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    return process
+
+
+def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = replaying(out, frames=5)
     process.send_signal(signal.SIGINT)
     said, err = process.communicate(timeout=20)
     assert process.returncode == 130 and "Traceback" not in err
@@ -207,15 +214,8 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
 
 
 def test_a_killed_replay_leaves_playable_files(tmp_path: Path) -> None:
-    source = write_video(tmp_path / "long.mp4", frames=600)
     out = tmp_path / "out"
-    process = spawn("replay", source, "--out", out, "--realtime")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = out / "frames.jsonl"
-        if found.exists() and found.read_text().count("\n") >= 35:
-            break
-        time.sleep(0.05)
+    process = replaying(out, frames=35)
     process.kill()
     process.communicate(timeout=20)
     frames, samples = playable(out)

@@ -62,17 +62,22 @@ def test_a_missing_voice_is_told(tmp_path: Path) -> None:
     bank.close()
 
 
+def spoken(config: SpeechConfig) -> tuple[np.ndarray, int]:
+    """The first phrase of a worker: samples and their rate."""
+    utterance = load_utterances(config)["step_left"]
+    client = SpeechClient(utterance.voice, 20.0, SystemClock())
+    try:
+        client.start()
+        return client.render(utterance.text)
+    finally:
+        client.close()
+
+
 def test_the_rate_asked_for_is_the_rate_spoken_from_the_first_phrase_on() -> None:
     """pyttsx3 applies a changed rate one utterance late; the worker must not."""
     lengths = []
     for rate in (140, 280):
-        utterance = load_utterances(SpeechConfig(rate_wpm=rate))["step_left"]
-        client = SpeechClient(utterance.voice, 20.0, SystemClock())
-        try:
-            client.start()
-            samples, hz = client.render(utterance.text)
-        finally:
-            client.close()
+        samples, hz = spoken(SpeechConfig(rate_wpm=rate))
         lengths.append(clip_for_mixer(samples, hz, RATE).size)
     assert lengths[0] / lengths[1] == pytest.approx(2.0, rel=0.2)
 
@@ -80,13 +85,7 @@ def test_the_rate_asked_for_is_the_rate_spoken_from_the_first_phrase_on() -> Non
 def test_the_pitch_asked_for_is_the_pitch_spoken() -> None:
     pitches_hz = []
     for pitch in (10, 90):
-        utterance = load_utterances(SpeechConfig(pitch=pitch))["step_left"]
-        client = SpeechClient(utterance.voice, 20.0, SystemClock())
-        try:
-            client.start()
-            samples, hz = client.render(utterance.text)
-        finally:
-            client.close()
+        samples, hz = spoken(SpeechConfig(pitch=pitch))
         frame = hz // 20
         found = []
         for begin in range(0, samples.size - frame, frame // 2):
