@@ -16,6 +16,7 @@ _LOG_NEAREST = float(np.log(NEAREST_M))
 _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
 BODY_HALF_M = 0.35  # what is farther to the side is walked past
+TOGETHER_BINS = 10  # cells within a factor of two
 TOP_LEFT = 0.8  # of the picture's rows lie above what is left of a thing
 LEVEL = 0.5  # a surface varies less than this in height, per metre of distance
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
@@ -95,12 +96,15 @@ def nearest(
     weight: NDArray[np.float32],
     range_bin: NDArray[np.intp],
     needed: float,
+    shapes: bool = True,
 ) -> Obstacle | None:
     """The nearest group of cells at about one distance that together weigh ``needed``, or None.
 
     Args:
         weight: per cell, the zone's only.
         range_bin: :func:`range_bins`.
+        shapes: whether the depth tells a level surface from an upright one; a small network's,
+            which bends both, does not.
     """
     index = np.flatnonzero(weight)
     carried = weight.ravel()[index]
@@ -137,13 +141,35 @@ def nearest(
         float(share @ d.ravel()[chosen]) / total,
         height,
         total,
-        cut
-        and _quantile(np.abs(space.side_m.ravel()[chosen]), share, 0.1) < BODY_HALF_M
-        and (
-            int(rows.min()) > TOP_LEFT * last
-            or _spread(heights, share) < LEVEL * _spread(space.ahead_m.ravel()[chosen], share)
-        ),
+        cut and _goes_under(space, weight.shape, (index, carried, bins), member, needed, shapes),
     )
+
+
+def _goes_under(
+    space: Space,
+    shape: tuple[int, ...],
+    cells: tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]],
+    member: NDArray[np.bool_],
+    needed: float,
+    shapes: bool,
+) -> bool:
+    """Whether a thing cut by the lower edge goes on below it, before one's feet.
+
+    Args:
+        cells: place, weight and range bin of all that stands in the zone; ``member``: the thing's.
+    """
+    index, carried, bins = cells
+    chosen, share = index[member], carried[member]
+    if _quantile(np.abs(space.side_m.ravel()[chosen]), share, 0.1) > BODY_HALF_M:
+        return False
+    if shapes:
+        ahead, height = space.ahead_m.ravel()[chosen], space.height_m.ravel()[chosen]
+        if _spread(height, share) < LEVEL * _spread(ahead, share):
+            return True
+    # Only its top is left in the picture: nothing at about its distance stands higher.
+    with_it = bins < bins[member].min() + TOGETHER_BINS
+    higher = index < TOP_LEFT * shape[0] * shape[1]
+    return float(carried[with_it & higher].sum()) < 0.5 * needed
 
 
 def _spread(values: NDArray[np.float32], weights: NDArray[np.float32]) -> float:

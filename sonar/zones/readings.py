@@ -48,7 +48,7 @@ def track_zones(
         SIDES, masks, state.tracks, state.latches, state.wholes, state.unders, strict=True
     ):
         weight = evidence.weight * mask
-        found = nearest(evidence.space, cells.d, weight, bins, evidence.needed)
+        found = nearest(evidence.space, cells.d, weight, bins, evidence.needed, prior is None)
         sigma = 0.0
         if found is None:
             whole = None
