@@ -2,106 +2,19 @@
 
 import json
 import re
-import wave
-from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import pytest
+from report_kit import Page, record, steady, write_run, zone
 
 from sonar.config import SonarConfig
 from sonar.errors import SourceError
-from sonar.records import CueRecord, Event, FrameRecord, ZoneRecord, ZonesRecord
+from sonar.records import CueRecord, Event
 from sonar.replay.report import MAX_EVENTS, write_report
-from sonar.replay.report_data import COLUMNS, read_run, words
-from sonar.replay.report_sound import TOP_HZ, analyse
-from sonar.replay.report_strip import CELLS, DepthStrip
+from sonar.replay.report_data import COLUMNS, read_run
 from sonar.replay.session import replay
-from sonar.types import Band, CueKind, DepthKind, DepthMap, Frame, Reason, Scene, State
+from sonar.types import Band, CueKind, Reason, State
 from tests.cli.conftest import write_video
-
-RATE_HZ = 10
-VOID = {"meta", "img", "input", "br"}
-
-
-class Page(HTMLParser):
-    """Checks that elements nest, and collects what a test asks for."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] not in ("script", "style"):
-            self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.found if name == tag]
-
-
-def zone(band: Band = Band.CLEAR, distance_m: float | None = None, **more: Any) -> ZoneRecord:
-    return ZoneRecord(proximity=0.5, band=band, distance_m=distance_m, **more)
-
-
-def record(index: int, left: ZoneRecord, **more: Any) -> FrameRecord:
-    facts: dict[str, Any] = {
-        "drop_off": None,
-        "state": State.GUIDING,
-        "reason": None,
-        "cue": None,
-        "latency_ms": {"depth": 8.0, "total": 12.0},
-    }
-    zones = ZonesRecord(left=left, center=zone(), right=zone(Band.UNKNOWN))
-    return FrameRecord(frame=index, t=5 + index / RATE_HZ, zones=zones, **(facts | more))
-
-
-def write_run(folder: Path, records: list[FrameRecord], events: list[Event], **facts: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "frames.jsonl").write_text("".join(f"{r.model_dump_json()}\n" for r in records))
-    (folder / "events.jsonl").write_text("".join(f"{e.model_dump_json()}\n" for e in events))
-    summary = {
-        "sonar": "0", "source": "walk.mp4", "complete": True, "error": None, "interrupted": False,
-        "duration_s": len(records) / RATE_HZ if records else None,
-        "expected_frames": len(records), "dropped": 0, "degraded": 0, "frames": len(records),
-        "model": "a model", "speech": {"lost": None},
-        "latency_ms": {"total": {"median_ms": 12.0, "p95_ms": 13.0}},
-        "zones": {"left": {"near": len(records)}, "center": {}, "right": {}},
-        "config": SonarConfig().model_dump(mode="json"),
-    }  # fmt: skip
-    (folder / "summary.json").write_text(json.dumps(summary | facts))
-    tone = np.sin(np.arange(48_000) * 2 * np.pi * 2000 / 48_000) * 8000
-    write_wav(folder / "audio.wav", np.stack([tone, 0 * tone], axis=1))
-    return folder
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(samples.astype("<i2").tobytes())
-
-
-def steady(count: int) -> list[FrameRecord]:
-    return [record(i, zone(Band.NEAR, 2.0, distance_sigma_m=0.5)) for i in range(count)]
 
 
 def test_nasty_names_words_and_settings_stay_text(tmp_path: Path) -> None:
@@ -214,73 +127,6 @@ def test_runs_that_ended_early_have_a_report(tmp_path: Path) -> None:
         write_report(folder)
     with pytest.raises(SourceError, match=r"audio\.wav"):
         write_report(tmp_path)
-
-
-def test_words_of_a_moment() -> None:
-    from sonar.replay.report_data import Moment
-
-    moment = Moment(0.0)
-    moment.add(record(0, zone(Band.CLOSE, 1.0, ttc_s=1.2, height="head")).model_dump(mode="json"))
-    assert words(moment) == (
-        "left close 1.0 m (head), contact in 1.2 s, ahead clear, right unknown; silence"
-    )
-
-
-@pytest.mark.parametrize("seconds", [0.02, 1.0, 130.0])
-def test_the_spectrogram_shows_pitch_side_and_time(tmp_path: Path, seconds: float) -> None:
-    length = int(48_000 * seconds)
-    samples = np.zeros((length, 2))
-    half = slice(0, length // 2)
-    samples[half, 0] = 10_000 * np.sin(np.arange(length // 2) * 2 * np.pi * 3000 / 48_000)
-    write_wav(tmp_path / "a.wav", samples)
-    sound = analyse(tmp_path / "a.wav")
-    assert sound.duration_s == pytest.approx(seconds)
-    picture = cv2.imdecode(np.frombuffer(sound.png, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert picture is not None and picture.shape[1] <= 1000
-    left, right = picture[:64].astype(float), picture[66:].astype(float)
-    if seconds < 1:
-        return
-    half_way = picture.shape[1] // 2
-    row = int(left[:, : half_way - 4].mean(axis=1).argmax())
-    assert row == pytest.approx(64 * (1 - 3000 / TOP_HZ), abs=2)
-    assert left[row, : half_way - 4].min() > 150 > 40 > left[row, half_way + 4 :].max()
-    assert right.max() < 40
-    assert sound.sounding == pytest.approx(0.5, abs=0.06)
-    assert sound.louder[0] == pytest.approx(1.0) and sound.louder[1] == 0.0
-
-
-def test_silence_and_a_file_that_is_no_sound(tmp_path: Path) -> None:
-    write_wav(tmp_path / "a.wav", np.zeros((48_000, 2)))
-    assert analyse(tmp_path / "a.wav").sounding == 0.0
-    (tmp_path / "b.wav").write_bytes(b"RIFF....")
-    with pytest.raises(SourceError, match=r"b\.wav"):
-        analyse(tmp_path / "b.wav")
-
-
-@pytest.mark.parametrize("count", [1, 7, 79, 80, 1000])
-def test_the_depth_strip_follows_time(count: int) -> None:
-    strip = DepthStrip()
-    image = np.zeros((8, 8, 3), np.uint8)
-    for index in range(count):
-        near = (index + 1) / count  # nearer and nearer
-        depth = DepthMap(np.full((48, 64), near, np.float32), DepthKind.RELATIVE_INVERSE)
-        scene = Scene.unknown(index, index / 10, None)
-        strip.on_frame(record(index, zone()), Frame(image, index, 3 + index / 10), depth, scene)
-    jpeg = strip.jpeg(count / 10)
-    assert jpeg is not None and len(jpeg) < 60_000
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert picture is not None and picture.shape == (60, 80 * CELLS)
-    levels = [float(picture[20:40, 80 * i + 20 : 80 * i + 60].mean()) for i in range(CELLS)]
-    assert all(b >= a - 6 for a, b in pairwise(levels))
-    if count > CELLS:
-        assert levels[-1] > levels[0] + 100
-
-
-def test_a_strip_without_depth() -> None:
-    strip = DepthStrip()
-    scene = Scene.unknown(0, 0.0, Reason.DEPTH_FAILED)
-    strip.on_frame(record(0, zone()), Frame(np.zeros((8, 8, 3), np.uint8), 0, 0.0), None, scene)
-    assert strip.jpeg(1.0) is None
 
 
 def test_labels_beside_a_recording_are_shown_with_what_was_heard(tmp_path: Path) -> None:
