@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,14 +27,18 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_dry_run_prints_the_unit_and_writes_nothing(capsys: Any, own_home: Path) -> None:
+def test_dry_run_prints_the_unit_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], own_home: Path
+) -> None:
     assert sonar(["service", "install", "--dry-run", "--source", "rtsp://u:secret@x"]) == 0
     out = capsys.readouterr().out
     assert "Type=notify" in out and "secret" not in out
     assert not (own_home / "config").exists()
 
 
-def test_install_and_uninstall_for_the_user(capsys: Any, own_home: Path) -> None:
+def test_install_and_uninstall_for_the_user(
+    capsys: pytest.CaptureFixture[str], own_home: Path
+) -> None:
     assert sonar(["service", "install", "--source", "rtsp://u:secret@x"]) == 0
     where = own_home / "config/systemd/user/sonar.service"
     assert where.exists()
@@ -45,7 +48,9 @@ def test_install_and_uninstall_for_the_user(capsys: Any, own_home: Path) -> None
     assert not where.exists()
 
 
-def test_install_refuses_a_wrong_configuration(capsys: Any, own_home: Path) -> None:
+def test_install_refuses_a_wrong_configuration(
+    capsys: pytest.CaptureFixture[str], own_home: Path
+) -> None:
     config = own_home / "config/sonar/config.yaml"
     config.parent.mkdir(parents=True)
     config.write_text("audio:\n  volume: 3\n")
@@ -54,12 +59,12 @@ def test_install_refuses_a_wrong_configuration(capsys: Any, own_home: Path) -> N
     assert not (own_home / "config/systemd").exists()
 
 
-def test_an_open_port_without_a_token_is_refused(capsys: Any) -> None:
+def test_an_open_port_without_a_token_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert sonar(["service", "run", "0", "--set", "service.health_host=0.0.0.0"]) == 2
     assert "health_token_file" in capsys.readouterr().err
 
 
-def test_status_in_words_and_as_json(capsys: Any) -> None:
+def test_status_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     figures = {"fps": 14.52, "age_ms": 61.2, "restarts": 0}
     server = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("guiding", "", figures))
     port = f"service.health_port={server.port}"
@@ -79,7 +84,7 @@ def test_status_in_words_and_as_json(capsys: Any) -> None:
     assert "does not run" in capsys.readouterr().err
 
 
-def test_unwell_is_told_with_its_reason_and_code_4(capsys: Any) -> None:
+def test_unwell_is_told_with_its_reason_and_code_4(capsys: pytest.CaptureFixture[str]) -> None:
     server = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("degraded", "source_lost"))
     try:
         assert sonar(["status", "--set", f"service.health_port={server.port}"]) == 4

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,7 +199,7 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
         stream.kill()
 
 
-def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Any) -> None:
+def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Path) -> None:
     import av
 
     from sonar.clock import ManualClock

@@ -203,7 +203,7 @@ def test_a_line_cut_by_a_power_failure_is_left_out(tmp_path: Path) -> None:
 
 
 def test_space_is_bounded_the_oldest_goes_first(
-    walk: Callable[..., Walk], monkeypatch: Any
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = walk(max_mb=10, after_s=0, keep_again_s=0)
     monkeypatch.setattr(
@@ -220,7 +220,7 @@ def test_space_is_bounded_the_oldest_goes_first(
 
 
 def test_a_full_disk_costs_pictures_not_guidance(
-    walk: Callable[..., Walk], monkeypatch: Any
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = walk()
     one.walk(6)
@@ -240,7 +240,7 @@ def test_a_full_disk_costs_pictures_not_guidance(
 
 
 def test_a_disk_that_blocks_never_blocks_the_loop(
-    walk: Callable[..., Walk], monkeypatch: Any
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = walk()
     gate = threading.Event()

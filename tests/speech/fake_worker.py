@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 import wave
+from pathlib import Path
 
 log, modes = sys.argv[1], [one for one in sys.argv[2:] if not one.startswith("--")]
 options = dict(one.partition("=")[::2] for one in modes)
@@ -22,7 +23,7 @@ def say(message: object) -> None:
 
 
 def note(line: str) -> None:
-    with open(log, "a", encoding="utf-8") as file:  # noqa: PTH123
+    with Path(log).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
@@ -62,7 +63,7 @@ for line in sys.stdin:
             file.setparams((1, 2, 22050, 0, "NONE", ""))
             file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
     if "bad_wav" in options:
-        with open(request["path"], "wb") as file:  # noqa: PTH123
+        with Path(request["path"]).open("wb") as file:
             file.write(b"RIFF but no")
     if "chatty" in options:
         print("Audio saved to somewhere", flush=True)
