@@ -11,6 +11,8 @@
 
 #include "winograd.h"
 
+#define PACKED 64 /* pixels at a time, for the nearest cache */
+
 enum { PACK, CONV3, CONV1, DOUBLE, HEAD };
 
 typedef struct {
@@ -72,8 +74,8 @@ INLINE void conv3(int m, int half, const Step *s, int item, float *scratch) {
     size_t w_point = (size_t)s->cin / LANES * WORDS(half) * s->cout;
     const float *w = s->weights + w_point / s->parts * part;
     for (int k = 0; k < n * n; k++)
-        product(half, count, a + k * a_point, a_block, w + k * w_point, s->cin, cout,
-                o + k * o_point, o_block);
+        product(half, count, a + k * a_point, a_block, w + k * w_point, w + (k + 1) * w_point,
+                s->cin, cout, o + k * o_point, o_block);
     for (int c = 0; c < cout / LANES; c++) {
         int channel = part * cout + c * LANES;
         vec bias = s->bias ? load(s->bias + channel) : (vec){0};
@@ -115,7 +117,7 @@ static void conv1(const Step *s, int item, float *scratch) {
                 store_factors(HALF, scratch + c * a_block + (size_t)p * WORDS(HALF),
                               load(from + c * plane + (size_t)p * LANES));
     }
-    product(s->half, count, a, a_block, s->weights, s->cin, s->cout, o, plane);
+    product(s->half, count, a, a_block, s->weights, s->weights, s->cin, s->cout, o, plane);
     for (int c = 0; c < s->cout / LANES; c++)
         for (int p = 0; p < count; p++) {
             float *q = o + c * plane + (size_t)p * LANES;
@@ -182,8 +184,8 @@ INLINE void head(int half, const Step *s, int item, float *scratch) {
         }
     size_t w_point = (size_t)s->cin / LANES * WORDS(half) * s->cout;
     for (int k = 0; k < 36; k++)
-        product(half, count, a + k * a_point, a_block, s->weights + k * w_point, s->cin, s->cout,
-                o + k * o_point, o_block);
+        product(half, count, a + k * a_point, a_block, s->weights + k * w_point,
+                s->weights + (k + 1) * w_point, s->cin, s->cout, o + k * o_point, o_block);
     for (int t = 0; t < count; t++) {
         vec sum[16];
         for (int k = 0; k < 16; k++) sum[k] = (vec){0};
@@ -210,10 +212,13 @@ INLINE void head(int half, const Step *s, int item, float *scratch) {
 static void pack(const Step *s, int block) {
     size_t pixels = (size_t)s->rows * s->columns;
     float *o = s->target + block * pixels * LANES;
-    for (int l = 0; l < LANES; l++) {
-        int c = block * LANES + l;
-        for (size_t p = 0; p < pixels; p++)
-            o[p * LANES + l] = c < s->cin ? s->source[c * pixels + p] : 0;
+    for (size_t first = 0; first < pixels; first += PACKED) {
+        size_t end = first + PACKED < pixels ? first + PACKED : pixels;
+        for (int l = 0; l < LANES; l++) {
+            int c = block * LANES + l;
+            for (size_t p = first; p < end; p++)
+                o[p * LANES + l] = c < s->cin ? s->source[c * pixels + p] : 0;
+        }
     }
 }
 

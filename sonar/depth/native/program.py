@@ -168,7 +168,7 @@ class Program:
         inner = self._convolve(level.unit2[0], skip, size, relu_in=1, relu_out=1)
         path = self._convolve(level.unit2[1], inner, size, add=skip)
         narrow = aligned(level.narrow.cout, *size)
-        tiles = PIXELS
+        tiles = min(PIXELS, -(-size[0] * size[1] // self._threads))
         self._scratch = max(self._scratch, tiles * level.narrow.cin)
         self._add(CONV1, level.narrow, path, narrow, size, tiles=tiles)
         doubled = aligned(level.narrow.cout, 2 * size[0], 2 * size[1])

@@ -132,9 +132,10 @@ INLINE void gather(int m, const vec *d, int s, vec *o, int t) {
 }
 
 /* ROWS or fewer rows (tiles or pixels) times `group` vectors of results, over all of cin.
- * a: [cin / LANES] blocks at distance a_block, rows at distance WORDS within one. */
+ * a: [cin / LANES] blocks at distance a_block, rows at distance WORDS within one.
+ * next: the weights that are wanted after these; deep layers' come from memory. */
 INLINE void multiply(int half, int rows, int group, const float *a, size_t a_block,
-                     const float *w, int cin, float *o, size_t o_block) {
+                     const float *w, const float *next, int cin, float *o, size_t o_block) {
     vec sum[12][GROUP];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++)
@@ -145,13 +146,17 @@ INLINE void multiply(int half, int rows, int group, const float *a, size_t a_blo
         for (int c = 0; c < WORDS(half); c++) {
             vec b[GROUP];
 #pragma GCC unroll 4
-            for (int g = 0; g < group; g++) b[g] = load(w + g * LANES);
+            for (int g = 0; g < group; g++) {
+                b[g] = load(w + g * LANES);
+                __builtin_prefetch(next + g * LANES, 0, 2);
+            }
 #pragma GCC unroll 12
             for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
                 for (int g = 0; g < group; g++)
                     sum[r][g] = multiply_add(half, sum[r][g], p[r * WORDS(half) + c], b[g]);
             w += group * LANES;
+            next += group * LANES;
         }
     }
 #pragma GCC unroll 12
@@ -160,7 +165,7 @@ INLINE void multiply(int half, int rows, int group, const float *a, size_t a_blo
         for (int g = 0; g < group; g++) store(o + g * o_block + r * LANES, sum[r][g]);
 }
 
-#define ONCE(R, G) multiply(half, R, G, a, a_block, w, cin, o, o_block)
+#define ONCE(R, G) multiply(half, R, G, a, a_block, w, next, cin, o, o_block)
 #define CASES(G)                                                                   \
     for (; rows >= ROWS; rows -= ROWS, a += ROWS * WORDS(half), o += ROWS * LANES) \
         ONCE(ROWS, G);                                                             \
@@ -173,13 +178,13 @@ INLINE void multiply(int half, int rows, int group, const float *a, size_t a_blo
     }
 
 INLINE void product_wide(int half, int rows, const float *a, size_t a_block, const float *w,
-                         int cin, float *o, size_t o_block) {
+                         const float *next, int cin, float *o, size_t o_block) {
     CASES(GROUP)
 }
 
 #if GROUP == 4
 INLINE void product_narrow(int half, int rows, const float *a, size_t a_block, const float *w,
-                           int cin, float *o, size_t o_block) {
+                           const float *next, int cin, float *o, size_t o_block) {
     /* half as wide: twice as many rows fit the registers */
     for (; rows >= 2 * ROWS; rows -= 2 * ROWS, a += 2 * ROWS * WORDS(half), o += 2 * ROWS * LANES)
         ONCE(2 * ROWS, 2);
@@ -187,32 +192,33 @@ INLINE void product_narrow(int half, int rows, const float *a, size_t a_block, c
 }
 #endif
 
-/* rows x cin times cin x cout; weights as in Step. */
+/* rows x cin times cin x cout; weights as in Step. next: those needed next, fetched meanwhile. */
 INLINE void product_of(int half, int rows, const float *a, size_t a_block, const float *w,
-                       int cin, int cout, float *o, size_t o_block) {
+                       const float *next, int cin, int cout, float *o, size_t o_block) {
     int vectors = cout / LANES;
     for (int v = 0; v < vectors; v += GROUP) {
+        const float *then = v + GROUP < vectors ? w + (size_t)GROUP * cin * WORDS(half) : next;
 #if GROUP == 4
         if (vectors - v < GROUP) {
-            product_narrow(half, rows, a, a_block, w, cin, o + v * o_block, o_block);
+            product_narrow(half, rows, a, a_block, w, then, cin, o + v * o_block, o_block);
             return;
         }
 #endif
-        product_wide(half, rows, a, a_block, w, cin, o + v * o_block, o_block);
+        product_wide(half, rows, a, a_block, w, then, cin, o + v * o_block, o_block);
         w += (size_t)GROUP * cin * WORDS(half);
     }
 }
 
-static void product(int half, int rows, const float *a, size_t a_block, const float *w, int cin,
-                    int cout, float *o, size_t o_block) {
+static void product(int half, int rows, const float *a, size_t a_block, const float *w,
+                    const float *next, int cin, int cout, float *o, size_t o_block) {
 #if HALF
     if (half) {
-        product_of(1, rows, a, a_block, w, cin, cout, o, o_block);
+        product_of(1, rows, a, a_block, w, next, cin, cout, o, o_block);
         return;
     }
 #endif
     (void)half;
-    product_of(0, rows, a, a_block, w, cin, cout, o, o_block);
+    product_of(0, rows, a, a_block, w, next, cin, cout, o, o_block);
 }
 
 /* A tile of (m+2)^2 pixels at p, its rows at distance `row`, becomes points at distance `point`. */
