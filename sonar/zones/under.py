@@ -13,7 +13,7 @@ from sonar.zones.approach import Track, closing
 from sonar.zones.obstacles import Obstacle
 
 NEAR_M = 2.5  # farther things do not leave the picture below
-HIDDEN_SHARE = 0.6  # of what is seen: the near edge is hardly nearer than this
+HIDDEN_SHARE = 0.65  # of what is seen: the near edge is hardly nearer than this
 APART, APART_S = 0.9, 1.5  # nearer than what is seen by this: who stands still is not fooled long
 BELIEVED_S = 4.0  # that it comes on unseen
 PASSED_M = 0.2
