@@ -65,7 +65,7 @@ BUILTIN = ModelEntry(
     licence="MIT; some training pictures are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_525_700,
-    sha256="7086941b8c88d4e06547ff5f05815744dfc600acb362d823064a7432cf76ff7b",
+    sha256="bbeecfe92c823835101b11cc57c6b38cb13f2e3fd10e443ddd9061beb6784fe0",
     local_path=BUILTIN_PATH,
     packaged=True,
 )
