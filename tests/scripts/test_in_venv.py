@@ -13,10 +13,7 @@ PLAIN = "/usr/local/bin:/usr/bin:/bin"
 OURS = sorted(
     path.name
     for path in SCRIPTS.iterdir()
-    if path.is_file()
-    and os.access(path, os.X_OK)
-    and '\n"""' in path.read_text("utf-8")[:200]
-    and not path.name.startswith("zones_")
+    if path.is_file() and os.access(path, os.X_OK) and '\n"""' in path.read_text("utf-8")[:200]
 )
 
 pytestmark = pytest.mark.skipif(shutil.which("bash", path=PLAIN) is None, reason="needs bash")
