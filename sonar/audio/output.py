@@ -197,8 +197,8 @@ class DeviceSink:
     def _stand_back(self) -> None:
         """ALSA's null device and the like take sound as fast as it is made, a whole processor's
         worth, and nobody hears it."""
-        self.note = f"{self.label} has no clock, so nothing is heard; trying again"
         self._release()
+        self.note = f"{self.label} has no clock, so nothing is heard; trying again"
         self._closing.wait(_LONGEST_PAUSE_S)
 
     def _exchange(self) -> None:
