@@ -168,9 +168,18 @@ def test_by_keyboard_alone(page: Any, real_photo: Path) -> None:
         "(s => s.outlineStyle + s.boxShadow)(getComputedStyle(document.activeElement))"
     )
     assert outline != "nonenone"  # it is seen where one is
-    with page.expect_file_chooser() as chooser:
+    chosen: list[Any] = []
+    page.on("filechooser", lambda chooser: chosen.append(chooser))
+    for _ in range(10):  # the first press can come before the button's own script is up
         page.keyboard.press("Enter")
-    chooser.value.set_files(str(real_photo))
+        for _ in range(20):
+            page.wait_for_timeout(100)
+            if chosen:
+                break
+        if chosen:
+            break
+    assert focused(page) == "Choose a photo"  # a press moves nobody
+    chosen[0].set_files(str(real_photo))
     page.locator("#looked .said", has_text="In full").wait_for(timeout=60_000)
     assert page.locator("#looked").get_attribute("aria-live") == "polite"
     for _ in range(12):
