@@ -24,7 +24,7 @@ def test_the_report_in_a_real_browser(browser: Any, tmp_path: Path) -> None:
     page.on("console", lambda message: errors.append(message.text))
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "out" / "report.html").as_uri())
-    page.wait_for_function("document.querySelector('#media').readyState >= 1")
+    page.wait_for_function("document.querySelector('#media')?.readyState >= 1")
     assert page.locator("h1").inner_text() == "What sonar saw and said: walk <1>.mp4"
     # By keyboard: the slider moves the player and the words.
     page.locator("#position").focus()
