@@ -12,6 +12,7 @@ from torch.nn import functional
 FEWEST = 64
 SCALES = 4
 FLOOR_SHARE = 0.15  # of the mean target, added where errors are divided by the target
+FAR_LEVEL = 0.03  # of what is infinitely far: keeps its relative error finite
 HIGHEST_LEVEL = 1.6  # nearer things may be as near as the network likes
 
 
@@ -83,7 +84,7 @@ def within(predicted: Tensor, target: Tensor, known: Tensor, where: Tensor) -> T
     """
     aligned = align(predicted, target, known)
     t = torch.where(known, target, torch.zeros_like(target))
-    return _batch(((aligned - t).abs() / (t + 0.03)).clamp(max=1.0), known & where)
+    return _batch(((aligned - t).abs() / (t + FAR_LEVEL)).clamp(max=1.0), known & where)
 
 
 def walkable(predicted: Tensor, ground: Tensor) -> Tensor:

@@ -179,6 +179,7 @@ def test_by_keyboard_alone(page: Any, real_photo: Path) -> None:
         if chosen:
             break
     assert focused(page) == "Choose a photo"  # a press moves nobody
+    assert chosen, "pressing Enter opens no choice of files"
     chosen[0].set_files(str(real_photo))
     page.locator("#looked .said", has_text="In full").wait_for(timeout=60_000)
     assert page.locator("#looked").get_attribute("aria-live") == "polite"
