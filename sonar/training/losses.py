@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sonar.training.data import UNKNOWN
+
 FEWEST = 64
 SCALES = 4
 FLOOR_SHARE = 0.15  # of the mean target, added where errors are divided by the target
 FAR_LEVEL = 0.03  # of what is infinitely far: keeps its relative error finite
-HIGHEST_LEVEL = 1.6  # nearer things may be as near as the network likes
+HIGHEST_LEVEL = 3.0  # about 0.6 m; nearer things may be as near as the network likes
 
 
 def align(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
@@ -88,8 +90,11 @@ def within(predicted: Tensor, target: Tensor, known: Tensor, where: Tensor) -> T
 
 
 def walkable(predicted: Tensor, ground: Tensor) -> Tensor:
-    """Cross entropy where ``ground`` (uint8 (B, H, W)) is 0 or 1; stairs and unknown are left."""
-    known = ground < 2
+    """Cross entropy of ``ground`` (uint8 (B, H, W)) being 1; stairs are not: they are to be heard.
+
+    What is unknown (255) is left out.
+    """
+    known = ground != UNKNOWN
     p = predicted.clamp(1e-4, 1.0 - 1e-4)
     error = functional.binary_cross_entropy(p, (ground == 1).float(), reduction="none")
     return _batch(error, known)

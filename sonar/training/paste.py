@@ -14,6 +14,7 @@ from sonar.training.losses import HIGHEST_LEVEL
 from sonar.types import FloatImage, RgbImage
 
 _NEARER = (1.25, 3.5)  # how much nearer a hanging thing is than what it hides
+_NEAREST = 2.5  # times nearer than the lowest ground that is seen
 
 Mask = NDArray[np.bool_]
 
@@ -31,7 +32,13 @@ def paste(
         image, level, ground: uint8 (H, W, 3), float32 (H, W), uint8 (H, W).
         skin: what it looks like, uint8 (h, w, 3); a part of it is stretched over the thing.
     """
-    placed = _hanging(rng, level) if rng.random() < 0.4 else _standing(rng, level, ground)
+    pick = rng.random()
+    if pick < 0.35:
+        placed = _hanging(rng, level)
+    elif pick < 0.65:
+        placed = _before_the_feet(rng, level, ground)
+    else:
+        placed = _standing(rng, level, ground)
     if placed is None:
         return image, level, ground
     mask, thing_level = placed
@@ -64,6 +71,28 @@ def _standing(
     mask = _shape(rng, (rows, columns), foot - high, foot, centre - wide / 2, centre + wide / 2)
     behind = ~(level > here * 1.05)  # what is nearer hides it; unknown is taken to be behind
     return mask & behind, here
+
+
+def _before_the_feet(
+    rng: np.random.Generator, level: FloatImage, ground: NDArray[np.uint8]
+) -> tuple[Mask, float] | None:
+    """So near that the ground where it stands lies below the picture: it stops whoever walks."""
+    rows, columns = level.shape
+    lowest = level[-3:][(ground[-3:] == GROUND) & np.isfinite(level[-3:])]
+    if lowest.size < 0.3 * columns:
+        return None
+    here = float(np.median(lowest))
+    if here <= LEVEL_SHIFT:
+        return None
+    thing = LEVEL_SHIFT + (here - LEVEL_SHIFT) * rng.uniform(1.05, _NEAREST)
+    if thing > HIGHEST_LEVEL:
+        return None
+    near = thing - LEVEL_SHIFT
+    top = rows * (1.0 - min(near * rng.uniform(0.1, 0.9), rng.uniform(0.3, 1.3)))
+    wide = columns * near * rng.uniform(0.1, 0.8)
+    centre = rng.uniform(0.0, columns)
+    box = (top, rows + 0.2 * rows, centre - wide / 2, centre + wide / 2)
+    return _shape(rng, (rows, columns), *box) & ~(level > thing), thing
 
 
 def _hanging(rng: np.random.Generator, level: FloatImage) -> tuple[Mask, float] | None:

@@ -26,6 +26,7 @@ SIZE = (240, 320)
 VIEWS = 10
 TEXTURE_PX = 256
 NEAREST_M = 0.22
+BESIDE_SHARE, BESIDE_M = 0.35, (0.3, 1.2)  # of the views are so near to something
 GROUND, STAIRS, UNKNOWN = 1, 2, 255
 _TRIES = 8
 
@@ -107,7 +108,8 @@ def render_scene(
         for _ in range(views * _TRIES):
             if len(found) == views:
                 break
-            camera = _place(rng, scene)
+            near = rng.random() < BESIDE_SHARE
+            camera = _beside(rng, scene) if near else _place(rng, scene)
             if camera is None:
                 continue
             _look(mujoco, model, data, camera)
@@ -160,13 +162,44 @@ def _place(rng: np.random.Generator, scene: Scene) -> Camera | None:
     if x1 <= x0 or y1 <= y0:
         return None
     x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
-    if scene.kind in ("stairs_down", "stairs_up"):
+    if scene.kind in ("stairs_down", "stairs_up", "drop"):
         y = max(y0, y1 - abs(rng.normal(0, 1.2)))
+    yaw = rng.normal(0, 25) if rng.random() < 0.75 else rng.uniform(-180, 180)
+    return _camera(rng, scene, x, y, yaw)
+
+
+def _beside(rng: np.random.Generator, scene: Scene) -> Camera | None:
+    """Almost at a wall or a thing, looking at it: there a false guess does harm; or None."""
+    x0, y0, x1, y1 = scene.free
+    off = rng.uniform(*BESIDE_M)
+    side = int(rng.integers(3))
+    if scene.solid and rng.random() < 0.6:
+        low, high = scene.solid[int(rng.integers(len(scene.solid)))]
+        x, y = rng.uniform(low[0], high[0]), rng.uniform(low[1], high[1])
+        if side == 0:
+            y, yaw = low[1] - off, 0.0
+        elif side == 1:
+            x, yaw = low[0] - off, 90.0
+        else:
+            x, yaw = high[0] + off, -90.0
+    elif side == 0:
+        x, y, yaw = rng.uniform(x0, x1), y1 + 0.5 - off, 0.0
+    else:
+        x, yaw = (x0 - 0.25 + off, -90.0) if side == 1 else (x1 + 0.25 - off, 90.0)
+        y = rng.uniform(y0, y1)
+    if not (x0 - 0.2 < x < x1 + 0.2 and y0 - 0.2 < y < y1 + 0.4):
+        return None
+    return _camera(rng, scene, x, y, yaw + rng.normal(0, 18))
+
+
+def _camera(
+    rng: np.random.Generator, scene: Scene, x: float, y: float, yaw: float
+) -> Camera | None:
+    """At a walker's height and tilt; None inside of something."""
     height = rng.uniform(0.9, 1.8)
     for low, high in scene.solid:
         if all(a - 0.15 < v < b + 0.15 for a, v, b in zip(low, (x, y, height), high, strict=True)):
             return None
-    yaw = rng.normal(0, 25) if rng.random() < 0.75 else rng.uniform(-180, 180)
     return Camera(
         x,
         y,

@@ -1,8 +1,8 @@
-"""Made-up places to walk in: rooms, corridors, streets with kerbs, stairs up and down.
+"""Made-up places to walk in: rooms, corridors, streets with kerbs, stairs, edges to fall over.
 
 Every scene of a seed is the same. x to the right, y ahead, z up, metres; the walker starts near
 y = 0. Names of parts say what the ground is: ``floor`` can be walked on, ``stairs`` are stairs, all
-else stands in the way.
+else is not for walking: it stands in the way, or lies below an edge.
 """
 
 import numpy as np
@@ -20,13 +20,15 @@ from sonar.training.things import (
     thing,
 )
 
-SHARES = (0.36, 0.24, 0.24, 0.09, 0.07)
+SHARES = (0.30, 0.20, 0.20, 0.11, 0.06, 0.13)
 
 
 def make_scene(rng: np.random.Generator, kind: Kind | None = None) -> Scene:
     """One scene; without ``kind`` a random one."""
     if kind is None:
         kind = KINDS[int(rng.choice(len(KINDS), p=SHARES))]
+    if kind == "drop":
+        return _drop(rng)
     return _street(rng) if kind == "street" else _indoors(rng, kind)
 
 
@@ -77,7 +79,7 @@ def _indoors(rng: np.random.Generator, kind: Kind) -> Scene:
 def _stairs(
     rng: np.random.Generator, scene: Scene, half: float, edge: float, ground: str, *, up: bool
 ) -> None:
-    """A flight across the whole width; the landing beyond is floor."""
+    """A flight across the whole width; the landing above is floor, one below is not reached."""
     rise, run = rng.uniform(0.14, 0.20), rng.uniform(0.25, 0.34)
     steps = int(rng.integers(3, 15))
     material = ground if rng.random() < 0.6 else str(rng.choice(SOLID))
@@ -90,13 +92,66 @@ def _stairs(
             scene.room.box("stairs", (-half, y, z), (half, y + 0.04, z + 0.004), "white wood")
     z = steps * rise if up else -steps * rise
     y = edge + steps * run
-    scene.room.box("floor", (-half, y, z - 0.1), (half, y + 8.0, z), ground)
+    landing = "floor" if up else "landing"
+    scene.room.box(landing, (-half, y, z - 0.1), (half, y + 8.0, z), ground)
     if rng.random() < 0.5:
         x = half - 0.06
         for k in range(0, steps, 3):
             foot = k * rise if up else -k * rise
             at = (x, edge + k * run, foot + 0.45)
             scene.room.round("rail", "cylinder", "0.02 0.45", at, "steel")
+
+
+def _drop(rng: np.random.Generator) -> Scene:
+    """A hall or an open place with a platform's edge, a loading ramp or a hatch in the way."""
+    half, length = rng.uniform(1.3, 6.0), rng.uniform(8.0, 16.0)
+    depth, edge = rng.uniform(0.3, 2.2), rng.uniform(1.6, 5.0)
+    outdoors = bool(rng.random() < 0.35)
+    scene = Scene(RoomBuilder(), "drop", (-half + 0.25, -1.5, half - 0.25, edge - 0.15), outdoors)
+    box = scene.room.box
+    ground, below, wall = (
+        str(rng.choice(["tiles", "end wall", "grey cloth", "oak floor", "concrete", "paving"])),
+        str(rng.choice(["asphalt", "hair", "concrete", "end wall"])),
+        str(rng.choice(["wallpaper", "end wall", "ceiling", "concrete", "brick"])),
+    )
+    left, right, beyond = -half, half, edge + rng.uniform(0.6, 5.0)
+    if rng.random() < 0.4:  # a hatch: one can walk round it
+        width = rng.uniform(0.6, min(2.0, 1.6 * half))
+        left = rng.uniform(-half, half - width)
+        right = left + width
+        beyond = edge + rng.uniform(0.6, 2.0)
+        scene.free = (scene.free[0], -1.5, scene.free[2], length - 1.0)
+        scene.solid.append(((left, edge, 0.0), (right, beyond, 2.0)))
+    box("floor", (-half, -2.5, -0.2), (half, edge, 0.0), ground)
+    for a, b in ((-half, left), (right, half)):
+        if b > a:
+            box("floor", (a, edge, -0.2), (b, beyond, 0.0), ground)
+    if rng.random() < 0.5:  # the edge is marked
+        stripe = (left, edge - rng.uniform(0.05, 0.4), 0.0), (right, edge, 0.004)
+        box("floor", *stripe, str(rng.choice(["white wood", "ceiling", "oak"])))
+    box("below", (left - 0.1, edge, -depth - 0.1), (right + 0.1, beyond, -depth), below)
+    for y in (edge - 0.05, beyond):
+        box("below", (left, y, -depth), (right, y + 0.05, -0.2), below)
+    for x in (left - 0.05, right):
+        box("below", (x, edge, -depth), (x + 0.05, beyond, -0.2), below)
+    # What is reached over the edge alone is not walkable; round a hatch it is.
+    far = "floor" if right - left < 2 * half else "landing"
+    if beyond < length:
+        box(far, (-half, beyond, -0.2), (half, length, 0.0), ground)
+    top = rng.uniform(2.3, 4.5)
+    if not outdoors:
+        for x in (-half - 0.1, half):
+            box("wall", (x, -2.5, -depth), (x + 0.1, length, top), wall)
+        box("ceiling", (-half, -2.5, top), (half, length, top + 0.1), "ceiling")
+        for _ in range(int(rng.integers(1, 4))):
+            scene.room.lamp(rng.uniform(-half, half) * 0.6, rng.uniform(0, length), 0.6, False)
+    else:
+        scene.sun = f'<light directional="true" dir="{rng.normal(0, 0.5):.2f} 0.3 -1"/>'
+    if not outdoors or rng.random() < 0.6:
+        box("wall", (-half, length, -depth), (half, length + 0.1, top), wall)
+    for _ in range(int(rng.integers(0, 4))):
+        thing(rng, scene, half, max(edge - 0.6, 1.0))
+    return scene
 
 
 def _openings(

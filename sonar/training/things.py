@@ -11,8 +11,8 @@ import numpy as np
 
 from sonar.simulate.builder import MATERIALS, RoomBuilder, Vec
 
-Kind = Literal["room", "corridor", "street", "stairs_down", "stairs_up"]
-KINDS: tuple[Kind, ...] = ("room", "corridor", "street", "stairs_down", "stairs_up")
+Kind = Literal["room", "corridor", "street", "stairs_down", "stairs_up", "drop"]
+KINDS: tuple[Kind, ...] = ("room", "corridor", "street", "stairs_down", "stairs_up", "drop")
 SOLID = tuple(name for name in MATERIALS if name not in ("oak floor", "tiles", "wallpaper"))
 
 

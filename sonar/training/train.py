@@ -50,7 +50,7 @@ class Plan:
     batch: int = 8
     twins: int = 1
     shares: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 0.5, "measured": 0.2, "rendered": 0.3}
+        default_factory=lambda: {"photo": 0.45, "measured": 0.2, "rendered": 0.35}
     )
     pasted: float = 0.5
     rate: float = 2e-4
@@ -62,7 +62,7 @@ class Plan:
     sizes: tuple[tuple[int, int], ...] = augment.SIZES
     every_checkpoint: int = 40
     level_weight: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 1.0, "measured": 0.2, "rendered": 0.2}
+        default_factory=lambda: {"photo": 1.0, "measured": 0.2, "rendered": 0.3}
     )
     gradient_weight: float = 0.5
     pasted_weight: float = 0.3

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch (extra [midas])")
 
 from sonar.training.data import GROUND, LEVEL_SHIFT
+from sonar.training.losses import HIGHEST_LEVEL
 from sonar.training.paste import paste
 
 ROWS, COLUMNS = 96, 128
@@ -84,4 +85,15 @@ def test_far_things_are_not_nearer_than_the_far_level_allows() -> None:
     for seed in range(40):
         _, after, _ = paste(np.random.default_rng(seed), image, level, ground, skin())
         assert after.min() >= LEVEL_SHIFT
-        assert after.max() <= 1.6
+        assert after.max() <= HIGHEST_LEVEL
+
+
+def test_some_stand_so_near_that_their_foot_is_below_the_picture() -> None:
+    image, level, ground = scene()
+    lowest, many = float(level[-1, -1]), 0
+    for seed in range(80):
+        _, after, _ = paste(np.random.default_rng(seed), image, level, ground, skin())
+        changed = after != level
+        if changed[-1].any() and after[changed][0] > lowest * 1.02:
+            many += 1
+    assert many > 8

@@ -46,8 +46,9 @@ def test_level_sees_scale_and_shift_but_not_beyond_its_end():
     assert float(losses.level(target, target, known)) == 0.0
     assert float(losses.level(target + 0.2, target, known)) == pytest.approx(0.2, rel=1e-3)
     near = torch.full_like(target, 5.0)
-    assert float(losses.level(torch.full_like(target, 2.0), near, known)) == 0.0
-    assert float(losses.level(torch.full_like(target, 1.0), near, known)) == pytest.approx(0.6)
+    assert float(losses.level(torch.full_like(target, 4.0), near, known)) == 0.0
+    short = float(losses.level(torch.full_like(target, 1.0), near, known))
+    assert short == pytest.approx(losses.HIGHEST_LEVEL - 1.0)
 
 
 def test_unknown_pixels_do_not_count():
@@ -86,12 +87,12 @@ def test_a_thing_left_out_costs_by_itself_what_it_hardly_costs_in_the_whole():
     assert float(losses.within(without, target, known, torch.zeros_like(known))) == 0.0
 
 
-def test_walkable_leaves_stairs_and_the_unknown_alone():
+def test_walkable_leaves_the_unknown_alone_and_does_not_take_stairs_for_ground():
     said = torch.full((1, 16, 16), 0.9)
     ground = torch.full((1, 16, 16), 255, dtype=torch.uint8)
-    ground[:, 8:] = 2
     assert float(losses.walkable(said, ground)) == 0.0
     ground[:, 8:] = 1
     right = float(losses.walkable(said, ground))
-    ground[:, 8:] = 0
-    assert float(losses.walkable(said, ground)) > 10 * right > 0
+    for other in (0, 2):
+        ground[:, 8:] = other
+        assert float(losses.walkable(said, ground)) > 10 * right > 0

@@ -17,7 +17,15 @@ def test_scenes_are_seeded_and_have_floor(kind):
     assert first == again != another
     assert 'name="floor/' in first
     assert ('name="stairs/' in first) == kind.startswith("stairs")
-    assert one.outdoors == (kind == "street") == bool(one.sun)
+    assert one.outdoors == bool(one.sun)
+    assert kind == "drop" or one.outdoors == (kind == "street")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("drop", "below"), ("stairs_down", "landing")])
+def test_what_lies_below_an_edge_is_not_ground_to_walk_on(kind, name):
+    xml = make_scene(np.random.default_rng(3), kind).room.xml(64, 48)
+    assert f'name="{name}/' in xml
+    assert rendered._ground_id(f"{name}/3") == 0 != rendered._ground_id("floor/3")
 
 
 @pytest.fixture(scope="module")
