@@ -226,13 +226,12 @@ def _lower(world: WorldBuilder, drop: sc.Drop) -> None:
         world.box("below", (x0, y, -tread - 0.2), (x1, y + STEP_RUN_M, -tread), drop.material)
         y += STEP_RUN_M
     world.box("below", (x0, y, -down - 0.1), (x1, y1, -down), drop.material)
-    if not drop.steps:  # the sides of a pit
-        for low, high in (
-            ((x0 - 0.1, y0, -down), (x0, y1, 0.0)),
-            ((x1, y0, -down), (x1 + 0.1, y1, 0.0)),
-            ((x0, y1, -down), (x1, y1 + 0.1, 0.0)),
-        ):
-            world.box("below", low, high, drop.material)
+    for low, high in (  # the sides: without them one looks into nothing
+        ((x0 - 0.1, y0, -down), (x0, y1, 0.0)),
+        ((x1, y0, -down), (x1 + 0.1, y1, 0.0)),
+        ((x0, y1, -down), (x1, y1 + 0.1, 0.0)),
+    ):
+        world.box("below", low, high, drop.material)
 
 
 def _lamps(world: WorldBuilder, scenario: sc.Scenario) -> None:

@@ -13,6 +13,7 @@ SAMPLES = 96  # longer side of the subsampled picture
 DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
 GLARE_LEVEL, GLARE_SHARE = 250.0, 0.45  # this share of the picture is saturated
 EDGE_STEP, BLANK_STEP = 6.0, 1.2  # between samples: no edges, and most of it smooth
+SHARP_STEP, SHARP_SHARE = 40.0, 0.004  # of neighbours: what covers a lens is never so sharp
 COVERED_LEVEL = 110.0  # smooth and darker: something on the lens; brighter: a wall, sky
 FROZEN_S = 1.5
 CONFIRM_S = 0.25
@@ -59,9 +60,12 @@ def judge(luma: NDArray[np.float32]) -> Reason | None:
     if min(luma.shape) < 4:
         return None
     steps = np.abs(luma[:, 1:] - luma[:, :-1])
-    if _share(steps > EDGE_STEP) < 0.05 and _share(steps > BLANK_STEP) < 0.5:
-        return Reason.COVERED if mean < COVERED_LEVEL else Reason.BLANK
-    return None
+    if _share(steps > EDGE_STEP) >= 0.05 or _share(steps > BLANK_STEP) >= 0.5:
+        return None
+    down = np.abs(luma[1:] - luma[:-1])
+    if _share(steps > SHARP_STEP) + _share(down > SHARP_STEP) > 2 * SHARP_SHARE:
+        return None  # few edges, but plain ones: a bare stairwell, the rim of a platform
+    return Reason.COVERED if mean < COVERED_LEVEL else Reason.BLANK
 
 
 def _share(mask: NDArray[np.bool_]) -> float:

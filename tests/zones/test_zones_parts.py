@@ -1,5 +1,6 @@
 """The parts: geometry against its formulas, visibility, drops, tracks, calibration, speed."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -99,6 +100,14 @@ def flat(value, noise=1.0, seed=0):
 )
 def test_a_picture_that_says_nothing_has_its_reason(image, reason):
     assert look(image, 0.0, Sight())[0] is reason
+
+
+def test_a_dim_picture_of_few_but_sharp_edges_is_not_a_covered_lens():
+    stairwell = flat(12)
+    stairwell[300:] = flat(90)[300:]  # bare ground that ends
+    assert look(stairwell, 0.0, Sight())[0] is None
+    finger = cv2.GaussianBlur(stairwell, (0, 0), 25)  # too near to be sharp
+    assert look(finger, 0.0, Sight())[0] is Reason.COVERED
 
 
 def test_one_bad_picture_is_not_yet_a_reason_but_a_quarter_second_is():
