@@ -13,6 +13,7 @@ from sonar.models.store import Store
 
 # Raise it when the making changes, so that old artefacts are not taken for new ones.
 RECIPE = 1
+NATIVE_RECIPE = 2  # the same, of files for the backend "native"
 
 SOURCE_KEY = "source_sha256"  # metadata of a packaged int8 file: which model it was made from
 
@@ -32,7 +33,9 @@ def native_path(store: Store, model: ResolvedModel, int8: Path | None = None) ->
     """Where the model lies, or would, split for the backend "native"; ``int8``: the file whose
     encoder is in it."""
     kind = "native" if int8 is None else f"native-int8-{sha256_of(int8)[:12]}"
-    return store.derived_path(model.sha256, f"{kind}-{shape_key(model.contract)}-{RECIPE}.zip")
+    return store.derived_path(
+        model.sha256, f"{kind}-{shape_key(model.contract)}-{NATIVE_RECIPE}.zip"
+    )
 
 
 def shape_key(contract: InputContract) -> str:

@@ -89,8 +89,10 @@ def make_native(model: ResolvedModel, store: Store, tell: Tell, int8: Path | Non
         target = native_path(store, model, int8)
         encoder = None if int8 is None else onnx.load(str(int8))
         with atomic_path(target) as temporary:
-            write_split(proto, temporary, model.contract.depth_output, encoder)
+            refused = write_split(proto, temporary, model.contract.depth_output, encoder)
     tell(f"{model.name}: split for the native backend, {target}")
+    if refused is not None:
+        tell(f"{model.name}: its int8 encoder stays in ONNX Runtime ({refused})")
 
 
 def _as_onnx(model: ResolvedModel, folder: Path, tell: Tell) -> Path:

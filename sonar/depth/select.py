@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -134,12 +133,16 @@ def candidates(
             for precision, path in files.items()
         ]
     if native or (config.backend == "auto" and can_compile(store)):
-        # Not for every model, and it needs onnx once: where it cannot be, the others stand.
-        with nullcontext() if native else suppress(SonarError):
+        try:
             for precision in files:
                 int8 = files["int8"] if precision == "int8" else None
                 split = _native_file(model, store, tell, int8)
                 found.append(Candidate("native", precision, split))
+        except SonarError as error:
+            # Not for every model, and it needs onnx once: where it cannot be, the others stand.
+            if native:
+                raise
+            tell(f"{model.name}: not considering the native backend ({error})")
     return found
 
 

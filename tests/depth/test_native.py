@@ -15,7 +15,7 @@ from sonar.depth.backends.native import NativeBackend  # noqa: E402
 from sonar.depth.backends.onnx import OnnxBackend  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402
 from sonar.depth.native import code  # noqa: E402
-from sonar.depth.native.program import _TRANSFORMS, _in_pairs  # noqa: E402
+from sonar.depth.native.ready import _TRANSFORMS, _in_pairs  # noqa: E402
 from sonar.depth.native.split import write_split  # noqa: E402
 from sonar.depth.native.weights import load  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
@@ -287,7 +287,7 @@ def test_memory_given_back_is_read_again(tmp_path):
 
 
 def test_the_split_keeps_weights_and_names(split):
-    encoder, decoder = load(split)
+    encoder, decoder, layers = load(split)
     assert decoder.output == "inverse_depth"
     assert [level.narrow.kernel.shape[:2] for level in decoder.levels] == [
         (32, 32),

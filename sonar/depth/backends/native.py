@@ -1,4 +1,4 @@
-"""ONNX Runtime for the encoder, machine code of our own for MiDaS's decoder."""
+"""Machine code of our own for MiDaS's decoder; for int8 encoders too, else ONNX Runtime."""
 
 import zipfile
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from sonar.depth.backends.memory import give_back_memory
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.native.program import Program, Ready
+from sonar.depth.native.program import Program
+from sonar.depth.native.ready import Ready
+from sonar.depth.native.ready_encoder import ReadyEncoder
 from sonar.depth.native.weights import load
 from sonar.errors import DepthError, ModelError
 
@@ -22,6 +24,8 @@ class NativeBackend:
         name: "native".
         precision: "fp32", or "int8": that is the encoder's, the decoder is more exact.
         decoder_precision: "fp32"; with int8, "bf16" (bfloat16) where the processor has it.
+        encoder: "native" where our own machine code runs the encoder too: int8, on a processor
+            with AVX512-VNNI, of a kind that it knows; otherwise "onnx".
         fixed_hw: (rows, columns) where the model takes one size only, else None.
         output_names: the depth, then what else the model gives.
     """
@@ -35,44 +39,66 @@ class NativeBackend:
         Raises ModelError when the file is missing or damaged.
         """
         try:
-            encoder, decoder = load(path)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            content, decoder, layers = load(path)
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise ModelError(f"the model file {path} is damaged or missing ({error})") from error
         half = precision == "int8" and bool(code.sonar_half())
         self.precision = precision
         self.decoder_precision = "bf16" if half else "fp32"
-        self._encoder = OnnxBackend(path, threads=threads, content=encoder, spin_after=False)
-        self._levels = len(decoder.levels)
-        self._ready: Ready | None = Ready(
-            decoder, code.sonar_lanes(), code.sonar_group(), half=half
-        )
+        lanes, group = code.sonar_lanes(), code.sonar_group()
+        self._decoder: Ready | None = Ready(decoder, lanes, group, half=half)
+        self._depth = decoder.output
         self._code, self._threads = code, threads
         self._program: Program | None = None
         self._shape: tuple[int, ...] = ()
-        self.fixed_hw = self._encoder.fixed_hw
-        self.output_names = [decoder.output, *self._encoder.output_names[self._levels :]]
+        self._layers: ReadyEncoder | None = None
+        self._session: OnnxBackend | None = None
+        if precision == "int8" and layers is not None and code.sonar_int8():
+            self.encoder = "native"
+            self._layers = ReadyEncoder(layers, lanes, group, half=half)
+            self.fixed_hw = layers.fixed_hw
+            self.output_names = [decoder.output, *layers.outputs]
+        else:
+            self.encoder = "onnx"
+            self._session = OnnxBackend(path, threads=threads, content=content, spin_after=False)
+            self.fixed_hw = self._session.fixed_hw
+            self.output_names = [
+                decoder.output,
+                *self._session.output_names[len(decoder.levels) :],
+            ]
 
     def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
         """``tensor`` float32 (1, 3, H, W) -> outputs by name, batch kept. Raises DepthError."""
-        if self._ready is None:
+        if self._decoder is None:
             raise DepthError("the depth network was closed")
-        outputs = self._encoder.run(tensor)
-        maps = list(outputs.values())[: self._levels]
+        given: list[NDArray[np.float32]] = [tensor]
+        others: Mapping[str, NDArray[np.float32]] = {}
+        if self._session is not None:
+            others = self._session.run(tensor)
+            given = list(others.values())[: len(self._decoder.levels)]
         if self._program is None or tensor.shape != self._shape:
             self._drop_program()
             try:
-                self._program = Program(self._code, self._ready, maps, self._threads)
-                give_back_memory()
-            except MemoryError as error:
+                self._program = self._made(given, self._decoder)
+            except (MemoryError, ValueError) as error:
                 raise DepthError(f"the depth network failed ({error})") from error
             self._shape = tensor.shape
-        found = {self.output_names[0]: self._program.run(maps)[None]}
-        return found | {name: outputs[name] for name in self.output_names[1:]}
+            give_back_memory()
+        found = {**others, **self._program.run(given)}
+        return {name: found[name] for name in self.output_names}
 
     def close(self) -> None:
         self._drop_program()
-        self._ready = None
-        self._encoder.close()
+        self._decoder = self._layers = None
+        if self._session is not None:
+            self._session.close()
+
+    def _made(self, given: list[NDArray[np.float32]], decoder: Ready) -> Program:
+        code, threads = self._code, self._threads
+        if self._layers is None:
+            return Program.decoding(code, decoder, self._depth, given, threads)
+        rows, columns = given[0].shape[2:]
+        return Program.whole(code, self._layers, decoder, self._depth, (rows, columns), threads)
 
     def _drop_program(self) -> None:
         program, self._program = self._program, None

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sonar.depth.artefacts import machine_key
-from sonar.depth.native.program import Step
+from sonar.depth.native.steps import Step
 from sonar.errors import ModelError
 from sonar.models.files import atomic_path
 from sonar.models.store import Store
 
 SOURCE = Path(__file__).with_name("decoder.c")
-HEADERS = tuple(SOURCE.with_name(name) for name in ("layers.h", "winograd.h"))
+HEADERS = tuple(sorted(SOURCE.parent.glob("*.h")))
 LIMIT_S = 60.0
 # No -ffast-math: gcc would then switch denormals off for the whole process, and hide NaN.
 FLAGS = (

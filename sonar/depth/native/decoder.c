@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "layers.h"
+#include "work.h"
 
 #define MOST_THREADS 64
 #define SPINS 20000
@@ -74,6 +74,7 @@ static void *helper(void *given) {
 int sonar_lanes(void) { return LANES; }
 int sonar_group(void) { return GROUP; }
 int sonar_half(void) { return HALF; }
+int sonar_int8(void) { return INT8; }
 int sonar_step_bytes(void) { return sizeof(Step); }
 
 void sonar_close(Pool *pool) {

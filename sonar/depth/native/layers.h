@@ -9,31 +9,12 @@
 #ifndef SONAR_LAYERS_H
 #define SONAR_LAYERS_H
 
-#include "winograd.h"
+#include "step.h"
 
 #define PACKED 64 /* pixels at a time, for the nearest cache */
 
-enum { PACK, CONV3, CONV1, DOUBLE, HEAD };
-
-typedef struct {
-    int32_t kind, m;              /* m: side of a result tile */
-    int32_t cin, cout;            /* channels; multiples of LANES but for PACK's cin */
-    int32_t rows, columns;        /* of the input */
-    int32_t relu_in, relu_out;
-    int32_t tiles, parts;         /* tiles worked on together; cout is shared out in parts */
-    int32_t half;                 /* weights are bfloat16 in pairs of input channels */
-    const float *source;
-    const float *weights;         /* [points][cout / GROUP vectors][cin][GROUP vectors] */
-    const float *bias;
-    const float *add, *add2;      /* added to the result, may be null */
-    float *target;
-    const float *last;            /* HEAD: weights of its 1x1 convolution, then its bias */
-} Step;
-
 /* Points lie an odd number of cache lines apart, lest they fall into the same few sets. */
 INLINE size_t apart(size_t floats) { return ((floats + LANES - 1) / LANES | 1) * LANES; }
-
-INLINE int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 /* A tile that reaches over the border, copied with zeros beyond it. */
 INLINE void copy_tile(int m, const Step *s, const float *map, int top, int left, float *edge) {
@@ -57,7 +38,7 @@ INLINE void conv3(int m, int half, const Step *s, int item, float *scratch) {
     float *a = scratch, *o = scratch + n * n * a_point, edge[36 * LANES];
     for (int c = 0; c < s->cin / LANES; c++)
         for (int t = 0; t < count; t++) {
-            const float *map = s->source + c * plane, *p = edge;
+            const float *map = (const float *)s->source + c * plane, *p = edge;
             int top = (first + t) / across * m - 1, left = (first + t) % across * m - 1;
             int inside = top >= 0 && left >= 0 && top + n <= s->rows && left + n <= s->columns;
             if (inside)
@@ -72,7 +53,7 @@ INLINE void conv3(int m, int half, const Step *s, int item, float *scratch) {
                 spread_tile(m, half, 0, p, distance, to, a_point);
         }
     size_t w_point = (size_t)s->cin / LANES * WORDS(half) * s->cout;
-    const float *w = s->weights + w_point / s->parts * part;
+    const float *w = (const float *)s->weights + w_point / s->parts * part;
     for (int k = 0; k < n * n; k++)
         product(half, count, a + k * a_point, a_block, w + k * w_point, w + (k + 1) * w_point,
                 s->cin, cout, o + k * o_point, o_block);
@@ -108,7 +89,7 @@ static void conv1(const Step *s, int item, float *scratch) {
     if (count > s->tiles) count = s->tiles;
     size_t plane = (size_t)pixels * LANES, a_block = plane;
     float *o = s->target + (size_t)first * LANES;
-    const float *a = s->source + (size_t)first * LANES;
+    const float *a = (const float *)s->source + (size_t)first * LANES;
     if (s->half) {
         const float *from = a;
         a = scratch, a_block = (size_t)count * WORDS(HALF);
@@ -125,18 +106,20 @@ static void conv1(const Step *s, int item, float *scratch) {
         }
 }
 
-/* Twice the size, bilinear, corners aligned; a row of one block of channels. */
+/* Twice the size, bilinear, corners aligned or half-pixel centres; a row of one block. */
 static void twice(const Step *s, int item) {
     int rows = 2 * s->rows, columns = 2 * s->columns, y = item % rows, c = item / rows;
-    float at = y * (float)(s->rows - 1) / (float)(rows - 1);
+    float at = s->centred ? 0.5f * y - 0.25f : y * (float)(s->rows - 1) / (float)(rows - 1);
+    if (at < 0) at = 0;
     int above = (int)at, below = above + 1 < s->rows ? above + 1 : above;
     float v = at - above, step = (float)(s->columns - 1) / (float)(columns - 1);
-    const float *map = s->source + (size_t)c * s->rows * s->columns * LANES;
+    const float *map = (const float *)s->source + (size_t)c * s->rows * s->columns * LANES;
     const float *p = map + (size_t)above * s->columns * LANES;
     const float *q = map + (size_t)below * s->columns * LANES;
     size_t place = ((size_t)c * rows + y) * columns * LANES;
     for (int x = 0; x < columns; x++, place += LANES) {
-        float across = x * step;
+        float across = s->centred ? 0.5f * x - 0.25f : x * step;
+        if (across < 0) across = 0;
         int i = (int)across, j = i + 1 < s->columns ? i + 1 : i;
         float h = across - i;
         vec left = load(p + i * LANES) * (1 - v) + load(q + i * LANES) * v;
@@ -163,7 +146,7 @@ INLINE void head(int half, const Step *s, int item, float *scratch) {
             vec mid[24];
             int i = (first + t) / across, j = (first + t) % across;
             float *to = a + c * a_block + (size_t)t * WORDS(half);
-            const float *map = s->source + c * plane, *lines[4];
+            const float *map = (const float *)s->source + c * plane, *lines[4];
             for (int y = 0; y < 4; y++)
                 lines[y] = map + (size_t)within(2 * i - 1 + y, s->rows) * s->columns * LANES;
 #pragma GCC unroll 4
@@ -184,8 +167,9 @@ INLINE void head(int half, const Step *s, int item, float *scratch) {
         }
     size_t w_point = (size_t)s->cin / LANES * WORDS(half) * s->cout;
     for (int k = 0; k < 36; k++)
-        product(half, count, a + k * a_point, a_block, s->weights + k * w_point,
-                s->weights + (k + 1) * w_point, s->cin, s->cout, o + k * o_point, o_block);
+        product(half, count, a + k * a_point, a_block, (const float *)s->weights + k * w_point,
+                (const float *)s->weights + (k + 1) * w_point, s->cin, s->cout, o + k * o_point,
+                o_block);
     for (int t = 0; t < count; t++) {
         vec sum[16];
         for (int k = 0; k < 16; k++) sum[k] = (vec){0};
@@ -217,34 +201,8 @@ static void pack(const Step *s, int block) {
         for (int l = 0; l < LANES; l++) {
             int c = block * LANES + l;
             for (size_t p = first; p < end; p++)
-                o[p * LANES + l] = c < s->cin ? s->source[c * pixels + p] : 0;
+                o[p * LANES + l] = c < s->cin ? ((const float *)s->source)[c * pixels + p] : 0;
         }
-    }
-}
-
-static int items(const Step *s) {
-    switch (s->kind) {
-    case PACK: return s->cout / LANES;
-    case CONV3:
-        return ceil_div(ceil_div(s->rows, s->m) * ceil_div(s->columns, s->m), s->tiles) * s->parts;
-    case CONV1: return ceil_div(s->rows * s->columns, s->tiles);
-    case DOUBLE: return 2 * s->rows * (s->cin / LANES);
-    default: return ceil_div(s->rows / 2 * (s->columns / 2), s->tiles);
-    }
-}
-
-static void work(const Step *s, int item, float *scratch) {
-    switch (s->kind) {
-    case PACK: pack(s, item); break;
-    case CONV3:
-        if (s->m == 2)
-            s->half ? conv3(2, HALF, s, item, scratch) : conv3(2, 0, s, item, scratch);
-        else
-            s->half ? conv3(4, HALF, s, item, scratch) : conv3(4, 0, s, item, scratch);
-        break;
-    case CONV1: conv1(s, item, scratch); break;
-    case DOUBLE: twice(s, item); break;
-    default: s->half ? head(HALF, s, item, scratch) : head(0, s, item, scratch);
     }
 }
 

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from sonar.depth.graph import pads_into_convolutions
 from sonar.depth.graph_tools import attribute
+from sonar.depth.native.int8_graph import UnknownGraph, read_encoder
 from sonar.depth.native.weights import Convolution, Decoder, Level, save
 from sonar.errors import ModelError
 
@@ -23,10 +24,11 @@ class _NotMidas(Exception):
 
 def write_split(
     model: Any, target: Path, depth_output: str | None = None, int8: Any | None = None
-) -> None:
+) -> str | None:
     """Write what :class:`sonar.depth.backends.native.NativeBackend` runs, for a folded graph.
 
     ``int8``: a quantised version of ``model``, whose encoder is taken in place of the model's.
+    Returns why our own machine code cannot run that encoder, None where it can.
 
     Raises ModelError when the graph does not end in MiDaS's decoder: residual units, fusion with
     doubling, a head that doubles once more; or when ``int8`` has another encoder.
@@ -39,9 +41,16 @@ def write_split(
     if int8 is not None:
         model, cuts = int8, _quantised(int8, cuts)
     encoder = _encoder(model, cuts, drop=name)
+    layers, refused = None, None
+    if int8 is not None:
+        try:
+            layers = read_encoder(encoder, cuts)
+        except UnknownGraph as error:
+            refused = str(error)
     buffer = io.BytesIO()
     onnx.save(encoder, buffer)
-    save(target, buffer.getvalue(), decoder)
+    save(target, buffer.getvalue(), decoder, layers)
+    return refused
 
 
 def _quantised(model: Any, cuts: list[str]) -> list[str]:

@@ -6,9 +6,12 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sonar.depth.native.encoder import Encoder, load_encoder, save_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,10 @@ class Decoder:
     levels: tuple[Level, ...]
 
 
-def save(target: Path, encoder: bytes, decoder: Decoder) -> None:
-    """One zip file: the encoder as ONNX, the decoder's arrays, and which arrays there are."""
+def save(target: Path, encoder: bytes, decoder: Decoder, layers: Encoder | None = None) -> None:
+    """One zip file: the encoder as ONNX and perhaps as layers, the decoder's arrays, and which
+    arrays there are.
+    """
     arrays: dict[str, NDArray[np.float32]] = {}
 
     def note(convolution: Convolution) -> int:
@@ -76,19 +81,22 @@ def save(target: Path, encoder: bytes, decoder: Decoder) -> None:
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
             file.writestr(f"{name}.npy", buffer.getvalue())
+        if layers is not None:
+            save_encoder(file, layers)
 
 
-def load(path: Path) -> tuple[bytes, Decoder]:
+def load(path: Path) -> tuple[bytes, Decoder, Encoder | None]:
     """Raises OSError, ValueError, KeyError or zipfile.BadZipFile for a damaged file."""
     with zipfile.ZipFile(path) as file:
         index = json.loads(file.read("decoder.json"))
 
-        def array(name: str) -> NDArray[np.float32]:
+        def array(name: str) -> NDArray[Any]:
             content = np.load(io.BytesIO(file.read(f"{name}.npy")), allow_pickle=False)
-            return np.asarray(content, np.float32)
+            return np.asarray(content)
 
         def convolution(number: int) -> Convolution:
-            return Convolution(array(f"{number}_kernel"), array(f"{number}_bias"))
+            kernel, bias = (array(f"{number}_{name}") for name in ("kernel", "bias"))
+            return Convolution(np.asarray(kernel, np.float32), np.asarray(bias, np.float32))
 
         def unit(numbers: Sequence[int]) -> Unit:
             return convolution(numbers[0]), convolution(numbers[1])
@@ -104,4 +112,4 @@ def load(path: Path) -> tuple[bytes, Decoder]:
             for item in index["levels"]
         )
         decoder = Decoder(index["output"], (first, second, last), levels)
-        return file.read("encoder.onnx"), decoder
+        return file.read("encoder.onnx"), decoder, load_encoder(file, array)
