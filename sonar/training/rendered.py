@@ -6,7 +6,7 @@ that rendering can be stopped and taken up again; the same seed gives the same s
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,14 +42,14 @@ class View:
         image: uint8 (H, W, 3), RGB.
         inverse_m: float32 (H, W), 1 / metres along the optical axis; 0 is the sky.
         ground: uint8 (H, W): 0 not walkable, 1 walkable, 2 stairs.
-        height_m: of the camera above the ground it stands on.
+        camera: where it was taken from.
     """
 
     kind: Kind
     image: RgbImage
     inverse_m: FloatImage
     ground: Mask
-    height_m: float
+    camera: Camera
 
 
 def render(
@@ -83,7 +83,7 @@ def render(
                     image=np.stack([v.image for v in views]),
                     inverse_m=np.stack([v.inverse_m for v in views]).astype(np.float16),
                     ground=np.stack([v.ground for v in views]),
-                    height_m=np.array([v.height_m for v in views], np.float32),
+                    height_m=np.array([v.camera.height_m for v in views], np.float32),
                 )
             part.replace(target)
         if progress is not None:
@@ -91,10 +91,15 @@ def render(
 
 
 def render_scene(
-    rng: np.random.Generator, photos: Sequence[RgbImage] = (), views: int = VIEWS
+    rng: np.random.Generator,
+    photos: Sequence[RgbImage] = (),
+    views: int = VIEWS,
+    *,
+    kind: Kind | None = None,
+    hfov_deg: float | None = None,
 ) -> list[View]:
-    """One random scene from several places in it."""
-    scene = make_scene(rng)
+    """One random scene (of a ``kind``) from several places in it, with a random lens or one."""
+    scene = make_scene(rng, kind)
     mujoco = load_mujoco()
     files = {f"{name}.png": png(image) for name, image in _dress(rng, photos).items()}
     xml = scene.room.xml(SIZE[1], SIZE[0]).replace("</worldbody>", f"{scene.sun}</worldbody>")
@@ -112,13 +117,15 @@ def render_scene(
             camera = _beside(rng, scene) if near else _place(rng, scene)
             if camera is None:
                 continue
+            if hfov_deg is not None:
+                camera = replace(camera, hfov_deg=hfov_deg)
             _look(mujoco, model, data, camera)
             view = _draw(rng, renderer, data, camera, ids, scene.kind)
             if view is not None:
                 found.append(view)
     finally:
         renderer.close()
-    return found if found else render_scene(rng, photos, views)
+    return found or render_scene(rng, photos, views, kind=kind, hfov_deg=hfov_deg)
 
 
 def _draw(
@@ -148,7 +155,7 @@ def _draw(
     if sky.any():
         image[sky] = _sky(rng, image.shape)[sky]
     inverse = np.where(sky, 0.0, 1.0 / np.maximum(depth, NEAREST_M / 2)).astype(np.float32)
-    return View(kind, image, inverse, ids[part].astype(np.uint8), camera.height_m)
+    return View(kind, image, inverse, ids[part].astype(np.uint8), camera)
 
 
 def _ground_id(name: str) -> int:

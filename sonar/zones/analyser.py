@@ -91,7 +91,8 @@ def analyse(
     evidence = gather(cells, view, scale, fit, pose, settings, network)
     state = track_zones(evidence, cells, view, pose, network, state, settings, t, dt)
     edge, looked = None, False
-    if fit is not None and fit.confidence > DROP_CONFIDENCE:
+    # The known network smooths edges over: of what lies below the ground it says nothing.
+    if network is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
         edge, looked = dropoff.find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
     state = replace(state, drop=dropoff.follow_drop(state.drop, edge, t, dt, looked))
     scene = to_scene(frame_id, t, pose.height_known or metric, state, settings)

@@ -36,6 +36,8 @@ FLOOR_BOUND = 1.03
 FOOT_Q = 0.03  # a foot is not looked for closer to the horizon
 FOOT_ROWS = 1.5  # rows' worth of standing cells that end the floor
 FOOT_FLOOR_ROWS = 2
+LEVELS = 0.02, 4.0  # in camera heights: nothing is told apart beyond
+RISING = 1, 2, 5  # the weights of ``stand`` that must not be negative
 REACH_Q = 0.3
 REACH_CELLS = 8
 
@@ -185,31 +187,33 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
 def stand_terms(u: Array, floor: Array, view: View) -> list[Array]:
     """What :func:`stand_inverse` weighs, in the order of ``NetworkPrior.stand``; for fitting.
 
-    The last two are one row of columns.
+    The last two are one row of columns. Terms of :data:`RISING` grow with the level: with weights
+    of 0 or more a nearer level is never taken for a farther thing.
     """
-    level = np.clip(u, 0.02, 2.0)
-    below = np.maximum(view.q, 0.0)
+    level = np.log(np.clip(u, *LEVELS))
+    below = np.clip(view.q, 0.0, 1.0)
     log_q, there = contact(floor, view)
-    terms = [np.ones_like(u), level, level * level, below, below * below, below * level]
-    return [*terms, view.q - below, there[None], (there * log_q)[None]]
+    terms = [np.ones_like(u), level * (1.0 - below), np.maximum(level, 0.0)]
+    terms += [below, below * below, below * level]
+    return [*terms, np.minimum(view.q, 0.0), there[None], (there * log_q)[None]]
 
 
 def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Array:
     """Inverse distance in camera heights of cells as far as they stand.
 
-    ``log u`` is the sum of :func:`stand_terms`, weighed; written as Horner's scheme, which takes
-    half the passes.
+    ``log u`` is the sum of :func:`stand_terms`, weighed.
     """
     c = [np.float32(weight) for weight in prior.stand]
-    level = _clip(u.copy(), 0.02, 2.0)
-    below = np.maximum(view.q, np.float32(0.0))
+    level = _clip(u.copy(), *LEVELS)
+    np.log(level, out=level)
+    below = _clip(view.q.copy(), 0.0, 1.0)
     log_q, there = contact(floor, view)
-    log_u = c[2] * level
+    log_u = (c[5] - c[1]) * below
     log_u += c[1]
-    log_u += c[5] * below
     log_u *= level
+    log_u += c[2] * np.maximum(level, np.float32(0.0))
     log_u += (c[3] + c[4] * below) * below
-    log_u += c[6] * (view.q - below)
+    log_u += c[6] * np.minimum(view.q, np.float32(0.0))
     log_u += c[0] + there * (c[7] + c[8] * log_q)
     np.exp(_clip(log_u, -4.0, 3.0), out=log_u)
     out: Array = np.maximum(log_u, view.q * np.float32(FLOOR_BOUND), out=log_u)

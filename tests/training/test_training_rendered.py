@@ -5,7 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from sonar.training import data, rendered
+from sonar.replay.evaluate_data import find_datasets
+from sonar.training import data, rendered, rgbd
 from sonar.training.scenes import make_scene
 from sonar.training.things import KINDS
 
@@ -40,7 +41,7 @@ def test_rendered_depth_of_the_floor_lies_on_a_plane(mujoco):
     judged = 0
     for view in views:
         assert view.image.shape == (*rendered.SIZE, 3) and view.image.std() > 2
-        assert view.inverse_m.min() >= 0 and 0.9 <= view.height_m <= 1.8
+        assert view.inverse_m.min() >= 0 and 0.9 <= view.camera.height_m <= 1.8
         rows, columns = np.nonzero(view.ground == data.GROUND)
         if rows.size < 2000:
             continue
@@ -75,3 +76,17 @@ def test_photos_dress_surfaces(mujoco):
     dressed = rendered._dress(np.random.default_rng(0), [photo])
     green = [im for im in dressed.values() if im[:, :, 1].min() == 255 and im[:, :, 0].max() == 0]
     assert 2 <= len(green) < len(dressed)
+
+
+def test_rgbd_folders_have_their_floor_where_their_pose_says(mujoco, tmp_path, monkeypatch):
+    monkeypatch.setattr(rgbd, "FOLDERS", {"rendered_indoors": ("corridor",)})
+    rgbd.write(tmp_path, 2, seed=7)
+    (dataset,) = find_datasets([tmp_path / "rendered_indoors"])
+    assert dataset.intrinsics is not None and len(dataset.pairs) == 2 * rgbd.VIEWS
+    floors = 0
+    for pair in dataset.pairs:
+        _, depth_m = pair.load()
+        mask = data.floor_mask(depth_m, dataset.intrinsics, dataset.mounts[pair.id])
+        low = mask[-20:] == data.GROUND
+        floors += bool(low.mean() > 0.5)
+    assert floors >= 3
