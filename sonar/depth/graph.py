@@ -13,7 +13,7 @@ import onnx
 
 from sonar.depth.backends.onnx import first_line
 from sonar.depth.graph_head import head_at_half_size
-from sonar.depth.graph_tools import Graph, attribute, set_ints
+from sonar.depth.graph_tools import Graph, attribute, drop_unread_constants, set_ints
 from sonar.errors import ModelError
 
 
@@ -44,7 +44,7 @@ def simplify(model: Any) -> dict[str, int]:
         "head_at_half_size": head_at_half_size(model),
     }
     del model.graph.value_info[:]  # describes tensors that are no more
-    _drop_unread_constants(model)
+    drop_unread_constants(model)
     onnx.checker.check_model(model)
     return counts
 
@@ -116,10 +116,3 @@ def convolve_before_upsampling(model: Any) -> int:
         model.graph.node.insert(list(model.graph.node).index(resize), conv)
         changed += 1
     return changed
-
-
-def _drop_unread_constants(model: Any) -> None:
-    read = {name for node in model.graph.node for name in node.input}
-    for item in list(model.graph.initializer):
-        if item.name not in read:
-            model.graph.initializer.remove(item)

@@ -90,3 +90,20 @@ def set_ints(node: Any, name: str, values: NDArray[Any]) -> None:
         if item.name == name:
             node.attribute.remove(item)
     node.attribute.append(helper.make_attribute(name, [int(value) for value in values]))
+
+
+def below_resize(model: Any) -> set[str]:
+    """The tensors on whose way from the picture there is an interpolation: MiDaS's decoder."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "Resize" or not found.isdisjoint(node.input):
+            found.update(node.output)
+    return found
+
+
+def drop_unread_constants(model: Any) -> None:
+    """Take out of a ``ModelProto`` the initialisers that no node reads, in place."""
+    read = {name for node in model.graph.node for name in node.input}
+    for item in list(model.graph.initializer):
+        if item.name not in read:
+            model.graph.initializer.remove(item)
