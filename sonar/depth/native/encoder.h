@@ -6,12 +6,13 @@
 #include "int8.h"
 
 #if INT8
-/* 3x3 over three planes (the picture, [3][rows][columns]); a row of results.
+/* 3x3, every second place, over three planes (the picture, [3][rows][columns]); a row of results.
  * weights: [cout / 2 vectors][3 * 3 * 3][2 vectors]. */
 static void stem(const Step *s, int y, float *scratch) {
-    int across = ceil_div(s->out_columns, 4), wide = 4 * (across + 1) * s->stride + 3;
+    const int stride = 2;
+    int across = ceil_div(s->out_columns, 4), wide = 4 * (across + 1) * stride + 3;
     for (int n = 0; n < 9; n++) {
-        int row = y * s->stride - s->top + n % 3;
+        int row = y * stride - s->top + n % 3;
         const float *p = (const float *)s->source + ((size_t)n / 3 * s->rows + row) * s->columns;
         for (int x = 0; x < wide; x++) scratch[n * wide + x] = 0;
         if (row < 0 || row >= s->rows) continue;
@@ -20,7 +21,7 @@ static void stem(const Step *s, int y, float *scratch) {
     for (int block = 0; block < s->cout / LANES; block += 2)
         for (int quad = 0; quad < across; quad += 2) {
             const float *w = (const float *)s->weights + (size_t)block * 27 * LANES;
-            const float *p = scratch + 4 * quad * s->stride;
+            const float *p = scratch + 4 * quad * stride;
             vec sum[2][8];
 #pragma GCC unroll 8
             for (int i = 0; i < 8; i++) sum[0][i] = sum[1][i] = (vec){0};
@@ -30,8 +31,8 @@ static void stem(const Step *s, int y, float *scratch) {
                     vec a = load(w), b = load(w + LANES);
 #pragma GCC unroll 8
                     for (int i = 0; i < 8; i++) {
-                        sum[0][i] += p[i * s->stride + t] * a;
-                        sum[1][i] += p[i * s->stride + t] * b;
+                        sum[0][i] += p[i * stride + t] * a;
+                        sum[1][i] += p[i * stride + t] * b;
                     }
                 }
 #pragma GCC unroll 2
@@ -65,16 +66,18 @@ static void float_pointwise(const Step *s, int y, float *scratch) {
         }
 }
 
-INLINE void float_taps(int inside, const Step *s, const float *map, int block, int y, int quad) {
-    const float *w = (const float *)s->weights + (size_t)block * s->m * s->m * LANES;
+INLINE void float_taps(int k, int inside, const Step *s, const float *map, int block, int y,
+                       int quad) {
+    const float *w = (const float *)s->weights + (size_t)block * k * k * LANES;
     int column = 4 * quad * s->stride - s->left;
     vec sum[4] = {{0}, {0}, {0}, {0}};
-    for (int r = 0; r < s->m; r++) {
+    for (int r = 0; r < k; r++) {
         int row = y * s->stride - s->top + r;
         if (row < 0 || row >= s->rows) continue;
         const float *p = map + (size_t)row * s->columns * LANES;
-        for (int t = 0; t < s->m; t++) {
-            vec weight = load(w + (r * s->m + t) * LANES);
+#pragma GCC unroll 5
+        for (int t = 0; t < k; t++) {
+            vec weight = load(w + (r * k + t) * LANES);
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
                 int x = column + i * s->stride + t;
@@ -85,17 +88,24 @@ INLINE void float_taps(int inside, const Step *s, const float *map, int block, i
     emit(0, s, block, y, quad, sum);
 }
 
+INLINE void float_row(int k, const Step *s, int block, int y) {
+    const float *map = (const float *)s->source + (size_t)block * s->rows * s->columns * LANES;
+    for (int quad = 0; quad < ceil_div(s->out_columns, 4); quad++) {
+        int first = 4 * quad * s->stride - s->left, end = first + 3 * s->stride + k;
+        if (first >= 0 && end <= s->columns)
+            float_taps(k, 1, s, map, block, y, quad);
+        else
+            float_taps(k, 0, s, map, block, y, quad);
+    }
+}
+
 /* A depthwise convolution of floats; a row of results of one block of channels. */
 static void float_depthwise(const Step *s, int item) {
     int y = item % s->out_rows, block = item / s->out_rows;
-    const float *map = (const float *)s->source + (size_t)block * s->rows * s->columns * LANES;
-    for (int quad = 0; quad < ceil_div(s->out_columns, 4); quad++) {
-        int first = 4 * quad * s->stride - s->left, end = first + 3 * s->stride + s->m;
-        if (first >= 0 && end <= s->columns)
-            float_taps(1, s, map, block, y, quad);
-        else
-            float_taps(0, s, map, block, y, quad);
-    }
+    if (s->m == 3)
+        float_row(3, s, block, y);
+    else
+        float_row(5, s, block, y);
 }
 
 /* A 1x1 convolution to one channel; a row. `last`: weights, then bias. */

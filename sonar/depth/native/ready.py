@@ -29,10 +29,17 @@ class Weights:
     """A convolution's weights in the order in which the machine code reads them."""
 
     def __init__(
-        self, convolution: Convolution, *, cin: int, lanes: int, group: int, half: bool = False
+        self,
+        convolution: Convolution,
+        *,
+        cin: int,
+        lanes: int,
+        group: int,
+        half: bool = False,
+        deep: bool = False,
     ) -> None:
         """``cin``: channels of the map it is given, some of them perhaps zeros. ``half``: in
-        bfloat16.
+        bfloat16. ``deep``: for a map of few tiles, where reading the weights takes the time.
         """
         kernel = convolution.kernel
         cout = padded(kernel.shape[0])
@@ -43,7 +50,8 @@ class Weights:
         if kernel.shape[2] == 1:
             points = kernel[None, :, :, 0, 0].transpose(0, 2, 1)
         else:
-            self.m = 4 if cin * cout <= LARGEST_TILED * (1 + half) else 2
+            most = LARGEST_TILED * (1 + (half and not deep))
+            self.m = 4 if cin * cout <= most else 2
             spread = _TRANSFORMS[self.m].astype(np.float32)
             points = np.einsum("iy,ocyx,jx->ijco", spread, kernel, spread, optimize=True)
             points = points.reshape(-1, *points.shape[2:])
@@ -82,11 +90,11 @@ class Ready:
     """A :class:`Decoder` with weights in the machine code's order."""
 
     def __init__(self, decoder: Decoder, lanes: int, group: int, half: bool = False) -> None:
-        def weights(convolution: Convolution, cin: int) -> Weights:
-            return Weights(convolution, cin=cin, lanes=lanes, group=group, half=half)
+        def weights(convolution: Convolution, cin: int, deep: bool = False) -> Weights:
+            return Weights(convolution, cin=cin, lanes=lanes, group=group, half=half, deep=deep)
 
-        def unit(given: Unit, channels: int) -> tuple[Weights, Weights]:
-            return weights(given[0], channels), weights(given[1], channels)
+        def unit(given: Unit, channels: int, deep: bool = False) -> tuple[Weights, Weights]:
+            return weights(given[0], channels, deep), weights(given[1], channels, deep)
 
         levels = []
         for level in decoder.levels:
@@ -97,7 +105,10 @@ class Ready:
             unit1 = None if level.unit1 is None else unit(level.unit1, channels)
             levels.append(
                 ReadyLevel(
-                    reduce, unit1, unit(level.unit2, channels), weights(level.narrow, channels)
+                    reduce,
+                    unit1,
+                    unit(level.unit2, channels, deep=level is decoder.levels[-1]),
+                    weights(level.narrow, channels),
                 )
             )
         self.levels = tuple(levels)
