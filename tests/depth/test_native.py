@@ -288,6 +288,7 @@ def test_memory_given_back_is_read_again(tmp_path):
 
 def test_the_split_keeps_weights_and_names(split):
     encoder, decoder, layers = load(split)
+    assert layers is None  # it was not made from an int8 version
     assert decoder.output == "inverse_depth"
     assert [level.narrow.kernel.shape[:2] for level in decoder.levels] == [
         (32, 32),

@@ -21,6 +21,7 @@ typedef struct {
     int32_t centred;              /* DOUBLE: half-pixel centres, not aligned corners */
     int32_t clip, real;           /* results are clipped; are in real units before they are bytes */
     int32_t zero, below;          /* the byte that means 0; rows of zeros above `quads` */
+    int32_t first;                /* number of its first item of work; sonar_run fills it in */
     float low, high;              /* where results are clipped */
     float inverse, offset;        /* from real units to bytes */
     const void *source;

@@ -19,6 +19,7 @@ class Step(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("relu_in", "relu_out", "tiles", "parts", "half")),
         *((name, ctypes.c_int32) for name in ("stride", "top", "left", "out_rows", "out_columns")),
         *((name, ctypes.c_int32) for name in ("centred", "clip", "real", "zero", "below")),
+        ("first", ctypes.c_int32),
         *((name, ctypes.c_float) for name in ("low", "high", "inverse", "offset")),
         *((name, ctypes.c_void_p) for name in ("source", "weights", "bias", "add", "add2")),
         *((name, ctypes.c_void_p) for name in ("target", "last", "factors", "pixels", "quads")),
