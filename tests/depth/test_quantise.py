@@ -7,6 +7,7 @@ onnx = pytest.importorskip("onnx", reason="quantising needs onnx")
 from onnx import numpy_helper  # noqa: E402
 
 from sonar.depth import graph  # noqa: E402
+from sonar.depth import quantise as quantise_room  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402
 from sonar.depth.equalise import channel_ranges, equalise, intermediate  # noqa: E402
 from sonar.depth.precise import SEGMENTS, depth_in_segments, stay_float  # noqa: E402
@@ -183,3 +184,18 @@ class TestPrecise:
         assert "mixed_node" in found  # 1x1, and interpolated next
         assert {name for name, kind in kinds.items() if kind == "Resize"} <= set(found)
         assert not {"stem_node", "down_node", "half_size_head/2_Conv_node"} & set(found)
+
+
+@pytest.mark.parametrize(("close", "near_best", "in_float"), [(1.0, 1.1, 0), (0.0, 0.0, 3)])
+def test_the_first_convolutions_stay_in_float_where_int8_is_not_close(
+    small, tmp_path, monkeypatch, close, near_best, in_float
+):
+    monkeypatch.setattr(quantise_room, "CLOSE", close)
+    monkeypatch.setattr(quantise_room, "NEAR_BEST", near_best)
+    target = tmp_path / "int8.onnx"
+    count, apart = quantise(small, target, pictures(4))
+    assert count == in_float and 0.0 < apart < 0.2
+    written = onnx.load(target).graph
+    first = next(node for node in written.node if node.op_type == "Conv")
+    names = {item.name for item in written.initializer}
+    assert (first.input[1] in names) == (in_float > 0)  # not read through a DequantizeLinear
