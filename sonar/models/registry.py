@@ -65,7 +65,7 @@ BUILTIN = ModelEntry(
     licence="MIT; some training pictures are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_525_700,
-    sha256="bbeecfe92c823835101b11cc57c6b38cb13f2e3fd10e443ddd9061beb6784fe0",
+    sha256="16d14a988bdf93256c1e1c18e86fe25c77b28a318ba001cf16b614c5e6e759e1",
     local_path=BUILTIN_PATH,
     packaged=True,
 )

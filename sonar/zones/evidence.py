@@ -28,6 +28,10 @@ MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
 USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
+# The same where the depth is a small network's: what it leaves out it tells too far, which does
+# more harm than too near.
+SOFT_M, SOFT_LOG = 1.0, 0.6
+SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
 
@@ -155,10 +159,11 @@ def weigh(
     if prior is not None and evidence.floor is not None:
         said = reach(evidence.floor, zone, view, prior)
         if said is not None:
-            cues.append((said, prior.reach_sigma))
+            cues.append((said, SHARED**0.5 * prior.reach_sigma))
     if whole is not None:
-        cues.append(whole)
-    cues.append((float(np.log(USUAL_M)), USUAL_LOG))
+        cues.append((whole[0], SHARED**0.5 * whole[1]))
+    usual_m, usual_log = (USUAL_M, USUAL_LOG) if prior is None else (SOFT_M, SOFT_LOG)
+    cues.append((float(np.log(usual_m)), usual_log))
     mass = sum(sigma**-2 for _, sigma in cues)
     mean = sum(value * sigma**-2 for value, sigma in cues) / mass
     return mean, mass**-0.5
