@@ -31,6 +31,7 @@ USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within t
 # The same where the depth is a small network's: what it leaves out it tells too far, which does
 # more harm than too near.
 SOFT_M, SOFT_LOG = 1.0, 0.6
+SOFT_NEARER_LOG = 0.05  # and all of it is told by so much nearer, for the same reason
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
@@ -166,7 +167,8 @@ def weigh(
     cues.append((float(np.log(usual_m)), usual_log))
     mass = sum(sigma**-2 for _, sigma in cues)
     mean = sum(value * sigma**-2 for value, sigma in cues) / mass
-    return mean, mass**-0.5
+    nearer = 0.0 if prior is None else SOFT_NEARER_LOG
+    return mean - nearer, mass**-0.5
 
 
 def free_sigma(scale: Scale, pose: Pose, prior: NetworkPrior | None, at_m: float) -> float:
