@@ -28,10 +28,10 @@ MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
 USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
-# The same where the depth is a small network's: what it leaves out it tells too far, which does
-# more harm than too near.
-SOFT_M, SOFT_LOG = 1.0, 0.6
-SOFT_NEARER_LOG = 0.05  # and all of it is told by so much nearer, for the same reason
+# The same of a small network's depth: what it leaves out it tells too far, which does more harm
+# than too near. All is told a little nearer, too; what is far off not, or a free way would sound.
+SOFT_M, SOFT_LOG, SOFT_NEARER_LOG = 1.0, 0.6, 0.05
+SOFT_LOGS = float(np.log(2.0)), float(np.log(4.0))  # all of that within 2 m, none beyond 4 m
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
@@ -163,12 +163,24 @@ def weigh(
             cues.append((said, SHARED**0.5 * prior.reach_sigma))
     if whole is not None:
         cues.append((whole[0], SHARED**0.5 * whole[1]))
-    usual_m, usual_log = (USUAL_M, USUAL_LOG) if prior is None else (SOFT_M, SOFT_LOG)
-    cues.append((float(np.log(usual_m)), usual_log))
+    soft = 0.0
+    if prior is not None:
+        near, far = SOFT_LOGS
+        soft = float(np.clip((far - _mean(cues)[0]) / (far - near), 0.0, 1.0))
+    for log_m, sigma, share in (
+        (np.log(USUAL_M), USUAL_LOG, 1.0 - soft),
+        (np.log(SOFT_M), SOFT_LOG, soft),
+    ):
+        if share > 0:
+            cues.append((float(log_m), sigma * share**-0.5))
+    mean, sigma = _mean(cues)
+    return mean - soft * SOFT_NEARER_LOG, sigma
+
+
+def _mean(cues: list[tuple[float, float]]) -> tuple[float, float]:
+    """(mean, sigma) of values weighed by their variance."""
     mass = sum(sigma**-2 for _, sigma in cues)
-    mean = sum(value * sigma**-2 for value, sigma in cues) / mass
-    nearer = 0.0 if prior is None else SOFT_NEARER_LOG
-    return mean - nearer, mass**-0.5
+    return sum(value * sigma**-2 for value, sigma in cues) / mass, mass**-0.5
 
 
 def free_sigma(scale: Scale, pose: Pose, prior: NetworkPrior | None, at_m: float) -> float:
