@@ -186,7 +186,7 @@ class NoObserver:
 
 def test_the_whole_chain_scans_when_it_is_told_to_and_not_before():
     config = SonarConfig.model_validate({"speech": {"enabled": False}})
-    source = SyntheticSource("box", rate_hz=10, frames=30, size=(96, 128))
+    source = SyntheticSource("box", rate_hz=10, frames=36, size=(96, 128))
     sinks = []
 
     def sink(mixer):
