@@ -41,7 +41,7 @@ def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     sound = samples.reshape(-1, 2).astype(np.float64) / 32768
     heard = 0
-    for record in records[25:]:
+    for record in records[25:-5]:  # beyond the last one there is no cue to hear
         cue = record["cue"]
         if cue is None or cue["kind"] != "pulse" or abs(cue["pan"]) < 0.5:
             continue
