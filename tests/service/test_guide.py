@@ -68,7 +68,7 @@ def test_the_age_of_a_recording_is_not_told(serve: Any) -> None:
     service = serve(
         engine=lambda config: FakeEngine(depth),
         source=lambda config, clock: ScriptedSource(
-            [PICTURES[i % 8] for i in range(400)], live=False, clock=clock, rate_hz=20
+            [PICTURES[i % 8] for i in range(2000)], live=False, clock=clock, rate_hz=20
         ),
     )
     service.wait(lambda: any(b.health for b in service.beats[5:]), "health", 20)
