@@ -41,3 +41,15 @@ def network_from(path: Path) -> MidasSmall:
         raise ModelError(f"{path} does not fit the built-in model's layout.") from error
     network.eval()
     return network
+
+
+def mean(first: Path, second: Path, target: Path) -> None:
+    """Write the mean of two turns' weights, halfway between what each is good at.
+
+    Source: M. Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
+    Raises ModelError.
+    """
+    one, other = (network_from(path).state_dict() for path in (first, second))
+    torch.save(
+        {k: v.lerp(other[k], 0.5) if v.is_floating_point() else v for k, v in one.items()}, target
+    )

@@ -10,7 +10,7 @@ pytest.importorskip("timm", reason="training needs timm (extra [midas])")
 
 from sonar.clock import ManualClock  # noqa: E402
 from sonar.errors import ModelError  # noqa: E402
-from sonar.training.checkpoint import load_weights, network_from, new_network  # noqa: E402
+from sonar.training.checkpoint import load_weights, mean, network_from, new_network  # noqa: E402
 from sonar.training.data import Sample  # noqa: E402
 from sonar.training.train import STATE, Plan, Trainer  # noqa: E402
 
@@ -152,3 +152,15 @@ def test_the_export_keeps_the_contract(tmp_path, start):
     halve(start, tmp_path / "half.pt")
     kept, whole = load_weights(tmp_path / "half.pt"), load_weights(start)
     assert all(torch.allclose(kept[n].float(), whole[n].float(), atol=2e-3) for n in whole)
+
+
+def test_the_mean_of_two_checkpoints_lies_halfway(tmp_path):
+    paths = [tmp_path / f"{seed}.pt" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        torch.manual_seed(seed)
+        torch.save(new_network().state_dict(), path)
+    mean(*paths, tmp_path / "mean.pt")
+    one, other, between = (load_weights(p) for p in (*paths, tmp_path / "mean.pt"))
+    name = next(k for k in one if not torch.equal(one[k], other[k]))
+    assert torch.allclose(between[name], (one[name] + other[name]) / 2)
+    assert not torch.equal(between[name], one[name])
