@@ -5,6 +5,7 @@ frames.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -35,6 +36,7 @@ _INFERNO = cv2.cvtColor(
     cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO),
     cv2.COLOR_BGR2RGB,
 )
+_RIM = 2  # pixels around a text
 _THICKNESS = {Band.NEAR: 2, Band.CLOSE: 3, Band.STOP: 5}
 
 
@@ -110,9 +112,10 @@ class Annotator:
     def _heat(self, depth: DepthMap) -> RgbImage:
         """Heat map on a range that follows slowly, so that colours keep their meaning."""
         values = nearness(depth)
-        sample = values[::4, ::4]
-        least, most = np.percentile(sample, (1, 99))
-        now = (float(least), float(most))
+        sample = values[::4, ::4].ravel()
+        rank = sample.size // 100
+        sample.partition((rank, sample.size - 1 - rank))  # np.percentile takes ten times as long
+        now = (float(sample[rank]), float(sample[-1 - rank]))
         if self._range is None:
             self._range = now
         low, high = (old + 0.05 * (new - old) for old, new in zip(self._range, now, strict=True))
@@ -144,12 +147,14 @@ class Annotator:
             self._write(canvas, line, start + 8, y, colour)
 
     def _draw_foot(self, canvas: NDArray[np.uint8], scene: Scene, cue: Cue | None) -> None:
-        words = [f"{scene.t:6.2f} s", scene.state.value]
+        words = [scene.state.value]
         if scene.reason is not None:
             words.append(scene.reason.value.replace("_", " "))
         if scene.drop_off:
             words.append("POSSIBLE DROP")
-        self._write(canvas, "  ".join(words), 8, self._height - 12, (255, 255, 255))
+        self._write(canvas, f"{scene.t:6.1f} s", 8, self._height - 12, (255, 255, 255))
+        words_x = 8 + int(140 * self._text)
+        self._write(canvas, "  ".join(words), words_x, self._height - 12, (255, 255, 255))
         y = self._height - int(44 * self._text) - 12
         if cue is not None and cue.kind is not CueKind.SILENCE:
             x = int((cue.pan + 1) / 2 * (self._width - 1))
@@ -166,8 +171,32 @@ class Annotator:
     def _write(
         self, canvas: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[int, int, int]
     ) -> None:
-        """Text with a dark rim, readable on any picture."""
-        # Not one thicker stroke: that is wider too, and slips along the line.
-        for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
-            shade = colour if dx == 0 else (0, 0, 0)
-            cv2.putText(canvas, text, (x + dx, y + dy), _FONT, self._text, shade, 1, cv2.LINE_AA)
+        """``text`` with its baseline at ``y``; what does not fit is cut off."""
+        kept, added, above = _stamp(text, colour, self._text)
+        top, left = y - above, x - _RIM
+        skip_y, skip_x = max(0, -top), max(0, -left)
+        place = canvas[top + skip_y : top + len(kept), left + skip_x : left + kept.shape[1]]
+        if place.size:
+            part = slice(skip_y, skip_y + len(place)), slice(skip_x, skip_x + len(place[0]))
+            place[:] = cv2.add(cv2.multiply(place, kept[part], scale=1 / 255), added[part])
+
+
+@lru_cache(maxsize=256)
+def _stamp(
+    text: str, colour: tuple[int, int, int], size: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
+    """Text with a dark rim, readable on any picture; the same words come again and again.
+
+    Returns:
+        uint8 (h, w, 3) of 255ths that stay of the picture, uint8 (h, w, 3) to be added to it, and
+        how many rows of them are above the baseline.
+    """
+    (width, height), below = cv2.getTextSize(text, _FONT, size, 1)
+    above = height + 2 * _RIM
+    kept = np.full((above + below + _RIM, width + 2 * _RIM, 3), 255, np.uint8)
+    added = np.zeros_like(kept)
+    # Not one thicker stroke: that is wider too, and slips along the line.
+    for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
+        cv2.putText(kept, text, (_RIM + dx, above + dy), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(added, text, (_RIM, above), _FONT, size, colour, 1, cv2.LINE_AA)
+    return kept, added, above

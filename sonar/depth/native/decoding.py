@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.depth.native.ready import Ready, ReadyLevel, Weights
-from sonar.depth.native.steps import CONV1, CONV3, DOUBLE, HEAD, UNIT, Steps, aligned, padded
+from sonar.depth.native.steps import CONV1, CONV3, DOUBLE, HEAD, LANES, UNIT, Steps, aligned, padded
 
 SCRATCH_FLOATS = 80_000  # of one piece of work: with its weights it stays in a core's own cache
 PIXELS = 48  # of a 1x1 convolution, worked on together
@@ -106,7 +106,7 @@ class Decoding:
             pieces = padded(pieces, self._threads)
         tiles = -(-count // pieces)
         if tiles > 12:
-            tiles = padded(tiles, 12 if weights.cout == UNIT else 6)
+            tiles = padded(tiles, {LANES: 24, UNIT: 12}.get(weights.cout, 6))
         return self._with_room(points, weights, tiles)
 
     def _with_room(self, points: int, weights: Weights, tiles: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.depth.native.steps import aligned, padded
+from sonar.depth.native.steps import LANES, UNIT, aligned, padded
 from sonar.depth.native.weights import Convolution, Decoder, Unit
 
 # Kernel transforms: three weights to four (F(2,3)) and to six (F(4,3)) points.
@@ -37,12 +37,14 @@ class Weights:
         group: int,
         half: bool = False,
         deep: bool = False,
+        unit: int = UNIT,
     ) -> None:
         """``cin``: channels of the map it is given, some of them perhaps zeros. ``half``: in
         bfloat16. ``deep``: for a map of few tiles, where reading the weights takes the time.
+        ``unit``: results are filled up to a multiple of it.
         """
         kernel = convolution.kernel
-        cout = padded(kernel.shape[0])
+        cout = padded(kernel.shape[0], unit)
         self.cin, self.cout = cin, cout
         self.m = 0
         self.half = half
@@ -113,7 +115,10 @@ class Ready:
             )
         self.levels = tuple(levels)
         first, second, last = decoder.head
-        before = weights(first, levels[0].narrow.cout)
+        # Of 16 channels in the built-in model, on the largest map: none is added there.
+        before = Weights(
+            first, cin=levels[0].narrow.cout, lanes=lanes, group=group, half=half, unit=LANES
+        )
         self.head = (before, weights(second, before.cout))
         self.last = aligned(self.head[1].cout + 1)
         self.last[: last.kernel.shape[1]] = last.kernel[0, :, 0, 0]

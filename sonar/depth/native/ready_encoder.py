@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonar.depth.native.encoder import PICTURE, Encoder, Layer, forms, in_bytes
 from sonar.depth.native.ready import Weights
-from sonar.depth.native.steps import LANES, LINE, aligned, aligned_bytes, padded
+from sonar.depth.native.steps import LANES, LINE, UNIT, aligned, aligned_bytes, padded
 from sonar.depth.native.weights import Convolution
 
 WIDEST = 3  # blocks of channels that int8.h computes together
@@ -146,10 +146,11 @@ class ReadyEncoder:
                 convolution = Convolution(layer.real_kernel(), layer.bias)
                 if layer.kind == "pointwise":
                     convolution = made.values[0]
+                unit = LANES if layer.kind == "pointwise" else UNIT
                 made.values = Weights(
                     convolution,
                     cin=padded(self._channels[layer.source], LANES),
-                    lanes=lanes, group=group, half=half,
+                    lanes=lanes, group=group, half=half, unit=unit,
                 )  # fmt: skip
             self.layers.append(made)
         self.wanted = wanted

@@ -136,8 +136,8 @@ INLINE void gather(int m, const vec *d, int s, vec *o, int t) {
  * next: the weights that are wanted after these; deep layers' come from memory. */
 INLINE void multiply(int half, int rows, int group, const float *a, size_t a_block,
                      const float *w, const float *next, int cin, float *o, size_t o_block) {
-    vec sum[12][GROUP];
-#pragma GCC unroll 12
+    vec sum[24][GROUP];
+#pragma GCC unroll 24
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int g = 0; g < group; g++) sum[r][g] = (vec){0};
@@ -150,7 +150,7 @@ INLINE void multiply(int half, int rows, int group, const float *a, size_t a_blo
                 b[g] = load(w + g * LANES);
                 __builtin_prefetch(next + g * LANES, 0, 2);
             }
-#pragma GCC unroll 12
+#pragma GCC unroll 24
             for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
                 for (int g = 0; g < group; g++)
@@ -159,7 +159,7 @@ INLINE void multiply(int half, int rows, int group, const float *a, size_t a_blo
             next += group * LANES;
         }
     }
-#pragma GCC unroll 12
+#pragma GCC unroll 24
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int g = 0; g < group; g++) store(o + g * o_block + r * LANES, sum[r][g]);
@@ -183,12 +183,22 @@ INLINE void product_wide(int half, int rows, const float *a, size_t a_block, con
 }
 
 #if GROUP == 4
-INLINE void product_narrow(int half, int rows, const float *a, size_t a_block, const float *w,
-                           const float *next, int cin, float *o, size_t o_block) {
-    /* half as wide: twice as many rows fit the registers */
-    for (; rows >= 2 * ROWS; rows -= 2 * ROWS, a += 2 * ROWS * WORDS(half), o += 2 * ROWS * LANES)
-        ONCE(2 * ROWS, 2);
-    CASES(2)
+/* What is left over, 1 to 3 vectors: the narrower, the more rows fit the registers. */
+#define MANY(R, G) \
+    for (; rows >= R; rows -= R, a += R * WORDS(half), o += R * LANES) ONCE(R, G)
+
+INLINE void product_narrow(int half, int rows, int vectors, const float *a, size_t a_block,
+                           const float *w, const float *next, int cin, float *o, size_t o_block) {
+    if (vectors == 3) {
+        CASES(3)
+    } else if (vectors == 2) {
+        MANY(12, 2);
+        CASES(2)
+    } else {
+        MANY(24, 1);
+        MANY(12, 1);
+        CASES(1)
+    }
 }
 #endif
 
@@ -200,7 +210,8 @@ INLINE void product_of(int half, int rows, const float *a, size_t a_block, const
         const float *then = v + GROUP < vectors ? w + (size_t)GROUP * cin * WORDS(half) : next;
 #if GROUP == 4
         if (vectors - v < GROUP) {
-            product_narrow(half, rows, a, a_block, w, then, cin, o + v * o_block, o_block);
+            product_narrow(half, rows, vectors - v, a, a_block, w, then, cin, o + v * o_block,
+                           o_block);
             return;
         }
 #endif
