@@ -179,19 +179,21 @@ def measure(
     threads: int,
     store: Store,
     clock: Clock,
+    tell: Tell = lambda _: None,
 ) -> list[Measured]:
     """Time and deviation of each candidate, interleaved on the same made-up pictures.
 
-    The first one is the reference. One that cannot be opened or run is left out, unless it is
-    the first.
+    The first one is the reference. Another that cannot be opened is left out, and ``tell`` hears
+    why; of the first, the error is raised.
     """
     opened: list[tuple[Candidate, Backend]] = []
     for choice in choices:
         try:
             opened.append((choice, open_backend(choice, model, threads, store)))
-        except SonarError:
+        except SonarError as error:
             if not opened:
                 raise
+            tell(f"{choice.backend} {choice.precision} is left out: {error}")
     contract = _contract_of(model.contract, opened[0][1])
     preprocess = Preprocessor(contract)
     pictures = practice_pictures(CHECKED_PICTURES, *MEASURED_PICTURE)
@@ -243,7 +245,7 @@ def _fastest(
     measured = _remembered(memory)
     if measured is None:
         tell(f"{model.name}: measuring {len(choices)} ways to run it, once")
-        measured = measure(choices, model, threads, store, clock)
+        measured = measure(choices, model, threads, store, clock, tell)
         try:
             with atomic_path(memory) as temporary:
                 temporary.write_text(json.dumps([asdict(item) for item in measured], indent=1))
