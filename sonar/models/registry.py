@@ -65,7 +65,7 @@ BUILTIN = ModelEntry(
     licence="MIT; some training pictures are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_525_700,
-    sha256="16d14a988bdf93256c1e1c18e86fe25c77b28a318ba001cf16b614c5e6e759e1",
+    sha256="2ddd06c82905541f1c054a5c703ba28f66787a3abf5ed94c882a210b3d1408fe",
     local_path=BUILTIN_PATH,
     packaged=True,
 )

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sonar.errors import ModelError
 from sonar.training import augment
 from sonar.training.data import Kind, Sample
 from sonar.training.paste import paste
+from sonar.training.standing import stands_out
+from sonar.types import FloatImage, RgbImage
+
+_SOMETHING = 0.01  # share of a picture that things must fill to be worth learning from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,14 +28,14 @@ class Batch:
         images: float32 (B, 3, H, W), normalised.
         level: float32 (B, H, W), NaN where unknown.
         ground: uint8 (B, H, W).
-        pasted: bool (B, H, W), the things that were pasted in.
+        things: bool (B, H, W), what was pasted in, and what stands out by itself.
     """
 
     kinds: tuple[Kind, ...]
     images: Tensor
     level: Tensor
     ground: Tensor
-    pasted: Tensor
+    things: Tensor
 
 
 class Pictures:
@@ -62,22 +67,33 @@ class Pictures:
         images, levels, grounds, things = [], [], [], []
         for index in range(count):
             kind = self.kinds[int(rng.choice(len(self.kinds), p=self._weights))]
-            view, level, ground = augment.geometry(rng, self._one(rng, kind), size)
-            before = level
-            if rng.random() < self._pasted:
-                skin = self._one(rng, self.kinds[int(rng.integers(len(self.kinds)))]).image
-                view, level, ground = paste(rng, view, level, ground, skin)
+            view, level, ground, thing = self._view(rng, kind, size)
             for _ in range(2 if index < twins else 1):
                 kinds.append(kind)
                 images.append(augment.tensor(augment.light(rng, view)))
                 levels.append(level)
                 grounds.append(ground)
-                things.append((level != before) & np.isfinite(level))
+                things.append(thing)
         return Batch(
             tuple(kinds),
             torch.from_numpy(np.stack(images)).contiguous(memory_format=torch.channels_last),
             *(torch.from_numpy(np.stack(each)) for each in (levels, grounds, things)),
         )
+
+    def _view(
+        self, rng: np.random.Generator, kind: Kind, size: tuple[int, int]
+    ) -> tuple[RgbImage, FloatImage, NDArray[np.uint8], NDArray[np.bool_]]:
+        """(image, level, ground, things); where there would be no things, a second try is made."""
+        for _ in range(2):
+            view, level, ground = augment.geometry(rng, self._one(rng, kind), size)
+            before = level
+            if rng.random() < self._pasted:
+                skin = self._one(rng, self.kinds[int(rng.integers(len(self.kinds)))]).image
+                view, level, ground = paste(rng, view, level, ground, skin)
+            things = ((level != before) & np.isfinite(level)) | stands_out(level, ground)
+            if things.mean() > _SOMETHING:
+                break
+        return view, level, ground, things
 
     def _one(self, rng: np.random.Generator, kind: Kind) -> Sample:
         sources = self._pools[kind]

@@ -89,12 +89,14 @@ def within(predicted: Tensor, target: Tensor, known: Tensor, where: Tensor) -> T
     return _batch(((aligned - t).abs() / (t + FAR_LEVEL)).clamp(max=1.0), known & where)
 
 
-def walkable(predicted: Tensor, ground: Tensor) -> Tensor:
+def walkable(predicted: Tensor, ground: Tensor, where: Tensor | None = None) -> Tensor:
     """Cross entropy of ``ground`` (uint8 (B, H, W)) being 1; stairs are not: they are to be heard.
 
-    What is unknown (255) is left out.
+    What is unknown (255) is left out; with ``where`` (bool) all but this part.
     """
     known = ground != UNKNOWN
+    if where is not None:
+        known = known & where
     p = predicted.clamp(1e-4, 1.0 - 1e-4)
     error = functional.binary_cross_entropy(p, (ground == 1).float(), reduction="none")
     return _batch(error, known)

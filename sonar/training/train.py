@@ -65,7 +65,8 @@ class Plan:
         default_factory=lambda: {"photo": 1.0, "measured": 0.2, "rendered": 0.3}
     )
     gradient_weight: float = 0.5
-    pasted_weight: float = 0.3
+    things_weight: float = 0.6
+    things_level: float = 0.5
     walkable_weight: float = 0.25
     twin_weight: float = 0.5
     half: bool = False
@@ -229,10 +230,11 @@ class Trainer:
                 continue
             share = len(picked) / len(chosen)
             d, t, m = depth[picked], level[picked], known[picked]
+            things = m & batch.things[picked]
             shape = losses.scale_and_shift_invariant(d, t, m)
             # Measured depth may lie a few pixels beside its picture.
             edges = losses.gradients(d, t, m, first_scale=2 if kind == "measured" else 0)
-            height = losses.level(d, t, m)
+            height = losses.level(d, t, m) + plan.things_level * losses.level(d, t, things)
             total = total + share * (
                 shape + plan.gradient_weight * edges + plan.level_weight[kind] * height
             )
@@ -241,10 +243,11 @@ class Trainer:
         ground_loss = losses.walkable(walkable, batch.ground)
         total = total + plan.walkable_weight * ground_loss
         parts["ground"] = float(ground_loss.detach())
-        if plan.pasted:
-            missed = losses.within(depth, level, known, batch.pasted)
-            total = total + plan.pasted_weight * missed
-            parts["pasted"] = float(missed.detach())
+        missed = losses.within(depth, level, known, batch.things)
+        hidden = losses.walkable(walkable, batch.ground, batch.things)
+        total = total + plan.things_weight * (missed + plan.walkable_weight * hidden)
+        parts["things"] = float(missed.detach())
+        parts["things-ground"] = float(hidden.detach())
         if plan.twins:
             first = depth[0 : 2 * plan.twins : 2]
             second = depth[1 : 2 * plan.twins : 2]
