@@ -174,10 +174,13 @@ class Annotator:
         """``text`` with its baseline at ``y``; what does not fit is cut off."""
         kept, added, above = _stamp(text, colour, self._text)
         top, left = y - above, x - _RIM
-        skip_y, skip_x = max(0, -top), max(0, -left)
-        place = canvas[top + skip_y : top + len(kept), left + skip_x : left + kept.shape[1]]
+        first_y, first_x = max(0, top), max(0, left)
+        end_y, end_x = max(0, top + len(kept)), max(0, left + kept.shape[1])
+        place = canvas[first_y:end_y, first_x:end_x]
         if place.size:
-            part = slice(skip_y, skip_y + len(place)), slice(skip_x, skip_x + len(place[0]))
+            rows, columns = place.shape[:2]
+            skip_y, skip_x = first_y - top, first_x - left
+            part = slice(skip_y, skip_y + rows), slice(skip_x, skip_x + columns)
             place[:] = cv2.add(cv2.multiply(place, kept[part], scale=1 / 255), added[part])
 
 

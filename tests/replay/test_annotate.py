@@ -37,3 +37,10 @@ def test_the_rim_stands_around_every_letter(height: int, width: int) -> None:
     for part in np.array_split(np.arange(columns[0], columns[-1] + 1), PARTS):
         dark = rim[:, part].sum() / edge[:, part].sum()
         assert dark > 0.5, f"words without a rim, {part[0]} pixels from the left"
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 80), (8, 200), (200, 8), (2, 2)])
+def test_words_that_do_not_fit_are_cut_off(height: int, width: int) -> None:
+    """Long words, at every edge and beyond: no picture is too small to be drawn on."""
+    letters, rim = caption_alone(height, width)
+    assert letters.shape == rim.shape == (height, width)
