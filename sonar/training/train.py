@@ -39,6 +39,8 @@ class Plan:
         rate: the highest learning rate, reached after ``warm_up`` steps and left along a cosine
             from the share ``steady`` of the run on.
         pasted: share of the pictures that get a thing in the way (:mod:`sonar.training.paste`).
+        things_weight, things_level: of the losses that ask once more, apart, for the shape and the
+            level of what stands out (:mod:`sonar.training.standing`).
         average: how slowly the averaged weights follow.
         half: convolutions in bfloat16 (faster where the processor has it; weights stay float32).
         frozen: parts left as they are: the encoder's first two, large pictures and few weights,
