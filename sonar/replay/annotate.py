@@ -112,7 +112,7 @@ class Annotator:
     def _heat(self, depth: DepthMap) -> RgbImage:
         """Heat map on a range that follows slowly, so that colours keep their meaning."""
         values = nearness(depth)
-        sample = values[::4, ::4].ravel()
+        sample = values[::4, ::4].flatten()
         rank = sample.size // 100
         sample.partition((rank, sample.size - 1 - rank))  # np.percentile takes ten times as long
         now = (float(sample[rank]), float(sample[-1 - rank]))
