@@ -99,5 +99,18 @@ def check_narrow(page: Any, width: int = 360) -> None:
     before = page.viewport_size
     page.set_viewport_size({"width": width, "height": 740})
     # The page is laid out anew some time after the change of size.
-    page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=20_000)
+    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
     page.set_viewport_size(before)
+
+
+def wait_until(page: Any, condition: str, limit_s: float = 20.0) -> None:
+    """Until ``condition`` (JavaScript) holds.
+
+    Not Playwright's ``wait_for_function``: where the condition does not hold at once, that goes on
+    by ``eval`` in the page, which our pages forbid (Content-Security-Policy).
+    """
+    for _ in range(int(20 * limit_s)):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{condition} did not come true in {limit_s:g} s")

@@ -9,7 +9,7 @@ import pytest
 from sonar.config.load import load_config
 from sonar.replay.session import replay
 from tests.cli.conftest import write_video
-from tests.web.conftest import check_accessible, check_narrow
+from tests.web.conftest import check_accessible, check_narrow, wait_until
 
 
 @pytest.mark.timeout(300)
@@ -24,7 +24,7 @@ def test_the_report_in_a_real_browser(browser: Any, tmp_path: Path) -> None:
     page.on("console", lambda message: errors.append(message.text))
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "out" / "report.html").as_uri())
-    page.wait_for_function("document.querySelector('#media')?.readyState >= 1")
+    wait_until(page, "document.querySelector('#media')?.readyState >= 1", 100.0)
     assert page.locator("h1").inner_text() == "What sonar saw and said: walk <1>.mp4"
     # By keyboard: the slider moves the player and the words.
     page.locator("#position").focus()
