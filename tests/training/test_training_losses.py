@@ -96,3 +96,13 @@ def test_walkable_leaves_the_unknown_alone_and_does_not_take_stairs_for_ground()
     for other in (0, 2):
         ground[:, 8:] = other
         assert float(losses.walkable(said, ground)) > 10 * right > 0
+
+
+def test_walkable_asked_for_a_part_hears_of_that_part_alone():
+    ground = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    said = torch.full((1, 16, 16), 0.001)
+    said[:, :, 8:] = 0.999  # a thing on the right is taken for a free way
+    left = torch.zeros(1, 16, 16, dtype=torch.bool)
+    left[:, :, :8] = True
+    assert float(losses.walkable(said, ground, left)) < 0.01
+    assert float(losses.walkable(said, ground, ~left)) > 5.0
