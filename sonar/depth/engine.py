@@ -94,9 +94,10 @@ class Engine:
         if name is None:
             return None
         values = _plane(outputs, name, shape)
-        if not np.isfinite(values.sum(dtype=np.float64)):
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
             raise DepthError(f"{self.label} gave values that are not numbers in {name}")
-        return np.clip(values, 0.0, 1.0)
+        return values if low >= 0.0 and high <= 1.0 else np.clip(values, 0.0, 1.0)
 
 
 def _plane(

@@ -5,13 +5,14 @@ the depth that it would have got alone, and they come out in order: what is hear
 not depend on whether, or how far, one looks ahead.
 """
 
+import os
 import queue
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LateError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sonar import app
 from sonar.clock import SystemClock
@@ -65,6 +66,25 @@ def opencv_alone() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Threads begun in here are not interrupted for one another all the time (SCHED_BATCH, see
+    sched(7)): nobody waits for a single picture of a recording, and a core keeps what it has at
+    hand. Elsewhere than on Linux, and for who has another place in line, nothing changes.
+    """
+    changed = False
+    with suppress(AttributeError, OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            changed = True
+    try:
+        yield
+    finally:
+        if changed:
+            with suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 class Ahead:

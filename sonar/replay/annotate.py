@@ -64,6 +64,8 @@ def nearness(depth: DepthMap) -> NDArray[np.float32]:
 class Annotator:
     """Pictures of one fixed size with depth, zones, distances, sound and words.
 
+    Pages of memory are costly to come by: a picture is drawn where the last one was.
+
     Args:
         height, width: size of the pictures made.
         edges: maps a picture's width-over-height to the two borders between the zones, as
@@ -85,6 +87,7 @@ class Annotator:
         self._caption = ""
         self._caption_until = -1.0
         self._text = max(0.4, min(height, width) / 700)
+        self._canvas = np.empty((height, width, 3), np.uint8)
 
     def caption(self, text: str, t: float) -> None:
         """Words that are spoken at ``t`` seconds; shown for two seconds."""
@@ -93,21 +96,22 @@ class Annotator:
     def draw(
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None
     ) -> RgbImage:
-        """One annotated picture, uint8 (height, width, 3) RGB; ``image`` is left alone."""
-        size = (self._width, self._height)
+        """One annotated picture, uint8 (height, width, 3) RGB, overwritten by the next call;
+        ``image`` is left alone."""
+        size, canvas = (self._width, self._height), self._canvas
         scaled = image.shape[:2] != (self._height, self._width)
         picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scaled else image
         if depth is not None and self._overlay > 0:
-            heat = cv2.resize(self._heat(depth), size, interpolation=cv2.INTER_LINEAR)
-            canvas = cv2.addWeighted(heat, self._overlay, picture, 1 - self._overlay, 0, dst=heat)
+            cv2.resize(self._heat(depth), size, dst=canvas, interpolation=cv2.INTER_LINEAR)
+            cv2.addWeighted(canvas, self._overlay, picture, 1 - self._overlay, 0, dst=canvas)
         else:
-            canvas = picture.copy()
+            np.copyto(canvas, picture)
         left, right = self._edges(*image.shape[:2])
         borders = [0, int(left * self._width), int(right * self._width), self._width]
         for index, zone in enumerate(scene.zones):
             self._draw_zone(canvas, zone, borders[index], borders[index + 1])
         self._draw_foot(canvas, scene, cue)
-        return np.asarray(canvas, dtype=np.uint8)
+        return canvas
 
     def _heat(self, depth: DepthMap) -> RgbImage:
         """Heat map on a range that follows slowly, so that colours keep their meaning."""

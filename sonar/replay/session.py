@@ -13,7 +13,7 @@ from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import FrameSource, Observer
 from sonar.records import Event, FrameRecord
-from sonar.replay.ahead import Ahead, open_engines, opencv_alone
+from sonar.replay.ahead import Ahead, open_engines, opencv_alone, unhurried
 from sonar.replay.evaluate_labels import truth_beside
 from sonar.replay.report import write_report
 from sonar.replay.report_strip import DepthStrip
@@ -74,32 +74,33 @@ def replay(
     rate_hz = source.rate_hz or FALLBACK_RATE_HZ
     writer: ReplayWriter | None = None
     ahead: Ahead | None = None
-    try:
-        writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
-        observers: list[Observer] = [writer]
-        strip = DepthStrip() if report else None
-        if strip is not None:
-            observers.append(strip)
-        if progress is not None:
-            observers.append(_Counter(progress, source.frame_count))
-        if look_ahead and not realtime:
-            ahead = Ahead(source, open_engines(config))
-            observers = [ahead.observe(observers)]
-        running = app.assemble(
-            config,
-            ahead.source if ahead else source,
-            app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
-            observers=observers,
-            wait_for_speech=True,
-            engine=ahead.engine if ahead else None,
-        )
-        with opencv_alone(), guard(running.pipeline) if guard else nullcontext():
-            outcome = running.pipeline.run()
-    except BaseException:
-        (ahead or source).close()
-        if writer is not None:
-            writer.close()
-        raise
+    with nullcontext() if realtime else unhurried():
+        try:
+            writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
+            observers: list[Observer] = [writer]
+            strip = DepthStrip() if report else None
+            if strip is not None:
+                observers.append(strip)
+            if progress is not None:
+                observers.append(_Counter(progress, source.frame_count))
+            if look_ahead and not realtime:
+                ahead = Ahead(source, open_engines(config))
+                observers = [ahead.observe(observers)]
+            running = app.assemble(
+                config,
+                ahead.source if ahead else source,
+                app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
+                observers=observers,
+                wait_for_speech=True,
+                engine=ahead.engine if ahead else None,
+            )
+            with opencv_alone(), guard(running.pipeline) if guard else nullcontext():
+                outcome = running.pipeline.run()
+        except BaseException:
+            (ahead or source).close()
+            if writer is not None:
+                writer.close()
+            raise
     try:
         writer.close()
     except SonarError as error:

@@ -1,6 +1,7 @@
 """Looking ahead: the same as without it, in order, with errors where they belong."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sonar.config import SonarConfig
 from sonar.depth.fakes import FakeEngine
 from sonar.errors import DepthError, SourceError
 from sonar.records import FrameRecord
-from sonar.replay.ahead import MAX_ENGINES, SPARE, Ahead, open_engines
+from sonar.replay.ahead import MAX_ENGINES, SPARE, Ahead, open_engines, unhurried
 from sonar.replay.session import replay
 from sonar.types import Cue, CueKind, DepthKind, DepthMap, Frame, Scene
 from tests.cli.conftest import write_video
@@ -174,3 +175,28 @@ def test_engines_share_the_threads() -> None:
         return len(engines)
 
     assert [count(threads) for threads in (1, 2, 12)] == [1, 2, MAX_ENGINES]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_threads_of_a_recording_are_not_interrupted_for_one_another() -> None:
+    policies = []
+
+    def look() -> None:
+        policies.append(os.sched_getscheduler(0))
+
+    with pytest.raises(RuntimeError, match="stopped"), unhurried():
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        raise RuntimeError("stopped")
+    look()
+    assert policies == [os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+def test_where_it_is_not_permitted_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse, raising=False)
+    with unhurried():
+        pass

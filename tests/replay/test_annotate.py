@@ -16,7 +16,7 @@ def caption_alone(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     grey = np.full((height, width, 3), 128, np.uint8)
     annotator = Annotator(height, width, lambda height, width: (0.3, 0.7), overlay=0.0)
     scene = Scene.unknown(0, 1.0, None)
-    without = annotator.draw(grey, None, scene, None)
+    without = annotator.draw(grey, None, scene, None).copy()
     annotator.caption(SENTENCE, 1.0)
     change = annotator.draw(grey, None, scene, None).astype(int) - without
     return change.mean(axis=2) > 15, change.mean(axis=2) < -50
@@ -44,3 +44,13 @@ def test_words_that_do_not_fit_are_cut_off(height: int, width: int) -> None:
     """Long words, at every edge and beyond: no picture is too small to be drawn on."""
     letters, rim = caption_alone(height, width)
     assert letters.shape == rim.shape == (height, width)
+
+
+def test_a_picture_is_drawn_where_the_last_one_was() -> None:
+    annotator = Annotator(64, 80, lambda height, width: (0.3, 0.7), overlay=0.5)
+    given = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    before = given.copy()
+    first = annotator.draw(given, None, Scene.unknown(0, 1.0, None), None)
+    kept = first.copy()
+    assert annotator.draw(255 - given, None, Scene.unknown(1, 2.0, None), None) is first
+    assert (given == before).all() and (first != kept).any()
