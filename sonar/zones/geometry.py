@@ -176,8 +176,9 @@ def gravity_axes(
     p, r = np.radians(np.clip(pitch_deg, -85, 85)), np.radians(roll_deg)
     down = np.array([np.sin(r) * np.cos(p), np.cos(r) * np.cos(p), np.sin(p)])
     ahead = np.array([0.0, 0.0, 1.0]) - down * down[2]
-    ahead /= np.linalg.norm(ahead)
-    return down, ahead, np.cross(down, ahead)
+    ahead /= np.sqrt(ahead @ ahead)
+    (a, b, c), (d, e, f) = down.tolist(), ahead.tolist()
+    return down, ahead, np.array([b * f - c * e, c * d - a * f, a * e - b * d])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,7 +237,7 @@ def optics_for(
     return Optics(fine, coarse)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _views(
     mount: MountConfig,
     frame_hw: tuple[int, int],
