@@ -11,11 +11,16 @@ from torch import Tensor
 
 from sonar.errors import ModelError
 from sonar.training import augment
-from sonar.training.data import Kind, Sample
+from sonar.training.data import GROUND, SURE_LEVEL, Kind, Sample
+from sonar.training.losses import HIGHEST_LEVEL
+from sonar.training.moved import bring_nearer
 from sonar.training.paste import paste
 from sonar.training.standing import stands_out
 from sonar.types import FloatImage, RgbImage
 
+Mask = NDArray[np.bool_]
+
+_REAL = 0.6  # of the things that are put in the way, where the other picture has one
 _SOMETHING = 0.01  # share of a picture that things must fill to be worth learning from
 
 
@@ -29,6 +34,7 @@ class Batch:
         level: float32 (B, H, W), NaN where unknown.
         ground: uint8 (B, H, W).
         things: bool (B, H, W), what was pasted in, and what stands out by itself.
+        at_least: bool (B, H, W), where the level is a bound: as near, or nearer.
     """
 
     kinds: tuple[Kind, ...]
@@ -36,6 +42,7 @@ class Batch:
     level: Tensor
     ground: Tensor
     things: Tensor
+    at_least: Tensor
 
 
 class Pictures:
@@ -64,36 +71,58 @@ class Pictures:
     ) -> Batch:
         """``count`` pictures of ``size`` (rows, columns), the first ``twins`` of them twice."""
         kinds: list[Kind] = []
-        images, levels, grounds, things = [], [], [], []
+        images, levels, grounds, things, bounds = [], [], [], [], []
         for index in range(count):
             kind = self.kinds[int(rng.choice(len(self.kinds), p=self._weights))]
-            view, level, ground, thing = self._view(rng, kind, size)
+            view, level, ground, thing, bound = self._view(rng, kind, size)
             for _ in range(2 if index < twins else 1):
                 kinds.append(kind)
                 images.append(augment.tensor(augment.light(rng, view)))
                 levels.append(level)
                 grounds.append(ground)
                 things.append(thing)
+                bounds.append(bound)
         return Batch(
             tuple(kinds),
             torch.from_numpy(np.stack(images)).contiguous(memory_format=torch.channels_last),
-            *(torch.from_numpy(np.stack(each)) for each in (levels, grounds, things)),
+            *(torch.from_numpy(np.stack(each)) for each in (levels, grounds, things, bounds)),
         )
 
     def _view(
         self, rng: np.random.Generator, kind: Kind, size: tuple[int, int]
-    ) -> tuple[RgbImage, FloatImage, NDArray[np.uint8], NDArray[np.bool_]]:
-        """(image, level, ground, things); where there would be no things, a second try is made."""
+    ) -> tuple[RgbImage, FloatImage, NDArray[np.uint8], Mask, Mask]:
+        """(image, level, ground, things, at_least); where there would be no things, a second try
+        is made."""
         for _ in range(2):
             view, level, ground = augment.geometry(rng, self._one(rng, kind), size)
             before = level
+            bound = np.full(level.shape, kind == "photo")
+            bound &= (level > SURE_LEVEL) & (ground != GROUND)
             if rng.random() < self._pasted:
-                skin = self._one(rng, self.kinds[int(rng.integers(len(self.kinds)))]).image
-                view, level, ground = paste(rng, view, level, ground, skin)
-            things = ((level != before) & np.isfinite(level)) | stands_out(level, ground)
+                view, level, ground = self._with_thing(rng, view, level, ground)
+            pasted = (level != before) & np.isfinite(level)
+            things = pasted | stands_out(level, ground)
             if things.mean() > _SOMETHING:
                 break
-        return view, level, ground, things
+        return view, level, ground, things, bound & ~pasted
+
+    def _with_thing(
+        self,
+        rng: np.random.Generator,
+        image: RgbImage,
+        level: FloatImage,
+        ground: NDArray[np.uint8],
+    ) -> tuple[RgbImage, FloatImage, NDArray[np.uint8]]:
+        """A real thing brought nearer, from any picture, or else a made-up one pasted in."""
+        other = self._one(rng, self.kinds[int(rng.integers(len(self.kinds)))])
+        if rng.random() < _REAL:
+            size = level.shape[0], level.shape[1]
+            donor = augment.geometry(rng, other, size)
+            surest = SURE_LEVEL if other.kind == "photo" else HIGHEST_LEVEL
+            found = bring_nearer(rng, (image, level, ground), donor, surest)
+            if found is not None:
+                return found
+        return paste(rng, image, level, ground, other.image)
 
     def _one(self, rng: np.random.Generator, kind: Kind) -> Sample:
         sources = self._pools[kind]

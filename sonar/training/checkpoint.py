@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sonar.depth.midas.network import MidasSmall
 from sonar.errors import ModelError
+from sonar.training.from_onnx import read_onnx
 
 
 def new_network() -> MidasSmall:
@@ -33,13 +34,15 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def network_from(path: Path) -> MidasSmall:
-    """The network with a checkpoint's weights, in evaluation mode. Raises ModelError."""
+    """The network with the weights of a checkpoint, or of an ONNX file made from one, in
+    evaluation mode. Raises ModelError."""
     network = new_network()
+    network.eval()
     try:
-        network.load_state_dict(load_weights(path))
+        onnx = path.suffix == ".onnx"
+        network.load_state_dict(read_onnx(path, network) if onnx else load_weights(path))
     except (RuntimeError, AttributeError) as error:
         raise ModelError(f"{path} does not fit the built-in model's layout.") from error
-    network.eval()
     return network
 
 

@@ -2,7 +2,8 @@
 
 All take ``predicted`` and ``target`` float32 (B, H, W) and ``known`` bool (B, H, W); values of
 ``target`` where not known do not matter. Pictures with fewer than ``FEWEST`` known pixels count
-nothing.
+nothing. ``at_least`` (bool (B, H, W)) marks known pixels that are as near as the target or nearer:
+there only too far is wrong.
 """
 
 import torch
@@ -36,16 +37,18 @@ def align(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return slope[:, None, None] * predicted + shift[:, None, None]
 
 
-def scale_and_shift_invariant(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def scale_and_shift_invariant(
+    predicted: Tensor, target: Tensor, known: Tensor, at_least: Tensor | None = None
+) -> Tensor:
     """Mean error after :func:`align`, relative to the target (plus a share of its mean).
 
     Unchanged by any scale > 0 and any shift of the prediction, as is the figure people use
     (relative error after alignment).
     """
-    aligned = align(predicted, target, known)
+    aligned = align(predicted, target, _sure(known, at_least))
     t = torch.where(known, target, torch.zeros_like(target))
     floor = FLOOR_SHARE * _mean(t, known)[:, None, None] + 1e-3
-    error = (aligned - t).abs() / (t + floor)
+    error = _off(aligned, t, at_least) / (t + floor)
     # The worst pixels (edges a pixel off, wrong labels) count no more than a factor of one.
     return _batch(error.clamp(max=1.0), known)
 
@@ -70,23 +73,31 @@ def gradients(predicted: Tensor, target: Tensor, known: Tensor, first_scale: int
     return total / (SCALES - first_scale)
 
 
-def level(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def level(
+    predicted: Tensor, target: Tensor, known: Tensor, at_least: Tensor | None = None
+) -> Tensor:
     """L1 on the level itself: what keeps it steady from picture to picture."""
     t = torch.where(known, target, torch.zeros_like(target))
     capped = t.clamp(max=HIGHEST_LEVEL)
-    error = (predicted - capped).abs()
+    error = _off(predicted, capped, at_least)
     beyond = (t >= HIGHEST_LEVEL) & (predicted >= HIGHEST_LEVEL)
     return _batch(torch.where(beyond, torch.zeros_like(error), error), known)
 
 
-def within(predicted: Tensor, target: Tensor, known: Tensor, where: Tensor) -> Tensor:
+def within(
+    predicted: Tensor,
+    target: Tensor,
+    known: Tensor,
+    where: Tensor,
+    at_least: Tensor | None = None,
+) -> Tensor:
     """The error after :func:`align`, relative to the target, of the part ``where`` (bool) alone.
 
     What is left out altogether is small in a picture's mean, and near things most of all.
     """
-    aligned = align(predicted, target, known)
+    aligned = align(predicted, target, _sure(known, at_least))
     t = torch.where(known, target, torch.zeros_like(target))
-    return _batch(((aligned - t).abs() / (t + FAR_LEVEL)).clamp(max=1.0), known & where)
+    return _batch((_off(aligned, t, at_least) / (t + FAR_LEVEL)).clamp(max=1.0), known & where)
 
 
 def walkable(predicted: Tensor, ground: Tensor, where: Tensor | None = None) -> Tensor:
@@ -100,6 +111,19 @@ def walkable(predicted: Tensor, ground: Tensor, where: Tensor | None = None) -> 
     p = predicted.clamp(1e-4, 1.0 - 1e-4)
     error = functional.binary_cross_entropy(p, (ground == 1).float(), reduction="none")
     return _batch(error, known)
+
+
+def _sure(known: Tensor, at_least: Tensor | None) -> Tensor:
+    """Where the target is the value itself."""
+    return known if at_least is None else known & ~at_least
+
+
+def _off(values: Tensor, target: Tensor, at_least: Tensor | None) -> Tensor:
+    """How far values are off; what is nearer than a target that is a bound is right."""
+    error = values - target
+    if at_least is not None:
+        error = torch.where(at_least, error.clamp(max=0.0), error)
+    return error.abs()
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:

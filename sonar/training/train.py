@@ -52,7 +52,7 @@ class Plan:
     batch: int = 8
     twins: int = 1
     shares: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 0.45, "measured": 0.2, "rendered": 0.35}
+        default_factory=lambda: {"photo": 0.35, "measured": 0.25, "rendered": 0.4}
     )
     pasted: float = 0.5
     rate: float = 2e-4
@@ -64,7 +64,7 @@ class Plan:
     sizes: tuple[tuple[int, int], ...] = augment.SIZES
     every_checkpoint: int = 40
     level_weight: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 1.0, "measured": 0.2, "rendered": 0.3}
+        default_factory=lambda: {"photo": 0.5, "measured": 0.5, "rendered": 0.5}
     )
     gradient_weight: float = 0.5
     things_weight: float = 0.6
@@ -232,11 +232,13 @@ class Trainer:
                 continue
             share = len(picked) / len(chosen)
             d, t, m = depth[picked], level[picked], known[picked]
-            things = m & batch.things[picked]
-            shape = losses.scale_and_shift_invariant(d, t, m)
+            things, bound = m & batch.things[picked], batch.at_least[picked]
+            shape = losses.scale_and_shift_invariant(d, t, m, bound)
             # Measured depth may lie a few pixels beside its picture.
-            edges = losses.gradients(d, t, m, first_scale=2 if kind == "measured" else 0)
-            height = losses.level(d, t, m) + plan.things_level * losses.level(d, t, things)
+            first = 2 if kind == "measured" else 0
+            edges = losses.gradients(d, t, m & ~bound, first_scale=first)
+            height = losses.level(d, t, m, bound)
+            height = height + plan.things_level * losses.level(d, t, things, bound)
             total = total + share * (
                 shape + plan.gradient_weight * edges + plan.level_weight[kind] * height
             )
@@ -245,7 +247,7 @@ class Trainer:
         ground_loss = losses.walkable(walkable, batch.ground)
         total = total + plan.walkable_weight * ground_loss
         parts["ground"] = float(ground_loss.detach())
-        missed = losses.within(depth, level, known, batch.things)
+        missed = losses.within(depth, level, known, batch.things, batch.at_least)
         hidden = losses.walkable(walkable, batch.ground, batch.things)
         total = total + plan.things_weight * (missed + plan.walkable_weight * hidden)
         parts["things"] = float(missed.detach())

@@ -106,3 +106,30 @@ def test_walkable_asked_for_a_part_hears_of_that_part_alone():
     left[:, :, :8] = True
     assert float(losses.walkable(said, ground, left)) < 0.01
     assert float(losses.walkable(said, ground, ~left)) > 5.0
+
+
+def test_nearer_than_a_bound_is_right_and_farther_is_wrong():
+    target, known = picture()
+    bound = torch.zeros_like(known)
+    bound[:, 12:] = True
+    nearer, farther = target.clone(), target.clone()
+    nearer[:, 12:] += 0.8
+    farther[:, 12:] *= 0.3
+    for loss in (losses.level, losses.scale_and_shift_invariant):
+        exact = float(loss(target, target, known, bound))
+        assert float(loss(nearer, target, known, bound)) == pytest.approx(exact, abs=1e-4)
+        assert float(loss(nearer, target, known)) > 0.05
+        assert float(loss(farther, target, known, bound)) > exact + 0.1
+    where = known & bound
+    assert float(losses.within(nearer, target, known, where, bound)) < 1e-3
+    assert float(losses.within(farther, target, known, where, bound)) > 0.3
+
+
+def test_the_scale_comes_from_what_is_sure():
+    target, known = picture()
+    bound = torch.zeros_like(known)
+    bound[:, 12:] = True
+    predicted = target.clone()
+    predicted[:, 12:] = 3.0  # a thing that the label hardly shows
+    aligned = losses.align(predicted, target, known & ~bound)
+    assert torch.allclose(aligned[:, :12], target[:, :12], atol=1e-3)

@@ -154,6 +154,44 @@ def test_the_export_keeps_the_contract(tmp_path, start):
     assert all(torch.allclose(kept[n].float(), whole[n].float(), atol=2e-3) for n in whole)
 
 
+@pytest.fixture(scope="module")
+def exported(start, tmp_path_factory):
+    pytest.importorskip("onnx", reason="the export needs onnx (extra [midas])")
+    from sonar.training.export import export
+
+    target = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export(start, target)
+    return target
+
+
+def test_training_goes_on_from_the_file_that_is_shipped(exported, start, tmp_path, ten):
+    image = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (1, 3, 64, 96))).float()
+    with torch.inference_mode():
+        wanted, found = (network_from(path)(image) for path in (start, exported))
+    for value, other in zip(wanted, found, strict=True):
+        assert torch.allclose(value, other, atol=1e-4)
+        assert value.std() > 0
+    trainer = Trainer(ten, tmp_path, replace(PLAN, steps=1), exported)
+    trainer.run()
+    with torch.inference_mode():
+        assert not torch.allclose(trainer.network(image)[0], found[0], atol=1e-5)
+
+
+def test_an_onnx_file_of_another_network_is_refused(tmp_path, exported):
+    import onnx
+
+    model = onnx.load(str(exported))
+    conv = next(n for n in model.graph.node if n.op_type == "Conv")
+    model.graph.node.remove(conv)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="another network"):
+        network_from(other)
+    other.write_bytes(b"\xff" * 40)
+    with pytest.raises(ModelError, match="can be read"):
+        network_from(other)
+
+
 def test_the_mean_of_two_checkpoints_lies_halfway(tmp_path):
     paths = [tmp_path / f"{seed}.pt" for seed in (0, 1)]
     for seed, path in enumerate(paths):
