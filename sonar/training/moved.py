@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.training.data import LEVEL_SHIFT
+from sonar.training.data import LEVEL_SHIFT, UNKNOWN
 from sonar.training.standing import stands_out
 from sonar.types import FloatImage, RgbImage
 
 _TO = np.log(0.7), np.log(2.6)  # the level that it gets
 _LARGEST = 6.0  # times: what was smaller is only a blur
 _PART = 0.004  # of the picture, at the least
+_RIM = 1.5  # pixels of the donor by which a label may be off
 _EDGE = 4.0  # enlarged edges are soft; they are made as steep as this
 _HORIZON = 0.4, 0.6  # of the rows
 
@@ -61,10 +62,13 @@ def bring_nearer(rng: np.random.Generator, view: View, donor: View, surest: floa
     mixed: RgbImage = np.clip(image * (1.0 - share) + enlarged(donor[0]) * share, 0, 255).astype(
         np.uint8
     )
+    # Labels' edges are soft: what is near a thing's rim may still be the ground beside it.
+    core = cv2.erode(thing.astype(np.uint8), np.ones((2 * int(_RIM * factor) + 1,) * 2, np.uint8))
+    way = np.where(core > 0, np.uint8(0), np.uint8(UNKNOWN))
     return (
         mixed,
         np.where(thing, nearer, level).astype(np.float32),
-        np.where(thing, np.uint8(0), ground).astype(np.uint8),
+        np.where(thing, way, ground).astype(np.uint8),
     )
 
 

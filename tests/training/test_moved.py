@@ -48,7 +48,9 @@ def test_it_grows_as_its_level_does():
         if columns[0] > 0 and columns[-1] < COLUMNS - 1:
             assert columns.size == pytest.approx(12 * factor, abs=2.5)
             seen += 1
-        assert (ground[thing] == 0).all()
+        assert set(np.unique(ground[thing])) <= {0, UNKNOWN}
+        core = cv2.erode(thing.astype(np.uint8), np.ones((29, 29), np.uint8)) > 0
+        assert (ground[core] == 0).all() and (ground[~thing] == UNKNOWN).all()
         inner = image[thing].astype(int)
         assert np.median(np.abs(inner - RED).max(axis=1)) < 12
         away = cv2.dilate(thing.astype(np.uint8), np.ones((11, 11), np.uint8)) == 0
