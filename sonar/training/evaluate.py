@@ -5,7 +5,10 @@ For RGB-D folders, after the best affine alignment of each picture's inverse dep
 
 * ``abs_rel``: mean of |Z' - Z| / Z; ``delta_off``: share of pixels off by more than 25 %;
 * ``correlation`` of inverse depth;
-* ``walkable_iou`` against the floor's plane, at 0.5.
+* ``walkable_iou`` against the floor's plane, at 0.5;
+* ``near_level``: level told over the level meant (:func:`sonar.training.data.metres_to_level`,
+  not aligned), median of the pixels nearer than about 1.3 camera heights: below 1, what is near is
+  told too far.
 
 For held-out photos: ``label_error`` (mean difference from the label), ``shape_error`` (after
 alignment, relative), ``walkable_iou``. Flicker: mean relative change of aligned depth between
@@ -32,11 +35,14 @@ from sonar.training.data import (
     Mask,
     Sample,
     floor_mask,
+    metres_to_level,
 )
 from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
 FLOOR_SHARE = 0.15  # as in the losses
+NEAR_LEVEL, HIGHEST_LEVEL = 1.0, 3.0
+NEAR_PIXELS = 500
 FAR_M = 20.0  # in made-up places: measured depth ends sooner
 OFF = 1.25
 SHIFTS_PX = ((0.0, 0.0), (0.6, 0.3), (-0.4, 0.7), (0.8, -0.5))
@@ -74,13 +80,14 @@ class MeasuredFigures:
     delta_off: float
     correlation: float
     walkable_iou: float | None
+    near_level: float | None
 
     def line(self) -> str:
         """One line for people."""
         return (
             f"AbsRel {self.abs_rel:.3f}  off by 25 % {self.delta_off:.1%}"
             f"  correlation {self.correlation:.2f}  walkable IoU {_share(self.walkable_iou)}"
-            f"  ({self.pictures} pictures)"
+            f"  near level {_share(self.near_level)}  ({self.pictures} pictures)"
         )
 
 
@@ -130,7 +137,7 @@ def measured(model: Model, dataset: Dataset, pictures: int | None = None) -> Mea
         )
     mounts = known_mounts(dataset, dataset.intrinsics)[0] if dataset.intrinsics else {}
     rows: list[tuple[float, float, float]] = []
-    overlap = Overlap()
+    overlap, near = Overlap(), NearLevel()
     for pair in pairs:
         image, depth_m = pair.load()
         predicted, walkable = model(image)
@@ -141,20 +148,23 @@ def measured(model: Model, dataset: Dataset, pictures: int | None = None) -> Mea
         mount = mounts.get(pair.id)
         if mount is not None and dataset.intrinsics is not None:
             overlap.add(walkable, floor_mask(depth_m, dataset.intrinsics, mount))
-    return _figures(rows, overlap)
+            inverse_m = np.reciprocal(np.maximum(depth_m, 0.1), dtype=np.float32)
+            near.add(predicted, metres_to_level(inverse_m, mount.height_m))
+    return _figures(rows, overlap, near)
 
 
 def rendered(model: Model, samples: Iterable[Sample]) -> MeasuredFigures:
     """The same figures of made-up places, up to ``FAR_M``; walkable against their own ground."""
     rows = []
-    overlap = Overlap()
+    overlap, near = Overlap(), NearLevel()
     for sample in samples:
         predicted, walkable = model(sample.image)
         inverse = (sample.level - LEVEL_SHIFT) / LEVEL_GAIN / USUAL_HEIGHT_M
         known = inverse > 1.0 / FAR_M
         rows.append(_errors(predicted[known], 1.0 / inverse[known]))
         overlap.add(walkable, sample.ground)
-    return _figures(rows, overlap)
+        near.add(predicted, sample.level)
+    return _figures(rows, overlap, near)
 
 
 def _errors(predicted: FloatImage, truth: FloatImage) -> tuple[float, float, float]:
@@ -168,9 +178,11 @@ def _errors(predicted: FloatImage, truth: FloatImage) -> tuple[float, float, flo
     )
 
 
-def _figures(rows: Sequence[tuple[float, float, float]], overlap: "Overlap") -> MeasuredFigures:
-    abs_rel, off, correlation = np.mean(rows, axis=0)
-    return MeasuredFigures(len(rows), float(abs_rel), float(off), float(correlation), overlap.iou)
+def _figures(
+    rows: Sequence[tuple[float, float, float]], overlap: "Overlap", near: "NearLevel"
+) -> MeasuredFigures:
+    abs_rel, off, correlation = (float(value) for value in np.mean(rows, axis=0))
+    return MeasuredFigures(len(rows), abs_rel, off, correlation, overlap.iou, near.median)
 
 
 def photos(model: Model, samples: Iterable[Sample]) -> PhotoFigures:
@@ -205,6 +217,24 @@ class Overlap:
     def iou(self) -> float | None:
         """In [0, 1], or None where there was no ground."""
         return self._both / self._either if self._either else None
+
+
+class NearLevel:
+    """Level told over level meant where something is near, over all pictures added."""
+
+    def __init__(self) -> None:
+        self._shares: list[FloatImage] = []
+
+    def add(self, predicted: FloatImage, level: FloatImage) -> None:
+        """Both of one shape; ``level`` is NaN where nothing is known."""
+        near = (level > NEAR_LEVEL) & (level < HIGHEST_LEVEL)
+        self._shares.append(predicted[near] / level[near])
+
+    @property
+    def median(self) -> float | None:
+        """1 is right; None where hardly anything was near."""
+        shares = np.concatenate(self._shares) if self._shares else np.empty(0)
+        return float(np.median(shares)) if shares.size >= NEAR_PIXELS else None
 
 
 def flicker(model: Model, images: Sequence[RgbImage], seed: int = 0) -> float:

@@ -46,6 +46,9 @@ def test_the_truth_on_any_scale_has_no_error():
     assert found.abs_rel < 1e-4 and found.delta_off == 0.0
     assert found.correlation == pytest.approx(1.0) and found.walkable_iou == 1.0
     assert "AbsRel 0.000" in found.line()
+    near = sample().level > evaluate.NEAR_LEVEL
+    wanted = np.median(told.depth[near] / sample().level[near])
+    assert found.near_level == pytest.approx(wanted) and f"near level {wanted:.2f}" in found.line()
 
 
 def test_a_flat_answer_has_the_error_of_a_constant():
