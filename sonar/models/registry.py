@@ -65,7 +65,7 @@ BUILTIN = ModelEntry(
     licence="MIT; some training pictures are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_525_700,
-    sha256="2ddd06c82905541f1c054a5c703ba28f66787a3abf5ed94c882a210b3d1408fe",
+    sha256="9e360ad3c58d3d96b81a082dacfa4e1f5820bd15a6db3be224268a36a24c8784",
     local_path=BUILTIN_PATH,
     packaged=True,
 )
