@@ -32,8 +32,9 @@ GROUND, STAIRS, UNKNOWN = 1, 2, 255
 # level stays what it was.
 LEVEL_GAIN, LEVEL_SHIFT = 1.0 / 0.8, 0.024 / 0.8
 USUAL_HEIGHT_M = 1.4
-# The network that labelled the photos tells hardly anything nearer than this level: measured depth
-# has 1.0 to 2.5 where it has 0.7 to 0.9. Beyond, its labels are bounds, but on the ground.
+# The network that labelled the photos hardly tells near from nearer: a model taught by it alone
+# gives near things half their level (docs/decisions/0009). Beyond this its labels are bounds, but
+# on the ground.
 SURE_LEVEL = 0.55
 
 Kind = Literal["photo", "measured", "rendered"]
