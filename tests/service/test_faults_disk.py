@@ -138,7 +138,8 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
     frames = service.beats[-1].frames
     service.wait(lambda: worker() not in (None, victim), "another", 30)
     service.wait(lambda: speech.status.ready > ready, "more phrases", 30)
-    assert service.beats[-1].frames > frames and service.raised is None
+    service.wait(lambda: service.beats[-1].frames > frames, "more pictures")
+    assert service.raised is None
 
 
 def test_a_synthesiser_that_is_lost_for_good_is_told_and_tones_go_on(
