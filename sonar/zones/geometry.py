@@ -237,7 +237,7 @@ def optics_for(
     return Optics(fine, coarse)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def _views(
     mount: MountConfig,
     frame_hw: tuple[int, int],

@@ -205,7 +205,7 @@ def _below(view: View, at: NDArray[np.intp]) -> _Below:
     return _Below(at, q, view.ahead.ravel()[at], _tolerance(q), design, bins)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=32)
 def _all_below(view: View) -> _Below:
     """The same for every frame in which all cells are valid; views are kept too."""
     return _below(view, np.flatnonzero(view.q > Q_MIN))
@@ -233,9 +233,9 @@ def refine(
     tilt = 0.0
 
     def residual() -> Array:
-        e: Array = dq_roll * np.float32(-tilt / slope)
-        e += dv * np.float32(1.0 / slope)
-        e -= np.float32(intercept / slope)
+        e: Array = dv - np.float32(intercept)  # first: a large shift must not cost digits
+        e -= dq_roll * np.float32(tilt)
+        e *= np.float32(1.0 / slope)
         e -= q
         return e
 
