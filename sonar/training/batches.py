@@ -11,8 +11,7 @@ from torch import Tensor
 
 from sonar.errors import ModelError
 from sonar.training import augment
-from sonar.training.data import GROUND, SURE_LEVEL, Kind, Sample
-from sonar.training.losses import HIGHEST_LEVEL
+from sonar.training.data import GROUND, HIGHEST_LEVEL, SURE_LEVEL, Kind, Sample
 from sonar.training.moved import bring_nearer
 from sonar.training.paste import paste
 from sonar.training.standing import stands_out

@@ -36,6 +36,7 @@ USUAL_HEIGHT_M = 1.4
 # gives near things half their level (docs/decisions/0009). Beyond this its labels are bounds, but
 # on the ground.
 SURE_LEVEL = 0.55
+HIGHEST_LEVEL = 3.0  # about 0.6 m; nearer things may be as near as the network likes
 
 Kind = Literal["photo", "measured", "rendered"]
 Mask = NDArray[np.uint8]

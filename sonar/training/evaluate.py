@@ -29,6 +29,7 @@ from sonar.replay.evaluate import known_mounts
 from sonar.replay.evaluate_data import Dataset
 from sonar.training.data import (
     GROUND,
+    HIGHEST_LEVEL,
     LEVEL_GAIN,
     LEVEL_SHIFT,
     USUAL_HEIGHT_M,
@@ -41,7 +42,7 @@ from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
 FLOOR_SHARE = 0.15  # as in the losses
-NEAR_LEVEL, HIGHEST_LEVEL = 1.0, 3.0
+NEAR_LEVEL = 1.0
 NEAR_PIXELS = 500
 FAR_M = 20.0  # in made-up places: measured depth ends sooner
 OFF = 1.25

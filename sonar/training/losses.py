@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sonar.training.data import UNKNOWN
+from sonar.training.data import HIGHEST_LEVEL, UNKNOWN
 
 FEWEST = 64
 SCALES = 4
 FLOOR_SHARE = 0.15  # of the mean target, added where errors are divided by the target
 FAR_LEVEL = 0.03  # of what is infinitely far: keeps its relative error finite
-HIGHEST_LEVEL = 3.0  # about 0.6 m; nearer things may be as near as the network likes
 
 
 def align(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.training.data import GROUND, LEVEL_SHIFT
-from sonar.training.losses import HIGHEST_LEVEL
+from sonar.training.data import GROUND, HIGHEST_LEVEL, LEVEL_SHIFT
 from sonar.types import FloatImage, RgbImage
 
 _NEARER = (1.25, 3.5)  # how much nearer a hanging thing is than what it hides

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.training.data import GROUND
-from sonar.training.losses import HIGHEST_LEVEL
+from sonar.training.data import GROUND, HIGHEST_LEVEL
 from sonar.types import FloatImage
 
 _WIDTH = 0.45  # of the picture: what is wider is a wall

@@ -4,10 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs torch (extra [midas])")
-
-from sonar.training.data import GROUND, LEVEL_SHIFT
-from sonar.training.losses import HIGHEST_LEVEL
+from sonar.training.data import GROUND, HIGHEST_LEVEL, LEVEL_SHIFT
 from sonar.training.paste import paste
 
 ROWS, COLUMNS = 96, 128
