@@ -14,7 +14,7 @@ from sonar.zones import dropoff
 from sonar.zones.evidence import Cells, cells_of, gather, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground, refine
-from sonar.zones.prior import LevelPrior
+from sonar.zones.prior import LevelPrior, doubt, follow_doubt
 from sonar.zones.profile import profile
 from sonar.zones.readings import keep_at_hand, to_scene, track_zones
 from sonar.zones.scale import far_level, update_scale
@@ -88,7 +88,10 @@ def analyse(
     )
     turned = follow_turn(state.turning, d, scale.alpha, scale.beta, coarse, grid, t)
     state = replace(state, turning=turned)
-    evidence = gather(cells, view, scale, fit, pose, settings, network)
+    if network is not None:
+        doubted = follow_doubt(state.doubt, doubt(cells.walkable, view), dt)
+        state = replace(state, doubt=doubted)
+    evidence = gather(cells, view, scale, fit, pose, settings, network, state.doubt or 0.0)
     state = track_zones(evidence, cells, view, pose, network, state, settings, t, dt)
     edge, looked = None, False
     # The known network smooths edges over: of what lies below the ground it says nothing.

@@ -55,6 +55,7 @@ class Evidence:
         needed: weight that makes an obstacle.
         noise_w: standard deviation of inverse depth around the ground, 1/m.
         floor: probability per cell, or None where the network's traits are not known.
+        doubt: how little such a network knows what it sees (:func:`sonar.zones.prior.doubt`).
     """
 
     space: Space
@@ -62,6 +63,7 @@ class Evidence:
     needed: float
     noise_w: float
     floor: Array | None = None
+    doubt: float = 0.0
 
 
 def cells_of(depth: DepthMap, settings: Settings) -> int:
@@ -101,8 +103,9 @@ def gather(
     pose: Pose,
     settings: Settings,
     prior: NetworkPrior | None,
+    doubted: float,
 ) -> Evidence:
-    """Place the cells and weigh them."""
+    """Place the cells and weigh them; ``doubted``: the network's doubt of this place."""
     noise_q = max(fit.noise, MIN_NOISE_Q) if fit else NO_GROUND_NOISE_Q
     noise_w = noise_q / pose.height_m
     u = cells.d * np.float32(scale.alpha)
@@ -114,33 +117,38 @@ def gather(
         weight = rise(space, inside, cells.walkable, noise_w, pose.height_m)
         return Evidence(space, weight, max(6.0, MIN_AREA * u.size), noise_w)
     floor = floor_probability(u, cells.walkable, view, prior)
-    w = stand_inverse(u, floor, view, prior)
+    w = stand_inverse(u, floor, view, prior, doubted)
     w *= np.float32(1.0 / pose.height_m)
     space = to_space(w, cells.valid, view, pose.height_m)
     weight = stands(floor, in_corridor(space, settings.zones), DOUBT)
-    return Evidence(space, weight, STAND_AREA * u.size, noise_w, floor)
+    return Evidence(space, weight, STAND_AREA * u.size, noise_w, floor, doubted)
 
 
-def sigma_log(scale: Scale, pose: Pose, prior: NetworkPrior | None, d: float, u: float) -> float:
+def sigma_log(
+    scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float, d: float, u: float
+) -> float:
     """Standard deviation of the log of a distance: scale, network, unknown camera height.
 
     Args:
+        doubted: the network's doubt.
         d, u: level and inverse distance in camera heights.
     """
     row = np.array([d, 1.0])
     variance = float(row @ scale.cov @ row) / max(u, 0.02) ** 2
-    variance += NETWORK_NOISE**2 if prior is None else prior.stand_sigma**2
+    variance += (NETWORK_NOISE if prior is None else prior.stand_sigma.at(doubted)) ** 2
     if not pose.height_known:
         variance += UNKNOWN_HEIGHT_LOG**2
     return float(np.sqrt(variance))
 
 
-def obstacle_sigma(found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None) -> float:
+def obstacle_sigma(
+    found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float
+) -> float:
     """:func:`sigma_log` of an obstacle."""
-    return sigma_log(scale, pose, prior, found.d, found.w * pose.height_m)
+    return sigma_log(scale, pose, prior, doubted, found.d, found.w * pose.height_m)
 
 
-def weigh(
+def cues(
     found: Obstacle,
     scale: Scale,
     pose: Pose,
@@ -150,40 +158,57 @@ def weigh(
     prior: NetworkPrior | None,
     whole: tuple[float, float] | None,
 ) -> tuple[float, float]:
-    """(log distance, its sigma) of an obstacle, from every cue by its variance.
+    """(log distance, its sigma) of an obstacle by all that is seen, each weighed by its variance.
 
-    The cues: where its cells are, how much of the zone is floor, what the zone as a whole looks
-    like (``whole``, the same pair, or None), and where obstacles usually are. A sure distance
-    hardly moves; an unsure one comes nearer, which is the safe side.
+    Where its cells are, how much of the zone is floor, and what the zone as a whole looks like
+    (``whole``, the same pair, or None). A network's cues are wrong together: what that leaves
+    is known as a whole (``NetworkPrior.together``).
     """
-    cues = [(float(np.log(found.distance_m)), obstacle_sigma(found, scale, pose, prior))]
-    if prior is not None and evidence.floor is not None:
-        said = reach(evidence.floor, zone, view, prior)
-        if said is not None:
-            cues.append((said, SHARED**0.5 * prior.reach_sigma))
+    sigma = obstacle_sigma(found, scale, pose, prior, evidence.doubt)
+    said = [(float(np.log(found.distance_m)), sigma)]
+    if prior is None:
+        return said[0]
+    far = None if evidence.floor is None else reach(evidence.floor, zone, view, prior)
+    if far is not None:
+        said.append((far, SHARED**0.5 * prior.reach_sigma.at(evidence.doubt)))
     if whole is not None:
-        cues.append((whole[0], SHARED**0.5 * whole[1]))
-    soft = 0.0
-    if prior is not None:
+        said.append((whole[0], SHARED**0.5 * whole[1]))
+    besides = sigma**2 - prior.stand_sigma.at(evidence.doubt) ** 2  # scale and camera height
+    return _mean(said)[0], float(np.sqrt(prior.together.at(evidence.doubt) ** 2 + besides))
+
+
+def weigh(seen: tuple[float, float], soft: bool) -> tuple[float, float]:
+    """(log distance, its sigma) of what is ``seen`` as such a pair, and of where obstacles are.
+
+    A sure distance hardly moves; an unsure one comes nearer, which is the safe side.
+
+    Args:
+        soft: seen by a small network.
+    """
+    pull = 0.0
+    if soft:
         near, far = SOFT_LOGS
-        soft = float(np.clip((far - _mean(cues)[0]) / (far - near), 0.0, 1.0))
+        pull = float(np.clip((far - seen[0]) / (far - near), 0.0, 1.0))
+    said = [seen]
     for log_m, sigma, share in (
-        (np.log(USUAL_M), USUAL_LOG, 1.0 - soft),
-        (np.log(SOFT_M), SOFT_LOG, soft),
+        (np.log(USUAL_M), USUAL_LOG, 1.0 - pull),
+        (np.log(SOFT_M), SOFT_LOG, pull),
     ):
         if share > 0:
-            cues.append((float(log_m), sigma * share**-0.5))
-    mean, sigma = _mean(cues)
-    return mean - soft * SOFT_NEARER_LOG, sigma
+            said.append((float(log_m), sigma * share**-0.5))
+    mean, sigma = _mean(said)
+    return mean - pull * SOFT_NEARER_LOG, sigma
 
 
-def _mean(cues: list[tuple[float, float]]) -> tuple[float, float]:
+def _mean(said: list[tuple[float, float]]) -> tuple[float, float]:
     """(mean, sigma) of values weighed by their variance."""
-    mass = sum(sigma**-2 for _, sigma in cues)
-    return sum(value * sigma**-2 for value, sigma in cues) / mass, mass**-0.5
+    mass = sum(sigma**-2 for _, sigma in said)
+    return sum(value * sigma**-2 for value, sigma in said) / mass, mass**-0.5
 
 
-def free_sigma(scale: Scale, pose: Pose, prior: NetworkPrior | None, at_m: float) -> float:
+def free_sigma(
+    scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float, at_m: float
+) -> float:
     """:func:`sigma_log` of something that would stand at ``at_m`` metres."""
     u = pose.height_m / at_m
-    return sigma_log(scale, pose, prior, (u - scale.beta) / scale.alpha, u)
+    return sigma_log(scale, pose, prior, doubted, (u - scale.beta) / scale.alpha, u)

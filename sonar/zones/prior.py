@@ -11,6 +11,9 @@ picture to picture, measured depth teaches three things, all in units of the cam
 3. how far away a cell that stands really is: from its level, from the row where the floor of
    its column ends, and bounded by the floor (nothing seen against it lies beyond it).
 
+How far all that can be trusted, the network says itself: in places unlike those that it knows its
+``walkable`` is undecided (:func:`doubt`), and there what stands is told too far, and less surely.
+
 Nothing here is used without a prior.
 """
 
@@ -24,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.zones.geometry import Array, View
-from sonar.zones.zone_level import ZoneRegression, builtin_regression
+from sonar.zones.zone_level import Spread, ZoneRegression, builtin_regression
 
 Mask = NDArray[np.bool_]
 
@@ -37,7 +40,10 @@ FOOT_Q = 0.03  # a foot is not looked for closer to the horizon
 FOOT_ROWS = 1.5  # rows' worth of standing cells that end the floor
 FOOT_FLOOR_ROWS = 2
 LEVELS = 0.02, 4.0  # in camera heights: nothing is told apart beyond
-RISING = 1, 2, 5  # the weights of ``stand`` that must not be negative
+DOUBT_Q = 0.05  # doubt is looked for below the horizon, where there may be floor
+DOUBTS = 0.05, 0.4  # no more was seen, and nothing is learned beyond
+DOUBT_S = 5.0  # it is a place that is known or not: single pictures say less of that than several
+RISING = 1, 2, 5, 9  # the weights of ``stand`` that must not be negative
 REACH_Q = 0.3
 REACH_CELLS = 8
 
@@ -61,20 +67,44 @@ class NetworkPrior:
         level: the line of the floor.
         floor: weights of :func:`floor_features`, a logistic regression of "this is floor".
         stand: weights of :func:`stand_inverse`, a regression of ``log u``.
-        stand_sigma: its residual, as a standard deviation of ``log u``, in unseen places.
+        stand_sigma: its residual, as a standard deviation of ``log u``, by doubt.
         reach: (c0, c1) of ``log distance_m = c0 + c1 * share``, where share is how much of a
             zone's lower part is floor: a way that is seen can be walked.
-        reach_sigma: its residual.
+        reach_sigma: its residual, by doubt.
+        together: what is left when all cues are weighed, as a standard deviation of the log of a
+            distance, by doubt.
         zone: what a zone as a whole says of its nearest obstacle, or None.
     """
 
     level: LevelPrior
     floor: tuple[float, ...]
     stand: tuple[float, ...]
-    stand_sigma: float
+    stand_sigma: Spread
     reach: tuple[float, float]
-    reach_sigma: float
+    reach_sigma: Spread
+    together: Spread
     zone: ZoneRegression | None = None
+
+
+def doubt(walkable: Array | None, view: View) -> float:
+    """How little a network knows what it sees, by how undecided its ``walkable`` is.
+
+    The mean of ``4 p (1 - p)`` below the horizon: about 0.1 in places that the built-in model was
+    trained on, 0.25 to 0.4 in others (``scripts/zones_fit_prior`` prints it, folder by folder). No
+    unit, within :data:`DOUBTS`; the most where there is no ``walkable``, or no horizon above.
+    """
+    low = view.q > DOUBT_Q
+    if walkable is None or not low.any():
+        return DOUBTS[1]
+    seen = walkable[low]
+    return float(min(max(4.0 * float((seen * (1.0 - seen)).mean()), DOUBTS[0]), DOUBTS[1]))
+
+
+def follow_doubt(before: float | None, now: float, dt_s: float) -> float:
+    """The doubt of a place, from that of one more picture."""
+    if before is None:
+        return now
+    return before + (1.0 - float(np.exp(-dt_s / DOUBT_S))) * (now - before)
 
 
 @cache
@@ -184,21 +214,23 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
     return np.log(q).astype(np.float32), (ground >= FOOT_FLOOR_ROWS).astype(np.float32)
 
 
-def stand_terms(u: Array, floor: Array, view: View) -> list[Array]:
+def stand_terms(u: Array, floor: Array, view: View, doubted: float) -> list[Array]:
     """What :func:`stand_inverse` weighs, in the order of ``NetworkPrior.stand``; for fitting.
 
-    The last two are one row of columns. Terms of :data:`RISING` grow with the level: with weights
-    of 0 or more a nearer level is never taken for a farther thing.
+    Behind the cells' terms come two rows of columns (of the floor's end) and one number (the
+    doubt). Terms of :data:`RISING` have weights of 0 or more: a nearer level is never taken for
+    a farther thing, and doubt tells nothing farther.
     """
     level = np.log(np.clip(u, *LEVELS))
     below = np.clip(view.q, 0.0, 1.0)
     log_q, there = contact(floor, view)
     terms = [np.ones_like(u), level * (1.0 - below), np.maximum(level, 0.0)]
     terms += [below, below * below, below * level]
-    return [*terms, np.minimum(view.q, 0.0), there[None], (there * log_q)[None]]
+    terms += [np.minimum(view.q, 0.0), there[None], (there * log_q)[None]]
+    return [*terms, np.array([[doubted]])]
 
 
-def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Array:
+def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior, doubted: float) -> Array:
     """Inverse distance in camera heights of cells as far as they stand.
 
     ``log u`` is the sum of :func:`stand_terms`, weighed.
@@ -214,7 +246,7 @@ def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior) -> Ar
     log_u += c[2] * np.maximum(level, np.float32(0.0))
     log_u += (c[3] + c[4] * below) * below
     log_u += c[6] * np.minimum(view.q, np.float32(0.0))
-    log_u += c[0] + there * (c[7] + c[8] * log_q)
+    log_u += c[0] + c[9] * np.float32(doubted) + there * (c[7] + c[8] * log_q)
     np.exp(_clip(log_u, -4.0, 3.0), out=log_u)
     out: Array = np.maximum(log_u, view.q * np.float32(FLOOR_BOUND), out=log_u)
     return out
@@ -243,6 +275,8 @@ def builtin_prior() -> NetworkPrior:
     numbers: dict[str, Any] = json.loads(NUMBERS.read_text("utf-8"))
     for name in ("floor", "stand", "reach"):
         numbers[name] = tuple(numbers[name])
+    for name in ("stand_sigma", "reach_sigma", "together"):
+        numbers[name] = Spread(*numbers[name])
     numbers["level"] = LevelPrior(**numbers["level"])
     return NetworkPrior(**numbers, zone=builtin_regression())
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from sonar.types import SIDES, Band, Reason, Scene, Side, State, ZoneReading
 from sonar.zones import approach, latch
-from sonar.zones.evidence import Cells, Evidence, free_sigma, weigh
+from sonar.zones.evidence import Cells, Evidence, cues, free_sigma, weigh
 from sonar.zones.geometry import Pose, View
 from sonar.zones.obstacles import nearest, range_bins
 from sonar.zones.prior import NetworkPrior
@@ -40,9 +40,9 @@ def track_zones(
     """Follow the nearest obstacle of each zone and latch its band."""
     tracks, latches, wholes, unders = [], [], [], []
     zones = settings.zones
-    free = free_sigma(state.scale, pose, prior, zones.bands.near_m) < UNSURE_LOG
+    free = free_sigma(state.scale, pose, prior, evidence.doubt, zones.bands.near_m) < UNSURE_LOG
     masks = zone_masks(view, zones)
-    whole_zone = _look_at_wholes(cells, view, pose, prior)
+    whole_zone = look_at_wholes(cells, view, pose, prior, evidence.doubt)
     bins = range_bins(evidence.space)
     for side, mask, track, held, whole, under in zip(
         SIDES, masks, state.tracks, state.latches, state.wholes, state.unders, strict=True
@@ -55,7 +55,8 @@ def track_zones(
         else:
             if whole is None or not 0 <= t - whole.t < WHOLE_S - 1e-6:
                 whole = Whole(t, whole_zone(side, mask))
-            log_m, sigma = weigh(found, state.scale, pose, evidence, mask, view, prior, whole.said)
+            seen = cues(found, state.scale, pose, evidence, mask, view, prior, whole.said)
+            log_m, sigma = weigh(seen, prior is not None)
             found = replace(found, distance_m=float(np.exp(log_m)))
         track = approach.follow(track, found, sigma, t, dt_s, state.turning.deg)
         under = follow_under(under, track, found, t, state.turning.deg)
@@ -84,8 +85,8 @@ def track_zones(
     )
 
 
-def _look_at_wholes(
-    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None
+def look_at_wholes(
+    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None, doubted: float
 ) -> Callable[[Side, Mask], tuple[float, float] | None]:
     """A function that gives (log distance, its sigma) by what a zone looks like as a whole.
 
@@ -97,12 +98,13 @@ def _look_at_wholes(
         if prior is None or prior.zone is None or cells.walkable is None:
             return None
         if not shared:
-            shared.extend(picture_features(cells.d, cells.walkable, view.q))
+            shared.extend(picture_features(cells.d, cells.walkable, view.q, doubted))
         is_side = side is not Side.CENTER
         features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
         if features is None:
             return None
-        return float(np.log(pose.height_m)) - prior.zone.log_u(features), prior.zone.sigma
+        log_m = float(np.log(pose.height_m)) - prior.zone.log_u(features)
+        return log_m, prior.zone.sigma.at(doubted)
 
     return whole
 

@@ -58,6 +58,7 @@ class ZonesState:
         tracks, latches, wholes, unders: left, center, right.
         drop: evidence of a drop-off.
         turning: where the camera looks, as a sum of turns.
+        doubt: how little the network knows this place, or None before the first look.
     """
 
     scale: Scale
@@ -71,6 +72,7 @@ class ZonesState:
     unders: tuple[Under | None, Under | None, Under | None] = (None, None, None)
     drop: DropTrack = field(default_factory=DropTrack)
     turning: Turning = field(default_factory=Turning)
+    doubt: float | None = None
 
 
 def initial_state(settings: Settings) -> ZonesState:

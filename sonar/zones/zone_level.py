@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ FEATURES = (
     "walkable, mean", "walkable, lower third", "q at the bottom", "q at the top",
     "growth of the level with q below the horizon", "in the lower third", "near the horizon",
     "picture's mean level", "5 %", "95 %", "deviation", "walkable mean", "q median",
-    "side zone",
+    "doubt", "side zone",
 )  # fmt: skip
 WALKABLE_MAX = 0.30
 CONTACT_MAX = 0.35
@@ -35,14 +36,25 @@ MIN_CELLS = 60
 CLIP = 3.0
 
 
+class Spread(NamedTuple):
+    """A standard deviation that grows with doubt: ``log sigma = base + slope * doubt``."""
+
+    base: float
+    slope: float
+
+    def at(self, doubted: float) -> float:
+        """The standard deviation."""
+        return float(np.exp(self.base + self.slope * doubted))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ZoneRegression:
     """``log u = out . relu(hidden . x + hidden_bias) + out_bias``, x standardised and clipped.
 
     Attributes:
-        mean, spread: of each feature, shape (24,).
-        hidden: (k, 24); hidden_bias, out: (k,); out_bias: number.
-        sigma: standard deviation of ``log u`` in unseen places.
+        mean, spread: of each feature, shape (25,).
+        hidden: (k, 25); hidden_bias, out: (k,); out_bias: number.
+        sigma: standard deviation of ``log u``, by doubt.
     """
 
     mean: NDArray[np.float32]
@@ -51,7 +63,7 @@ class ZoneRegression:
     hidden_bias: NDArray[np.float32]
     out: NDArray[np.float32]
     out_bias: float
-    sigma: float
+    sigma: Spread
 
     def log_u(self, features: NDArray[np.float32]) -> float:
         """``log(height / distance)`` of one zone's features."""
@@ -67,24 +79,24 @@ def builtin_regression() -> ZoneRegression:
     arrays = {
         name: np.array(value, np.float32)
         for name, value in numbers.items()
-        if isinstance(value, list)
+        if isinstance(value, list) and name != "sigma"
     }
-    return ZoneRegression(**arrays, out_bias=numbers["out_bias"], sigma=numbers["sigma"])
+    return ZoneRegression(**arrays, out_bias=numbers["out_bias"], sigma=Spread(*numbers["sigma"]))
 
 
-def picture_features(d: Array, walkable: Array, q: Array) -> list[float]:
-    """The six that all zones share."""
+def picture_features(d: Array, walkable: Array, q: Array, doubted: float) -> list[float]:
+    """The seven that all zones share."""
     low, high = _quantiles(d.ravel(), (0.05, 0.95))
     mean = float(d.mean())
     spread = float(np.sqrt(max(float(np.vdot(d, d)) / d.size - mean * mean, 0.0)))
     middle = _quantiles(q.ravel(), (0.5,))[0]
-    return [mean, low, high, spread, float(walkable.mean()), middle]
+    return [mean, low, high, spread, float(walkable.mean()), middle, doubted]
 
 
 def zone_features(
     d: Array, walkable: Array, q: Array, mask: Mask, shared: list[float], is_side: bool
 ) -> NDArray[np.float32] | None:
-    """All 24 of one zone; None where the picture shows too little of it.
+    """All 25 of one zone; None where the picture shows too little of it.
 
     Args:
         d, walkable, q: float32 cells (rows, cols), about 64 columns: the raw level of the map,

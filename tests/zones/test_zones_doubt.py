@@ -1,0 +1,66 @@
+"""How little a network knows a place, and what follows from it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonar.config import MountConfig
+from sonar.zones.evidence import weigh
+from sonar.zones.geometry import intrinsics, make_grid, make_view
+from sonar.zones.prior import DOUBTS, doubt, follow_doubt, prior_for, stand_inverse
+
+MOUNT = MountConfig(height_m=1.4, pitch_deg=15.0, hfov_deg=65.0)
+VIEW = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), 15.0, 0.0)
+
+
+def _all(value):
+    return np.full_like(VIEW.q, value)
+
+
+def test_doubt_is_what_walkable_leaves_open_below_the_horizon():
+    assert doubt(_all(0.0), VIEW) == doubt(_all(1.0), VIEW) == DOUBTS[0]
+    assert doubt(_all(0.5), VIEW) == DOUBTS[1]
+    assert doubt(_all(0.95), VIEW) == pytest.approx(4 * 0.95 * 0.05, abs=1e-3)
+    sky = np.where(VIEW.q > 0.05, np.float32(0.0), np.float32(0.5))  # nobody asks about the sky
+    assert doubt(sky, VIEW) == DOUBTS[0]
+
+
+def test_who_cannot_tell_ground_is_in_doubt():
+    assert doubt(None, VIEW) == DOUBTS[1]
+    up = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), -60.0, 0.0)
+    assert doubt(_all(0.0), up) == DOUBTS[1]
+
+
+@given(st.floats(*DOUBTS), st.floats(*DOUBTS), st.floats(0.0, 60.0))
+def test_a_places_doubt_goes_from_the_old_towards_the_new(before, now, dt_s):
+    after = follow_doubt(before, now, dt_s)
+    assert min(before, now) - 1e-9 <= after <= max(before, now) + 1e-9
+    assert follow_doubt(None, now, dt_s) == now
+    assert follow_doubt(before, now, 0.0) == before
+    assert follow_doubt(before, now, 1e3) == pytest.approx(now)
+
+
+@given(st.integers(0, 99), st.floats(*DOUBTS), st.floats(*DOUBTS))
+def test_more_doubt_is_never_surer_and_tells_nothing_farther(seed, one, other):
+    prior, (low, high) = prior_for("builtin"), sorted((one, other))
+    assert prior is not None and prior.zone is not None
+    for spread in (prior.stand_sigma, prior.reach_sigma, prior.together, prior.zone.sigma):
+        assert 0.05 < spread.at(low) <= spread.at(high) < 1.0
+    rng = np.random.default_rng(seed)
+    u = rng.uniform(0.02, 3.0, VIEW.q.shape).astype(np.float32)
+    floor = rng.uniform(0, 1, VIEW.q.shape).astype(np.float32)
+    near, nearer = (stand_inverse(u, floor, VIEW, prior, d) for d in (low, high))
+    assert (nearer >= near * (1 - 1e-5)).all()
+
+
+@given(st.floats(0.1, 4.0), st.floats(0.05, 0.6), st.floats(0.05, 0.6))
+def test_what_is_unsure_moves_towards_where_things_usually_are(metres, one, other):
+    sure, unsure = sorted((one, other))
+    seen = float(np.log(metres))
+    for soft in (True, False):
+        a, b = weigh((seen, sure), soft), weigh((seen, unsure), soft)
+        assert abs(a[0] - seen) <= abs(b[0] - seen) + 0.06  # but for the step towards near
+        assert a[1] < sure and a[1] <= b[1]
+    far = float(np.log(3.0))  # and that is nearer than three metres
+    assert weigh((far, unsure), True)[0] < far
