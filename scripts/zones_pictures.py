@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from sonar.app import open_engine
 from sonar.config import MountConfig, SonarConfig
+from sonar.depth import open_engine as open_backend
+from sonar.models.registry import BUILTIN
+from sonar.models.resolved import resolve_path
 from sonar.replay.evaluate import known_mounts
 from sonar.replay.evaluate_data import find_datasets
 from sonar.replay.evaluate_truth import FLOOR_M, FLOOR_PER_M, read_zones
@@ -21,6 +25,7 @@ from sonar.zones.readings import look_at_wholes
 from sonar.zones.regions import zone_masks
 from sonar.zones.state import Settings, initial_state
 
+BY = " by "
 MEASURED = 0.5  # share of a cell's pixels that must be measured
 
 
@@ -66,27 +71,53 @@ def cell_truth(depth_m, shape):
     return out
 
 
-def collect(paths, model):
+def arguments(parser):
+    """What the fits are asked."""
+    parser.add_argument("datasets", nargs="+", type=Path)
+    parser.add_argument(
+        "--told-by", nargs="+", action="append", default=[], metavar="MODEL.onnx FOLDER",
+        help="folders besides, as a network tells them that has not been trained on them",
+    )  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="write the numbers into sonar/zones")
+
+
+def sources(asked):
+    """(name, dataset, engine) of every folder asked for."""
+    config = SonarConfig.model_validate({"engine": {"precision": "fp32"}})
+    told = [(None, asked.datasets), *((model, map(Path, paths)) for model, *paths in asked.told_by)]
+    for model, paths in told:
+        if model is None:
+            engine = open_engine(config)
+        else:  # another state of the built-in network, which a file alone does not tell
+            other = replace(resolve_path(Path(model)), contract=BUILTIN.contract)
+            engine = open_backend(config.engine, other)
+        for dataset in find_datasets(list(paths)):
+            yield dataset.name + (f"{BY}{Path(model).stem}" if model else ""), dataset, engine
+
+
+def place_of(name):
+    """The place of a source: one that two networks tell is one place."""
+    return name.split(BY)[0]
+
+
+def collect(asked):
     """Every picture whose pose is known."""
-    pictures = list(_each(paths, model))
+    pictures = list(_each(asked))
     own = {}
     for p in pictures:
         own.setdefault(p.folder, []).append(p.doubt)
     for folder, doubts in own.items():
-        print(f"{folder:<24}doubt {np.mean(doubts):.2f}")
+        print(f"{folder:<28}doubt {np.mean(doubts):.2f}")
     return [
         p if p.folder in FOLDERS else replace(p, doubt=float(np.mean(own[p.folder])))
         for p in pictures
     ]
 
 
-def _each(paths, model):
-    # The traits of the built-in network are asked of whatever file takes its place.
-    config = SonarConfig.model_validate(
-        {"engine": {"precision": "fp32"} | ({"model": model} if model else {})}
-    )
-    engine, prior = open_engine(config), prior_room.prior_for("builtin")
-    for dataset in find_datasets(paths):
+def _each(asked):
+    # The traits of the built-in network are asked of whatever network is in its place.
+    zones, prior = SonarConfig().zones, prior_room.prior_for("builtin")
+    for name, dataset, engine in sources(asked):
         mounts, _ = known_mounts(dataset, dataset.intrinsics)
         for number, pair in enumerate(dataset.pairs):
             if pair.id not in mounts:
@@ -98,22 +129,20 @@ def _each(paths, model):
                 fx_px=k.fx, fy_px=k.fy, cx_px=k.cx, cy_px=k.cy,
                 calibrated_width_px=hw[1], calibrated_height_px=hw[0],
             )  # fmt: skip
-            settings = Settings(config.zones, mount, prior, tracked=True)
+            settings = Settings(zones, mount, prior, tracked=True)
             map_ = engine.estimate(Frame(image, number, 0.0))
             cells = to_cells(map_, hw, settings)
             key = (mount, hw, map_.values.shape, cells_of(map_, settings))
             view = views_for(*key, pose.pitch_deg, pose.roll_deg)[0]
             w = cell_truth(depth_m, optics_for(*key).fine.shape)
-            truth = read_zones(depth_m, k, pose, config.zones)
+            truth = read_zones(depth_m, k, pose, zones)
             found = [
                 (side, mask, zone.distance_m)
-                for side, mask, zone in zip(
-                    SIDES, zone_masks(view, config.zones), truth, strict=True
-                )
+                for side, mask, zone in zip(SIDES, zone_masks(view, zones), truth, strict=True)
                 if zone.measured
             ]
             yield Picture(
-                dataset.name, cells.d, cells.walkable, view, pose.height_m, w,
+                name, cells.d, cells.walkable, view, pose.height_m, w,
                 pose.height_m - view.q / w, view.ahead / w, found, settings, map_, hw,
                 prior_room.doubt(cells.walkable, view),
             )  # fmt: skip
