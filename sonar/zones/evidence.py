@@ -30,7 +30,7 @@ NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its 
 USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
 # The same of a small network's depth: what it leaves out it tells too far, which does more harm
 # than too near. All is told a little nearer, too; what is far off not, or a free way would sound.
-SOFT_M, SOFT_LOG, SOFT_NEARER_LOG = 1.0, 0.6, 0.05
+SOFT_M, SOFT_LOG, SOFT_NEARER_LOG = 1.0, 0.5, 0.05
 SOFT_LOGS = float(np.log(2.0)), float(np.log(4.0))  # all of that within 2 m, none beyond 4 m
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
