@@ -80,10 +80,13 @@ class SpeechClient:
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is ours to handle
                 )
+                # Whoever closes from now on finds both, and the reader running.
+                self._reader = threading.Thread(
+                    target=self._read, name="speech-reader", daemon=True
+                )
+                self._reader.start()
         except OSError as error:
             raise SpeechError(f"the synthesiser cannot be started ({error.strerror})") from error
-        self._reader = threading.Thread(target=self._read, name="speech-reader", daemon=True)
-        self._reader.start()
         answer = self._answer()
         if isinstance(answer.get("fatal"), str):
             raise NoSynthesiserError(answer["fatal"])

@@ -53,7 +53,7 @@ def page(browser: Any, address: str) -> Any:
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.goto(address)
     page.get_by_role("button", name="Choose a photo").first.wait_for(timeout=60_000)
-    page.wait_for_function("document.querySelector('#looked').ariaLive === 'polite'")  # all is up
+    page.wait_for_function("document.querySelector('#looked')?.ariaLive === 'polite'")  # all is up
     yield page
     assert not page.errors
     assert all(url.startswith((address, "data:", "blob:")) for url in page.asked)
