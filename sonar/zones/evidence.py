@@ -1,5 +1,6 @@
 """One frame's evidence: cells of the map, placed in metres, each with its weight as an obstacle."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within t
 # The same of a small network's depth: what it leaves out it tells too far, which does more harm
 # than too near. All is told a little nearer, too; what is far off not, or a free way would sound.
 SOFT_M, SOFT_LOG, SOFT_NEARER_LOG = 1.0, 0.5, 0.05
-SOFT_LOGS = float(np.log(2.0)), float(np.log(4.0))  # all of that within 2 m, none beyond 4 m
+SOFT_LOGS = math.log(2.0), math.log(4.0)  # all of that within 2 m, none beyond 4 m
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
@@ -138,7 +139,7 @@ def sigma_log(
     variance += (NETWORK_NOISE if prior is None else prior.stand_sigma.at(doubted)) ** 2
     if not pose.height_known:
         variance += UNKNOWN_HEIGHT_LOG**2
-    return float(np.sqrt(variance))
+    return math.sqrt(variance)
 
 
 def obstacle_sigma(
@@ -165,7 +166,7 @@ def cues(
     is known as a whole (``NetworkPrior.together``).
     """
     sigma = obstacle_sigma(found, scale, pose, prior, evidence.doubt)
-    said = [(float(np.log(found.distance_m)), sigma)]
+    said = [(math.log(found.distance_m), sigma)]
     if prior is None:
         return said[0]
     far = None if evidence.floor is None else reach(evidence.floor, zone, view, prior)
@@ -174,7 +175,7 @@ def cues(
     if whole is not None:
         said.append((whole[0], SHARED**0.5 * whole[1]))
     besides = sigma**2 - prior.stand_sigma.at(evidence.doubt) ** 2  # scale and camera height
-    return _mean(said)[0], float(np.sqrt(prior.together.at(evidence.doubt) ** 2 + besides))
+    return _mean(said)[0], math.sqrt(prior.together.at(evidence.doubt) ** 2 + besides)
 
 
 def weigh(seen: tuple[float, float], soft: bool) -> tuple[float, float]:
@@ -188,14 +189,11 @@ def weigh(seen: tuple[float, float], soft: bool) -> tuple[float, float]:
     pull = 0.0
     if soft:
         near, far = SOFT_LOGS
-        pull = float(np.clip((far - seen[0]) / (far - near), 0.0, 1.0))
+        pull = min(max((far - seen[0]) / (far - near), 0.0), 1.0)
     said = [seen]
-    for log_m, sigma, share in (
-        (np.log(USUAL_M), USUAL_LOG, 1.0 - pull),
-        (np.log(SOFT_M), SOFT_LOG, pull),
-    ):
+    for metres, sigma, share in ((USUAL_M, USUAL_LOG, 1.0 - pull), (SOFT_M, SOFT_LOG, pull)):
         if share > 0:
-            said.append((float(log_m), sigma * share**-0.5))
+            said.append((math.log(metres), sigma * share**-0.5))
     mean, sigma = _mean(said)
     return mean - pull * SOFT_NEARER_LOG, sigma
 

@@ -1,5 +1,6 @@
 """From a frame's evidence to tracks, bands and the scene."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -57,7 +58,7 @@ def track_zones(
                 whole = Whole(t, whole_zone(side, mask))
             seen = cues(found, state.scale, pose, evidence, mask, view, prior, whole.said)
             log_m, sigma = weigh(seen, prior is not None)
-            found = replace(found, distance_m=float(np.exp(log_m)))
+            found = replace(found, distance_m=math.exp(log_m))
         track = approach.follow(track, found, sigma, t, dt_s, state.turning.deg)
         under = follow_under(under, track, found, t, state.turning.deg)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
@@ -103,7 +104,7 @@ def look_at_wholes(
         features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
         if features is None:
             return None
-        log_m = float(np.log(pose.height_m)) - prior.zone.log_u(features)
+        log_m = math.log(pose.height_m) - prior.zone.log_u(features)
         return log_m, prior.zone.sigma.at(doubted)
 
     return whole

@@ -9,6 +9,7 @@ unit), learned from measured depth, generalises to places it has not seen
 """
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,7 @@ class Spread(NamedTuple):
 
     def at(self, doubted: float) -> float:
         """The standard deviation."""
-        return float(np.exp(self.base + self.slope * doubted))
+        return math.exp(self.base + self.slope * doubted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,7 @@ class ZoneRegression:
 
     def log_u(self, features: NDArray[np.float32]) -> float:
         """``log(height / distance)`` of one zone's features."""
-        x = np.clip((features - self.mean) / self.spread, -CLIP, CLIP)
+        x = np.minimum(np.maximum((features - self.mean) / self.spread, -CLIP), CLIP)
         h = np.maximum(self.hidden @ x + self.hidden_bias, 0.0)
         return float(self.out @ h + self.out_bias)
 
