@@ -87,11 +87,9 @@ def analyse(
         fine.roll_deg + float(np.degrees(scale.roll_error)),
     )
     turned = follow_turn(state.turning, d, scale.alpha, scale.beta, coarse, grid, t)
-    state = replace(state, turning=turned)
-    if network is not None:
-        doubted = follow_doubt(state.doubt, doubt(cells.walkable, view), dt)
-        state = replace(state, doubt=doubted)
-    evidence = gather(cells, view, scale, fit, pose, settings, network, state.doubt or 0.0)
+    doubted = follow_doubt(state.doubt, doubt(cells.walkable, view), dt) if network else None
+    state = replace(state, turning=turned, doubt=doubted)
+    evidence = gather(cells, view, scale, fit, pose, settings, network, doubted or 0.0)
     state = track_zones(evidence, cells, view, pose, network, state, settings, t, dt)
     edge, looked = None, False
     # The known network smooths edges over: of what lies below the ground it says nothing.
