@@ -1,6 +1,7 @@
 """Pictures with measured depth as the zones see them, for scripts/zones_fit_*."""
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from sonar.app import open_engine
 from sonar.config import MountConfig, SonarConfig
 from sonar.depth import open_engine as open_backend
+from sonar.errors import SonarError, SourceError
 from sonar.models.registry import BUILTIN
 from sonar.models.resolved import resolve_path
 from sonar.replay.evaluate import known_mounts
@@ -84,15 +86,29 @@ def arguments(parser):
 def sources(asked):
     """(name, dataset, engine) of every folder asked for."""
     config = SonarConfig.model_validate({"engine": {"precision": "fp32"}})
-    told = [(None, asked.datasets), *((model, map(Path, paths)) for model, *paths in asked.told_by)]
+    told = [
+        (None, asked.datasets),
+        *((model, [Path(p) for p in paths]) for model, *paths in asked.told_by),
+    ]
     for model, paths in told:
+        if not paths:
+            raise SourceError(f"--told-by {model} names no folder.")
         if model is None:
             engine = open_engine(config)
         else:  # another state of the built-in network, which a file alone does not tell
             other = replace(resolve_path(Path(model)), contract=BUILTIN.contract)
             engine = open_backend(config.engine, other)
-        for dataset in find_datasets(list(paths)):
+        for dataset in find_datasets(paths):
             yield dataset.name + (f"{BY}{Path(model).stem}" if model else ""), dataset, engine
+
+
+def run(main):
+    """``main``; what is wrong with what it was given is one sentence, and the exit code 1."""
+    try:
+        main()
+    except SonarError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
 
 
 def place_of(name):

@@ -5,10 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.config import MountConfig
+from sonar.config import MountConfig, ZonesConfig
+from sonar.types import DepthKind, DepthMap
+from sonar.zones.analyser import analyse
 from sonar.zones.evidence import weigh
 from sonar.zones.geometry import intrinsics, make_grid, make_view
 from sonar.zones.prior import DOUBTS, doubt, follow_doubt, prior_for, stand_inverse
+from sonar.zones.state import Settings, initial_state
 
 MOUNT = MountConfig(height_m=1.4, pitch_deg=15.0, hfov_deg=65.0)
 VIEW = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), 15.0, 0.0)
@@ -64,3 +67,23 @@ def test_what_is_unsure_moves_towards_where_things_usually_are(metres, one, othe
         assert a[1] < sure and a[1] <= b[1]
     far = float(np.log(3.0))  # and that is nearer than three metres
     assert weigh((far, unsure), True)[0] < far
+
+
+def test_the_zones_follow_doubt_and_believe_less_by_it():
+    """From the map to the state, and on to how sure a distance is told."""
+    settings = Settings(ZonesConfig(), MOUNT, prior_for("builtin"))
+    level = np.broadcast_to(np.linspace(0.1, 1.2, 192, dtype=np.float32)[:, None], (192, 256))
+    sigmas = []
+    for p in (0.01, 0.5):
+        depth = DepthMap(level.copy(), DepthKind.RELATIVE_INVERSE, np.full_like(level, p))
+        state = initial_state(settings)
+        for t in (0.0, 0.1, 0.2):
+            _, state = analyse(depth, 0, (480, 640), None, t, state, settings)
+        assert state.doubt == pytest.approx(DOUBTS[0 if p < 0.1 else 1])
+        sigmas += [state.tracks[1].sigma_log]
+    _, after = analyse(
+        DepthMap(level.copy(), DepthKind.RELATIVE_INVERSE, np.zeros_like(level)),
+        0, (480, 640), None, 0.3, state, settings,
+    )  # fmt: skip
+    assert DOUBTS[1] > after.doubt > 0.9 * DOUBTS[1], "one picture does not change a place"
+    assert sigmas[0] < sigmas[1]
