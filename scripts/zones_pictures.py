@@ -10,13 +10,13 @@ import numpy as np
 from sonar.app import open_engine
 from sonar.config import MountConfig, SonarConfig
 from sonar.depth import open_engine as open_backend
+from sonar.depth.models.registry import BUILTIN
+from sonar.depth.models.resolved import resolve_path
 from sonar.errors import SonarError, SourceError
-from sonar.models.registry import BUILTIN
-from sonar.models.resolved import resolve_path
-from sonar.replay.evaluate import known_mounts
-from sonar.replay.evaluate_data import find_datasets
-from sonar.replay.evaluate_truth import FLOOR_M, FLOOR_PER_M, read_zones
-from sonar.training.rgbd import FOLDERS
+from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.evaluate.run import known_mounts
+from sonar.lab.evaluate.truth import FLOOR_M, FLOOR_PER_M, read_zones
+from sonar.lab.training.rgbd import FOLDERS
 from sonar.types import SIDES, Frame
 from sonar.zones import prior as prior_room
 from sonar.zones.analyser import analyse

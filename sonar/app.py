@@ -12,9 +12,9 @@ from sonar.pipeline import Limits, Pipeline, Stages
 from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
 
 if TYPE_CHECKING:
-    from sonar.audio.controls import Controls
-    from sonar.audio.mixer import Mixer
-    from sonar.audio.speech import SpeechBank
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.controls.controls import Controls
     from sonar.zones import DepthZones
 
 SinkFactory = Callable[["Mixer"], AudioSink]
@@ -44,7 +44,7 @@ def open_source(
 def open_engine(config: SonarConfig) -> DepthEngine:
     """The configured network on its backend. Raises ModelError or MissingExtraError."""
     from sonar.depth import open_engine as choose
-    from sonar.models.store import resolve
+    from sonar.depth.models.store import resolve
 
     return choose(config.engine, resolve(config.engine.model, config))
 
@@ -58,14 +58,14 @@ def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZ
 
 def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
     """The sound card, or silence that says so, as the configuration asks."""
-    from sonar.audio.output import open_sink
+    from sonar.audio.output.device import open_sink
 
     return lambda mixer: open_sink(config.audio, mixer, clock)
 
 
 def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFactory:
     """A WAV file in media time."""
-    from sonar.audio.wav import WavSink
+    from sonar.audio.output.wav import WavSink
 
     return lambda mixer: WavSink(mixer, path, on_block=on_block)
 
@@ -90,11 +90,11 @@ def assemble(
     Raises:
         ModelError, MissingExtraError: the network cannot be opened.
     """
-    from sonar.audio.controls import Controls
-    from sonar.audio.mapping import PulseMapper
-    from sonar.audio.mixer import Mixer
-    from sonar.audio.speech import SpeechBank
-    from sonar.view import View
+    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.controls.controls import Controls
+    from sonar.controls.view import View
 
     clock = clock or SystemClock()
     engine = engine or open_engine(config)

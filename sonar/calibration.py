@@ -18,7 +18,7 @@ import yaml
 from sonar.app import make_zones
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError, SourceTimeout
-from sonar.models.files import atomic_path
+from sonar.files import atomic_path
 from sonar.ports import Clock, DepthEngine, FrameSource
 from sonar.types import DepthMap, Frame, RgbImage
 from sonar.zones import prior_for

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sonar.audio.fakes import CollectSink, ToneSpeaker
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.capture.synthetic import ExactDepth, SyntheticSource
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.pipeline import Pipeline, Stages
 from sonar.records import Event, FrameRecord
+from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import Band, DepthMap, Frame, Scene
 from sonar.zones import DepthZones
 

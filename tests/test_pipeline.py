@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sonar.capture.fakes import Delay, ScriptedSource
 from sonar.clock import ManualClock
-from sonar.depth.fakes import FakeEngine
 from sonar.errors import (
     DepthError,
     DeviceError,
@@ -19,6 +17,8 @@ from sonar.errors import (
 )
 from sonar.pipeline import Limits, Pipeline, Stages
 from sonar.records import Event, FrameRecord
+from sonar.testing.capture import Delay, ScriptedSource
+from sonar.testing.depth import FakeEngine
 from sonar.types import (
     Band,
     Cue,

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from sonar import app
-from sonar.audio.controls import Controls
-from sonar.audio.listen import Commands
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
-from sonar.audio.null import NullSink
-from sonar.capture.fakes import ScriptedSource
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.output.null import NullSink
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
-from sonar.depth.fakes import FakeEngine
+from sonar.controls.controls import Controls
+from sonar.controls.listen import Commands
+from sonar.controls.view import STALE_S, View, zone_borders
 from sonar.records import Event, FrameRecord
+from sonar.testing.capture import ScriptedSource
+from sonar.testing.depth import FakeEngine
 from sonar.types import SIDES, Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State
 from sonar.types import ZoneReading as Zone
-from sonar.view import STALE_S, View, zone_borders
 
 IMAGE = np.zeros((600, 800, 3), np.uint8)
 IMAGE[:, :400] = (250, 20, 20)  # red on the left

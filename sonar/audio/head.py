@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.lag import GLIDE_QUANTA
-from sonar.audio.synth import Ears, Samples
-from sonar.audio.tables import QUANTUM, add_ramped, approach
+from sonar.audio.synthesis.lag import GLIDE_QUANTA
+from sonar.audio.synthesis.synth import Ears, Samples
+from sonar.audio.synthesis.tables import QUANTUM, add_ramped, approach
 
 PLACES = 33  # from fully left to fully right; the center is one of them
 SIDE_DEG = 90.0  # azimuth of what is fully to one side
@@ -49,7 +49,7 @@ class Head:
 
 
 class HeadSpace:
-    """A :class:`~sonar.audio.space.Space` of one head.
+    """A :class:`~sonar.audio.synthesis.space.Space` of one head.
 
     Each place has a line of the samples that came from there. A quantum of the line times the
     place's filters is one small matrix product: row r of the left factor is the line from

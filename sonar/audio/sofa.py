@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.head import PLACES, SIDE_DEG, Head, pan_of
-from sonar.audio.speech_pcm import resample
-from sonar.audio.synth import HARMONICS, timbre
+from sonar.audio.speech.pcm import resample
+from sonar.audio.synthesis.synth import HARMONICS, timbre
 from sonar.errors import ConfigError, MissingExtraError
 
 Responses = NDArray[np.float64]  # (directions, 2, samples)

@@ -29,7 +29,7 @@ def bench(
     options = common(ctx)
     config = options.load()
     if chain:
-        from sonar.bench.chain import measure
+        from sonar.lab.bench.chain import measure
 
         figures = measure(config).model_dump()
         if options.json:
@@ -39,8 +39,8 @@ def bench(
                 say(f"{name:<16} {value}")
         return
 
-    from sonar.bench import format_table, run_bench
-    from sonar.models.store import Store
+    from sonar.depth.models.store import Store
+    from sonar.lab.bench import format_table, run_bench
 
     report = run_bench(
         model,

@@ -118,8 +118,8 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
         return
 
     from sonar import app
-    from sonar.audio.mixer import Mixer
-    from sonar.audio.speech import SpeechBank
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis.mixer import Mixer
     from sonar.clock import SystemClock
 
     bank = SpeechBank(config.speech, config.audio.rate_hz)

@@ -35,7 +35,7 @@ def doctor(ctx: typer.Context) -> None:
 
 def devices(ctx: typer.Context) -> None:
     """List cameras and sound outputs."""
-    from sonar.audio.portaudio import list_outputs
+    from sonar.audio.output.portaudio import list_outputs
     from sonar.capture import list_cameras
 
     options = common(ctx)
@@ -83,7 +83,7 @@ def _model(config: SonarConfig) -> Finding:
 
 
 def _sound(config: SonarConfig) -> Finding:
-    from sonar.audio.portaudio import choose_output, list_outputs
+    from sonar.audio.output.portaudio import choose_output, list_outputs
 
     otherwise = "Recordings still get their sound as a file."
     try:
@@ -96,7 +96,7 @@ def _sound(config: SonarConfig) -> Finding:
 
 
 def _speech(config: SonarConfig) -> Finding:
-    from sonar.audio.speech import SpeechBank
+    from sonar.audio.speech.bank import SpeechBank
 
     if not config.speech.enabled:
         return Finding("speech", True, "Switched off in the configuration.")

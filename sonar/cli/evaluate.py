@@ -11,11 +11,11 @@ from sonar.config import SonarConfig
 from sonar.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:  # numpy and OpenCV are not every command's need
-    from sonar.replay.evaluate_data import Dataset
-    from sonar.replay.evaluate_folder import MountUse
-    from sonar.replay.evaluate_jobs import Way
-    from sonar.replay.evaluate_labels import Clip
-    from sonar.replay.evaluate_page import Evaluated
+    from sonar.lab.evaluate.data import Dataset
+    from sonar.lab.evaluate.folder import MountUse
+    from sonar.lab.evaluate.jobs import Way
+    from sonar.lab.evaluate.page import Evaluated
+    from sonar.replay.labels import Clip
 
 LOCAL = "local"
 
@@ -59,8 +59,8 @@ def evaluate(
 
     Folders of pictures with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
-    from sonar.replay.evaluate_folder import MountUse
-    from sonar.replay.evaluate_page import document, lines, write_results
+    from sonar.lab.evaluate.folder import MountUse
+    from sonar.lab.evaluate.page import document, lines, write_results
 
     options = common(ctx)
     uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
@@ -105,7 +105,7 @@ def _variants(options: Common, models: Sequence[str]) -> list[tuple[str, SonarCo
 
 
 def _way(dask: str | None, jobs: int) -> "Way":
-    from sonar.replay import evaluate_jobs
+    from sonar.lab.evaluate import jobs as evaluate_jobs
 
     if dask is not None:
         return evaluate_jobs.dask(None if dask == LOCAL else dask, max(2, jobs))
@@ -114,8 +114,8 @@ def _way(dask: str | None, jobs: int) -> "Way":
 
 def _sorted_out(paths: Sequence[Path]) -> "tuple[list[Dataset], list[Clip]]":
     """RGB-D folders and labelled recordings among ``paths``. Raises SourceError."""
-    from sonar.replay.evaluate_data import find_datasets
-    from sonar.replay.evaluate_labels import find_clips, name_apart
+    from sonar.lab.evaluate.data import find_datasets
+    from sonar.replay.labels import find_clips, name_apart
 
     clips: list[Clip] = []
     folders: list[Path] = []
@@ -140,14 +140,14 @@ def _evaluated(
     way: "Way",
     advance: Advance,
 ) -> "list[Evaluated]":
-    from sonar.replay.evaluate import sum_up
-    from sonar.replay.evaluate_data import Dataset
-    from sonar.replay.evaluate_folder import FolderReadings
-    from sonar.replay.evaluate_heard import ClipResult
-    from sonar.replay.evaluate_jobs import Piece, Result, pinned
-    from sonar.replay.evaluate_labels import Clip
-    from sonar.replay.evaluate_page import Evaluated
-    from sonar.replay.evaluate_walks import walk_figures
+    from sonar.lab.evaluate.data import Dataset
+    from sonar.lab.evaluate.folder import FolderReadings
+    from sonar.lab.evaluate.jobs import Piece, Result, pinned
+    from sonar.lab.evaluate.page import Evaluated
+    from sonar.lab.evaluate.run import sum_up
+    from sonar.lab.evaluate.walks import walk_figures
+    from sonar.replay.heard import ClipResult
+    from sonar.replay.labels import Clip
 
     fixed = [(name, *pinned(config)) for name, config in variants]
     data: list[Dataset | Clip] = [*datasets, *clips]

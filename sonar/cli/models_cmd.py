@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sonar.config import SonarConfig
-    from sonar.models.resolved import ResolvedModel
-    from sonar.models.store import Listed, Store
+    from sonar.depth.models.resolved import ResolvedModel
+    from sonar.depth.models.store import Listed, Store
     from sonar.types import RgbImage
 
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
@@ -26,7 +26,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="as in `sonar models l
 @app.command("list", epilog=COMMON_EPILOG)
 def list_models(ctx: typer.Context) -> None:
     """Every model sonar knows by name, and whether it is here."""
-    from sonar.models.files import mebibytes
+    from sonar.files import mebibytes
 
     options = common(ctx)
     rows = _store(options).listing()
@@ -43,7 +43,7 @@ def list_models(ctx: typer.Context) -> None:
 @app.command(epilog=COMMON_EPILOG)
 def fetch(ctx: typer.Context, name: Name) -> None:
     """Download a model; what broke off goes on where it stopped."""
-    from sonar.models import acquire
+    from sonar.depth.models import acquire
 
     options = common(ctx)
     with progress(options, f"fetching {name}") as advance:
@@ -60,7 +60,7 @@ def import_model(
     ] = None,
 ) -> None:
     """Install a model file that was downloaded elsewhere."""
-    from sonar.models import acquire
+    from sonar.depth.models import acquire
 
     options = common(ctx)
     with progress(options, f"importing {path.name}") as advance:
@@ -87,8 +87,8 @@ def optimise(
     """Make the files of a model that run fastest here.
 
     Needs the extra [midas]."""
-    from sonar.depth.optimise import PRECISIONS
-    from sonar.depth.optimise import optimise as make
+    from sonar.lab.quantise.optimise import PRECISIONS
+    from sonar.lab.quantise.optimise import optimise as make
 
     options = common(ctx)
     if unknown := [each for each in precision or () if each not in PRECISIONS]:
@@ -170,7 +170,7 @@ def _pictures(spec: str, config: SonarConfig) -> Iterator[RgbImage]:
 
 
 def _store(options: Common) -> Store:
-    from sonar.models.store import Store
+    from sonar.depth.models.store import Store
 
     return Store(options.load().models, tell=note)
 

@@ -241,7 +241,7 @@ def _story(events: Path) -> list[str]:
 
 
 def _play(wav: Path, config: SonarConfig) -> None:
-    from sonar.audio.playback import play_wav
+    from sonar.audio.output.playback import play_wav
     from sonar.errors import DeviceError
 
     try:

@@ -35,8 +35,8 @@ def run(
 
         guide(common(ctx), source)
     from sonar import app
-    from sonar.audio.listen import listening
     from sonar.clock import SystemClock
+    from sonar.controls.listen import listening
 
     options = common(ctx)
     config = options.load()

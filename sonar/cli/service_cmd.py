@@ -114,7 +114,7 @@ def run(
     # Not on the command line, which everybody can read: a stream's address may hold a password.
     os.environ["SONAR_SOURCE"] = source
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "sonar.service.runner", settings])
+    os.execv(sys.executable, [sys.executable, "-m", "sonar.service.supervisor.runner", settings])
 
 
 def status(ctx: typer.Context) -> None:
@@ -162,7 +162,7 @@ def guide(options: Common, source: str) -> NoReturn:
     from sonar import app as product
     from sonar.clock import SystemClock
     from sonar.ports import Clock, FrameSource
-    from sonar.service.headless import main
+    from sonar.service.guide.headless import main
 
     def open_source(config: SonarConfig, clock: Clock) -> FrameSource:
         return product.open_source(source, config, clock, realtime=True)
@@ -171,9 +171,9 @@ def guide(options: Common, source: str) -> NoReturn:
 
 
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:
-    """What the supervisor is started with; see :class:`sonar.service.runner.Settings`."""
-    from sonar.service.runner import Settings
-    from sonar.service.watch import Limits
+    """The supervisor's start settings: :class:`sonar.service.supervisor.runner.Settings`."""
+    from sonar.service.supervisor.runner import Settings
+    from sonar.service.supervisor.watch import Limits
 
     service, capture = config.service, config.capture
     command = [sys.executable, "-m", "sonar"]

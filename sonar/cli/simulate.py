@@ -10,9 +10,9 @@ from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.errors import ConfigError
 
 if TYPE_CHECKING:  # numpy and the rest are not every command's need
-    from sonar.simulate.minmax import Bands
-    from sonar.simulate.scenario import Scenario
-    from sonar.simulate.suite import Way
+    from sonar.lab.simulate.minmax import Bands
+    from sonar.lab.simulate.scenario import Scenario
+    from sonar.lab.simulate.suite import Way
 
 DEPTHS = ("exact", "network", "both")
 
@@ -56,8 +56,8 @@ def simulate(
     metres), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
     evaluate` reads. With it a walker that hears nothing else goes the same ways, with and without
     sonar and with the common min-max approach, and its contacts are counted."""
-    from sonar.simulate.scenario import Scenario
-    from sonar.simulate.scenario_files import load, names
+    from sonar.lab.simulate.scenario import Scenario
+    from sonar.lab.simulate.scenario_files import load, names
 
     options = common(ctx)
     if schema:
@@ -76,7 +76,7 @@ def simulate(
 
 
 def _list(options: Common) -> None:
-    from sonar.simulate.scenario_files import load, names
+    from sonar.lab.simulate.scenario_files import load, names
 
     about = {name: load(name).about for name in names()}
     if options.json:
@@ -86,7 +86,7 @@ def _list(options: Common) -> None:
 
 
 def _record(options: Common, found: "list[Scenario]", out: Path | None, width: int) -> None:
-    from sonar.simulate.record import record
+    from sonar.lab.simulate.record import record
 
     if out is None:
         raise ConfigError("--out names the folder that the walks are written to.")
@@ -121,7 +121,7 @@ def _closed_loop(
     seeds: range,
     short: bool,
 ) -> None:
-    from sonar.simulate.suite import as_json, run, table
+    from sonar.lab.simulate.suite import as_json, run, table
 
     ways = _ways(options, depth, true_zones)
     with progress(options, "walks") as advance:
@@ -136,8 +136,8 @@ def _closed_loop(
 
 def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
     from sonar.app import make_zones, open_engine
-    from sonar.audio.mapping import PulseMapper
-    from sonar.simulate import suite
+    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.lab.simulate import suite
 
     config = options.load()
     mapper = partial(PulseMapper, config.audio, config.speech)
@@ -161,7 +161,7 @@ def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
 
 
 def _bands() -> "Bands":
-    from sonar.replay.evaluate_naive import naive_band, naive_levels
+    from sonar.lab.evaluate.naive import naive_band, naive_levels
     from sonar.types import Band, DepthMap
 
     def bands(

@@ -29,12 +29,12 @@ def train_ear(
     Listen, answer with 1 2 3 4, hear your score.
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
-    from sonar.audio.mixer import Mixer
-    from sonar.audio.output import open_sink
-    from sonar.audio.speech import SpeechBank
+    from sonar.audio.output.device import open_sink
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis.mixer import Mixer
     from sonar.clock import SystemClock
-    from sonar.simulate.ear import EarTrainer, Stage
-    from sonar.simulate.ear_scenes import SceneMaker
+    from sonar.lab.simulate.ear import EarTrainer, Stage
+    from sonar.lab.simulate.ear_scenes import SceneMaker
 
     options = common(ctx)
     config = options.load()

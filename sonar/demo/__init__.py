@@ -1,4 +1,4 @@
-"""The embedded clip: a walk past obstacles, rendered by :mod:`sonar.simulate.mujoco_walk`.
+"""The embedded clip: a walk past obstacles, rendered by :mod:`sonar.lab.simulate.mujoco_walk`.
 
 ``walk.mp4``: H.264, 640x480, 25 frames a second. ``walk_depth.npz``: exact depth of every fifth
 frame at 120x160, see :func:`sonar.demo.depth`. ``walk_truth.json``: mount, path and the nearest

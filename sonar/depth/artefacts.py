@@ -5,11 +5,11 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sonar.models.contract import InputContract
-from sonar.models.files import sha256_of
-from sonar.models.registry import BUILTIN
-from sonar.models.resolved import ResolvedModel
-from sonar.models.store import Store
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.registry import BUILTIN
+from sonar.depth.models.resolved import ResolvedModel
+from sonar.depth.models.store import Store
+from sonar.files import sha256_of
 
 # Raise it when the making changes, so that old artefacts are not taken for new ones.
 RECIPE = 3
@@ -19,7 +19,7 @@ SOURCE_KEY = "source_sha256"  # metadata of a packaged int8 file: which model it
 
 # int8 versions that come with sonar, by the SHA-256 of the model they were made from
 PACKAGED_INT8: dict[str, Path] = {
-    str(BUILTIN.sha256): Path(__file__).parents[1] / "models" / "builtin" / "builtin_int8.onnx"
+    str(BUILTIN.sha256): Path(__file__).parent / "models" / "builtin" / "builtin_int8.onnx"
 }
 
 

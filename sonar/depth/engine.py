@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.clock import SystemClock
+from sonar.depth.models.contract import InputContract
 from sonar.depth.preprocess import Preprocessor, network_size
 from sonar.errors import DepthError
-from sonar.models.contract import InputContract
 from sonar.ports import Clock, DepthBackend
 from sonar.types import DepthMap, FloatImage, Frame
 

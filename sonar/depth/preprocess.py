@@ -11,7 +11,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from sonar.models.contract import InputContract
+from sonar.depth.models.contract import InputContract
 from sonar.types import FloatImage, RgbImage
 
 MAX_ASPECT = 4  # "shorter" and "minimal" fits let the longer side grow to this many size_px

@@ -24,15 +24,15 @@ from sonar.depth.backends.openvino import OpenVinoBackend
 from sonar.depth.backends.torch import TorchBackend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.resolved import ResolvedModel
+from sonar.depth.models.store import Store
 from sonar.depth.native.code import can_compile, machine_code
 from sonar.depth.practice import practice_pictures
 from sonar.depth.preprocess import Preprocessor
 from sonar.depth.threads import thread_count
 from sonar.errors import ConfigError, OutputError, SonarError
-from sonar.models.contract import InputContract
-from sonar.models.files import atomic_path
-from sonar.models.resolved import ResolvedModel
-from sonar.models.store import Store
+from sonar.files import atomic_path
 from sonar.ports import Clock
 from sonar.types import FloatImage
 
@@ -149,7 +149,7 @@ def candidates(
 def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store: Store) -> Backend:
     """Raises ModelError or MissingExtraError."""
     if candidate.backend == "torch":
-        from sonar.depth.export import load_network, output_names
+        from sonar.lab.quantise.export import load_network, output_names
 
         return TorchBackend(load_network(model), output_names(model.contract), threads=threads)
     assert candidate.path is not None
@@ -273,14 +273,14 @@ def _float_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
 def _native_file(model: ResolvedModel, store: Store, tell: Tell, int8: Path | None) -> Path:
     made = native_path(store, model, int8)
     if not made.is_file():
-        from sonar.depth.optimise import make_native
+        from sonar.lab.quantise.optimise import make_native
 
         make_native(model, store, tell, int8)
     return made
 
 
 def _made(precision: str, model: ResolvedModel, store: Store, tell: Tell) -> Path:
-    from sonar.depth.optimise import optimise
+    from sonar.lab.quantise.optimise import optimise
 
     return optimise(model, precisions=[precision], store=store, tell=tell)[0].path
 

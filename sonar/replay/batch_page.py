@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from sonar.errors import OutputError
 from sonar.replay.batch import SCHEMA, Done, worst, write_json
-from sonar.replay.report import page, table
+from sonar.replay.report.page import page, table
 
 PAGE = "index.html"
 FACTS = "batch.json"

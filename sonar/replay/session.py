@@ -9,17 +9,17 @@ from typing import Any
 
 from sonar import __version__, app
 from sonar.config import SonarConfig
+from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import FrameSource, Observer
 from sonar.records import Event, FrameRecord
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone, unhurried
-from sonar.replay.evaluate_labels import truth_beside
-from sonar.replay.report import write_report
-from sonar.replay.report_strip import DepthStrip
+from sonar.replay.labels import truth_beside
+from sonar.replay.report.page import write_report
+from sonar.replay.report.strip import DepthStrip
 from sonar.replay.writer import ReplayWriter, prepare_folder
 from sonar.types import DepthMap, Frame, Scene
-from sonar.view import zone_borders
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs

@@ -20,7 +20,7 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import SourceLost
 from sonar.ports import AudioSink, Clock, FrameSource
-from sonar.service.runs import SinkMaker, device_sink
+from sonar.service.guide.runs import SinkMaker, device_sink
 from sonar.types import Cue, CueKind, RgbImage
 
 NO_GUIDANCE = ("loading", "ready", "stopped")  # states that tell nothing of what is ahead
@@ -117,7 +117,7 @@ def noting(path: Path) -> SinkMaker:
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Guide over the clip until told to stop."""
-    from sonar.service.headless import main as guide
+    from sonar.service.guide.headless import main as guide
 
     parser = argparse.ArgumentParser(prog="rehearsal")
     parser.add_argument("clip", type=Path)

@@ -9,7 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sonar.audio.listen.socket_server import choose_instance, instance_of, running_instances, send
+from sonar.controls.listen.socket_server import (
+    choose_instance,
+    instance_of,
+    running_instances,
+    send,
+)
+from sonar.controls.view import SCHEMA, WIDTH_PX
 from sonar.errors import DeviceError, SonarError
 from sonar.replay.annotate import Annotator
 from sonar.replay.video import even_size
@@ -26,7 +32,6 @@ from sonar.types import (
     State,
     ZoneReading,
 )
-from sonar.view import SCHEMA, WIDTH_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Seen:
     """One look.
 
     Attributes:
-        told: ``sonar.view/1`` as a mapping.
+        told: ``sonar.controls.view/1`` as a mapping.
         picture: the camera's newest picture with the zones drawn in, uint8 (H, W, 3) RGB, or
             None where pictures are off or none came yet.
     """

@@ -4,8 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from sonar.audio.mapping import SCHEMES
-from sonar.audio.phrases import VERBOSITIES
+from sonar.audio.cues.mapping import SCHEMES
+from sonar.audio.cues.phrases import VERBOSITIES
 from sonar.errors import SonarError
 from sonar.web import live, show
 

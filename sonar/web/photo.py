@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 
 from sonar import app
-from sonar.audio.describe import describe
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
-from sonar.audio.speech import SpeechBank
-from sonar.audio.wav import WavSink
+from sonar.audio.cues.describe import describe
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.output.wav import WavSink
+from sonar.audio.speech.bank import SpeechBank
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.capture import read_image
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
+from sonar.controls.view import zone_borders
 from sonar.replay.annotate import Annotator, heat_map
 from sonar.replay.video import even_size
 from sonar.types import Cue, Frame, RgbImage
-from sonar.view import zone_borders
 from sonar.zones import DepthZones
 
 _SHOWN_PX = 960

@@ -10,7 +10,7 @@ from sonar import app
 from sonar.config import SonarConfig
 from sonar.errors import SourceError
 from sonar.pipeline import Pipeline
-from sonar.replay.report import NAME as REPORT
+from sonar.replay.report.page import NAME as REPORT
 from sonar.replay.session import replay
 
 _EMBED_MB = 40.0  # the report is downloaded alone, so the video goes into it

@@ -4,8 +4,8 @@ import threading
 
 from hearing import AUDIO, SPEECH
 
-from sonar.audio.mixer import Mixer
-from sonar.audio.output import DeviceSink
+from sonar.audio.output.device import DeviceSink
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import SystemClock
 
 

@@ -5,11 +5,11 @@ import pytest
 from hearing import AUDIO, RATE, SPEECH, STEADY, onsets, render, rms_db, scene, stop
 from test_mixer_time import heard_in
 
-from sonar.audio.controls import Controls
-from sonar.audio.earcons import render_earcons
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.synthesis.earcons import render_earcons
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.controls.controls import Controls
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band, CueKind, Reason, Scene
 
 CLOSE, STOP = (Band.CLOSE, 0.7), (Band.STOP, 0.9)

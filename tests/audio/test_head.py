@@ -23,11 +23,11 @@ from hearing import (
 from measured_head import ear_delay_s, with_head, write
 from test_space_and_silence import lead_us
 
-from sonar.audio.fakes import ToneSpeaker
 from sonar.audio.head import PLACES, Head, HeadSpace, pan_of, place_of
-from sonar.audio.mixer import Mixer
-from sonar.audio.synth import Ears
-from sonar.audio.tables import QUANTUM
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis.synth import Ears
+from sonar.audio.synthesis.tables import QUANTUM
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind
 
 KEMAR = Path("/usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa")

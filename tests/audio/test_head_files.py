@@ -14,7 +14,7 @@ from hearing import (
 from measured_head import netCDF4, sofar, with_head, write
 from test_space_and_silence import lead_us
 
-from sonar.audio.mixer import Mixer
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.errors import ConfigError, MissingExtraError
 
 

@@ -9,16 +9,16 @@ from hearing import AUDIO, RATE, SPEECH, scene
 from listen_kit import Heard
 from typer.testing import CliRunner
 
-from sonar.audio.controls import Controls
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.listen import Commands, listening
-from sonar.audio.listen import socket_server as sockets
-from sonar.audio.listen.socket_server import SocketServer, send
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.cli.root import app
 from sonar.config import ControlsConfig
+from sonar.controls.controls import Controls
+from sonar.controls.listen import Commands, listening
+from sonar.controls.listen import socket_server as sockets
+from sonar.controls.listen.socket_server import SocketServer, send
 from sonar.errors import ConfigError, DeviceError
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band
 
 

@@ -12,8 +12,8 @@ import threading
 import pytest
 from listen_kit import Heard
 
-from sonar.audio.listen.buttons import EVENT, Buttons, wanted
-from sonar.audio.listen.keyboard import Keyboard
+from sonar.controls.listen.buttons import EVENT, Buttons, wanted
+from sonar.controls.listen.keyboard import Keyboard
 
 # -- buttons -------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ def test_buttons_are_read_from_an_input_device(tmp_path):
 
 
 def test_a_device_that_goes_and_comes_back_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("sonar.audio.listen.buttons._LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("sonar.controls.listen.buttons._LOOK_AGAIN_S", 0.05)
     device = tmp_path / "event0"
     heard = Heard()
     with Buttons(heard, str(device)):
@@ -78,7 +78,7 @@ def test_auto_takes_headsets_and_gpio_but_nothing_one_types_on(tmp_path):
 
 CHILD = """
 import sys, threading
-from sonar.audio.listen.keyboard import Keyboard
+from sonar.controls.listen.keyboard import Keyboard
 done = threading.Event()
 def do(line):
     print(line, flush=True)
@@ -156,7 +156,7 @@ def test_where_there_is_no_terminal_nothing_is_read():
 
 def test_a_closed_standard_input_is_no_terminal():
     code = (
-        "from sonar.audio.listen.keyboard import Keyboard\n"
+        "from sonar.controls.listen.keyboard import Keyboard\n"
         "with Keyboard(print) as keys: assert not keys.on_terminal"
     )
     subprocess.run(["sh", "-c", f"exec {sys.executable} -c '{code}' <&-"], check=True, timeout=30)

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 from hearing import AUDIO, RATE, SPEECH, onsets, render
 
-from sonar.audio.controls import Controls
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
-from sonar.audio.speech import SpeechStatus
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.speech.bank import SpeechStatus
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.cli import run_live
 from sonar.cli.ui import Common
+from sonar.controls.controls import Controls
+from sonar.testing.audio import ToneSpeaker
 
 
 def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):

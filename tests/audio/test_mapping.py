@@ -19,7 +19,7 @@ from hearing import (
     scene,
 )
 
-from sonar.audio.mapping import PulseMapper
+from sonar.audio.cues.mapping import PulseMapper
 from sonar.config import AudioConfig
 from sonar.types import (
     Band,

@@ -14,8 +14,8 @@ from hearing import (
     scene,
 )
 
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.phrases import PHRASES
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues.phrases import PHRASES
 from sonar.config import SpeechConfig
 from sonar.types import (
     Band,

@@ -17,11 +17,11 @@ from hearing import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.audio import synth
-from sonar.audio.earcons import EARCONS
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mixer import Mixer
-from sonar.audio.phrases import PHRASES
+from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.synthesis import synth
+from sonar.audio.synthesis.earcons import EARCONS
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Priority
 
 SILENCE = Cue(CueKind.SILENCE)

@@ -18,9 +18,9 @@ from hearing import (
     stop,
 )
 
-from sonar.audio import synth
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mixer import Mixer
+from sonar.audio.synthesis import synth
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Column, Cue, CueKind, Priority
 
 SILENCE = Cue(CueKind.SILENCE)

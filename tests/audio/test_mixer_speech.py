@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, band_power, render, rms_db, stop
 
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mixer import Mixer
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind
 
 SILENCE = Cue(CueKind.SILENCE)

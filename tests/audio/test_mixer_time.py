@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, render, rms_db, stop
 
-from sonar.audio.earcons import EARCONS, render_earcons
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.mixer import Mixer
+from sonar.audio.synthesis.earcons import EARCONS, render_earcons
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Priority
 
 SILENCE = Cue(CueKind.SILENCE)

@@ -8,11 +8,11 @@ import pytest
 from fake_portaudio import sink, wait_for
 from hearing import AUDIO, SPEECH
 
-from sonar.audio import output
-from sonar.audio.mixer import Mixer
-from sonar.audio.null import NullSink
-from sonar.audio.output import DeviceSink, open_sink
-from sonar.audio.portaudio import OutputDevice, choose_output
+from sonar.audio.output import device as output
+from sonar.audio.output.device import DeviceSink, open_sink
+from sonar.audio.output.null import NullSink
+from sonar.audio.output.portaudio import OutputDevice, choose_output
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import DeviceError
 
@@ -180,7 +180,7 @@ def test_a_device_without_a_clock_is_left_alone_between_tries(portaudio, monkeyp
 
 
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
-    monkeypatch.setattr("sonar.audio.portaudio.PATIENCE_S", 0.05)
+    monkeypatch.setattr("sonar.audio.output.portaudio.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
     with pytest.raises(DeviceError, match="did not answer"):
         sink().start()

@@ -10,9 +10,10 @@ import pytest
 from fake_portaudio import sink, wait_for
 from hearing import AUDIO, SPEECH, pulse
 
-from sonar.audio import output, realtime
-from sonar.audio.mixer import Mixer
-from sonar.audio.output import DeviceSink
+from sonar.audio.output import device as output
+from sonar.audio.output import realtime
+from sonar.audio.output.device import DeviceSink
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import ManualClock, SystemClock
 
 

@@ -26,9 +26,9 @@ SINK = "module-null-sink sink_name=test rate=48000 channels=2"
 COMMON = """
 import sys
 import numpy as np
-from sonar.audio.mixer import Mixer
-from sonar.audio.output import DeviceSink
-from sonar.audio.portaudio import list_outputs
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.output.device import DeviceSink
+from sonar.audio.output.portaudio import list_outputs
 from sonar.clock import SystemClock
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import Cue, CueKind, Priority

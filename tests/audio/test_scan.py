@@ -5,15 +5,15 @@ import pytest
 from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, cents, pitch_hz, render, scene
 
 from sonar import app
-from sonar.audio import sweep
-from sonar.audio.fakes import CollectSink
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
-from sonar.audio.synth import pan_gain
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.synthesis import sweep
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis.synth import pan_gain
 from sonar.capture.synthetic import Box, Camera, ExactDepth, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
+from sonar.testing.audio import CollectSink
 from sonar.types import Band, Column, Cue, CueKind, Height, Reason, Scene
 from sonar.zones import DepthZones
 

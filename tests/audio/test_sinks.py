@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
-from sonar.audio.fakes import CollectSink, ToneSpeaker
-from sonar.audio.mixer import Mixer
-from sonar.audio.null import NullSink
-from sonar.audio.wav import WavSink
+from sonar.audio.output.null import NullSink
+from sonar.audio.output.wav import WavSink
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import OutputError
 from sonar.ports import AudioSink
+from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import Cue, CueKind
 
 SILENCE = Cue(CueKind.SILENCE)

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from sonar.audio import mapping, urgency
-from sonar.audio.earcons import EARCONS
-from sonar.audio.listen import buttons, keyboard
+from sonar.audio.cues import mapping, urgency
+from sonar.audio.synthesis.earcons import EARCONS
 from sonar.config import AudioConfig
+from sonar.controls.listen import buttons, keyboard
 from sonar.types import Band
 
 DOC = Path(__file__).parents[2] / "docs" / "sound.md"

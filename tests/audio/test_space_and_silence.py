@@ -8,11 +8,11 @@ from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, pulse, render, sce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.fakes import ToneSpeaker
-from sonar.audio.lag import TAIL, Lag
-from sonar.audio.mapping import PulseMapper
-from sonar.audio.mixer import Mixer
-from sonar.audio.synth import Ears
+from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.synthesis.lag import TAIL, Lag
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis.synth import Ears
+from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band, Cue, CueKind, Priority
 
 LATE = AUDIO.model_copy(update={"itd_us": 650.0})

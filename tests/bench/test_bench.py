@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonar.bench import BenchReport, Result, format_table, run_bench
-from sonar.bench.memory import resident_bytes, resident_mb
-from sonar.bench.run import _time
 from sonar.clock import ManualClock
+from sonar.depth.models.store import Store
 from sonar.depth.native.code import compiler, machine_code
 from sonar.depth.select import Candidate
 from sonar.errors import DepthError, MissingExtraError, ModelError
-from sonar.models.store import Store
+from sonar.lab.bench import BenchReport, Result, format_table, run_bench
+from sonar.lab.bench.memory import resident_bytes, resident_mb
+from sonar.lab.bench.run import _time
 
 
 def result(**changes):
@@ -86,7 +86,7 @@ class Slow:
 
 
 def test_timing_interleaves_and_counts_only_the_second_of_each_pair():
-    from sonar.bench.run import _Line
+    from sonar.lab.bench.run import _Line
 
     clock = ManualClock()
     picture = np.zeros((4, 4, 3), np.uint8)
@@ -103,7 +103,7 @@ def test_timing_interleaves_and_counts_only_the_second_of_each_pair():
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    import sonar.bench.run as room
+    import sonar.lab.bench.run as room
 
     monkeypatch.setattr(room.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(room, "installed", lambda package: None)
@@ -138,7 +138,7 @@ def test_the_builtin_model_without_torch(without_torch, tmp_path):
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler here")
 def test_the_native_decoder_is_measured_like_the_others(tmp_path, monkeypatch):
     pytest.importorskip("onnx", reason="splitting a model needs onnx")
-    monkeypatch.setattr("sonar.bench.run._baseline", lambda *_: None)
+    monkeypatch.setattr("sonar.lab.bench.run._baseline", lambda *_: None)
     measured = run_bench(
         "builtin",
         backends=["onnx", "native"],
@@ -184,7 +184,7 @@ def test_memory_of_an_engine_alone(tmp_path):
 def test_the_baseline_is_the_usual_way():
     torch = pytest.importorskip("torch", reason="the baseline is torch")
     pytest.importorskip("timm")
-    from sonar.bench.baseline import eager_torch
+    from sonar.lab.bench.baseline import eager_torch
 
     class Mean(torch.nn.Module):
         def as_published(self):

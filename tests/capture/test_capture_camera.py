@@ -6,11 +6,11 @@ import pytest
 
 from sonar.capture import list_cameras
 from sonar.capture.camera import Camera, CameraInfo
-from sonar.capture.fakes import FakeVideoCapture, Hang
 from sonar.capture.latest import LiveSource
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
+from sonar.testing.capture import FakeVideoCapture, Hang
 
 RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
 

@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
-from sonar.capture.fakes import Delay, Hang, ScriptedSource
 from sonar.clock import ManualClock
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.ports import FrameSource
+from sonar.testing.capture import Delay, Hang, ScriptedSource
 from sonar.types import Frame
 
 

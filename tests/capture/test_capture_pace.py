@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sonar.capture import PacedSource
-from sonar.capture.fakes import ScriptedSource
 from sonar.clock import ManualClock
 from sonar.errors import SourceError
+from sonar.testing.capture import ScriptedSource
 
 
 def paced(script, rate_hz=10.0):

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sonar.audio.speech import SpeechBank
+from sonar.audio.speech.bank import SpeechBank
 from tests.cli.conftest import Run, spawn, write_video
 
 

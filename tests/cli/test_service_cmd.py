@@ -17,7 +17,7 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.service import unit
 from sonar.service.health import HealthServer, Snapshot
-from sonar.service.runner import Settings
+from sonar.service.supervisor.runner import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sonar.models.contract import InputContract
-from sonar.models.resolved import ResolvedModel
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.resolved import ResolvedModel
 
 CONTRACT = InputContract(size_px=64, depth_output="depth")
 

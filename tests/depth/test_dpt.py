@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonar.depth.models.layouts import dpt_large
 from sonar.errors import ModelError
-from sonar.models.layouts import dpt_large
 
 torch = pytest.importorskip("torch", reason="needs the extra [midas]")
 timm = pytest.importorskip("timm", reason="needs the extra [midas]")

@@ -7,13 +7,13 @@ from sonar.clock import ManualClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, Engine
-from sonar.depth.fakes import FakeBackend, FakeEngine, Hang
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.registry import BUILTIN_PATH
+from sonar.depth.models.store import Store
 from sonar.depth.select import open_engine
 from sonar.depth.threads import physical_cores, thread_count
 from sonar.errors import DepthError, ModelError
-from sonar.models.contract import InputContract
-from sonar.models.registry import BUILTIN_PATH
-from sonar.models.store import Store
+from sonar.testing.depth import FakeBackend, FakeEngine, Hang
 from sonar.types import DepthKind, DepthMap, Frame
 
 

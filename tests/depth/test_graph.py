@@ -5,10 +5,10 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="rewriting graphs needs onnx")
 
-from sonar.depth import graph  # noqa: E402
 from sonar.depth.backends.onnx import OnnxBackend  # noqa: E402
+from sonar.depth.models.registry import BUILTIN_PATH  # noqa: E402
 from sonar.errors import ModelError  # noqa: E402
-from sonar.models.registry import BUILTIN_PATH  # noqa: E402
+from sonar.lab.quantise import graph  # noqa: E402
 from tests.depth.models_of_ours import small_network  # noqa: E402
 
 

@@ -19,11 +19,11 @@ from sonar.depth.midas.weights import (  # noqa: E402
     midas_small_by_rule,
     rule_weight,
 )
+from sonar.depth.models.layouts import ARCHITECTURES  # noqa: E402
+from sonar.depth.models.resolved import resolve_path  # noqa: E402
+from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
-from sonar.models.layouts import ARCHITECTURES  # noqa: E402
-from sonar.models.resolved import resolve_path  # noqa: E402
-from sonar.models.store import Store  # noqa: E402
 from sonar.types import Frame  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"

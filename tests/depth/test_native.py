@@ -9,19 +9,20 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="splitting a model needs onnx")
 
 from sonar.config.engine import EngineConfig  # noqa: E402
-from sonar.depth import graph, open_engine  # noqa: E402
+from sonar.depth import open_engine  # noqa: E402
 from sonar.depth.backends.memory import give_back_memory  # noqa: E402
 from sonar.depth.backends.native import NativeBackend  # noqa: E402
 from sonar.depth.backends.onnx import OnnxBackend  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402
+from sonar.depth.models.registry import BUILTIN_PATH  # noqa: E402
+from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.native import code  # noqa: E402
 from sonar.depth.native.ready import _TRANSFORMS, _in_pairs  # noqa: E402
 from sonar.depth.native.split import write_split  # noqa: E402
 from sonar.depth.native.weights import load  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
-from sonar.models.registry import BUILTIN_PATH  # noqa: E402
-from sonar.models.store import Store  # noqa: E402
+from sonar.lab.quantise import graph  # noqa: E402
 from sonar.types import Frame  # noqa: E402
 from tests.depth.models_of_ours import small_network  # noqa: E402
 
@@ -139,9 +140,9 @@ def test_threads_change_nothing(split, machine_code, threads, precision):
 def test_midas_small_with_weights_by_rule(tmp_path, machine_code):
     pytest.importorskip("torch", reason="MiDaS small is made with the extra [midas]")
     pytest.importorskip("timm", reason="MiDaS small is made with the extra [midas]")
-    from sonar.depth.export import export_onnx
     from sonar.depth.midas.weights import midas_small_by_rule
-    from sonar.models.contract import MIDAS_SMALL_CONTRACT
+    from sonar.depth.models.contract import MIDAS_SMALL_CONTRACT
+    from sonar.lab.quantise.export import export_onnx
 
     export_onnx(midas_small_by_rule(), tmp_path / "midas.onnx", MIDAS_SMALL_CONTRACT)
     folded = graph.fold(tmp_path / "midas.onnx", tmp_path / "folded.onnx")

@@ -7,17 +7,17 @@ onnx = pytest.importorskip("onnx", reason="splitting a model needs onnx")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from sonar.config.engine import EngineConfig  # noqa: E402
-from sonar.depth import graph, optimise  # noqa: E402
 from sonar.depth.artefacts import PACKAGED_INT8  # noqa: E402
 from sonar.depth.backends.native import NativeBackend  # noqa: E402
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH  # noqa: E402
+from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.native import code  # noqa: E402
 from sonar.depth.native.encoder import forms, in_bytes  # noqa: E402
 from sonar.depth.native.int8_graph import UnknownGraph, read_encoder  # noqa: E402
 from sonar.depth.native.split import write_split  # noqa: E402
 from sonar.depth.native.weights import load  # noqa: E402
 from sonar.depth.select import candidates  # noqa: E402
-from sonar.models.registry import BUILTIN, BUILTIN_PATH  # noqa: E402
-from sonar.models.store import Store  # noqa: E402
+from sonar.lab.quantise import graph, optimise  # noqa: E402
 from tests.depth.models_of_ours import resolved, small_network  # noqa: E402
 
 INT8_PATH = PACKAGED_INT8[str(BUILTIN.sha256)]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 onnx = pytest.importorskip("onnx", reason="splitting a model needs onnx")
 
-from sonar.depth import graph  # noqa: E402
 from sonar.depth.artefacts import PACKAGED_INT8  # noqa: E402
 from sonar.depth.backends.native import NativeBackend  # noqa: E402
 from sonar.depth.backends.onnx import OnnxBackend  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH  # noqa: E402
+from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.native import code  # noqa: E402
 from sonar.depth.native.encoder import Encoder, Layer  # noqa: E402
 from sonar.depth.native.encoding import Encoding, Tensor  # noqa: E402
@@ -25,8 +26,7 @@ from sonar.depth.native.steps import Step, Steps  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
 from sonar.depth.preprocess import Preprocessor  # noqa: E402
 from sonar.errors import DepthError  # noqa: E402
-from sonar.models.registry import BUILTIN, BUILTIN_PATH  # noqa: E402
-from sonar.models.store import Store  # noqa: E402
+from sonar.lab.quantise import graph  # noqa: E402
 
 INT8_PATH = PACKAGED_INT8[str(BUILTIN.sha256)]
 SHAPES = ((192, 256), (256, 192), (224, 288), (64, 32))

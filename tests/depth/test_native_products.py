@@ -5,12 +5,12 @@ import ctypes
 import numpy as np
 import pytest
 
+from sonar.depth.models.store import Store
 from sonar.depth.native import code
 from sonar.depth.native.decoding import Decoding
 from sonar.depth.native.ready import Weights
 from sonar.depth.native.steps import LANES, Step, Steps, aligned
 from sonar.depth.native.weights import Convolution
-from sonar.models.store import Store
 
 SIZE = (20, 28)
 

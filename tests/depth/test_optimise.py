@@ -9,12 +9,12 @@ from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY, artefact_path, mach
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
-from sonar.depth.optimise import optimise
+from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
+from sonar.depth.models.store import Store
 from sonar.depth.practice import practice_pictures
 from sonar.errors import MissingExtraError, ModelError, OutputError
-from sonar.models.contract import BUILTIN_CONTRACT, InputContract
-from sonar.models.registry import BUILTIN, BUILTIN_PATH
-from sonar.models.store import Store
+from sonar.lab.quantise.optimise import optimise
 from sonar.types import Frame
 from tests.depth.models_of_ours import resolved, small_network
 
@@ -61,7 +61,7 @@ def test_the_int8_file_holds_quantised_weights(small, store):
 
 
 def test_without_onnx_the_extra_is_named(small, store, monkeypatch):
-    monkeypatch.setattr("sonar.depth.optimise.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sonar.lab.quantise.optimise.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"sonar-assist\[midas\]"):
         optimise(small, store=store)
 
@@ -85,7 +85,7 @@ def test_a_failed_int8_leaves_the_one_before(small, store, monkeypatch):
     def fails(*args, **kwargs):
         raise ModelError("scripted")
 
-    monkeypatch.setattr("sonar.depth.quantise._quantise_static", fails)
+    monkeypatch.setattr("sonar.lab.quantise.quantise._quantise_static", fails)
     with pytest.raises(ModelError, match="scripted"):
         optimise(small, images=practice_pictures(4, 48, 64), store=store)
     assert before.path.read_bytes() == content

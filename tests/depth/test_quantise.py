@@ -6,14 +6,14 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="quantising needs onnx")
 from onnx import numpy_helper  # noqa: E402
 
-from sonar.depth import graph  # noqa: E402
-from sonar.depth import quantise as quantise_room  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402
-from sonar.depth.equalise import channel_ranges, equalise, intermediate  # noqa: E402
-from sonar.depth.precise import SEGMENTS, depth_in_segments, stay_float  # noqa: E402
-from sonar.depth.quantise import outputs, quantise  # noqa: E402
-from sonar.depth.rounding import round_weights  # noqa: E402
-from sonar.models.registry import BUILTIN_PATH  # noqa: E402
+from sonar.depth.models.registry import BUILTIN_PATH  # noqa: E402
+from sonar.lab.quantise import graph  # noqa: E402
+from sonar.lab.quantise import quantise as quantise_room  # noqa: E402
+from sonar.lab.quantise.equalise import channel_ranges, equalise, intermediate  # noqa: E402
+from sonar.lab.quantise.precise import SEGMENTS, depth_in_segments, stay_float  # noqa: E402
+from sonar.lab.quantise.quantise import outputs, quantise  # noqa: E402
+from sonar.lab.quantise.rounding import round_weights  # noqa: E402
 from tests.depth.models_of_ours import small_network  # noqa: E402
 
 
@@ -142,8 +142,8 @@ class TestRounding:
                 if node.name in names:
                     fitted[node.input[1]] = numpy_helper.to_array(constants[node.input[1]])
 
-        monkeypatch.setattr("sonar.depth.quantise.round_weights", watched)
-        monkeypatch.setattr("sonar.depth.quantise._saturates", lambda: reduced)
+        monkeypatch.setattr("sonar.lab.quantise.quantise.round_weights", watched)
+        monkeypatch.setattr("sonar.lab.quantise.quantise._saturates", lambda: reduced)
         target = tmp_path / "int8.onnx"
         quantise(small, target, pictures(4), depth_output="depth")
         found = {

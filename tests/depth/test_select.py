@@ -9,11 +9,11 @@ from sonar.clock import ManualClock
 from sonar.config.engine import EngineConfig
 from sonar.depth import open_engine, select
 from sonar.depth.artefacts import artefact_path
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.store import Store
 from sonar.depth.native.code import compiler
 from sonar.depth.select import Candidate, Measured, candidates, int8_file, measure
 from sonar.errors import ConfigError, MissingExtraError, ModelError
-from sonar.models.contract import InputContract
-from sonar.models.store import Store
 from tests.depth.models_of_ours import resolved, small_network
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import BandEdges, MountConfig, SonarConfig
 from sonar.errors import DepthError
-from sonar.replay.evaluate import evaluate
-from sonar.replay.evaluate_data import Intrinsics
-from sonar.replay.evaluate_figures import band_of
+from sonar.lab.evaluate.data import Intrinsics
+from sonar.lab.evaluate.figures import band_of
+from sonar.lab.evaluate.run import evaluate
 from sonar.types import SIDES, DepthMap, Frame, Reason, Scene, ZoneReading
 
 SIZE = (120, 160)

@@ -9,8 +9,8 @@ import pytest
 from evaluate_kit import SIZE, Oracle, intrinsics, run, source, write_folder
 
 from sonar.errors import SourceError
-from sonar.replay.evaluate import known_mounts
-from sonar.replay.evaluate_data import find_datasets, read_dataset
+from sonar.lab.evaluate.data import find_datasets, read_dataset
+from sonar.lab.evaluate.run import known_mounts
 
 # --- the whole way ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 
 from sonar.cli.root import hoist
 from sonar.errors import MissingExtraError
-from sonar.replay import evaluate_jobs
+from sonar.lab.evaluate import jobs as evaluate_jobs
 from tests.cli.conftest import Run, sonar, write_video
 from tests.evaluate.test_evaluate import write_folder
 

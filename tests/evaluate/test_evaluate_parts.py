@@ -7,11 +7,11 @@ import pytest
 from evaluate_kit import SIZE, intrinsics, source
 
 from sonar.config import BandEdges, ZonesConfig
-from sonar.replay.evaluate import rank_distance
-from sonar.replay.evaluate_data import FrameMount, read_dataset
-from sonar.replay.evaluate_figures import Reading, band_of, figures
-from sonar.replay.evaluate_naive import fit_distance, naive_band, naive_distance, naive_levels
-from sonar.replay.evaluate_truth import fit_floor, nearest_group, read_zones
+from sonar.lab.evaluate.data import FrameMount, read_dataset
+from sonar.lab.evaluate.figures import Reading, band_of, figures
+from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_levels
+from sonar.lab.evaluate.run import rank_distance
+from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
 
 SHARED = Path(__file__).parents[3] / "shared" / "rgbd"

@@ -6,7 +6,7 @@ from pathlib import Path
 from model_server import Server, sha
 
 from sonar.clock import ManualClock
-from sonar.models.download import Download, FetchLimits
+from sonar.depth.models.download import Download, FetchLimits
 
 PAYLOAD = random.Random(3).randbytes(300_000)
 

@@ -7,8 +7,8 @@ from model_server import Server, sha
 
 from sonar.clock import ManualClock
 from sonar.config import ModelConfig
-from sonar.models.download import FetchLimits
-from sonar.models.store import Store
+from sonar.depth.models.download import FetchLimits
+from sonar.depth.models.store import Store
 
 GOOD = onnx_bytes()
 OTHER = onnx_bytes(salt="another")

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from sonar.cli.models_cmd import app as models_app
 from sonar.cli.ui import Common
+from sonar.depth.models.registry import BUILTIN
 from sonar.errors import SonarError
-from sonar.models.registry import BUILTIN
 
 GOOD = onnx_bytes()
 
@@ -104,7 +104,7 @@ def test_failed_fetch_is_an_error(sonar, server: Server):
 def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path, monkeypatch):
     import cv2
 
-    from sonar.depth import optimise as room
+    from sonar.lab.quantise import optimise as room
 
     for k in range(3):
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((48, 64, 3), 40 * k, np.uint8))
@@ -132,7 +132,7 @@ def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path,
     [(("--precision", "int3"), "one of fp32, int8"), (("--images", "camera:0"), "not a camera")],
 )
 def test_optimise_refuses(sonar, monkeypatch, extra, reason: str):
-    from sonar.depth import optimise as room
+    from sonar.lab.quantise import optimise as room
 
     monkeypatch.setattr(room, "optimise", lambda model, images=None, **_: list(images or []))
     error = sonar("models", "optimise", "builtin", *extra).exception

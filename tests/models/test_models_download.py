@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from model_server import Server, answer, sha, silent, whole
 
 from sonar.clock import ManualClock, SystemClock
+from sonar.depth.models.download import FetchLimits, Unreachable
 from sonar.errors import ModelError
-from sonar.models.download import FetchLimits, Unreachable
 
 
 def test_whole_file_with_progress(server: Server, tmp_path: Path):

@@ -9,11 +9,11 @@ from model_server import answer, sha, whole
 from model_shop import GOOD, OTHER, Shop
 
 from sonar.config import ModelConfig
+from sonar.depth.models.acquire import fetch, import_file
+from sonar.depth.models.registry import BUILTIN
+from sonar.depth.models.store import Store
 from sonar.errors import ModelError, OutputError
-from sonar.models.acquire import fetch, import_file
-from sonar.models.files import atomic_path
-from sonar.models.registry import BUILTIN
-from sonar.models.store import Store
+from sonar.files import atomic_path
 
 # --- fetching
 
@@ -189,7 +189,7 @@ def test_no_space_for_an_import(shop: Shop, tmp_path: Path, monkeypatch):
     brought = tmp_path / "mine.onnx"
     brought.write_bytes(GOOD)
     usage = type("Usage", (), {"free": 0})
-    monkeypatch.setattr("sonar.models.files.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("sonar.files.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"needed, 0\.0 MiB free"):
         import_file(shop.store(), brought)
     assert shop.files() == [".mine.lock"]

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import external_onnx, onnx_bytes
 
+from sonar.depth.models.checks_onnx import check_onnx
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.errors import ModelError
-from sonar.models.checks_onnx import check_onnx
-from sonar.models.contract import InputContract
-from sonar.models.registry import BUILTIN, BUILTIN_PATH
 
 OPEN = InputContract()
 GOOD = onnx_bytes()

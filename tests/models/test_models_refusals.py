@@ -7,9 +7,9 @@ from download_kit import PAYLOAD, leftovers, make
 from model_server import Server, answer, sha, whole
 
 from sonar.clock import ManualClock
+from sonar.depth.models.download import FetchLimits, Unreachable
+from sonar.depth.models.web import check_url, label, looks_like_web_page
 from sonar.errors import ModelError, OutputError
-from sonar.models.download import FetchLimits, Unreachable
-from sonar.models.web import check_url, label, looks_like_web_page
 
 
 def test_redirects(server: Server, tmp_path: Path):
@@ -83,7 +83,7 @@ def test_unannounced_length_is_taken_when_the_sum_is_right(server: Server, tmp_p
 def test_no_space_is_known_beforehand(server: Server, tmp_path: Path, monkeypatch):
     server.payload = PAYLOAD
     usage = type("Usage", (), {"free": 1 << 20})
-    monkeypatch.setattr("sonar.models.files.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("sonar.files.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"0\.3 MiB needed, 1\.0 MiB free"):
         make(server, tmp_path).run()
     assert not (tmp_path / "model.part").exists()

@@ -18,12 +18,12 @@ from model_shop import GOOD, Shop
 import sonar.config.models as config_models
 from sonar.clock import ManualClock
 from sonar.config import ModelConfig, SonarConfig
+from sonar.depth.models.acquire import fetch
+from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.depth.models.registry import BUILTIN, OFFICIAL, registry
+from sonar.depth.models.store import Store, resolve
 from sonar.errors import ConfigError, ModelError, OutputError
-from sonar.models.acquire import fetch
-from sonar.models.contract import BUILTIN_CONTRACT, InputContract
-from sonar.models.files import atomic_path, cache_home, exclusive, sha256_of
-from sonar.models.registry import BUILTIN, OFFICIAL, registry
-from sonar.models.store import Store, resolve
+from sonar.files import atomic_path, cache_home, exclusive, sha256_of
 from sonar.types import DepthKind
 
 # --- by name and by path
@@ -137,8 +137,8 @@ def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop, tmp_pa
     script = textwrap.dedent(f"""
         from pathlib import Path
         from sonar.config import ModelConfig
-        from sonar.models.acquire import fetch
-        from sonar.models.store import Store
+        from sonar.depth.models.acquire import fetch
+        from sonar.depth.models.store import Store
         described = ModelConfig(url={shop.server.url!r}, sha256={sha(GOOD)!r})
         print(fetch(Store({{"mine": described}}, home=Path({str(shop.home)!r})), "mine").sha256)
     """)
@@ -170,7 +170,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path):
     script = textwrap.dedent(f"""
         import time
         from pathlib import Path
-        from sonar.models.files import exclusive
+        from sonar.files import exclusive
         with exclusive(Path({str(lock)!r}), "mine", 1.0):
             print("held", flush=True)
             time.sleep(60)
@@ -217,7 +217,7 @@ def test_disk_full_while_recording_does_not_spoil_reading(shop: Shop, monkeypatc
     def refuse(**_: object):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("sonar.models.files.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("sonar.files.tempfile.mkstemp", refuse)
     assert store.resolve("mine").sha256 == sha(GOOD)
     with pytest.raises(OutputError, match="may not be written to"), atomic_path(path):
         pass

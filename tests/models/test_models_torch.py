@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.errors import MissingExtraError, ModelError
-from sonar.models.checks import check_file
-from sonar.models.checks_torch import (
+from sonar.depth.models.checks import check_file
+from sonar.depth.models.checks_torch import (
     architecture_of,
     check_layout,
     check_pickle,
     load_checkpoint,
     shapes_of,
 )
-from sonar.models.layouts import ARCHITECTURES, midas_small
-from sonar.models.registry import MIDAS_SMALL
-from sonar.models.resolved import resolve_path
+from sonar.depth.models.layouts import ARCHITECTURES, midas_small
+from sonar.depth.models.registry import MIDAS_SMALL
+from sonar.depth.models.resolved import resolve_path
+from sonar.errors import MissingExtraError, ModelError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 

@@ -10,11 +10,11 @@ import pytest
 
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
-from sonar.depth.fakes import FakeEngine
 from sonar.errors import DepthError, SourceError
 from sonar.records import FrameRecord
 from sonar.replay.ahead import MAX_ENGINES, SPARE, Ahead, open_engines, unhurried
 from sonar.replay.session import replay
+from sonar.testing.depth import FakeEngine
 from sonar.types import Cue, CueKind, DepthKind, DepthMap, Frame, Scene
 from tests.cli.conftest import write_video
 

@@ -10,8 +10,8 @@ from report_kit import Page, record, steady, write_run, zone
 from sonar.config import SonarConfig
 from sonar.errors import SourceError
 from sonar.records import CueRecord, Event
-from sonar.replay.report import MAX_EVENTS, write_report
-from sonar.replay.report_data import COLUMNS, read_run
+from sonar.replay.report.data import COLUMNS, read_run
+from sonar.replay.report.page import MAX_EVENTS, write_report
 from sonar.replay.session import replay
 from sonar.types import Band, CueKind, Reason, State
 from tests.cli.conftest import write_video

@@ -9,9 +9,9 @@ import pytest
 from report_kit import record, write_wav, zone
 
 from sonar.errors import SourceError
-from sonar.replay.report_data import Moment, words
-from sonar.replay.report_sound import TOP_HZ, analyse
-from sonar.replay.report_strip import CELLS, DepthStrip
+from sonar.replay.report.data import Moment, words
+from sonar.replay.report.sound import TOP_HZ, analyse
+from sonar.replay.report.strip import CELLS, DepthStrip
 from sonar.types import Band, DepthKind, DepthMap, Frame, Reason, Scene
 
 

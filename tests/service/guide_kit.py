@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from sonar.audio.null import NullSink
-from sonar.capture.fakes import ScriptedSource
+from sonar.audio.output.null import NullSink
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
-from sonar.depth.fakes import FakeEngine
 from sonar.errors import DeviceError, SourceLost
 from sonar.service.beats import Beat, BeatReader, BeatSender
-from sonar.service.guide import Guide
+from sonar.service.guide.guide import Guide
 from sonar.service.logs import JsonLog
+from sonar.testing.capture import ScriptedSource
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame, RgbImage
 
 CLOCK = SystemClock()

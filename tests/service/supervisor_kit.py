@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sonar.clock import ManualClock
-from sonar.service.fakes import FakeAlarm, FakeGuide
 from sonar.service.notify import Notifier
-from sonar.service.supervisor import Supervisor
-from sonar.service.watch import Limits
+from sonar.service.supervisor.supervisor import Supervisor
+from sonar.service.supervisor.watch import Limits
+from sonar.testing.service import FakeAlarm, FakeGuide
 
 STEP_S = 0.05
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from sonar.clock import SystemClock
-from sonar.service import alarm as alarms
-from sonar.service import phrases, sounds
-from sonar.service.alarm import PlayerAlarm
+from sonar.service.supervisor import alarm as alarms
+from sonar.service.supervisor import phrases, sounds
+from sonar.service.supervisor.alarm import PlayerAlarm
 
 Logged = list[tuple[str, dict[str, Any]]]
 
@@ -238,6 +238,6 @@ def test_every_language_says_everything() -> None:
 
 def test_players_end_with_one_that_needs_nothing_else() -> None:
     commands = alarms.players("hw:1")
-    assert commands[-1][-1] == "sonar.service.play"
+    assert commands[-1][-1] == "sonar.service.supervisor.play"
     if len(commands) > 1:
         assert commands[0] in (["aplay", "-q", "-D", "hw:1"], ["paplay"], ["pw-play"])

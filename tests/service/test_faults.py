@@ -18,8 +18,8 @@ from guide_kit import DEPTH, PICTURES, RAMP, Camera, Service
 
 from sonar.capture import LiveSource, open_source
 from sonar.config import SonarConfig
-from sonar.depth.fakes import FakeEngine
 from sonar.errors import SourceLost
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
 WEARABLE = ("capture.reconnect_first_s=0.2", "capture.reconnect_max_s=1.0", "capture.silence_s=0.6")

@@ -14,7 +14,7 @@ from guide_kit import Service, services
 
 from sonar.clock import SystemClock
 from sonar.errors import OutputError
-from sonar.service import segments
+from sonar.service.guide import segments
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
 def test_a_synthesiser_that_is_lost_for_good_is_told_and_tones_go_on(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sonar.audio import speech
+    from sonar.audio.speech import bank as speech
 
     monkeypatch.setenv("SONAR_HOME", str(tmp_path))
     monkeypatch.setitem(speech.SpeechBank.__init__.__kwdefaults__, "command", ("false",))

@@ -13,7 +13,7 @@ from guide_kit import DEPTH, PICTURES, Camera, Service, services, told
 from sonar.capture import LiveSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
-from sonar.depth.fakes import FakeEngine
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
 

@@ -11,10 +11,11 @@ import pytest
 from guide_kit import DEPTH, Service, services, told
 
 from sonar.config import SonarConfig
-from sonar.depth.fakes import FakeEngine
-from sonar.service import memory, segments
+from sonar.service import memory
+from sonar.service.guide import segments
 from sonar.service.memory import LOW_MB, STALLED_PERCENT, Growth, MemoryWatch
 from sonar.service.sysfs import Memory
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
 
@@ -180,7 +181,7 @@ from sonar import app
 from sonar.clock import SystemClock
 from sonar.config.load import load_config
 from sonar.service import memory, sysfs
-from sonar.service.guard import GuardedEngine
+from sonar.service.guide.guard import GuardedEngine
 from sonar.types import Frame
 config = load_config("headless", ["engine.backend=onnx"])
 clock = SystemClock()

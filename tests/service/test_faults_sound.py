@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 from guide_kit import CLOCK, Service
 
-from sonar.service.runner import Settings
-from sonar.service.watch import Limits
+from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.watch import Limits
 
 REPO = Path(__file__).parents[2]
 CLIP = REPO / "sonar/demo/walk.mp4"
@@ -51,7 +51,7 @@ class Real:
             limits=Limits(alarm_after_s=0.7),
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sonar.service.runner", settings.text()],
+            [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
             env=self.server.env,
             stderr=subprocess.PIPE,
         )
@@ -185,10 +185,10 @@ class StoppingSink:
 def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on() -> None:
     """The guide's own beats: samples stand still, so the alarm is sounded and it is restarted."""
     from sonar.clock import ManualClock
-    from sonar.service.fakes import FakeAlarm
     from sonar.service.notify import Notifier
-    from sonar.service.supervisor import Supervisor
-    from sonar.service.watch import Limits
+    from sonar.service.supervisor.supervisor import Supervisor
+    from sonar.service.supervisor.watch import Limits
+    from sonar.testing.service import FakeAlarm
 
     stopped = threading.Event()
     service = Service(sink=lambda mixer, clock: StoppingSink(mixer, stopped))

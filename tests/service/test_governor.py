@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sonar.config import GovernorConfig
 from sonar.service import sysfs
-from sonar.service.governor import (
+from sonar.service.guide.governor import (
     BUSY_CHANGE,
     BUSY_SHARE,
     CALM_CHANGE,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sonar.clock import SystemClock
-from sonar.depth.fakes import FakeEngine
 from sonar.errors import DepthError, ModelError
-from sonar.service import guard
-from sonar.service.guard import GuardedEngine, TooSlowError, Worker
+from sonar.service.guide import guard
+from sonar.service.guide.guard import GuardedEngine, TooSlowError, Worker
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
 DEPTH = DepthMap(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from guide_kit import DEPTH, PICTURES, Hanging, Service
 
-from sonar.audio.listen.buttons import KEYS
-from sonar.audio.listen.commands import Commands
-from sonar.capture.fakes import Delay, ScriptedSource
 from sonar.config import SonarConfig
-from sonar.depth.fakes import FakeEngine
+from sonar.controls.listen.buttons import KEYS
+from sonar.controls.listen.commands import Commands
 from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
-from sonar.service.guide import EXIT_AFTER_S
+from sonar.service.guide.guide import EXIT_AFTER_S
+from sonar.testing.capture import Delay, ScriptedSource
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
 

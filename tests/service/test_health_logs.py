@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sonar.clock import ManualClock
 from sonar.config import ServiceConfig
 from sonar.records import Event, FrameRecord
-from sonar.service.board import Board
+from sonar.service.guide.board import Board
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, read_token
 from sonar.service.logs import JsonLog, redacted
 from sonar.service.probe import ask

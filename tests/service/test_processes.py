@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from sonar.service.runner import Settings
-from sonar.service.watch import Limits
+from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.watch import Limits
 
 GUIDE = """
 import os, signal, sys, time
@@ -61,7 +61,7 @@ class Running:
         self.log_path = folder / "log"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sonar.service.runner", settings.text()],
+                [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
                 env={**os.environ, "PATH": f"{players}:{os.environ['PATH']}"},
                 stderr=log,
             )
@@ -163,7 +163,7 @@ def test_a_guide_without_its_supervisor_is_told_to_end(tmp_path: Path) -> None:
     """It says goodbye, since nobody would sound its failure any more; systemd starts both anew."""
     guide = (
         "import signal, time\n"
-        "from sonar.service.headless import _die_with_parent\n"
+        "from sonar.service.guide.headless import _die_with_parent\n"
         "def bye(*_):\n"
         f"    open({str(tmp_path / 'bye')!r}, 'w').close()\n"
         "    raise SystemExit\n"
@@ -250,7 +250,7 @@ def test_sighup_is_passed_on(folder: Any) -> None:
 def test_the_supervisor_stays_small() -> None:
     """It must not import what may break or eat memory."""
     code = (
-        "import sonar.service.runner, sys; "
+        "import sonar.service.supervisor.runner, sys; "
         "heavy = {'numpy', 'cv2', 'pydantic', 'yaml', 'onnxruntime', 'sounddevice', 'av'}; "
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )

@@ -15,8 +15,8 @@ from sonar.clock import ManualClock
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
 from sonar.records import Event, FrameRecord
-from sonar.service import segments
-from sonar.service.recorder import SEGMENT_S, Recorder
+from sonar.service.guide import segments
+from sonar.service.guide.recorder import SEGMENT_S, Recorder
 from sonar.types import Cue, CueKind, Frame, Priority, Scene, State
 
 RATE_HZ = 5.0

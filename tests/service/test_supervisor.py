@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from supervisor_kit import STEP_S, World
 
-from sonar.service.watch import Limits
+from sonar.service.supervisor.watch import Limits
 
 
 def test_a_guide_that_works_is_left_alone() -> None:

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor_kit import STEP_S, World
 
-from sonar.service.fakes import FakeGuide
-from sonar.service.watch import Limits
+from sonar.service.supervisor.watch import Limits
+from sonar.testing.service import FakeGuide
 
 FAULTS = st.lists(
     st.tuples(

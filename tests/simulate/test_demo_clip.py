@@ -8,8 +8,8 @@ import pytest
 
 from sonar import demo
 from sonar.config import ZonesConfig
-from sonar.simulate import mujoco_walk, textures
-from sonar.simulate.walk_files import DEPTH_EVERY, TRUTH_EVERY, coarse_mm
+from sonar.lab.simulate import mujoco_walk, textures
+from sonar.lab.simulate.walk_files import DEPTH_EVERY, TRUTH_EVERY, coarse_mm
 
 FRAMES = (0, 75, 125, 205, 285)
 
@@ -87,7 +87,7 @@ def test_builtin_network_sees_a_room(pictures: dict[int, np.ndarray]) -> None:
     """Inverse depth of the network agrees with the exact one, picture by picture."""
     ort = pytest.importorskip("onnxruntime")
     cv2 = pytest.importorskip("cv2")
-    model = Path(demo.__file__).parents[1] / "models" / "builtin" / "builtin.onnx"
+    model = Path(demo.__file__).parents[1] / "depth" / "models" / "builtin" / "builtin.onnx"
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sonar.audio.fakes import CollectSink, ToneSpeaker
-from sonar.audio.mixer import Mixer
-from sonar.audio.phrases import HIGHEST_NUMBER, PHRASES
+from sonar.audio.cues.phrases import HIGHEST_NUMBER, PHRASES
+from sonar.audio.synthesis.mixer import Mixer
 from sonar.cli import train_ear
 from sonar.cli.root import app
 from sonar.clock import ManualClock
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.simulate.ear import ANSWER_S, MOST_REPLAYS, EarTrainer, Stage
-from sonar.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
+from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarTrainer, Stage
+from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
+from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import SIDES, Band, CueKind, Height, Side
 
 RATE = 48000
@@ -187,7 +187,7 @@ def offline(monkeypatch):
     """The command's sink in memory, its clock by hand."""
     monkeypatch.setattr("sonar.clock.SystemClock", ManualClock)
     monkeypatch.setattr(
-        "sonar.audio.output.open_sink", lambda config, mixer, clock: CollectSink(mixer)
+        "sonar.audio.output.device.open_sink", lambda config, mixer, clock: CollectSink(mixer)
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sonar.simulate.listener import (
+from sonar.lab.simulate.listener import (
     BLOCKED_HZ,
     PAST_M,
     SLOW_MPS,

@@ -11,8 +11,8 @@ import pytest
 from simulate_kit import need_mujoco
 
 from sonar.cli.root import run
-from sonar.replay.evaluate_labels import find_clips
-from sonar.simulate.scenario_files import names
+from sonar.lab.simulate.scenario_files import names
+from sonar.replay.labels import find_clips
 
 MINE = """schema: sonar.scenario/1
 about: a pole in the way

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import pytest
 from simulate_kit import need_mujoco, scenario
 
-from sonar.audio.mapping import PulseMapper
+from sonar.audio.cues.mapping import PulseMapper
 from sonar.config import MountConfig, SonarConfig
-from sonar.replay.evaluate_naive import naive_band, naive_levels
-from sonar.simulate import suite
-from sonar.simulate.closed_loop import SIZE, WalkResult, tally, walk
-from sonar.simulate.ears import Ears, SpoiltDepth, mount_of
-from sonar.simulate.record import moments
-from sonar.simulate.scenario_files import load, names
-from sonar.simulate.stage import Stage
-from sonar.simulate.suite import Walked
-from sonar.simulate.truth_file import EventLog, TruthEvent
+from sonar.lab.evaluate.naive import naive_band, naive_levels
+from sonar.lab.simulate import suite
+from sonar.lab.simulate.closed_loop import SIZE, WalkResult, tally, walk
+from sonar.lab.simulate.ears import Ears, SpoiltDepth, mount_of
+from sonar.lab.simulate.record import moments
+from sonar.lab.simulate.scenario_files import load, names
+from sonar.lab.simulate.stage import Stage
+from sonar.lab.simulate.suite import Walked
+from sonar.lab.simulate.truth_file import EventLog, TruthEvent
 from sonar.types import Band, Cue, CueKind, DepthMap, Frame
 
 pytestmark = pytest.mark.timeout(900)  # about a minute of work; machines may be busy

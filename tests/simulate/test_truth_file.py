@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import ConfigError, OutputError
-from sonar.replay import evaluate_labels
-from sonar.simulate.truth_file import EventLog, Truth, TruthEvent, read_truth, write_truth
+from sonar.lab.simulate.truth_file import EventLog, Truth, TruthEvent, read_truth, write_truth
+from sonar.replay import labels as evaluate_labels
 from sonar.types import Side
 
 

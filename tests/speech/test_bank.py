@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonar.audio import speech
-from sonar.audio.phrases import PHRASES
-from sonar.audio.speech import SpeechBank
-from sonar.audio.speech_client import WORKER as WORKER_COMMAND
-from sonar.audio.speech_pcm import LEVEL_DB
-from sonar.audio.speech_worker import ORPHANED
+from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.speech import bank as speech
+from sonar.audio.speech.bank import SpeechBank
+from sonar.audio.speech.client import WORKER as WORKER_COMMAND
+from sonar.audio.speech.pcm import LEVEL_DB
+from sonar.audio.speech.worker import ORPHANED
 from sonar.clock import SystemClock
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError

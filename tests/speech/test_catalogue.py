@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sonar.audio.phrases import PHRASES
-from sonar.audio.speech_catalogue import languages, load_utterances
+from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.speech.catalogue import languages, load_utterances
 from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import parse
 from sonar.errors import ConfigError
 
-FOLDER = Path(__file__).parents[2] / "sonar/audio/catalogues"
+FOLDER = Path(__file__).parents[2] / "sonar/audio/speech/catalogues"
 
 
 @pytest.fixture

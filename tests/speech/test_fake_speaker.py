@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sonar.audio.fakes_speech import FakeSpeaker
-from sonar.audio.phrases import PHRASES
+from sonar.audio.cues.phrases import PHRASES
+from sonar.testing.speech import FakeSpeaker
 
 
 def test_each_phrase_is_its_own_tone() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.speech_pcm import (
+from sonar.audio.speech.pcm import (
     LEVEL_DB,
     PEAK_DB,
     Samples,

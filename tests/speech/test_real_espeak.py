@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonar.audio.phrases import LONGEST_S, PHRASES
-from sonar.audio.speech import SpeechBank
-from sonar.audio.speech_catalogue import load_utterances
-from sonar.audio.speech_client import SpeechClient
-from sonar.audio.speech_pcm import agree, clip_for_mixer, read_wav
+from sonar.audio.cues.phrases import LONGEST_S, PHRASES
+from sonar.audio.speech.bank import SpeechBank
+from sonar.audio.speech.catalogue import load_utterances
+from sonar.audio.speech.client import SpeechClient
+from sonar.audio.speech.pcm import agree, clip_for_mixer, read_wav
 from sonar.clock import SystemClock
 from sonar.config import SpeechConfig
 

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch (extra [midas])")
 
-from sonar.training.batches import Pictures
-from sonar.training.data import GROUND, LEVEL_SHIFT, SURE_LEVEL, UNKNOWN, Sample
-from sonar.training.moved import bring_nearer
+from sonar.lab.training.batches import Pictures
+from sonar.lab.training.data import GROUND, LEVEL_SHIFT, SURE_LEVEL, UNKNOWN, Sample
+from sonar.lab.training.moved import bring_nearer
 
 ROWS, COLUMNS = 96, 128
 RED = (220, 30, 30)

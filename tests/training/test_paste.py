@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sonar.training.data import GROUND, HIGHEST_LEVEL, LEVEL_SHIFT
-from sonar.training.paste import paste
+from sonar.lab.training.data import GROUND, HIGHEST_LEVEL, LEVEL_SHIFT
+from sonar.lab.training.paste import paste
 
 ROWS, COLUMNS = 96, 128
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonar.training.spread import fit_spread
+from sonar.lab.training.spread import fit_spread
 from sonar.zones.zone_level import Spread
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sonar.training.data import GROUND, UNKNOWN
-from sonar.training.standing import stands_out
+from sonar.lab.training.data import GROUND, UNKNOWN
+from sonar.lab.training.standing import stands_out
 
 ROWS, COLUMNS = 48, 64
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sonar.errors import SourceError
-from sonar.replay.evaluate_data import FrameMount, Intrinsics
-from sonar.training import augment, data
+from sonar.lab.evaluate.data import FrameMount, Intrinsics
+from sonar.lab.training import augment, data
 
 
 def png(image):

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from sonar.models.registry import BUILTIN_PATH
-from sonar.replay.evaluate_data import find_datasets
-from sonar.training import evaluate
-from sonar.training.data import LEVEL_GAIN, LEVEL_SHIFT, USUAL_HEIGHT_M, Sample
-from sonar.training.failures import sheet
+from sonar.depth.models.registry import BUILTIN_PATH
+from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.training import evaluate
+from sonar.lab.training.data import LEVEL_GAIN, LEVEL_SHIFT, USUAL_HEIGHT_M, Sample
+from sonar.lab.training.failures import sheet
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="training needs torch (extra [midas]
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from sonar.training import losses  # noqa: E402
+from sonar.lab.training import losses  # noqa: E402
 
 
 def picture(seed=0, batch=2, rows=24, columns=32):

@@ -5,10 +5,10 @@ import importlib.util
 import numpy as np
 import pytest
 
-from sonar.replay.evaluate_data import find_datasets
-from sonar.training import data, rendered, rgbd
-from sonar.training.scenes import make_scene
-from sonar.training.things import KINDS
+from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.training import data, rendered, rgbd
+from sonar.lab.training.scenes import make_scene
+from sonar.lab.training.things import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)

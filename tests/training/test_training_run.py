@@ -10,9 +10,9 @@ pytest.importorskip("timm", reason="training needs timm (extra [midas])")
 
 from sonar.clock import ManualClock  # noqa: E402
 from sonar.errors import ModelError  # noqa: E402
-from sonar.training.checkpoint import load_weights, mean, network_from, new_network  # noqa: E402
-from sonar.training.data import Sample  # noqa: E402
-from sonar.training.train import STATE, Plan, Trainer  # noqa: E402
+from sonar.lab.training.checkpoint import load_weights, mean, network_from, new_network  # noqa: E402
+from sonar.lab.training.data import Sample  # noqa: E402
+from sonar.lab.training.train import STATE, Plan, Trainer  # noqa: E402
 
 PLAN = Plan(
     steps=4, batch=2, twins=1, warm_up=1, rate=1e-3, seed=3, sizes=((64, 64),), frozen=(),
@@ -130,7 +130,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
 def test_the_export_keeps_the_contract(tmp_path, start):
     onnx = pytest.importorskip("onnx", reason="the export needs onnx (extra [midas])")
     from sonar.depth.backends.onnx import OnnxBackend
-    from sonar.training.export import export, halve
+    from sonar.lab.training.export import export, halve
 
     target = tmp_path / "model.onnx"
     assert export(start, target) < 2e-3
@@ -157,7 +157,7 @@ def test_the_export_keeps_the_contract(tmp_path, start):
 @pytest.fixture(scope="module")
 def exported(start, tmp_path_factory):
     pytest.importorskip("onnx", reason="the export needs onnx (extra [midas])")
-    from sonar.training.export import export
+    from sonar.lab.training.export import export
 
     target = tmp_path_factory.mktemp("onnx") / "model.onnx"
     export(start, target)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
 
-from sonar.audio.listen.socket_server import SocketServer, send
+from sonar.controls.listen.socket_server import SocketServer, send
 from sonar.errors import DeviceError
 from sonar.web import live, show
 from sonar.web.live_tab import shown, told
@@ -22,7 +22,7 @@ from tests.web.conftest import Spawn, check_accessible, check_narrow
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A place for control sockets with no sonar in it."""
-    monkeypatch.setattr("sonar.audio.listen.socket_server.runtime_folder", lambda: tmp_path)
+    monkeypatch.setattr("sonar.controls.listen.socket_server.runtime_folder", lambda: tmp_path)
     return tmp_path
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from sonar.depth.midas.network import FusionBlock
-from sonar.models.checks_torch import check_layout, load_checkpoint, shapes_of
+from sonar.depth.models.checks_torch import check_layout, load_checkpoint, shapes_of
 
 
 class ProjectReadout(nn.Module):

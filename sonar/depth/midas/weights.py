@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, shapes_of
 from sonar.errors import MissingExtraError, ModelError
-from sonar.models.checks_torch import architecture_of, load_checkpoint, shapes_of
 
 if TYPE_CHECKING:
     from sonar.depth.midas.network import MidasSmall

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sonar.depth.artefacts import machine_key
+from sonar.depth.models.store import Store
 from sonar.depth.native.steps import Step
 from sonar.errors import ModelError
-from sonar.models.files import atomic_path
-from sonar.models.store import Store
+from sonar.files import atomic_path
 
 SOURCE = Path(__file__).with_name("decoder.c")
 HEADERS = tuple(sorted(SOURCE.parent.glob("*.h")))

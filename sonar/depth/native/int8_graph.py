@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from sonar.depth.graph_tools import attribute
 from sonar.depth.native.encoder import PICTURE, Encoder, Layer, forms
+from sonar.lab.quantise.graph_tools import attribute
 
 # (side, stride, zeros on the left) of the depthwise convolutions that int8.h knows
 DEPTHWISE = {(3, 1, 1), (3, 2, 0), (3, 2, 1), (5, 1, 2), (5, 2, 1), (5, 2, 2)}

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from sonar.depth.graph import pads_into_convolutions
-from sonar.depth.graph_tools import attribute
 from sonar.depth.native.int8_graph import UnknownGraph, read_encoder
 from sonar.depth.native.weights import Convolution, Decoder, Level, save
 from sonar.errors import ModelError
+from sonar.lab.quantise.graph import pads_into_convolutions
+from sonar.lab.quantise.graph_tools import attribute
 
 
 class _NotMidas(Exception):

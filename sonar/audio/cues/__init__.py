@@ -1,0 +1,1 @@
+"""Scene in, cue out: which obstacle sounds, when, and with which words."""

@@ -1,0 +1,1 @@
+"""Where mixed sound goes: a sound card, a WAV file, or nowhere."""

@@ -1,0 +1,1 @@
+"""Cues to samples: tones, earcons, panning, mixing. numpy only."""

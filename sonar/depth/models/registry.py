@@ -1,0 +1,157 @@
+"""The models sonar knows by name: where each comes from, what proves it, how it is fed.
+
+Sizes and SHA-256 sums of the official MiDaS files are those of the release assets, as several
+independent projects pin them; a file that differs is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sonar.config.models import ModelConfig
+from sonar.depth.models.contract import (
+    BUILTIN_CONTRACT,
+    DPT_LARGE_CONTRACT,
+    MIDAS_SMALL_CONTRACT,
+    MIDAS_SMALL_ONNX_CONTRACT,
+    InputContract,
+)
+from sonar.errors import ConfigError
+
+ModelFormat = Literal["onnx", "torch"]
+
+_RELEASES = "https://github.com/isl-org/MiDaS/releases/download"
+BUILTIN_PATH = Path(__file__).parent / "builtin" / "builtin.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model that can be asked for by name.
+
+    Attributes:
+        name: what people type.
+        what: one line for people.
+        urls: where it is fetched from, tried in order; empty where there is nothing to fetch.
+        file_name: its name in the cache.
+        size_bytes, sha256: of the file; None = not known, recorded at the first fetch.
+        licence: of the weights.
+        format: ``onnx``, or ``torch`` (a checkpoint, converted once with the extra [midas]).
+        architecture: key into :data:`sonar.depth.models.layouts.ARCHITECTURES` for torch files.
+        contract: how it is fed.
+        local_path: a file used where it lies (packaged, or named in the configuration).
+        packaged: it comes with sonar.
+    """
+
+    name: str
+    what: str
+    contract: InputContract
+    format: ModelFormat
+    licence: str
+    file_name: str
+    urls: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    sha256: str | None = None
+    architecture: str | None = None
+    local_path: Path | None = None
+    packaged: bool = False
+
+
+BUILTIN = ModelEntry(
+    name="builtin",
+    what="comes with sonar: small, fast, also marks walkable ground",
+    contract=BUILTIN_CONTRACT,
+    format="onnx",
+    licence="MIT; some training pictures are for research use only (CARD.md)",
+    file_name="builtin.onnx",
+    size_bytes=23_525_700,
+    sha256="9e360ad3c58d3d96b81a082dacfa4e1f5820bd15a6db3be224268a36a24c8784",
+    local_path=BUILTIN_PATH,
+    packaged=True,
+)
+
+MIDAS_SMALL = ModelEntry(
+    name="midas_small",
+    what="MiDaS v2.1 small, official weights; converted once with the extra [midas]",
+    contract=MIDAS_SMALL_CONTRACT,
+    format="torch",
+    licence="MIT (isl-org/MiDaS)",
+    file_name="midas_v21_small_256.pt",
+    urls=(f"{_RELEASES}/v2_1/midas_v21_small_256.pt",),
+    size_bytes=85_761_505,
+    sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
+    architecture="midas_small",
+)
+
+# Input "0" (1, 3, 256, 256), RGB in [0, 1]: mean and deviation are in the graph. Output "797"
+# (1, 256, 256). Exported at opset 10, which cannot say align_corners: its upsampling differs from
+# the network's own, and so does its output (by about 4 % of the range on average, as reported by
+# others; not measured here).
+MIDAS_SMALL_ONNX = ModelEntry(
+    name="midas_small_onnx",
+    what="MiDaS v2.1 small, official ONNX export: 256x256 only, slightly off midas_small",
+    contract=MIDAS_SMALL_ONNX_CONTRACT,
+    format="onnx",
+    licence="MIT (isl-org/MiDaS)",
+    file_name="model-small.onnx",
+    urls=(f"{_RELEASES}/v2_1/model-small.onnx",),
+    size_bytes=66_764_249,
+    sha256="2d8c6cb8f415229daf1eb041024208e2608c9f98e17c81cc7c6ecb449c56fd58",
+)
+
+DPT_LARGE = ModelEntry(
+    name="dpt_large",
+    what="DPT-Large (MiDaS v3), official weights; large and very slow on a CPU; needs [midas]",
+    contract=DPT_LARGE_CONTRACT,
+    format="torch",
+    licence="MIT (isl-org/MiDaS)",
+    file_name="dpt_large_384.pt",
+    urls=(f"{_RELEASES}/v3/dpt_large_384.pt",),
+    size_bytes=1_376_378_527,
+    sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
+    architecture="dpt_large",
+)
+
+OFFICIAL: tuple[ModelEntry, ...] = (BUILTIN, MIDAS_SMALL, MIDAS_SMALL_ONNX, DPT_LARGE)
+
+
+def registry(user: Mapping[str, ModelConfig] | None = None) -> dict[str, ModelEntry]:
+    """Every known model by name: the official ones, then those of the configuration.
+
+    Raises ConfigError when the configuration reuses an official name.
+    """
+    entries = {entry.name: entry for entry in OFFICIAL}
+    for name, described in (user or {}).items():
+        if name in entries:
+            raise ConfigError(f"models.{name}: this name is taken by sonar's own model")
+        entries[name] = _from_config(name, described)
+    return entries
+
+
+def _from_config(name: str, described: ModelConfig) -> ModelEntry:
+    fixed = None
+    if described.height_px is not None and described.width_px is not None:
+        fixed = (described.height_px, described.width_px)
+    return ModelEntry(
+        name=name,
+        what=described.what,
+        contract=InputContract(
+            size_px=described.size_px,
+            fit=described.fit,
+            multiple=described.multiple,
+            fixed_hw=fixed,
+            mean=described.mean,
+            std=described.std,
+            kind=described.kind,
+            depth_output=described.depth_output,
+            walkable_output=described.walkable_output,
+            stairs_output=described.stairs_output,
+        ),
+        format="onnx",
+        licence=described.licence,
+        file_name=f"{name}.onnx",
+        urls=() if described.url is None else (described.url,),
+        size_bytes=described.size_bytes,
+        sha256=described.sha256,
+        local_path=None if described.path is None else described.path.expanduser(),
+    )

@@ -1,0 +1,66 @@
+"""A model file that is there and is what it is said to be."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonar.depth.models.checks_onnx import check_onnx
+from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, shapes_of
+from sonar.depth.models.contract import InputContract
+from sonar.depth.models.registry import BUILTIN, DPT_LARGE, MIDAS_SMALL, ModelFormat
+from sonar.errors import ModelError
+from sonar.files import sha256_of
+
+TORCH_SUFFIXES = (".pt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """What the engine needs to know of a model.
+
+    Attributes:
+        name: registry name, or the file's stem.
+        path: the file.
+        format: ``onnx``, or ``torch`` (needs converting with the extra [midas]).
+        contract: how it is fed.
+        sha256: of the file, 64 hex digits.
+        provenance: where it came from, for people.
+        architecture: key into :data:`sonar.depth.models.layouts.ARCHITECTURES` for torch files.
+    """
+
+    name: str
+    path: Path
+    format: ModelFormat
+    contract: InputContract
+    sha256: str
+    provenance: str
+    architecture: str | None = None
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a model setting means a file rather than a name."""
+    return "/" in text or "\\" in text or text.endswith((".onnx", *TORCH_SUFFIXES))
+
+
+def resolve_path(path: Path) -> ResolvedModel:
+    """A file given by its path alone.
+
+    A checkpoint is known by its keys. An .onnx is fed as MiDaS small is; where that is wrong, it
+    is to be described in the configuration. Raises ModelError, or MissingExtraError for a
+    checkpoint without torch.
+    """
+    if not path.is_file():
+        raise ModelError(f"the model file {path} is missing")
+    provenance = f"your file {path}"
+    if path.suffix in TORCH_SUFFIXES:
+        architecture = architecture_of(shapes_of(load_checkpoint(path)), path.name)
+        contract = {
+            "midas_lite0_walkable": BUILTIN.contract,
+            "dpt_large": DPT_LARGE.contract,
+        }.get(architecture, MIDAS_SMALL.contract)
+        return ResolvedModel(
+            path.stem, path, "torch", contract, sha256_of(path), provenance, architecture
+        )
+    sha256 = sha256_of(path)
+    described = BUILTIN.contract if sha256 == BUILTIN.sha256 else MIDAS_SMALL.contract
+    contract = check_onnx(path, described, alone=False)
+    return ResolvedModel(path.stem, path, "onnx", contract, sha256, provenance)

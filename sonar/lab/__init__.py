@@ -1,0 +1,1 @@
+"""What measures and makes sonar; nothing that guides imports it."""

@@ -1,0 +1,1 @@
+"""How good distances and warnings are, against measured depth and labels."""

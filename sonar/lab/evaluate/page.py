@@ -1,0 +1,223 @@
+"""What an evaluation leaves: one document, as JSON, as a table for a spreadsheet, as a page.
+
+Variants (configurations or models) stand side by side.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from sonar.errors import OutputError
+from sonar.lab.evaluate.run import EvaluationReport
+from sonar.lab.evaluate.walks import FIGURES as WALK_FIGURES
+from sonar.lab.evaluate.walks import WalkFigures
+from sonar.replay.heard import ClipResult
+from sonar.replay.report.page import page, table
+
+NAME = "evaluation"
+DEPTH_FIGURES = (
+    ("distance_median_rel_error", "median distance error"),
+    ("distance_p95_rel_error", "p95 distance error"),
+    ("near_auc", "nearness AUC"),
+    ("near_recall", "near recall"),
+    ("near_false_alarm", "near false alarms"),
+    ("nearest_zone_agreement", "nearest zone agrees"),
+)
+WALK_NAMES = {
+    "warning_recall": "warned events",
+    "false_alarms_per_minute": "false alarms a minute",
+    "lead_median_s": "lead before contact, median s",
+    "warned_1s_ahead": "warned a second before contact",
+    "side_accuracy": "right side",
+    "cues_per_minute": "sounds and phrases a minute",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One variant: its figures on pictures, on recordings, or on both."""
+
+    name: str
+    model: str
+    depth: EvaluationReport | None
+    walks: WalkFigures | None
+    clips: tuple[ClipResult, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As ``--json`` prints it: what pictures give, and under ``walks`` what recordings give."""
+        found: dict[str, Any] = {"model": self.model, "sources": {}}
+        if self.depth is not None:
+            found = self.depth.model_dump(mode="json")
+        if self.walks is not None:
+            clips = [clip.model_dump(mode="json") for clip in self.clips]
+            found["walks"] = {**self.walks.model_dump(mode="json"), "recordings": clips}
+        return found
+
+
+def document(variants: Sequence[Evaluated]) -> dict[str, Any]:
+    """One variant's document, or several under ``variants``."""
+    if len(variants) == 1:
+        return variants[0].document()
+    return {"variants": {variant.name: variant.document() for variant in variants}}
+
+
+def lines(variants: Sequence[Evaluated]) -> list[str]:
+    """The same for people, as plain text."""
+    told: list[str] = []
+    for variant in variants:
+        told += ["", f"== {variant.name}: {variant.model}"] if len(variants) > 1 else []
+        if variant.depth is not None:
+            told += _depth_lines(variant.depth)
+        if variant.walks is not None:
+            told += _walk_lines(variant.walks)
+    return told[1:] if told and not told[0] else told
+
+
+def write_results(out: Path, variants: Sequence[Evaluated]) -> list[Path]:
+    """``evaluation.json``, ``.csv`` and ``.html`` in ``out``. Raises OutputError."""
+    contents = {
+        "json": json.dumps(document(variants), ensure_ascii=False, indent=2) + "\n",
+        "csv": _csv(variants),
+        "html": _page(variants),
+    }
+    written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for suffix, content in contents.items():
+            target = out / f"{NAME}.{suffix}"
+            beside = out / f".{NAME}.{suffix}.part"
+            beside.write_text(content, "utf-8", newline="")
+            beside.replace(target)
+            written.append(target)
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    return written
+
+
+def _depth_lines(report: EvaluationReport) -> list[str]:
+    """A paragraph for each folder: what, sonar, the common approach."""
+    told = [f"{report.model}; near is closer than {report.near_m:g} m"]
+    for name, source in report.sources.items():
+        told += ["", f"{name}: {source.n} zones in {source.frames} frames, mount {source.mount}"]
+        told.append(f"  {'':<24}{'sonar':>8}{'min-max':>10}")
+        for key, label in DEPTH_FIGURES:
+            ours, theirs = getattr(source, key), getattr(source.naive, key)
+            told.append(f"  {label:<24}{_number(ours):>8}{_number(theirs):>10}")
+    return told
+
+
+def _walk_lines(walks: WalkFigures) -> list[str]:
+    told = [
+        "",
+        f"{walks.clips} labelled recordings, {walks.minutes:.1f} minutes, {walks.events} events",
+    ]
+    for name in WALK_FIGURES:
+        told.append(f"  {WALK_NAMES[name]:<34}{_with_interval(walks, name)}")
+    for kind, count in walks.by_kind.items():
+        told.append(f"  {'of kind ' + kind:<34}{count.warned} of {count.events} warned")
+    return told
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _with_interval(figures: Any, name: str) -> str:
+    """``0.900 (0.812 to 0.960)``."""
+    value, interval = getattr(figures, name), figures.ci.get(name)
+    if value is None or interval is None:
+        return _number(value)
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _rows(variants: Sequence[Evaluated]) -> Iterator[tuple[Any, ...]]:
+    """variant, data, source, approach, figure, value, low, high."""
+    for variant in variants:
+        if variant.depth is not None:
+            for source, report in variant.depth.sources.items():
+                for approach, figures in (("sonar", report), ("min-max", report.naive)):
+                    for name, interval in figures.ci.items():
+                        ends = interval or ("", "")
+                        value = getattr(figures, name)
+                        yield variant.name, "depth", source, approach, name, value, *ends
+        if variant.walks is not None:
+            for name in WALK_FIGURES:
+                ends = variant.walks.ci[name] or ("", "")
+                value = getattr(variant.walks, name)
+                yield variant.name, "walks", "all", "sonar", name, value, *ends
+
+
+def _csv(variants: Sequence[Evaluated]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("variant", "data", "source", "approach", "figure", "value", "low", "high"))
+    for row in _rows(variants):
+        writer.writerow(["" if cell is None else cell for cell in row])
+    return text.getvalue()
+
+
+def _page(variants: Sequence[Evaluated]) -> str:
+    body = ["<h1>Evaluation</h1>"]
+    names = [[escape(v.name), escape(v.model)] for v in variants]
+    body.append(table("What was evaluated", ["Variant", "Depth model"], names))
+    if any(variant.walks for variant in variants):
+        body += _walk_section(variants)
+    sources = {name for v in variants if v.depth for name in v.depth.sources}
+    if sources:
+        body.append("<h2>Pictures with measured depth</h2>")
+        body.append(
+            "<p>In brackets: 95 % intervals by resampling pictures. Min-max is the common approach "
+            "of stretching each picture's depth between its least and greatest value.</p>"
+        )
+    for source in sorted(sources):
+        body.append(f'<div class="wide">{_depth_table(source, variants)}</div>')
+    return page("sonar: evaluation", "".join(body))
+
+
+def _depth_table(source: str, variants: Sequence[Evaluated]) -> str:
+    columns: list[tuple[str, Any]] = []
+    for variant in variants:
+        report = variant.depth.sources.get(source) if variant.depth else None
+        if report is not None:
+            columns += [(variant.name, report), (f"{variant.name}, min-max", report.naive)]
+    rows = [
+        [label, *(_with_interval(figures, key) for _, figures in columns)]
+        for key, label in DEPTH_FIGURES
+    ]
+    return table(source, ["Figure", *(name for name, _ in columns)], rows, numbers=True)
+
+
+def _walk_section(variants: Sequence[Evaluated]) -> list[str]:
+    some = [variant for variant in variants if variant.walks is not None]
+    rows = [
+        [WALK_NAMES[name], *(_with_interval(variant.walks, name) for variant in some)]
+        for name in WALK_FIGURES
+    ]
+    heads = ["Figure", *(variant.name for variant in some)]
+    parts = [
+        "<h2>Recordings with labelled events</h2>",
+        "<p>In brackets: 95 % intervals by resampling recordings.</p>",
+        f'<div class="wide">{table("All recordings", heads, rows, numbers=True)}</div>',
+    ]
+    for variant in some:
+        rows = []
+        for clip in variant.clips:
+            missed = [e for e in clip.events if e.warned_at_s is None]
+            told = ", ".join(f"{e.kind} {e.side} at {e.from_s:.1f} s" for e in missed)
+            rows.append(
+                [
+                    escape(clip.name),
+                    f"{clip.duration_s:.1f} s",
+                    f"{len(clip.events) - len(missed)} of {len(clip.events)}",
+                    told,
+                    ", ".join(f"{w.start_s:.1f} s {w.side or w.what}" for w in clip.false_alarms),
+                ]
+            )
+        heads = ["Recording", "Length", "Warned", "Missed", "False alarms"]
+        parts.append(f'<div class="wide">{table(f"Recordings: {variant.name}", heads, rows)}</div>')
+    return parts

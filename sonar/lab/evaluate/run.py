@@ -1,0 +1,183 @@
+"""How good is it? Figures on pictures with measured depth, beside the common approach.
+
+:func:`evaluate` runs the depth engine and the zones over every pair of every folder, in order,
+and compares each zone with the truth derived from the measured depth. Definitions of the
+figures: :mod:`sonar.lab.evaluate.figures`; of the truth: :mod:`sonar.lab.evaluate.truth`;
+of the approach beside it: :mod:`sonar.lab.evaluate.naive`.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from sonar.config import SonarConfig
+from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, Figures, Reading, figures
+from sonar.lab.evaluate.folder import (
+    FolderReadings,
+    FolderRun,
+    MountOrigin,
+    MountUse,
+    ZonesFactory,
+    known_mounts,
+    rank_distance,
+)
+from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance
+from sonar.ports import DepthEngine
+
+__all__ = [
+    "EvaluationReport",
+    "SourceReport",
+    "evaluate",
+    "known_mounts",
+    "rank_distance",
+    "sum_up",
+]
+
+ABOUT = (
+    "Per folder: sonar's figures, and under 'naive' those of per-frame min-max over fixed thirds,"
+    " whose distances are fitted to the truth of all folders of this run. near: closer than"
+    " near_m. mount: 'given' = height and angles came with the frames; 'fitted' = from the floor"
+    " in the measured depth (the angles of each frame as an IMU would tell them, the folder's"
+    " height); 'none' = sonar was told the intrinsics only. Truth: horizontal distance ahead to"
+    " the nearest obstacle in the corridor, floor removed."
+)
+
+
+class SourceReport(Figures):
+    """One folder: sonar's figures, and those of the common approach.
+
+    Attributes:
+        frames: used; frames_without_floor: left out, gravity is not known there.
+        near: zones nearer than ``near_m``; unmeasured: zones left out, too little depth there.
+        mount: what sonar was told of the camera; intrinsics: given or assumed.
+    """
+
+    frames: int
+    frames_without_floor: int
+    near: int
+    unmeasured: int
+    mount: MountOrigin
+    intrinsics: Literal["given", "assumed"]
+    naive: Figures
+
+
+class EvaluationReport(BaseModel):
+    """Everything that ``sonar evaluate --json`` prints."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str = ABOUT
+    model: str
+    near_m: float = NEAR_M
+    distance_range_m: float = DISTANCE_RANGE_M
+    mount_use: MountUse
+    corridor_width_m: float
+    head_height_m: float
+    center_width_deg: float
+    sources: dict[str, SourceReport]
+
+    def to_json(self) -> str:
+        """Indented JSON."""
+        return self.model_dump_json(indent=2)
+
+
+def evaluate(
+    paths: Sequence[Path],
+    config: SonarConfig,
+    engine_factory: Callable[[], DepthEngine],
+    zones_factory: ZonesFactory,
+    *,
+    mount_use: MountUse = "frames",
+    progress: Callable[[int, int], None] | None = None,
+    seed: int = 0,
+) -> EvaluationReport:
+    """Run everything over the datasets in ``paths``.
+
+    Args:
+        paths: dataset folders, or folders of them.
+        zones_factory: a fresh analyser for a mount; one a folder. If it has ``set_mount``, it is
+            told each frame's height and angles where they are known.
+        mount_use: ``frames`` tells the analyser each frame's mount, ``fixed`` the folder's median
+            (angles known to the spread within the folder), ``none`` only the intrinsics.
+        progress: called with (pairs done, pairs in all).
+        seed: of the resampling for confidence intervals.
+
+    Raises:
+        SourceError: a folder or file that cannot be used.
+    """
+    datasets = find_datasets(paths)
+    total = sum(len(d.pairs) for d in datasets)
+    done = 0
+    found: list[FolderReadings] = []
+    engine = engine_factory()
+    try:
+        for dataset in datasets:
+            run = FolderRun(dataset, config, engine, mount_use)
+            for _ in run.play(zones_factory):
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            found.append(run.result)
+    finally:
+        engine.close()
+    return sum_up(found, config, engine.label, mount_use, seed)
+
+
+def sum_up(
+    found: Sequence[FolderReadings],
+    config: SonarConfig,
+    model: str,
+    mount_use: MountUse,
+    seed: int = 0,
+) -> EvaluationReport:
+    """The report on folders that were played, wherever that was."""
+    fit = _naive_fit(found)
+    return EvaluationReport(
+        model=model,
+        mount_use=mount_use,
+        corridor_width_m=config.zones.corridor_width_m,
+        head_height_m=config.zones.head_height_m,
+        center_width_deg=config.zones.center_width_deg,
+        sources={folder.name: _report(folder, config, fit, seed) for folder in found},
+    )
+
+
+def _report(
+    folder: FolderReadings, config: SonarConfig, fit: tuple[float, float] | None, seed: int
+) -> SourceReport:
+    edges = config.zones.bands
+    return SourceReport(
+        **figures(folder.readings, edges, seed).model_dump(),
+        frames=folder.frames,
+        frames_without_floor=folder.pairs - folder.frames,
+        near=sum(r.true_m is not None and r.true_m < NEAR_M for r in folder.readings),
+        unmeasured=folder.unmeasured,
+        mount=folder.origin,
+        intrinsics=folder.intrinsics,
+        naive=figures(_naive(folder, fit), edges, seed),
+    )
+
+
+def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[Reading]:
+    readings = []
+    for level, r in zip(folder.levels, folder.readings, strict=True):
+        metres = None if fit is None else naive_distance(level, fit)
+        # A hair of the level keeps its order where the fit makes all distances one.
+        rank = (1.0 if metres is None else metres) - 1e-6 * level
+        readings.append(Reading(r.frame, r.true_m, rank, metres, naive_band(level)))
+    return readings
+
+
+def _naive_fit(found: Sequence[FolderReadings]) -> tuple[float, float] | None:
+    """One fit for all folders, each counting the same."""
+    pairs = [
+        (level, true, 1.0 / len(inside))
+        for folder in found
+        if (inside := folder.naive_pairs())
+        for level, true in inside
+    ]
+    levels, true, weights = zip(*pairs, strict=True) if pairs else ((), (), ())
+    return fit_distance(levels, true, weights)

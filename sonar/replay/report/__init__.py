@@ -1,0 +1,1 @@
+"""``report.html``: what was seen and heard in a recording."""

@@ -1,0 +1,1 @@
+"""The child process: it guides, and reports to its supervisor."""

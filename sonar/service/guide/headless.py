@@ -1,0 +1,115 @@
+"""``sonar run --headless`` as a process: signals, log, health, and an end in time.
+
+Without a supervisor above it, it tells systemd itself and has the health endpoint.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from sonar.config import SonarConfig
+from sonar.errors import SonarError
+from sonar.ports import Clock
+from sonar.service.beats import BeatSender
+from sonar.service.guide.guide import Guide
+from sonar.service.guide.runs import SourceFactory
+from sonar.service.health import HealthServer
+from sonar.service.logs import JsonLog
+from sonar.service.notify import Notifier
+
+
+def main(
+    load: Callable[[], SonarConfig],
+    open_source: SourceFactory,
+    clock: Clock,
+    **parts: Any,
+) -> NoReturn:
+    """Guide as this process: signals, log, health and beats; ends the process with its exit code.
+
+    ``parts`` go to :class:`~sonar.service.guide.guide.Guide`.
+    Raises ConfigError when the configuration
+    is wrong.
+    """
+    faulthandler.enable()
+    log = JsonLog("guide", clock)
+    _log_warnings_of_the_rooms(log)
+    sender = BeatSender.from_environment(clock)
+    if sender is not None:
+        _die_with_parent()
+    notifier = Notifier(clock, {} if sender is not None else None)
+    guide = Guide(load, clock, log, open_source, sender=sender, notifier=notifier, **parts)
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            guide.reload()
+        elif number == signal.SIGUSR1:
+            guide.keep("button")
+        else:
+            guide.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, on_signal)
+    service = guide.config.service
+    if sender is None:  # the supervisor has its own
+        HealthServer.start(
+            service.health_host,
+            service.health_port,
+            service.health_token_file,
+            guide.reporter.snapshot,
+            log,
+        )
+    code = 1
+    try:
+        code = guide.run()
+    except SonarError as error:
+        log("cannot_start", level="error", problem=str(error), code=error.exit_code)
+        code = error.exit_code
+    except Exception:  # whatever it is, the log has it: there is no screen
+        log("crashed", level="error", problem=traceback.format_exc())
+    finally:
+        _exit_now(code)
+
+
+def _exit_now(code: int) -> NoReturn:
+    """End this process without tidying up the interpreter: everything is written and closed,
+    and threads that were left behind in a driver or a network must not hold it up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+class _ToJson(logging.Handler):
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log(
+            "warning", level=record.levelname.lower(), room=record.name, text=record.getMessage()
+        )
+
+
+def _log_warnings_of_the_rooms(log: JsonLog) -> None:
+    logging.getLogger("sonar").addHandler(_ToJson(log))
+    logging.getLogger("sonar").propagate = False
+
+
+def _die_with_parent() -> None:
+    """Without its supervisor nobody would sound a failure of this process: say goodbye and end;
+    systemd starts both anew."""
+    parent = os.getppid()
+    try:
+        ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)  # PR_SET_PDEATHSIG
+    except (OSError, AttributeError):  # not Linux
+        return
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,112 @@
+"""What a guide does about heat, battery, a slow processor and short memory."""
+
+from sonar.ports import Clock, DepthEngine
+from sonar.records import Event, FrameRecord
+from sonar.service import sysfs
+from sonar.service.guide.board import Board
+from sonar.service.guide.governor import ChangeMeter
+from sonar.service.guide.recorder import Recorder
+from sonar.service.guide.runs import EngineFactory, Run
+from sonar.service.logs import JsonLog
+from sonar.service.memory import Growth, MemoryWatch, release_soon
+from sonar.types import DepthMap, Frame, Scene
+
+TELLS = {
+    "battery_low": ("battery_low", "state_battery_low"),
+    "hot": ("degraded", "state_hot"),
+    "slow": ("degraded", "state_slow"),
+    "memory_low": ("degraded", "state_memory_low"),
+}
+
+
+class Steering:
+    """Observes each picture; gives way where the machine cannot go on as it did, and says so.
+
+    Attributes:
+        run: the one to steer, None between runs.
+        recorder: paused while memory is short; None where nothing is recorded.
+    """
+
+    def __init__(self, clock: Clock, log: JsonLog, board: Board, open_engine: EngineFactory):
+        self.run: Run | None = None
+        self.recorder: Recorder | None = None
+        self._clock, self._log, self._board = clock, log, board
+        self._open_engine = open_engine
+        self._change = ChangeMeter()
+        self._memory, self._growth = MemoryWatch(), Growth()
+        self._eco = False
+
+    def reset(self) -> None:
+        """Another configuration is in force: its own model is used."""
+        self._eco = False
+
+    def on_frame(
+        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
+    ) -> None:
+        """After every picture: the governor's turn."""
+        run = self.run
+        if run is None or run.governor is None:
+            return
+        battery = self._board.battery
+        run.governor.sensors(
+            self._board.temperature_c,
+            battery.percent if battery is not None and battery.discharging else None,
+        )
+        work_s = (record.latency_ms["total"] - record.latency_ms.get("capture", 0.0)) / 1000.0
+        change = self._change.update(frame)
+        budget = run.governor.update(scene, change, work_s, self._clock.now())
+        run.source.rate_limit_hz = budget.rate_hz
+        if budget.eco != self._eco:
+            self._change_model(run, budget.eco)
+        for what in budget.tell:
+            self._log("governor", level="warning", what=what, rate_hz=round(budget.rate_hz, 1))
+            _tell(run, what)
+
+    def on_event(self, event: Event) -> None:
+        """Nothing to do."""
+
+    def sensed(self) -> None:
+        """After the board read its sensors: the memory's turn."""
+        if self._growth.is_due(sysfs.memory_mb(), self._clock.now()):
+            release_soon()
+        memory = self._board.memory
+        if not self._memory.update(memory, self._clock.now()):
+            return
+        low = self._memory.low
+        self._log(
+            "memory_low" if low else "memory_well",
+            level="warning" if low else "info",
+            available_mb=memory.available_mb,
+            stalled_percent=memory.stalled_percent,
+            recording=None if self.recorder is None else ("paused" if low else "goes on"),
+        )
+        if self.recorder is not None:
+            self.recorder.pause(low)
+        if low:
+            release_soon()
+            if self.run is not None:
+                _tell(self.run, "memory_low")
+
+    def _change_model(self, run: Run, eco: bool) -> None:
+        self._eco = eco
+        name = run.config.service.governor.eco_model
+        if name is None:
+            return
+        config = run.config
+        if eco:
+            config = config.model_copy(
+                update={"engine": config.engine.model_copy(update={"model": name})}
+            )
+        self._log("model", model=config.engine.model, why="eco" if eco else "recovered")
+
+        def reopen() -> DepthEngine:
+            return self._open_engine(config)
+
+        run.engine.change(reopen)
+
+
+def _tell(run: Run, what: str) -> None:
+    from sonar.audio.cues.phrases import PHRASES
+
+    earcon, phrase = TELLS[what]
+    run.mixer.tell(earcon, *([phrase] if phrase in PHRASES else []))

@@ -1,0 +1,117 @@
+"""``python -m sonar.service.supervisor.runner SETTINGS``: the supervisor as a process.
+
+``sonar service run`` checks the configuration and then becomes this process, so that what
+stays resident is small. SETTINGS is the JSON of :class:`Settings`.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+from sonar.clock import SystemClock
+from sonar.service.health import HealthServer, Snapshot
+from sonar.service.logs import JsonLog
+from sonar.service.notify import Notifier
+from sonar.service.priority import raised, urgent
+from sonar.service.supervisor.alarm import system_alarm
+from sonar.service.supervisor.process import GuideProcess
+from sonar.service.supervisor.supervisor import Supervisor
+from sonar.service.supervisor.watch import Limits
+
+STEP_S = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the supervisor needs; no secrets, since a command line is public."""
+
+    command: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
+    alarm_volume_db: float = -6.0
+    alarm_device: str | None = None
+    language: str = "en"
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+    health_token_file: str | None = None
+
+    def text(self) -> str:
+        """As SETTINGS."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Settings":
+        """From SETTINGS; raises ValueError, TypeError or KeyError for anything else."""
+        values = json.loads(text)
+        made = {"command": tuple(values["command"]), "limits": Limits(**values["limits"])}
+        return cls(**{**values, **made})
+
+
+def snapshot(supervisor: Supervisor, now: float) -> Snapshot:
+    """What the health endpoint tells; ``now`` in the clock's seconds."""
+    beat = supervisor.last_beat
+    state, reason = supervisor.state, supervisor.reason
+    if state == "guiding" and beat is not None:
+        state, reason = beat.state, beat.reason
+    figures: dict[str, Any] = {**supervisor.health, "restarts": supervisor.restarts}
+    if beat is not None:
+        figures |= {"frames": beat.frames, "waits": beat.told, "samples": beat.samples}
+    return Snapshot(state, reason, figures, now)
+
+
+def main(text: str) -> int:
+    """Supervise until told to stop; returns the exit code."""
+    settings = Settings.parse(text)
+    clock = SystemClock()
+    log = JsonLog("supervisor", clock)
+    notifier = Notifier(clock)
+    log("supervising", nice=raised(), urgent=urgent())
+    alarm = system_alarm(
+        clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log
+    )
+    supervisor = Supervisor(
+        lambda: GuideProcess(settings.command, os.environ),
+        alarm,
+        clock,
+        notifier,
+        log,
+        settings.limits,
+    )
+    asked: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, note)
+    HealthServer.start(  # its threads end with the process
+        settings.health_host,
+        settings.health_port,
+        settings.health_token_file,
+        lambda: snapshot(supervisor, clock.now()),
+        log,
+    )
+    try:
+        while supervisor.result is None:
+            while asked:
+                wish = asked.pop(0)
+                if wish == signal.SIGHUP:
+                    supervisor.reload()
+                elif wish == signal.SIGUSR1:
+                    supervisor.keep()
+                else:
+                    supervisor.stop()
+            supervisor.step()
+            clock.sleep(STEP_S)
+    finally:
+        alarm.close()
+        notifier.close()
+    log("supervisor_ended", code=supervisor.result)
+    return supervisor.result
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

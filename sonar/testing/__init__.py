@@ -1,0 +1,1 @@
+"""Fakes for tests: sources, engines, sinks, speakers. Users may import them in their own tests."""

@@ -1,0 +1,76 @@
+"""Sinks and speakers for tests: yours too."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.audio.output.offline import OfflineSink, OnBlock
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.types import Cue
+
+
+class CollectSink(OfflineSink):
+    """Keeps what was rendered, and the cues that were posted, in memory.
+
+    Attributes:
+        cues: everything posted, with the time in seconds at which it was: ``(t, cue)``.
+    """
+
+    label = "memory"
+
+    def __init__(self, mixer: Mixer, on_block: OnBlock | None = None) -> None:
+        super().__init__(mixer, on_block)
+        self._blocks: list[NDArray[np.float32]] = []
+        self.cues: list[tuple[float, Cue]] = []
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """All that was rendered, float32 ``(n, 2)``."""
+        return np.concatenate([np.zeros((0, 2), np.float32), *self._blocks])
+
+    def post(self, cue: Cue) -> None:
+        self.cues.append((self._mixer.rendered / self._mixer.rate_hz, cue))
+        super().post(cue)
+
+    def _write(self, block: NDArray[np.float32]) -> None:
+        self._blocks.append(block.copy())
+
+
+class ToneSpeaker:
+    """Says every phrase as a sine of its own frequency, so that a test can find it again.
+
+    Args:
+        rate_hz: samples a second.
+        seconds: length of every phrase.
+        missing: keys that are not rendered (yet).
+    """
+
+    def __init__(self, rate_hz: int, seconds: float = 0.5, missing: Iterable[str] = ()) -> None:
+        self._rate_hz, self._seconds = rate_hz, seconds
+        self.missing = set(missing)
+        self.asked: list[str] = []
+        self._clips: dict[str, NDArray[np.float32]] = {}
+
+    def pitch_hz(self, phrase: str) -> float:
+        """Between 3 and 4 kHz, where no tone of sonar is strong."""
+        return 3000.0 + 10.0 * (sum(map(ord, phrase)) % 100)
+
+    def get(self, phrase: str) -> NDArray[np.float32] | None:
+        self.asked.append(phrase)
+        if phrase in self.missing:
+            return None
+        if phrase not in self._clips:
+            t = np.arange(round(self._seconds * self._rate_hz)) / self._rate_hz
+            wave = 0.2 * np.sin(2 * np.pi * self.pitch_hz(phrase) * t)
+            self._clips[phrase] = wave.astype(np.float32)
+        return self._clips[phrase]
+
+    def text(self, phrase: str) -> str:
+        return phrase.replace("_", " ")
+
+    def prepare(self, timeout_s: float) -> bool:
+        return not self.missing
+
+    def close(self) -> None:
+        """Nothing to release."""
