@@ -13,7 +13,7 @@ def bench(
     model: Annotated[str, typer.Option("--model", help="name or path")] = "midas_small",
     backend: Annotated[
         list[str] | None,
-        typer.Option("--backend", help="onnx, openvino, native or torch; default all"),
+        typer.Option("--backend", help="onnx, openvino or torch; default all"),
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option("--shape", help="rows x columns, such as 192x256")

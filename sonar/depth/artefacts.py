@@ -9,11 +9,9 @@ from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.files import sha256_of
 
 # Raise it when the making changes, so that old artefacts are not taken for new ones.
 RECIPE = 3
-NATIVE_RECIPE = 2  # the same, of files for the backend "native"
 
 SOURCE_KEY = "source_sha256"  # metadata of a packaged int8 file: which model it was made from
 
@@ -27,15 +25,6 @@ def artefact_path(store: Store, model: ResolvedModel, precision: str) -> Path:
     """Where the optimised model lies, or would: keyed by weights, shape, precision and machine."""
     shape = shape_key(model.contract)
     return store.derived_path(model.sha256, f"{precision}-{shape}-{machine_key()}.onnx")
-
-
-def native_path(store: Store, model: ResolvedModel, int8: Path | None = None) -> Path:
-    """Where the model lies, or would, split for the backend "native"; ``int8``: the file whose
-    encoder is in it."""
-    kind = "native" if int8 is None else f"native-int8-{sha256_of(int8)[:12]}"
-    return store.derived_path(
-        model.sha256, f"{kind}-{shape_key(model.contract)}-{NATIVE_RECIPE}.zip"
-    )
 
 
 def shape_key(contract: InputContract) -> str:

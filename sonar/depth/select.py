@@ -11,14 +11,7 @@ import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
-from sonar.depth.artefacts import (
-    PACKAGED_INT8,
-    artefact_path,
-    installed,
-    machine_key,
-    native_path,
-)
-from sonar.depth.backends.native import NativeBackend
+from sonar.depth.artefacts import PACKAGED_INT8, artefact_path, installed, machine_key
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.backends.openvino import OpenVinoBackend
 from sonar.depth.backends.torch import TorchBackend
@@ -27,7 +20,6 @@ from sonar.depth.engine import Engine
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.depth.native.code import can_compile, machine_code
 from sonar.depth.practice import practice_pictures
 from sonar.depth.preprocess import Preprocessor
 from sonar.depth.threads import thread_count
@@ -36,9 +28,13 @@ from sonar.files import atomic_path
 from sonar.ports import Clock
 from sonar.types import FloatImage
 
-Backend = OnnxBackend | OpenVinoBackend | NativeBackend | TorchBackend
+Backend = OnnxBackend | OpenVinoBackend | TorchBackend
 Tell = Callable[[str], None]
 
+NATIVE_IS_GONE = (
+    "engine.backend: native was removed, since OpenVINO int8 is as fast; onnx runs instead. "
+    "Set engine.backend to onnx or openvino; the next release refuses native"
+)
 MEASURED_PICTURE = (480, 640)  # rows, columns
 CHECKED_PICTURES = 4
 MEASURED_RUNS = 12
@@ -115,35 +111,23 @@ def candidates(
     backends: list[str] = [config.backend]
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
-    native = config.backend == "native"
-    files: dict[str, Path | None] = {}
+    elif config.backend == "native":
+        tell(NATIVE_IS_GONE)
+        backends = ["onnx"]
+    files: dict[str, Path] = {}
     if config.precision != "int8":
-        files["fp32"] = None if native else _float_file(model, store, tell)
+        files["fp32"] = _float_file(model, store, tell)
     if config.precision != "fp32":
         small = int8_file(model, store)
         if small is None and config.precision == "int8":
             small = _made("int8", model, store, tell)
         if small is not None:
             files["int8"] = small
-    found = []
-    if not native:
-        found = [
-            Candidate(backend, precision, path)
-            for backend in backends
-            for precision, path in files.items()
-        ]
-    if native or (config.backend == "auto" and can_compile(store)):
-        try:
-            for precision in files:
-                int8 = files["int8"] if precision == "int8" else None
-                split = _native_file(model, store, tell, int8)
-                found.append(Candidate("native", precision, split))
-        except SonarError as error:
-            # Not for every model, and it needs onnx once: where it cannot be, the others stand.
-            if native:
-                raise
-            tell(f"{model.name}: not considering the native backend ({error})")
-    return found
+    return [
+        Candidate(backend, precision, path)
+        for backend in backends
+        for precision, path in files.items()
+    ]
 
 
 def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store: Store) -> Backend:
@@ -158,9 +142,6 @@ def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store
         return OpenVinoBackend(
             candidate.path, threads=threads, precision=candidate.precision, cache=cache
         )
-    if candidate.backend == "native":
-        code = machine_code(store)
-        return NativeBackend(candidate.path, code, threads=threads, precision=candidate.precision)
     return OnnxBackend(candidate.path, threads=threads, precision=candidate.precision)
 
 
@@ -268,15 +249,6 @@ def _float_file(model: ResolvedModel, store: Store, tell: Tell) -> Path:
     if made.is_file():
         return made
     return model.path if model.format == "onnx" else _made("fp32", model, store, tell)
-
-
-def _native_file(model: ResolvedModel, store: Store, tell: Tell, int8: Path | None) -> Path:
-    made = native_path(store, model, int8)
-    if not made.is_file():
-        from sonar.lab.quantise.optimise import make_native
-
-        make_native(model, store, tell, int8)
-    return made
 
 
 def _made(precision: str, model: ResolvedModel, store: Store, tell: Tell) -> Path:

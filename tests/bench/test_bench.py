@@ -8,9 +8,8 @@ import pytest
 
 from sonar.clock import ManualClock
 from sonar.depth.models.store import Store
-from sonar.depth.native.code import compiler, machine_code
 from sonar.depth.select import Candidate
-from sonar.errors import DepthError, MissingExtraError, ModelError
+from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from sonar.lab.bench import BenchReport, Result, format_table, run_bench
 from sonar.lab.bench.memory import resident_bytes, resident_mb
 from sonar.lab.bench.run import _time
@@ -107,7 +106,6 @@ def without_torch(monkeypatch):
 
     monkeypatch.setattr(room.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(room, "installed", lambda package: None)
-    monkeypatch.setenv("CC", "no-such-compiler")
 
 
 def test_the_builtin_model_without_torch(without_torch, tmp_path):
@@ -132,32 +130,10 @@ def test_the_builtin_model_without_torch(without_torch, tmp_path):
     assert 0 < second.deviation < 0.05
     assert any("baseline needs" in note for note in measured.notes)
     assert any("openvino is not installed" in note for note in measured.notes)
-    assert any("native fp32 is left out" in note for note in measured.notes)
 
 
-@pytest.mark.skipif(compiler() is None, reason="there is no C compiler here")
-def test_the_native_decoder_is_measured_like_the_others(tmp_path, monkeypatch):
-    pytest.importorskip("onnx", reason="splitting a model needs onnx")
-    monkeypatch.setattr("sonar.lab.bench.run._baseline", lambda *_: None)
-    measured = run_bench(
-        "builtin",
-        backends=["onnx", "native"],
-        shapes=[(64, 96)],
-        runs=3,
-        threads=1,
-        memory=False,
-        store=Store(home=tmp_path),
-    )
-    exact, fast = (item for item in measured.results if item.backend == "native")
-    assert (exact.precision, fast.precision) == ("fp32", "int8")
-    assert exact.deviation <= 1e-5  # rounded to six places
-    assert 1e-5 < fast.deviation < 0.05
-    (about,) = (note for note in measured.notes if "native int8" in note)
-    assert ("bfloat16" in about) == bool(machine_code(Store(home=tmp_path)).sonar_half())
-
-
-def test_the_native_decoder_without_a_compiler_is_an_error_when_asked_for(without_torch, tmp_path):
-    with pytest.raises(ModelError, match="C compiler"):
+def test_an_unknown_backend_is_an_error(without_torch, tmp_path):
+    with pytest.raises(ConfigError, match="one of onnx, openvino, torch, not native"):
         run_bench("builtin", backends=["native"], store=Store(home=tmp_path))
 
 

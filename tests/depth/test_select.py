@@ -1,7 +1,6 @@
 """Which backend and precision is taken, and that it is measured once."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from sonar.depth import open_engine, select
 from sonar.depth.artefacts import artefact_path
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.store import Store
-from sonar.depth.native.code import compiler
 from sonar.depth.select import Candidate, Measured, candidates, int8_file, measure
 from sonar.errors import ConfigError, MissingExtraError, ModelError
 from tests.depth.models_of_ours import resolved, small_network
@@ -159,59 +157,27 @@ def test_auto_takes_what_is_installed(small, store, monkeypatch):
     assert names[2:] == [("openvino", "fp32"), ("openvino", "int8")]
 
 
-def test_auto_takes_the_native_decoder_where_it_can_be_had(store, monkeypatch):
-    builtin = store.resolve("builtin")
-    monkeypatch.setattr(select, "installed", lambda package: None)
-    monkeypatch.setattr(select, "can_compile", lambda store: True)
-    monkeypatch.setattr(select, "_native_file", lambda *_: Path("split.zip"))
-    config = EngineConfig(backend="auto")
-    assert candidates(config, builtin, store, silent)[-2:] == [
-        Candidate("native", precision, Path("split.zip")) for precision in ("fp32", "int8")
-    ]
-    monkeypatch.setattr(select, "can_compile", lambda store: False)
-    assert "native" not in [c.backend for c in candidates(config, builtin, store, silent)]
-    only_int8 = EngineConfig(backend="auto", precision="int8")
-    monkeypatch.setattr(select, "can_compile", lambda store: True)
-    found = [(c.backend, c.precision) for c in candidates(only_int8, builtin, store, silent)]
-    assert found == [("onnx", "int8"), ("native", "int8")]
+def test_native_still_opens_onnx_and_says_what_to_set(small, store):
+    notes: list[str] = []
+    config = EngineConfig(backend="native", threads=1)
+    engine = open_engine(config, small, store=store, tell=notes.append)
+    assert engine.backend.name == "onnx"
+    assert ["onnx or openvino" in note for note in notes] == [True]
 
 
-def test_auto_goes_without_the_native_decoder_for_other_networks(small, store, monkeypatch):
-    monkeypatch.setattr(select, "can_compile", lambda store: True)
-    found = candidates(EngineConfig(backend="auto"), small, store, silent)
-    assert "native" not in [c.backend for c in found]
-    with pytest.raises(ModelError, match="decoder"):
-        candidates(EngineConfig(backend="native"), small, store, silent)
-
-
-def best_is_native(monkeypatch):
-    monkeypatch.setattr(select, "installed", lambda package: None)
-    figures = {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)}
-    native = {("native", "fp32"): (15.0, 0.0), ("native", "int8"): (5.0, 0.01)}
-    return pretend(monkeypatch, figures | native)
-
-
-def test_what_was_chosen_and_cannot_be_opened_any_more_is_chosen_anew(store, monkeypatch):
-    if compiler() is None:
-        pytest.skip("there is no C compiler here")
-    best_is_native(monkeypatch)
-    builtin = store.resolve("builtin")
-    config = EngineConfig(backend="auto", threads=1)
-    said = []
-    engine = open_engine(config, builtin, store=store, tell=said.append)
-    assert (engine.backend.name, engine.backend.precision) == ("native", "int8")
-    assert not any("again" in sentence for sentence in said)
-    for compiled in store.artefacts_dir.glob("decoder-*.so"):
-        compiled.unlink()
-    monkeypatch.setenv("CC", "false")  # a compiler that is there and fails
-    engine = open_engine(config, builtin, store=store, tell=said.append)
-    assert (engine.backend.name, engine.backend.precision) == ("onnx", "int8")
-    assert any("cannot compile" in sentence and "again" in sentence for sentence in said)
-    monkeypatch.setenv("CC", "no-such-compiler")
-    engine = open_engine(config, builtin, store=store, tell=said.append)
-    assert (engine.backend.name, engine.backend.precision) == ("onnx", "int8")
-    with pytest.raises(ModelError, match="install gcc"):  # asked for by name it is an error
-        open_engine(EngineConfig(backend="native", threads=1), builtin, store=store)
+def test_a_remembered_choice_that_no_longer_opens_is_made_again(small, store, monkeypatch):
+    int8 = with_int8(small, store)
+    pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
+    config = EngineConfig(backend="onnx", threads=1)
+    notes: list[str] = []
+    engine = open_engine(config, small, store=store, tell=notes.append)
+    assert engine.backend.precision == "int8"
+    assert not any("again" in note for note in notes)
+    content = int8.read_bytes()
+    int8.write_bytes(bytes(len(content)))  # damaged; the memory of the choice stays valid
+    engine = open_engine(config, small, store=store, tell=notes.append)
+    assert engine.backend.precision == "fp32"
+    assert any("damaged" in note and "again" in note for note in notes)
 
 
 def test_a_damaged_reference_is_an_error_not_a_reason_to_choose_again(small, store, monkeypatch):

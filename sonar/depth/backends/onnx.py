@@ -33,14 +33,8 @@ class OnnxBackend:
         *,
         threads: int,
         precision: str = "fp32",
-        content: bytes | None = None,
-        spin_after: bool = True,
     ) -> None:
-        """``content``: the model itself, where ``path`` is only where it came from. ``spin_after``:
-        whether threads also spin for a moment after a picture.
-
-        Raises ModelError when the file is missing, damaged, or no picture-to-depth network.
-        """
+        """Raises ModelError when the file is missing, damaged, or no picture-to-depth network."""
         self.precision = precision
         if not path.is_file():
             raise ModelError(f"the model file {path} is missing")
@@ -54,12 +48,8 @@ class OnnxBackend:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
         # Small blocks, handed out as threads come free: a busy core delays a frame less.
         options.add_session_config_entry("session.dynamic_block_base", "4")
-        if not spin_after:
-            options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
-            session = ort.InferenceSession(
-                content or str(path), options, providers=["CPUExecutionProvider"]
-            )
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise ModelError(
                 f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"

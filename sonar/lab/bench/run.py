@@ -1,7 +1,7 @@
 """Measuring, in one interleaved run."""
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,27 +10,25 @@ import numpy as np
 from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
-from sonar.depth.backends.native import NativeBackend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
 from sonar.depth.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.depth.native.code import machine_code
 from sonar.depth.practice import practice_pictures
 from sonar.depth.select import Candidate, candidates, open_backend
 from sonar.depth.threads import thread_count
-from sonar.errors import DepthError, MissingExtraError, ModelError
+from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from sonar.files import atomic_path, sha256_of
 from sonar.lab.bench.baseline import eager_torch
 from sonar.lab.bench.memory import resident_mb
 from sonar.lab.bench.report import BenchReport, Result
-from sonar.ports import Clock, DepthBackend
+from sonar.ports import Clock
 from sonar.types import FloatImage, Frame, RgbImage
 
 Tell = Callable[[str], None]
 SHAPES = ((256, 256), (192, 256))
-BACKENDS = ("onnx", "openvino", "native", "torch")
+BACKENDS = ("onnx", "openvino", "torch")
 PICTURE = (480, 640)  # rows and columns, a camera's
 CHECKED_PICTURES = 4
 RUNS = 40
@@ -81,7 +79,6 @@ def run_bench(
     if resolved.contract.fixed_hw is not None:
         shapes = (resolved.contract.fixed_hw,)
     lines = _open(found, resolved, shapes or SHAPES, count, store)
-    notes += sorted({note for line in lines for note in _about(line.engine.backend)})
     baseline = _baseline(resolved, weights, count, store, notes)
     apart = [_deviation(line, lines) for line in lines]
     base_s = _time(lines, baseline, runs, clock, tell)
@@ -168,6 +165,8 @@ def _candidates(
     """Float32 ONNX first where it is among them, since it is the reference."""
     found: list[Candidate] = []
     for backend in backends:
+        if backend not in BACKENDS:
+            raise ConfigError(f"--backend is one of {', '.join(BACKENDS)}, not {backend}")
         needs = {"openvino": "openvino", "torch": "torch"}.get(backend)
         if needs is not None and installed(needs) is None:
             extra = "midas" if needs == "torch" else needs
@@ -180,14 +179,8 @@ def _candidates(
         for precision in ("fp32",) if backend == "torch" else ("fp32", "int8"):
             config = EngineConfig.model_validate({"backend": backend, "precision": precision})
             try:
-                if backend == "native":
-                    machine_code(store)  # compiled here, not while others are timed
                 found += candidates(config, model, store, tell)
             except MissingExtraError as error:
-                notes.append(f"{backend} {precision} is left out: {error}")
-            except ModelError as error:  # no compiler, or a network of another kind
-                if asked or backend != "native":
-                    raise
                 notes.append(f"{backend} {precision} is left out: {error}")
     if not found:
         raise MissingExtraError("midas", f"measuring {model.name}")
@@ -210,13 +203,6 @@ def _open(
             engine = Engine(backend, contract, f"{candidate.backend} {candidate.precision}")
             lines.append(_Line(candidate, shape, engine, pictures))
     return lines
-
-
-def _about(backend: DepthBackend) -> Iterator[str]:
-    """What the name of its precision does not tell."""
-    if isinstance(backend, NativeBackend) and backend.precision == "int8":
-        decoder = {"bf16": "bfloat16", "fp32": "float32"}[backend.decoder_precision]
-        yield f"native int8: the encoder is int8, the decoder {decoder}."
 
 
 def _baseline(

@@ -114,7 +114,7 @@ class _Groups:
         proto = model.graph
         self._fixed.update(item.name for item in (*proto.input, *proto.output))
         below = below_resize(model)
-        # The encoder gains little, and who takes it apart from the decoder relies on its values.
+        # The encoder gains little.
         self._fixed.update({name for node in proto.node for name in node.output} - below)
         for node in proto.node:
             self._visit(node)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar.depth.artefacts import artefact_path, native_path
+from sonar.depth.artefacts import artefact_path
 from sonar.depth.compare import deviation
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
@@ -69,30 +69,6 @@ def optimise(
     if "int8" in precisions:
         made.append(_make_int8(model, source, tensors, store, tell))
     return [artefact for artefact in made if artefact.precision in precisions]
-
-
-def make_native(model: ResolvedModel, store: Store, tell: Tell, int8: Path | None = None) -> None:
-    """Split the model for the backend "native", with the encoder of its version ``int8``, if any.
-
-    Raises MissingExtraError without onnx, ModelError when the model is not built like MiDaS.
-    """
-    if importlib.util.find_spec("onnx") is None:
-        raise MissingExtraError("midas", f"preparing {model.name} for the native backend")
-    import onnx
-
-    from sonar.depth.native.split import write_split
-    from sonar.lab.quantise import graph
-
-    with tempfile.TemporaryDirectory(prefix="sonar-native-") as name:
-        folder = Path(name)
-        proto = graph.fold(_as_onnx(model, folder, tell), folder / "folded.onnx")
-        target = native_path(store, model, int8)
-        encoder = None if int8 is None else onnx.load(str(int8))
-        with atomic_path(target) as temporary:
-            refused = write_split(proto, temporary, model.contract.depth_output, encoder)
-    tell(f"{model.name}: split for the native backend, {target}")
-    if refused is not None:
-        tell(f"{model.name}: its int8 encoder stays in ONNX Runtime ({refused})")
 
 
 def _as_onnx(model: ResolvedModel, folder: Path, tell: Tell) -> Path:
