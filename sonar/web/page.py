@@ -17,12 +17,12 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from sonar.config import SonarConfig
-from sonar.errors import SonarError, SourceError
+from sonar.errors import ConfigError, SonarError, SourceError
 from sonar.replay.report.page import SAFETY
 from sonar.service.probe import ask
 from sonar.web import show
 from sonar.web.gate import Gate
-from sonar.web.live_tab import live_tab
+from sonar.web.live_tab import at_hand, live_tab
 from sonar.web.photo import Photographer
 from sonar.web.upload import upload_button
 from sonar.web.video import watch
@@ -30,6 +30,11 @@ from sonar.web.video import watch
 Load = Callable[[list[str]], SonarConfig]  # more settings ("key=value") -> the configuration
 Progress = Callable[[int, int | None], None]
 
+_FIELDS = {  # what a field is called -> what it sets
+    "Camera above the ground, meters": "mount.height_m",
+    "Camera tilt, degrees downward": "mount.pitch_deg",
+    "Horizontal field of view, degrees": "mount.hfov_deg",
+}
 _KEPT = 6  # folders of results
 _FORGET_S = 600
 _NO_SERVICE = "<p>No service answers on this machine. `sonar service install` sets one up.</p>"
@@ -103,19 +108,26 @@ class Studio:
 
 
 def as_settings(
-    height_m: float | None,
-    pitch_deg: float | None,
-    hfov_deg: float | None,
+    height_m: str | None,
+    pitch_deg: str | None,
+    hfov_deg: str | None,
     swap_sides: bool,
     chatty: bool,
 ) -> list[str]:
-    """The fields of the settings as ``key=value``; what is empty stays as configured."""
-    numbers = {
-        "mount.height_m": height_m,
-        "mount.pitch_deg": pitch_deg,
-        "mount.hfov_deg": hfov_deg,
-    }
-    found = [f"{key}={value}" for key, value in numbers.items() if value is not None]
+    """The fields of the settings as ``key=value``; what is empty stays as configured.
+
+    Raises ConfigError, naming the field, for what is no number.
+    """
+    found = []
+    given = (height_m, pitch_deg, hfov_deg)
+    for (label, key), value in zip(_FIELDS.items(), given, strict=True):
+        text = str(value if value is not None else "").strip()
+        if not text:
+            continue
+        try:
+            found.append(f"{key}={float(text.replace(',', '.')):g}")
+        except ValueError as error:
+            raise ConfigError(f"{label}: {text} is not a number") from error
     found += ["audio.swap_sides=true"] if swap_sides else []
     found += ["speech.verbosity=chatty"] if chatty else []
     return found
@@ -133,16 +145,15 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tab("Video"):
             video = upload_button("Choose a video")
             watched = gr.HTML("<p>No video yet.</p>", elem_id="watched")
-        with gr.Tab("Live"):
-            live_tab()
+        with gr.Tab("Live") as live:
+            start = live_tab()
             button = gr.Button("How is the service?")
             answer = gr.HTML("<p>Not asked yet.</p>", elem_id="answer")
         with gr.Tab("Settings"):
             gr.Markdown("They hold for photos and videos on this page. Empty = as configured.")
             settings = [
-                gr.Number(None, label="Camera above the ground, metres"),
-                gr.Number(None, label="Camera tilt, degrees downward"),
-                gr.Number(None, label="Horizontal field of view, degrees"),
+                # Text: a number field of Gradio gives 0 for an empty field once it was shown.
+                *(gr.Textbox("", label=label, max_lines=1) for label in _FIELDS),
                 gr.Checkbox(False, label="Exchange left and right"),
                 gr.Checkbox(False, label="Speak all changes"),
             ]
@@ -164,6 +175,8 @@ def build(studio: Studio) -> gr.Blocks:
         video.upload(
             process, [video, *settings], watched, concurrency_limit=1, api_visibility="private"
         )
+        live.select(at_hand, start[:1], start[1:], show_progress="hidden", api_visibility="private")
+        page.load(at_hand, start[:1], start[1:], show_progress="hidden", api_visibility="private")
         button.click(studio.service, None, answer, api_visibility="private")
     return page
 

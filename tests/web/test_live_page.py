@@ -18,6 +18,8 @@ from tests.cli.conftest import write_video
 from tests.test_view import Seen
 from tests.web.conftest import Spawn, check_accessible, check_narrow
 
+COMMANDS = ("Mute", "Louder", "Softer", "Describe", "Repeat")
+
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -85,10 +87,10 @@ def test_in_a_browser(browser: Any, address: str, spawn: Spawn, tmp_path: Path) 
     page.set_default_timeout(100_000)
     page.goto(address)
     page.get_by_role("tab", name="Live").click(timeout=60_000)
+    page.locator("#now .said", has_text="Start one in a terminal").wait_for()
+    assert not any(page.get_by_role("button", name=name).is_enabled() for name in COMMANDS)
     page.get_by_role("button", name="Start watching").click()
-    page.locator("#now .said", has_text="no sonar").or_(
-        page.locator("#now .said", has_text="No sonar")
-    ).wait_for()
+    page.locator("#now .said", has_text="No sonar runs").wait_for()
     check_accessible(page)
 
     service = spawn("run", "--headless", clip, SONAR_CONTROLS__PICTURE="true")
@@ -138,6 +140,14 @@ def test_in_a_browser(browser: Any, address: str, spawn: Spawn, tmp_path: Path) 
     other.wait(20)
     page.locator("#now .said", has_text="Problem").wait_for()
     page.close()
+    # Who opens the page while a sonar runs may press its buttons at once.
+    late = browser.new_page()
+    late.goto(address)
+    late.get_by_role("tab", name="Live").click(timeout=60_000)
+    late.locator("#now", has_text="Not watching").wait_for()
+    for name in COMMANDS:
+        late.get_by_role("button", name=name).and_(late.locator(":enabled")).wait_for()
+    late.close()
 
 
 def view(folder: Path, pid: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sonar.service.health import HealthServer, Snapshot  # noqa: E402
 from sonar.web.page import Studio, as_settings  # noqa: E402
 from tests.cli.conftest import write_video  # noqa: E402
 
-NONE = (None, None, None, False, False)
+NONE = ("", "", "", False, False)
 
 
 def load(more: list[str]) -> Any:
@@ -74,10 +74,13 @@ def test_a_bad_file_is_one_sentence_without_our_paths(
 
 
 def test_settings_reach_the_run_and_wrong_ones_are_told(studio: Studio, photo: Path) -> None:
-    assert as_settings(1.3, -5, None, True, False) == [
+    assert as_settings("1,3", " -5 ", "", True, False) == [
         "mount.height_m=1.3", "mount.pitch_deg=-5", "audio.swap_sides=true",
     ]  # fmt: skip
-    assert "mount.height_m" in studio.photo(str(photo), -1.0, None, None, False, False)
+    assert as_settings(None, "", " ", False, False) == []
+    assert "mount.height_m" in studio.photo(str(photo), "-1", "", "", False, False)
+    answer = studio.photo(str(photo), "chest", "", "", False, False)
+    assert "Camera above the ground, meters: chest is not a number" in answer
 
 
 def test_limits_of_size_length_and_time(studio: Studio, tmp_path: Path) -> None:
