@@ -32,7 +32,8 @@ def video_stream(container: Any) -> Any | None:
     """The first moving-picture stream, or None. Cover art of a song is not one."""
     for stream in container.streams.video:
         cover = "attached_pic" in str(stream.disposition).lower()
-        if not cover and stream.codec_context.name not in _TEXT_CODECS:
+        codec = stream.codec_context  # None for a codec that ffmpeg does not know
+        if not cover and codec is not None and codec.name not in _TEXT_CODECS:
             return stream
     return None
 

@@ -26,7 +26,7 @@ def read_events(path: Path) -> list[Event]:
     """Events of a run's folder (or of the file itself). Raises SourceError."""
     file = path / "events.jsonl" if path.is_dir() else path
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_bytes().splitlines()
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror or error}") from error
     try:
