@@ -1,6 +1,7 @@
 """The composition root: the only place that knows concrete classes."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,10 +51,10 @@ def open_engine(config: SonarConfig) -> DepthEngine:
 
 
 def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":
-    """The analyser for the configured model, with what is known of that model's output."""
-    from sonar.zones import DepthZones, prior_for
+    """The analyser as configured; each map says which model made it."""
+    from sonar.zones import DepthZones
 
-    return DepthZones(config.zones, mount or config.mount, prior_for(config.engine.model))
+    return DepthZones(config.zones, mount or config.mount)
 
 
 def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
@@ -88,7 +89,8 @@ def assemble(
             how fast the synthesiser is); live runs start at once and speak when it is ready.
 
     Raises:
-        ModelError, MissingExtraError: the network cannot be opened.
+        ModelError, MissingExtraError: the network cannot be opened. Nothing that was opened here
+        stays open; ``engine`` is the caller's until the run begins.
     """
     from sonar.audio.cues.mapping import PulseMapper
     from sonar.audio.speech.bank import SpeechBank
@@ -97,23 +99,26 @@ def assemble(
     from sonar.controls.view import View
 
     clock = clock or SystemClock()
-    engine = engine or open_engine(config)
-    speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
-    if wait_for_speech:
-        speech.prepare(config.speech.timeout_s)
-    mixer = Mixer(config.audio, config.speech, speech)
-    mapper = PulseMapper(config.audio, config.speech)
-    zones = make_zones(config)
-    zones.profiled = lambda: mapper.scheme == "scan"
-    stages = Stages(
-        source=source,
-        engine=engine,
-        zones=zones,
-        mapper=mapper,
-        sink=sink(mixer),
-        speaker=speech,
-        take_said=mixer.take_said,
-    )
+    with ExitStack() as stack:  # closes again what was opened, when a later part fails
+        if engine is None:
+            engine = open_engine(config)
+            stack.callback(engine.close)
+        speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
+        stack.callback(speech.close)
+        if wait_for_speech:
+            speech.prepare(config.speech.timeout_s)
+        mixer = Mixer(config.audio, config.speech, speech)
+        mapper = PulseMapper(config.audio, config.speech)
+        stages = Stages(
+            source=source,
+            engine=engine,
+            zones=make_zones(config),
+            mapper=mapper,
+            sink=sink(mixer),
+            speaker=speech,
+            take_said=mixer.take_said,
+        )
+        stack.pop_all()
     limits = Limits(
         read_timeout_s=config.capture.read_timeout_s,
         open_timeout_s=config.capture.open_timeout_s,

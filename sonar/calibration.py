@@ -21,7 +21,6 @@ from sonar.errors import ConfigError, SourceError, SourceTimeout
 from sonar.files import atomic_path
 from sonar.ports import Clock, DepthEngine, FrameSource
 from sonar.types import DepthMap, Frame, RgbImage
-from sonar.zones import prior_for
 from sonar.zones.calibrate import MountEstimate, estimate_mount
 from sonar.zones.visibility import judge, subsample
 
@@ -116,7 +115,7 @@ def calibrate(
         mount, boards, error_px = _with_lens([frame.image for frame in frames], board, mount)
     depths = list(_depths(frames, engine, advance))
     size = (frames[0].image.shape[0], frames[0].image.shape[1])
-    estimate = estimate_mount(depths, size, mount, prior_for(config.engine.model))
+    estimate = estimate_mount(depths, size, mount)
     if estimate is None:
         return None
     mount = estimate.applied_to(mount)

@@ -121,9 +121,22 @@ class Pipeline:
                 self._guide(first)
             self._finish()
         finally:
-            for stage in (stages.source, stages.sink, stages.engine, stages.speaker):
-                stage.close()
+            self._close()
         return self.outcome
+
+    def _close(self) -> None:
+        """Close every stage, whatever the others' closing raises; the first error is kept."""
+        stages = self._stages
+        unexpected: Exception | None = None
+        for stage in (stages.source, stages.sink, stages.engine, stages.speaker):
+            try:
+                stage.close()
+            except SonarError as error:
+                self.outcome.error = self.outcome.error or error
+            except Exception as error:
+                unexpected = unexpected or error
+        if unexpected is not None:
+            raise unexpected
 
     def _finish(self) -> None:
         """The last frame's share of sound, and goodbye; a sink that failed stays silent."""

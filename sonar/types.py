@@ -145,6 +145,7 @@ class DepthMap:
     Attributes:
         values: float32 array of shape ``(H, W)``; meaning as ``kind`` says.
         kind: relative inverse depth or metres, never mixed silently.
+        model: name of the model that made it, by which its traits are known; "" for none.
         walkable: probability in [0, 1] of walkable ground, same shape, or None.
         stairs: probability in [0, 1] of stairs, same shape, or None.
     """
@@ -153,6 +154,7 @@ class DepthMap:
     kind: DepthKind = DepthKind.RELATIVE_INVERSE
     walkable: FloatImage | None = None
     stairs: FloatImage | None = None
+    model: str = ""
 
     def __post_init__(self) -> None:
         for name in ("values", "walkable", "stairs"):
@@ -225,7 +227,7 @@ class Scene:
         state: guiding, or degraded with ``reason``.
         reason: why evidence is missing or weak; None when all is well.
         profile: what stands in each strip of the whole picture, left to right; empty where
-            nobody asked for it or nothing is known.
+            nothing is known.
     """
 
     frame_id: int

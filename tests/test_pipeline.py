@@ -303,3 +303,29 @@ def test_an_engine_error_at_warm_up_is_raised() -> None:
     pipeline, _, _ = build(ScriptedSource([PICTURE]), engine=engine)
     with pytest.raises(ModelError):
         pipeline.run()
+
+
+def test_a_stage_that_cannot_be_closed_keeps_no_other_open() -> None:
+    source = ScriptedSource([PICTURE] * 3)
+    pipeline, stages, _ = build(source)
+
+    def full() -> None:
+        raise OutputError("the disk is full")
+
+    source.close = full
+    outcome = pipeline.run()
+    assert isinstance(outcome.error, OutputError) and outcome.frames == 3
+    assert stages.sink.closed and stages.engine.closed and stages.speaker.closed
+
+
+def test_an_unexpected_error_of_closing_is_raised_after_the_others_are_closed() -> None:
+    source = ScriptedSource([PICTURE] * 3)
+    pipeline, stages, _ = build(source)
+
+    def broken() -> None:
+        raise RuntimeError("a driver's own")
+
+    source.close = broken
+    with pytest.raises(RuntimeError, match="driver"):
+        pipeline.run()
+    assert stages.sink.closed and stages.engine.closed and stages.speaker.closed

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from sonar.capture.camera import Camera, CameraInfo, list_cameras
-from sonar.capture.images import ImageSource, image_paths, looks_like_image, read_image
+from sonar.capture.images import ImageSource, StillImage, image_paths, looks_like_image, read_image
 from sonar.capture.latest import LiveSource
 from sonar.capture.pace import PacedSource
 from sonar.capture.stream import NetworkStream
@@ -22,6 +22,7 @@ __all__ = [
     "ImageSource",
     "LiveSource",
     "PacedSource",
+    "StillImage",
     "VideoFileSource",
     "image_paths",
     "list_cameras",
@@ -107,5 +108,5 @@ def _recording(path: Path, config: CaptureConfig) -> FrameSource:
     if is_folder:
         return ImageSource.of_folder(path, config.image_rate_hz)
     if looks_like_image(path):
-        return ImageSource([path], config.image_rate_hz, path.name)
+        return StillImage(path)
     return VideoFileSource(path)

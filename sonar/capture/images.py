@@ -19,6 +19,8 @@ IMAGE_SUFFIXES = frozenset(
     | {".pbm", ".pgm", ".ppm", ".pnm", ".pfm"}
 )
 
+STILL_FRAMES, STILL_RATE_HZ = 5, 10.0  # how often, and how fast, a still image is seen
+
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAGIC = (_JPEG, _PNG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\x76\x2f\x31\x01", b"#?RADIANCE")
@@ -231,6 +233,58 @@ class ImageSource:
     def close(self) -> None:
         """Nothing to release."""
         self._next = None
+
+
+class StillImage:
+    """One image as a recording of half a second, so that what is seen in it can be believed.
+
+    A zone becomes "clear" only after it has been so for a moment; a single frame would leave it
+    unknown. More frames than these would count as a frozen camera.
+
+    Args:
+        path: the image file.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.label = path.name
+        self._path = path
+        self._image: RgbImage | None = None
+        self._next = 0
+
+    @property
+    def frame_count(self) -> int | None:
+        """Always the same."""
+        return STILL_FRAMES
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Always the same."""
+        return STILL_RATE_HZ
+
+    @property
+    def dropped(self) -> int:
+        """Always 0."""
+        return 0
+
+    def open(self) -> None:
+        """Read the image. Raises SourceError when that cannot be done."""
+        self._image, self._next = read_image(self._path), 0
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The image, STILL_FRAMES times."""
+        if self._image is None:
+            raise SourceError(f"{self.label} is not open.")
+        if self._next == STILL_FRAMES:
+            return None
+        number = self._next
+        self._next += 1
+        return Frame(self._image, number, number / STILL_RATE_HZ)
+
+    def close(self) -> None:
+        """Let go of the image."""
+        self._image = None
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -29,9 +29,13 @@ class Engine:
         contract: InputContract,
         label: str,
         clock: Clock | None = None,
+        *,
+        model: str = "",
     ) -> None:
-        """``label`` names model, backend and precision for people and logs."""
+        """``label`` names model, backend and precision for people and logs; ``model`` is the
+        registry's name of the model, which each depth map carries."""
         self.label = label
+        self.model = model
         self.backend = backend
         self.contract = contract
         self._preprocess = Preprocessor(contract)
@@ -79,6 +83,7 @@ class Engine:
             kind=contract.kind,
             walkable=self._probability(outputs, contract.walkable_output, shape),
             stairs=self._probability(outputs, contract.stairs_output, shape),
+            model=self.model,
         )
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:

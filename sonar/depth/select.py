@@ -93,7 +93,7 @@ def open_engine(
             choices.remove(chosen)
     contract = _contract_of(model.contract, backend)
     label = f"{model.name} ({backend.name}, {backend.precision})"
-    return Engine(backend, contract, label, clock)
+    return Engine(backend, contract, label, clock, model=model.name)
 
 
 def candidates(

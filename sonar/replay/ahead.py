@@ -49,7 +49,7 @@ def open_engines(config: SonarConfig) -> list[DepthEngine]:
     first = engines[0]
     while len(engines) < count:
         if isinstance(first, Engine) and first.backend.name == "onnx":
-            engines.append(Engine(first.backend, first.contract, first.label))
+            engines.append(Engine(first.backend, first.contract, first.label, model=first.model))
         else:
             engines.append(app.open_engine(shared))
     return engines

@@ -1,6 +1,7 @@
 """One photo: what sonar sees in it, what it would say, and how that sounds."""
 
 import threading
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,20 +15,17 @@ from sonar.audio.cues.mapping import PulseMapper
 from sonar.audio.output.wav import WavSink
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.capture import read_image
+from sonar.capture import StillImage
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.replay.annotate import Annotator, heat_map
 from sonar.replay.video import even_size
-from sonar.types import Cue, Frame, RgbImage
-from sonar.zones import DepthZones
+from sonar.types import Cue, RgbImage
 
 _SHOWN_PX = 960
-_LOOKED_AT_PX = 1280  # as cameras give it; a phone's 12 megapixels only take longer
 _LEGEND_PX = 34
 _HEARD_S = 3.0
-_SEEN_FRAMES = 5  # what is seen once only is not believed; more, and the picture is "frozen"
 _POST_S = 0.1  # as often as a slow camera brings news
 
 
@@ -67,24 +65,29 @@ class Photographer:
         Raises SourceError for a bad picture, DepthError where the network fails, OutputError
         where the sound cannot be written.
         """
-        frame = Frame(_shrunk(read_image(path)), 0, 0.0)
-        with self._lock:
-            depth = self._engine.estimate(frame)
-            zones = DepthZones(config.zones, config.mount)
-            for index in range(_SEEN_FRAMES):
-                scene = zones.update(depth, Frame(frame.image, index, index * _POST_S))
-            cue = PulseMapper(config.audio, config.speech).update(scene)
-            size = even_size(frame.image.shape[0], frame.image.shape[1], _SHOWN_PX)
+        source = StillImage(path)
+        source.open()
+        with self._lock, closing(source):
+            zones = app.make_zones(config)
+            mapper = PulseMapper(config.audio, config.speech)
+            phrase = None
+            while (frame := source.read(0.0)) is not None:
+                depth = self._engine.estimate(frame)
+                image, scene = frame.image, zones.update(depth, frame)
+                cue = mapper.update(scene)
+                phrase = phrase or cue.phrase
+            size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
             annotator = Annotator(*size, partial(zone_borders, config), 1.0)
-            picture = annotator.draw(frame.image, depth, scene, cue)
+            picture = annotator.draw(image, depth, scene, cue)
             sound = out / "heard.wav"
             self._render(cue, config, sound)
-        spoken = self._speech.text(cue.phrase) if cue.phrase else ""
+        spoken = self._speech.text(phrase) if phrase else ""
         return Look(np.vstack([picture, legend(picture.shape[1])]), spoken, describe(scene), sound)
 
     def close(self) -> None:
-        self._engine.close()
-        self._speech.close()
+        with ExitStack() as stack:  # one that fails keeps no other open
+            stack.callback(self._speech.close)
+            stack.callback(self._engine.close)
 
     def _render(self, cue: Cue, config: SonarConfig, target: Path) -> None:
         sink = WavSink(Mixer(config.audio, config.speech, self._speech), target)
@@ -95,16 +98,6 @@ class Photographer:
                 sink.advance((step + 1) * _POST_S)
         finally:
             sink.close()
-
-
-def _shrunk(image: RgbImage) -> RgbImage:
-    """``image``, uint8 (H, W, 3) RGB, its longer side at most _LOOKED_AT_PX pixels."""
-    height, width = image.shape[:2]
-    scale = _LOOKED_AT_PX / max(height, width)
-    if scale >= 1.0:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def legend(width: int) -> RgbImage:

@@ -4,14 +4,13 @@
 around the pure :func:`sonar.zones.analyser.analyse`.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from sonar.config import MountConfig, ZonesConfig
-from sonar.types import DepthMap, Frame, Reason, Scene
+from sonar.types import DepthKind, DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
 from sonar.zones.prior import NetworkPrior, prior_for
-from sonar.zones.state import Settings, initial_state
+from sonar.zones.state import Settings, initial_state, with_new_units
 from sonar.zones.visibility import Sight, look
 
 __all__ = ["DepthZones", "NetworkPrior", "prior_for"]
@@ -23,25 +22,23 @@ class DepthZones:
     Args:
         zones: what counts as left, center, right and near.
         mount: where the camera sits; what is None there is estimated or assumed.
-        prior: what the output of this network is worth
-            (``prior_for(config.engine.model)``), or None to use only what does not depend on it.
 
-    Attributes:
-        profiled: asked at each frame whether its scene is to carry a profile.
+    What the output of a model is worth is known by the model's name in each map. Maps of another
+    model or kind may follow at any time: their scale is then found anew.
     """
 
-    def __init__(
-        self, zones: ZonesConfig, mount: MountConfig, prior: NetworkPrior | None = None
-    ) -> None:
-        self._settings = Settings(zones, mount, prior)
+    def __init__(self, zones: ZonesConfig, mount: MountConfig) -> None:
+        self._settings = Settings(zones, mount)
         self._state = initial_state(self._settings)
         self._sight = Sight()
-        self.profiled: Callable[[], bool] = lambda: False
+        self._made_by: tuple[str, DepthKind] | None = None
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
         """The scene at ``frame``; ``depth`` is its map at any resolution."""
-        if self.profiled() is not self._settings.profiled:
-            self._settings = replace(self._settings, profiled=self.profiled())
+        if (depth.model, depth.kind) != self._made_by:
+            self._made_by = depth.model, depth.kind
+            self._settings = replace(self._settings, prior=prior_for(depth.model))
+            self._state = with_new_units(self._state, self._settings)
         blind, self._sight = look(frame.image, frame.t, self._sight)
         scene, self._state = analyse(
             depth, frame.id, frame.image.shape[:2], blind, frame.t, self._state, self._settings

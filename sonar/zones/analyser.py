@@ -97,9 +97,8 @@ def analyse(
         edge, looked = dropoff.find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
     state = replace(state, drop=dropoff.follow_drop(state.drop, edge, t, dt, looked))
     scene = to_scene(frame_id, t, pose.height_known or metric, state, settings)
-    if settings.profiled:
-        scene = replace(scene, profile=profile(evidence, cells, pose, settings.zones))
-    return scene, state
+    columns = profile(evidence, cells, pose, settings.zones)
+    return replace(scene, profile=columns), state
 
 
 def unseen(

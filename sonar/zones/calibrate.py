@@ -7,7 +7,7 @@ with the height, which is how one measured distance corrects it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sonar.types import DepthKind, DepthMap
 from sonar.zones.evidence import cells_of, to_cells
 from sonar.zones.geometry import Pose, intrinsics, optics_for, pose_of, views_for
 from sonar.zones.ground import fit_ground
-from sonar.zones.prior import LevelPrior, NetworkPrior
+from sonar.zones.prior import LevelPrior, prior_for
 from sonar.zones.scale import far_level, initial_scale, update_scale
 from sonar.zones.state import Settings
 
@@ -71,7 +71,6 @@ def estimate_mount(
     depths: Iterable[DepthMap],
     frame_hw: tuple[int, int],
     mount: MountConfig,
-    prior: NetworkPrior | None = None,
 ) -> MountEstimate | None:
     """Pitch and roll from a sequence recorded in a free corridor or over a free floor.
 
@@ -79,17 +78,17 @@ def estimate_mount(
         depths: maps of one camera and network, standing or walking, the way ahead free for 10 m.
         frame_hw: (height, width) of the pictures.
         mount: height and field of view or intrinsics; its pitch and roll are not used.
-        prior: traits of the network, as for :class:`sonar.zones.DepthZones`.
 
     Returns:
         The estimate, or None where fewer than ``MIN_FRAMES`` maps show enough ground.
     """
-    settings = Settings(ZonesConfig(), mount, prior)
+    settings = Settings(ZonesConfig(), mount)
     found: list[tuple[float, float]] = []
     count, metric = 0, False
     for depth in depths:
         count += 1
         metric = depth.kind is DepthKind.METRIC
+        settings = replace(settings, prior=prior_for(depth.model))
         angles = frame_angles(depth, frame_hw, settings)
         if angles is not None:
             found.append(angles)
@@ -98,6 +97,7 @@ def estimate_mount(
     pitch, roll = np.array(found).T
     spread = [max(1.48 * float(np.median(np.abs(a - np.median(a)))), 0.05) for a in (pitch, roll)]
     # Neighbouring frames err together: count a third of them.
+    prior = settings.prior
     error = 1.25 * max(spread) / np.sqrt(max(len(found) / 3.0, 1.0))
     sure = METRIC_SIGMA_DEG
     if not metric:

@@ -282,5 +282,5 @@ def builtin_prior() -> NetworkPrior:
 
 
 def prior_for(model: str) -> NetworkPrior | None:
-    """The traits known of a model by its registry name, or None."""
+    """The traits known of a model by its name in :class:`~sonar.types.DepthMap`, or None."""
     return builtin_prior() if model == "builtin" else None

@@ -1,13 +1,13 @@
 """What stays the same over a run, and what is carried from frame to frame."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.zones.approach import Track
 from sonar.zones.dropoff import DropTrack
 from sonar.zones.geometry import pose_of
 from sonar.zones.latch import Latch
-from sonar.zones.prior import NetworkPrior
+from sonar.zones.prior import LevelPrior, NetworkPrior
 from sonar.zones.scale import Scale, initial_scale
 from sonar.zones.turning import Turning
 from sonar.zones.under import Under
@@ -18,16 +18,14 @@ class Settings:
     """What does not change from frame to frame.
 
     Attributes:
-        profiled: scenes carry their profile.
         tracked: pitch and roll in ``mount`` are this very frame's (an IMU, a recording's poses).
-        prior: what the network's own level is worth, or None.
+        prior: what the output of the model that made the present map is worth, or None.
     """
 
     zones: ZonesConfig
     mount: MountConfig
     prior: NetworkPrior | None = None
     tracked: bool = False
-    profiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +76,26 @@ class ZonesState:
 def initial_state(settings: Settings) -> ZonesState:
     """Before the first frame."""
     pose = pose_of(settings.mount)
-    level = settings.prior.level if settings.prior else None
-    return ZonesState(initial_scale(level), pose.pitch_deg, pose.roll_deg)
+    return ZonesState(initial_scale(_level(settings)), pose.pitch_deg, pose.roll_deg)
+
+
+def with_new_units(state: ZonesState, settings: Settings) -> ZonesState:
+    """The state when another model's maps come, whose units are not the old one's.
+
+    What is known in meters and degrees stays: tracks, bands and the pose. ``settings`` has the
+    new model's prior.
+    """
+    scale = replace(initial_scale(_level(settings)), age_s=state.scale.age_s)
+    turning = Turning(deg=state.turning.deg)
+    return replace(
+        state,
+        scale=scale,
+        turning=turning,
+        ground=Searched(),
+        wholes=(None, None, None),
+        doubt=None,
+    )
+
+
+def _level(settings: Settings) -> LevelPrior | None:
+    return settings.prior.level if settings.prior else None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sonar.capture import ImageSource, read_image
+from sonar.capture import ImageSource, StillImage, read_image
 from sonar.capture.images import rgb_from_bgr
 from sonar.errors import SourceError
 
@@ -225,3 +225,16 @@ def test_photos_of_scikit_image():
     astronaut = read_image(photos[0])  # her suit is orange: more red than blue
     suit = astronaut[400:500, 150:300].reshape(-1, 3).mean(axis=0)
     assert suit[0] > suit[2] + 20
+
+
+def test_a_still_image_is_seen_for_half_a_second(tmp_path):
+    source = StillImage(save(tmp_path / "a.png", np.full((8, 6, 3), 7, np.uint8)))
+    with pytest.raises(SourceError, match="not open"):
+        source.read(1.0)
+    for _ in range(2):  # it may be opened again
+        source.open()
+        frames = [source.read(1.0) for _ in range(source.frame_count)]
+        assert source.read(1.0) is None
+        assert [frame.id for frame in frames] == list(range(5))
+        assert frames[-1].t == pytest.approx(0.4) and (frames[0].image == 7).all()
+    source.close()

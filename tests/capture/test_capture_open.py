@@ -13,6 +13,7 @@ from sonar.capture import (
     ImageSource,
     LiveSource,
     PacedSource,
+    StillImage,
     VideoFileSource,
     open_source,
     redact_url,
@@ -39,7 +40,7 @@ def test_files_and_folders(tmp_path):
     video.write_bytes(b"x")
     assert isinstance(opened(video), VideoFileSource)
     for source in (opened(picture), opened(bare), opened(tmp_path)):
-        assert isinstance(source, ImageSource)
+        assert isinstance(source, ImageSource | StillImage)
         source.open()
         assert (source.read(1.0).image == 9).all()
     paced = opened(video, realtime=True)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sonar.audio.speech.bank import SpeechBank
+from sonar.capture.images import STILL_FRAMES
 from tests.cli.conftest import Run, spawn, write_video
 
 
@@ -101,7 +102,7 @@ def test_odd_pictures_get_a_depth_or_a_reason(
         assert one_sentence(err)
     code, _, err = sonar("replay", "odd.png", "--out", "replay")
     assert code == 0 and "Traceback" not in err
-    assert len(records(tmp_path / "replay")) == 1
+    assert len(records(tmp_path / "replay")) == STILL_FRAMES
 
 
 def test_nan_pictures(sonar: Run, tmp_path: Path) -> None:

@@ -235,3 +235,46 @@ def test_close_does_not_wait_for_a_hang() -> None:
     watched.engine.close()
     assert time.monotonic() - start < 0.5
     hung.release.set()
+
+
+def test_a_change_while_another_engine_opens_is_not_lost() -> None:
+    """Back to the first model while the second opens slowly, then to a third."""
+    gate = threading.Event()
+    second, third = FakeEngine(DEPTH, label="second"), FakeEngine(DEPTH, label="third")
+
+    def open_second() -> FakeEngine:
+        gate.wait(5)
+        return second
+
+    watched = Watched(FakeEngine(DEPTH, label="first"), lambda: FakeEngine(DEPTH))
+    watched.engine.estimate(FRAME)
+    watched.engine.change(open_second)
+    watched.engine.change(lambda: third)  # wanted last, while the second is being opened
+    gate.set()
+    deadline = time.monotonic() + 5
+    while watched.engine.label != "third":
+        watched.engine.estimate(FRAME)
+        assert time.monotonic() < deadline, watched.engine.label
+    assert second.closed and watched.engine.restarts == 1
+
+
+def test_a_model_that_cannot_be_opened_is_not_what_a_restart_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "RETRY_S", 0.0)
+
+    def missing() -> FakeEngine:
+        raise ModelError("the eco model is not installed")
+
+    hung = Hangs(at=3)
+    watched = Watched(hung, lambda: FakeEngine(DEPTH, label="again"))
+    watched.engine.estimate(FRAME)
+    watched.engine.change(missing)
+    deadline = time.monotonic() + 5
+    while "engine_not_opened" not in watched.logged:
+        time.sleep(0.01)
+        assert time.monotonic() < deadline
+    watched.engine.estimate(FRAME)
+    watched.engine.estimate(FRAME)
+    assert watched.until_it_works() > 0 and watched.engine.label == "again"
+    hung.release.set()

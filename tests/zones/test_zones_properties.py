@@ -1,5 +1,7 @@
 """What must hold whatever the scene: symmetry, invariance, monotony, no alarm from noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +10,10 @@ from hypothesis import strategies as st
 from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
 from sonar.config import BandEdges, MountConfig, ZonesConfig
 from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
-from sonar.zones import DepthZones, prior_for
+from sonar.zones import DepthZones
 from sonar.zones.geometry import intrinsics, make_grid, make_view
 from sonar.zones.latch import Latch, band_of, step
-from sonar.zones.prior import DOUBTS, stand_inverse
+from sonar.zones.prior import DOUBTS, prior_for, stand_inverse
 
 HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
@@ -27,9 +29,9 @@ def maps(name, frames=14, noise=0.02, seed=0, **where):
     return pictures, [engine.estimate(f) for f in pictures]
 
 
-def run(pictures, depths, prior=None, mount=MOUNT):
-    zones = DepthZones(ZonesConfig(), mount, prior)
-    return [zones.update(d, f) for f, d in zip(pictures, depths, strict=True)]
+def run(pictures, depths, model="", mount=MOUNT):
+    zones = DepthZones(ZonesConfig(), mount)
+    return [zones.update(replace(d, model=model), f) for f, d in zip(pictures, depths, strict=True)]
 
 
 def mirrored(depth):
@@ -41,12 +43,12 @@ def flipped(frame):
     return Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.id, frame.t)
 
 
-@pytest.mark.parametrize("prior", [None, prior_for("builtin")])
+@pytest.mark.parametrize("model", ["", "builtin"])
 @pytest.mark.parametrize("name", ["left_box", "box", "wall_beside", "stairs_down"])
-def test_a_mirrored_picture_swaps_left_and_right(name, prior):
+def test_a_mirrored_picture_swaps_left_and_right(name, model):
     pictures, depths = maps(name, distance_m=3.0)
-    there = run(pictures, depths, prior)
-    back = run([flipped(f) for f in pictures], [mirrored(d) for d in depths], prior)
+    there = run(pictures, depths, model)
+    back = run([flipped(f) for f in pictures], [mirrored(d) for d in depths], model)
     for a, b in zip(there, back, strict=True):
         for x, y in zip(a.zones, reversed(b.zones), strict=True):
             assert x.proximity == pytest.approx(y.proximity, abs=0.03)
@@ -81,13 +83,13 @@ def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
         DepthMap(v.astype(np.float32), d.kind, d.walkable)
         for v, d in zip(level, depths, strict=True)
     ]
-    near = np.array([s.center.proximity for s in run(pictures, changed, prior_for("builtin"))])
+    near = np.array([s.center.proximity for s in run(pictures, changed, "builtin")])
     assert np.abs(np.diff(near[5:])).max() < 0.1
     assert near[-1] == pytest.approx(near[15], abs=0.15)
 
 
-@pytest.mark.parametrize("prior", [None, prior_for("builtin")])
-def test_a_nearer_obstacle_is_never_in_a_farther_band(prior):
+@pytest.mark.parametrize("model", ["", "builtin"])
+def test_a_nearer_obstacle_is_never_in_a_farther_band(model):
     ranks = []
     for distance in (1.2, 1.6, 2.0, 2.6, 3.2, 4.0):
         pictures, depths = maps("box", distance_m=distance, speed_mps=0.0, noise=0.0, frames=10)
@@ -95,7 +97,7 @@ def test_a_nearer_obstacle_is_never_in_a_farther_band(prior):
             DepthMap((d.values * 1.75 + 0.03).astype(np.float32), d.kind, d.walkable)
             for d in depths
         ]
-        ranks.append(BANDS_BY_NEARNESS.index(run(pictures, depths, prior)[-1].center.band))
+        ranks.append(BANDS_BY_NEARNESS.index(run(pictures, depths, model)[-1].center.band))
     assert ranks == sorted(ranks, reverse=True)
     assert ranks[0] > ranks[-1]
 

@@ -44,8 +44,9 @@ def looks_like_path(text: str) -> bool:
 def resolve_path(path: Path) -> ResolvedModel:
     """A file given by its path alone.
 
-    A checkpoint is known by its keys. An .onnx is fed as MiDaS small is; where that is wrong, it
-    is to be described in the configuration. Raises ModelError, or MissingExtraError for a
+    It is called by its stem, but no other file is called as the packaged model, whose traits the
+    zones know. A checkpoint is known by its keys. An .onnx is fed as MiDaS small is; where that is
+    wrong, it is to be described in the configuration. Raises ModelError, or MissingExtraError for a
     checkpoint without torch.
     """
     if not path.is_file():
@@ -57,10 +58,16 @@ def resolve_path(path: Path) -> ResolvedModel:
             "midas_lite0_walkable": BUILTIN.contract,
             "dpt_large": DPT_LARGE.contract,
         }.get(architecture, MIDAS_SMALL.contract)
-        return ResolvedModel(
-            path.stem, path, "torch", contract, sha256_of(path), provenance, architecture
-        )
+        sha256 = sha256_of(path)
+        name = _name_of(path, sha256)
+        return ResolvedModel(name, path, "torch", contract, sha256, provenance, architecture)
     sha256 = sha256_of(path)
     described = BUILTIN.contract if sha256 == BUILTIN.sha256 else MIDAS_SMALL.contract
     contract = check_onnx(path, described, alone=False)
-    return ResolvedModel(path.stem, path, "onnx", contract, sha256, provenance)
+    return ResolvedModel(_name_of(path, sha256), path, "onnx", contract, sha256, provenance)
+
+
+def _name_of(path: Path, sha256: str) -> str:
+    if sha256 == BUILTIN.sha256:
+        return BUILTIN.name
+    return f"{path.stem} (yours)" if path.stem == BUILTIN.name else path.stem

@@ -101,7 +101,6 @@ class SceneMaker:
                 hfov_deg=camera.hfov_deg,
             ),
         )
-        zones.profiled = lambda: self._audio.scheme == "scan"
         mapper = PulseMapper(self._audio, self._speech)
         heard = []
         for number in range(LOOK_FRAMES + frames):

@@ -116,7 +116,7 @@ class GuardedEngine:
         self.restarts = 0
         self.broken = False
         self._engine: DepthEngine | None = first
-        self._reopen = reopen
+        self._reopen = self._works = reopen
         self._clock = clock
         self._log = log
         self._limit_s = limit_s
@@ -147,7 +147,7 @@ class GuardedEngine:
         self._take_over()
         engine = self._engine
         if engine is None:
-            self._open_anew(self._reopen)
+            self._open_anew()
             raise DepthError("the depth network is being restarted")
         self._size = frame.image.shape[0], frame.image.shape[1]
         self._wait_for_late(engine)
@@ -171,8 +171,9 @@ class GuardedEngine:
     def change(self, reopen: Callable[[], DepthEngine]) -> None:
         """Use what ``reopen`` makes from now on, and for every restart; the present engine works
         until the new one is warm, and stays when it cannot be opened."""
-        self._reopen = reopen
-        self._open_anew(reopen)
+        with self._lock:
+            self._reopen = reopen
+        self._open_anew()
 
     def close(self) -> None:
         """Does not wait for an engine that hangs."""
@@ -204,7 +205,7 @@ class GuardedEngine:
         if self._failures == FAILURES_ALLOWED:
             self._log("engine_fails", level="error", engine=engine.label, times=self._failures)
             self._failures = 0
-            self._open_anew(self._reopen)
+            self._open_anew()
 
     def _hung(self) -> None:
         """Leave thread and engine behind; neither can be ended."""
@@ -217,16 +218,29 @@ class GuardedEngine:
         self._late = None
         self._worker.close()
         self._worker = Worker("depth")
-        self._open_anew(self._reopen)
+        self._open_anew()
 
-    def _open_anew(self, reopen: Callable[[], DepthEngine]) -> None:
-        if self._opening is None or not self._opening.is_alive():
-            self._opening = threading.Thread(
-                target=self._open, args=(reopen,), name="depth-open", daemon=True
-            )
-            self._opening.start()
+    def _open_anew(self) -> None:
+        """Open what is wanted, in the background; a thread that opens already will see to it."""
+        with self._lock:
+            if self._opening is not None:
+                return
+            self._opening = threading.Thread(target=self._open, name="depth-open", daemon=True)
+        self._opening.start()
 
-    def _open(self, reopen: Callable[[], DepthEngine]) -> None:
+    def _open(self) -> None:
+        """Once, and again for as long as something else was asked for meanwhile."""
+        done: Callable[[], DepthEngine] | None = None
+        while True:
+            with self._lock:
+                reopen = self._reopen
+                if self._closed or reopen is done or (done and reopen is self._works):
+                    self._opening = None
+                    return
+            self._open_one(reopen)
+            done = reopen
+
+    def _open_one(self, reopen: Callable[[], DepthEngine]) -> None:
         try:
             engine = reopen()
             if self._size is not None:
@@ -234,12 +248,16 @@ class GuardedEngine:
         except Exception as error:  # whatever it is, memory included: told, and tried again
             problem = str(error) if isinstance(error, SonarError) else type(error).__name__
             self._log("engine_not_opened", level="error", problem=problem)
+            with self._lock:
+                if reopen is self._reopen:  # a restart must not depend on what cannot be opened
+                    self._reopen = self._works
             self._clock.sleep(RETRY_S)
             return
         unused: DepthEngine | None = engine
         with self._lock:
-            if not self._closed:
+            if not self._closed and reopen is self._reopen:
                 self._opened, unused = engine, self._opened
+                self._works = reopen
         if unused is not None:
             unused.close()
 

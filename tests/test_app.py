@@ -1,0 +1,96 @@
+"""The composition root: what is opened is closed, and one image is seen alike by every way."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from sonar import app
+from sonar.capture.synthetic import ExactDepth, SyntheticSource
+from sonar.config import SonarConfig
+from sonar.demo import CLIP, MOUNT
+from sonar.errors import DeviceError
+from sonar.replay.session import replay
+from sonar.testing.depth import FakeEngine
+from sonar.types import DepthMap, Frame
+from sonar.web.photo import Photographer
+
+SILENT = SonarConfig.model_validate({"speech": {"enabled": False}, "mount": MOUNT.model_dump()})
+
+
+def test_what_was_opened_is_closed_when_a_later_part_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sonar.audio.speech.bank import SpeechBank
+
+    closed: list[str] = []
+    engine = FakeEngine(DepthMap(np.eye(3, dtype=np.float32)))
+    monkeypatch.setattr(app, "open_engine", lambda config: engine)
+    monkeypatch.setattr(SpeechBank, "close", lambda self: closed.append("speech"))
+
+    def no_sink(mixer: Any) -> Any:
+        raise DeviceError("no sound card")
+
+    with pytest.raises(DeviceError):
+        app.assemble(SILENT, SyntheticSource("box"), no_sink)
+    assert closed == ["speech"] and engine.closed
+
+
+def image_of_the_walk(number: int) -> np.ndarray:
+    source = app.open_source(str(CLIP), SILENT)
+    source.open()
+    while (frame := source.read(5.0)) is not None and frame.id < number:
+        pass
+    source.close()
+    assert frame is not None
+    return frame.image
+
+
+@pytest.mark.parametrize("number", [60, 150])
+def test_a_photo_on_the_page_is_seen_as_the_command_line_sees_it(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sonar.zones import DepthZones
+
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), cv2.cvtColor(image_of_the_walk(number), cv2.COLOR_RGB2BGR))
+    scenes: list[Any] = []
+    update = DepthZones.update
+
+    def watched(self: DepthZones, depth: DepthMap, frame: Frame) -> Any:
+        scenes.append(update(self, depth, frame))
+        return scenes[-1]
+
+    monkeypatch.setattr(DepthZones, "update", watched)
+    replay(str(path), tmp_path / "out", SILENT, video=False)
+    by_command = scenes[-1]
+    photographer = Photographer(SILENT)
+    look = photographer.look(path, SILENT, tmp_path)
+    photographer.close()
+    by_page = scenes[-1]
+    assert by_page is not by_command and by_page.zones == by_command.zones
+    assert "unknown" not in look.sentence
+    assert [zone.proximity for zone in by_page.zones] != [0.0, 0.0, 0.0]
+
+
+def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> None:
+    """The governor's eco model: its maps have other units, and no prior."""
+    source = SyntheticSource("box", rate_hz=15, frames=60, size=(96, 128))
+    exact = ExactDepth(source, scale=1.75, shift=0.03, noise=0.0)
+    config = SonarConfig.model_validate({"mount": source.truth_at(0).mount.model_dump()})
+    zones = app.make_zones(config)
+    distances = []
+    for number in range(60):
+        frame = source.frame_at(number)
+        depth = exact.estimate(frame)
+        if number < 20:
+            depth = DepthMap(depth.values, depth.kind, depth.walkable, model="builtin")
+        else:  # 40 times as large, and shifted
+            depth = DepthMap(40.0 * depth.values + 3.0, depth.kind, depth.walkable, model="eco")
+        scene = zones.update(depth, frame)
+        distances.append(scene.center.distance_m)
+        assert (zones._settings.prior is None) is (number >= 20)
+    truth = source.truth_at(59).center.distance_m
+    assert distances[19] is not None and distances[20] is not None
+    assert abs(distances[20] - distances[19]) < 0.5, "the walker came no half meter in a frame"
+    assert distances[-1] == pytest.approx(truth, rel=0.25)
