@@ -1,13 +1,16 @@
 """Files on disk: where the cache is, sums, atomic writes, and one process at a time."""
 
+import codecs
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sonar.clock import SystemClock
 from sonar.errors import ModelError, OutputError, SonarError
@@ -63,6 +66,21 @@ def require_space(folder: Path, needed_bytes: int) -> None:
             f"{folder}: {mebibytes(needed_bytes)} needed, {mebibytes(free)} free; free some, "
             "or set SONAR_HOME to another place"
         )
+
+
+def printable(name: str | Path) -> str:
+    """A path as text that can be written as UTF-8; bytes that are none become ``\\xe9``."""
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def json_text(value: Any, encoding: str = "utf-8") -> str:
+    """``value`` as indented JSON with a newline, fit for ``encoding``.
+
+    Names that are not UTF-8 come back the same: their bytes are JSON's ``\\udce9``.
+    """
+    ascii_only = codecs.lookup(encoding).name != "utf-8"
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def mebibytes(count: int) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sonar.cli.ui import COMMON_EPILOG, common, emit_json, say
+from sonar.cli.ui import COMMON_EPILOG, common, emit_json, result, say
 
 app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ def show(ctx: typer.Context) -> None:
     if options.json:
         emit_json(config.model_dump(mode="json"))
     else:
-        say(dump_config(config).rstrip())
+        result(dump_config(config).rstrip())
 
 
 @app.command(epilog=COMMON_EPILOG)

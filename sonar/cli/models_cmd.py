@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, progress, say
+from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, progress, result, say
 from sonar.errors import ConfigError, SonarError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def path(ctx: typer.Context, name: Name) -> None:
     if options.json:
         emit_json({"name": resolved.name, "path": str(resolved.path), "sha256": resolved.sha256})
     else:
-        say(str(resolved.path))
+        result(str(resolved.path))
 
 
 def _pictures(spec: str, config: SonarConfig) -> Iterator[RgbImage]:

@@ -142,9 +142,6 @@ def run(argv: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         note("sonar: interrupted.")
         return INTERRUPTED
-    except BrokenPipeError:  # `sonar ... | head`: the reader has what it wanted
-        sys.stderr.close()
-        return 0
     except Exception as error:  # a person gets a sentence, whatever it is
         if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
             error.show()

@@ -1,10 +1,10 @@
 """``sonar run``: guide now, from a camera, a stream, or a recording at its own pace."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.cli import streams
 from sonar.cli.signals import stops
 from sonar.cli.ui import Common, common, note, say
 from sonar.ports import AudioSink
@@ -40,6 +40,7 @@ def run(
 
     options = common(ctx)
     config = options.load()
+    streams.never_wait()
     clock = SystemClock()
     frames = app.open_source(source, config, clock, realtime=True)
     teller = _Teller(options)
@@ -76,8 +77,7 @@ class _Teller:
         self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
     ) -> None:
         if self._options.json:
-            sys.stdout.write(record.model_dump_json() + "\n")
-            sys.stdout.flush()
+            say(record.model_dump_json())
         self._tell_loss()
 
     def _tell_loss(self) -> None:

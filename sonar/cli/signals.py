@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run in order; a second Ctrl-C ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal end a run in order; a second Ctrl-C ends it at once."""
 
 import signal
 import threading
@@ -11,7 +11,10 @@ from sonar.pipeline import Pipeline
 
 @contextmanager
 def stops(pipeline: Pipeline) -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM asks ``pipeline`` to stop."""
+    """While inside, the first SIGINT, SIGTERM or SIGHUP asks ``pipeline`` to stop.
+
+    A SIGHUP that is ignored (``nohup``) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -21,7 +24,10 @@ def stops(pipeline: Pipeline) -> Iterator[None]:
             raise KeyboardInterrupt
         pipeline.stop()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        numbers.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ On a terminal a progress bar may be drawn; anywhere else, and with ``--plain``, 
 line of text now and then, so that screen readers and log files stay readable.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,10 @@ from typing import Any
 
 import typer
 
+from sonar.cli import streams
 from sonar.config import SonarConfig
+from sonar.errors import OutputError
+from sonar.files import json_text
 
 COMMON_EPILOG = (
     "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
@@ -51,18 +53,25 @@ def common(ctx: typer.Context) -> Common:
 
 
 def say(text: str) -> None:
-    """One line for the user, on standard output."""
+    """One line for the user, on standard output; dropped where it cannot be written."""
     typer.echo(text)
 
 
 def note(text: str) -> None:
-    """One line beside the result (progress, warnings), on standard error."""
+    """One line beside the result (progress, warnings), on standard error; likewise."""
     typer.echo(text, err=True)
 
 
+def result(text: str) -> None:
+    """What the command was asked for, on standard output. Raises OutputError when it is lost."""
+    typer.echo(text)
+    if (reason := streams.lost()) is not None:
+        raise OutputError(f"standard output cannot be written ({reason.strerror})")
+
+
 def emit_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document, as :func:`result`."""
+    result(json_text(value, encoding=sys.stdout.encoding).rstrip())
 
 
 Advance = Callable[[int, int | None], None]  # amount done, total where known

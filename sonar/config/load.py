@@ -172,6 +172,8 @@ def _from_overrides(overrides: Iterable[str]) -> Layer:
 
 
 def _put(layer: Layer, path: Path, text: str, origin: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigError(f"{origin}: a setting is text in UTF-8; this name is not.")
     target = layer.values
     for name in path[:-1]:
         target = target.setdefault(name, {})

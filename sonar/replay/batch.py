@@ -21,6 +21,7 @@ from typing import Any
 from sonar import __version__
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
+from sonar.files import json_text
 from sonar.pipeline import Pipeline
 from sonar.replay.batch_plan import Job
 
@@ -256,5 +257,5 @@ def _summary(folder: Path) -> dict[str, Any]:
 def write_json(target: Path, value: Any) -> None:
     """All of it or nothing. Raises OSError."""
     beside = target.with_name(f".{target.name}.part")
-    beside.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    beside.write_text(json_text(value), "utf-8")
     beside.replace(target)

@@ -1,5 +1,6 @@
 """What a batch leaves beside its recordings: ``batch.json`` and ``index.html``."""
 
+import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sonar.errors import OutputError
+from sonar.files import printable
 from sonar.replay.batch import SCHEMA, Done, worst, write_json
 from sonar.replay.report.page import page, table
 
@@ -33,7 +35,7 @@ def write_batch(
     try:
         write_json(out / FACTS, document)
         beside = out / f".{PAGE}.part"
-        beside.write_text(_page(out, results, different), "utf-8")
+        beside.write_text(printable(_page(out, results, different)), "utf-8")
         beside.replace(out / PAGE)
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
@@ -120,6 +122,6 @@ def _link(out: Path, result: Done) -> str:
     name = escape(result.job.name)
     for file in ("report.html", "annotated.mp4", "audio.wav"):
         if (result.job.out / file).is_file():
-            target = quote(f"{result.job.out.relative_to(out).as_posix()}/{file}")
+            target = quote(os.fsencode(f"{result.job.out.relative_to(out).as_posix()}/{file}"))
             return f'<a href="{target}">{name}</a>'
     return name

@@ -3,7 +3,6 @@
 Everything is written as it happens; a run that ends early keeps valid, playable files.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
+from sonar.files import json_text
 from sonar.records import Event, FrameRecord
 from sonar.replay.film import Film
 from sonar.types import Cue, CueKind, DepthMap, Frame, Scene, side_of
@@ -133,7 +133,7 @@ class ReplayWriter:
         target = self._out / "summary.json"
         try:
             beside = target.with_name(".summary.json.part")
-            beside.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", "utf-8")
+            beside.write_text(json_text(document), "utf-8")
             beside.replace(target)
         except OSError as error:
             raise OutputError(f"cannot write {target}: {error.strerror or error}") from error

@@ -1,0 +1,157 @@
+"""A line that cannot be written never ends the work; names that are not UTF-8 cost nothing."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sonar.cli import streams
+from tests.cli.conftest import Run, write_video
+
+FRAMES = 20
+QUIET = ("--set", "speech.enabled=false")
+SONAR = (sys.executable, "-m", "sonar")
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {**os.environ, "SONAR_AUDIO__OUTPUT": "null", "PYTHONUNBUFFERED": ""}
+
+
+def shell(
+    line: str, folder: Path, environment: dict[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``line`` in bash with ``sonar`` as a command; fails where any part of a pipe fails."""
+    script = f'set -o pipefail; sonar() {{ {sys.executable} -m sonar "$@"; }}; {line}'
+    return subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True,
+        timeout=90, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("out", [">/dev/full", ">&-", "| head -1 >first", "2>/dev/full"])
+def test_a_walk_goes_on_when_its_lines_are_lost(
+    video: Path, environment: dict[str, str], out: str
+) -> None:
+    done = shell(f"sonar run {video} --set speech.enabled=false {out}", video.parent, environment)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr and "unexpected" not in done.stderr
+    if out == "2>/dev/full":
+        assert "Stopped after" in done.stdout
+
+
+def test_a_reader_that_does_not_read_holds_up_nothing() -> None:
+    read, write = os.pipe()
+    raw = streams._Raw(write)
+    raw.wait_s = 0.0
+    try:
+        while raw.lost is None:  # a pipe takes 64 KiB; without the limit this would wait for ever
+            assert raw.write(b"x" * 1000) > 0
+        assert raw.lost.errno == errno.EAGAIN
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_replay_ends_well_without_its_progress(video: Path, environment: dict[str, str]) -> None:
+    done = shell(
+        "sonar replay walk.mp4 --out out --no-video 2>/dev/full", video.parent, environment
+    )
+    assert done.returncode == 0 and f"{FRAMES} frames" in done.stdout
+    assert json.loads((video.parent / "out/summary.json").read_text())["complete"] is True
+
+
+def test_a_terminal_that_goes_away(video: Path, environment: dict[str, str]) -> None:
+    """As after ``nohup``: SIGHUP is ignored, and every line fails with EIO."""
+    terminal, other = os.openpty()
+    process = subprocess.Popen(
+        [*SONAR, "run", str(video), *QUIET],
+        stdin=other, stdout=other, stderr=other, env=environment, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    os.close(other)
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(terminal, 1000)
+    os.close(terminal)
+    assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("words", ["models list", "config show", "config schema", "--help"])
+def test_a_reader_that_has_had_enough(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    done = shell(f"sonar {words} | head -1", tmp_path, environment)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1 and not done.stderr
+
+
+@pytest.mark.parametrize("words", ["config show", "config schema", "models list --json"])
+def test_a_result_that_is_lost_is_an_error(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    done = shell(f"sonar {words} >/dev/full", tmp_path, environment)
+    assert done.returncode == 3
+    assert done.stderr == "sonar: standard output cannot be written (No space left on device)\n"
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Callable[[str], str]:
+    """A recording in a folder of its own whose name holds the byte 0xe9, which is no UTF-8."""
+    good = write_video(tmp_path / "good.mp4", frames=5)
+
+    def place(folder: str) -> str:
+        (tmp_path / folder).mkdir()
+        name = os.fsdecode(b"caf\xe9.mp4")
+        (tmp_path / folder / name).write_bytes(good.read_bytes())
+        return f"{folder}/{name}"
+
+    return place
+
+
+def test_a_recording_whose_name_is_not_utf_8(
+    sonar: Run, tmp_path: Path, odd: Callable[[str], str]
+) -> None:
+    name = odd("in")
+    code, _, err = sonar("replay", name, "--out", "out", "--report", *QUIET)
+    assert code == 0, err
+    source = json.loads((tmp_path / "out/summary.json").read_text())["source"]
+    assert os.fsencode(source).endswith(b"caf\xe9.mp4")
+    assert "caf\\xe9.mp4" in (tmp_path / "out/report.html").read_text()
+
+
+def test_one_such_name_costs_a_batch_nothing(
+    sonar: Run, tmp_path: Path, odd: Callable[[str], str]
+) -> None:
+    odd("in")
+    write_video(tmp_path / "in/plain.mp4", frames=5)
+    code, _, err = sonar("replay", "in", "--out", "out", "--no-video", *QUIET)
+    assert code == 0, err
+    page = (tmp_path / "out/index.html").read_text()
+    assert "caf\\xe9" in page and "caf%E9/audio.wav" in page and "plain/audio.wav" in page
+    facts = json.loads((tmp_path / "out/batch.json").read_text())
+    assert [one["code"] for one in facts["recordings"]] == [0, 0]
+
+
+@pytest.mark.parametrize("json_too", [True, False])
+def test_names_on_an_ascii_output(
+    tmp_path: Path, environment: dict[str, str], json_too: bool
+) -> None:
+    write_video(tmp_path / "café.mp4", frames=5)
+    plain = {**environment, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    line = "sonar replay café.mp4 --out café --no-video --set speech.enabled=false"
+    done = shell(f"{line} {'--json' if json_too else ''}", tmp_path, plain)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii() and "caf" in done.stdout
+    if json_too:
+        assert os.fsencode(json.loads(done.stdout)["source"]) == os.fsencode("café.mp4")
+
+
+def test_a_setting_that_is_not_utf_8_is_an_error(sonar: Run) -> None:
+    code, _, err = sonar("config", "show", "--set", os.fsdecode(b"engine.model=caf\xe9.onnx"))
+    assert code == 2 and "UTF-8" in err and "engine.model" in err
