@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sonar.errors import SonarError, SourceError
 from sonar.ports import Clock
+from sonar.threads import GuardedThread
 from sonar.types import RgbImage
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Connection:
         self._news = news
         self._publish = publish
         self._cancelled = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="sonar-capture", daemon=True)
+        self.thread = GuardedThread("sonar-capture", self._run, restarts=0)
         self.thread.start()
 
     def cancel(self) -> None:

@@ -23,6 +23,7 @@ from sonar.errors import DepthError, SourceError
 from sonar.ports import Clock, DepthEngine, FrameSource, Observer
 from sonar.records import Event, FrameRecord
 from sonar.telemetry import WINDOW, quantiles_ms
+from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame, Scene
 
 MAX_ENGINES = 4  # zones and sound, one picture after the other, keep about three of them busy
@@ -114,7 +115,7 @@ class Ahead:
         self._spent_ms: dict[int, dict[str, float]] = {}
         self._history: dict[str, deque[float]] = {}
         self._closing = threading.Event()
-        self._reader: threading.Thread | None = None
+        self._reader: GuardedThread | None = None
         self.source: FrameSource = _Source(self)
         self.engine: DepthEngine = _Engine(self, engines[0].label)
 
@@ -130,7 +131,7 @@ class Ahead:
     def read(self) -> Frame | None:
         """The next picture. Raises what reading it raised."""
         if self._reader is None:
-            self._reader = threading.Thread(target=self._read_all, name="reader", daemon=True)
+            self._reader = GuardedThread("reader", self._read_all, restarts=0)
             self._reader.start()
         try:
             item = self._ready.get(timeout=_LIMIT_S)

@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from sonar.errors import OutputError, SonarError
 from sonar.files import json_text
 from sonar.pipeline import Pipeline
 from sonar.replay.batch_plan import Job
+from sonar.threads import GuardedThread
 
 MARK = "job.json"
 SCHEMA = "sonar.batch/1"
@@ -194,7 +194,7 @@ def _work(
     from sonar.replay.session import replay
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    GuardedThread("orphan", _end_with_parent).start()
     code, problem = 0, ""
     try:
         (job.out / MARK).unlink(missing_ok=True)  # from here on it is not complete

@@ -5,7 +5,6 @@ the slower one. The order of pictures and sound is kept, so the file is the same
 """
 
 import queue
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
 from sonar.replay.annotate import Annotator
 from sonar.replay.video import VideoWriter, even_size
+from sonar.threads import GuardedThread
 from sonar.types import Cue, DepthMap, RgbImage, Scene
 
 _WAITING = 8  # pictures and blocks of sound at most: bounded memory, also for 4K
@@ -47,7 +47,7 @@ class Film:
         self._sound_before: list[NDArray[np.float32]] = []
         self._error: BaseException | None = None
         self._todo: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._work, name="film", daemon=True)
+        self._thread = GuardedThread("film", self._work, restarts=0)
         self._thread.start()
 
     def picture(

@@ -4,13 +4,14 @@ import hmac
 import ipaddress
 import json
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sonar.threads import GuardedThread
 
 TOKEN_LENGTH = 16
 _REQUEST_S = 2.0
@@ -126,12 +127,7 @@ class HealthServer:
         server_class: type[ThreadingHTTPServer] = _Server6 if ":" in host else _Server
         self._server = server_class((host, port), handler)
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.5},
-            name="health",
-            daemon=True,
-        )
+        self._thread = GuardedThread("health", self._server.serve_forever)
         self._thread.start()
 
     @classmethod
@@ -156,8 +152,10 @@ class HealthServer:
 
     def close(self) -> None:
         """Stop listening; takes at most about half a second."""
-        self._server.shutdown()
-        self._server.server_close()
+        try:
+            self._server.shutdown()
+        finally:
+            self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -2,10 +2,10 @@
 
 import ctypes
 import gc
-import threading
 from collections.abc import Callable
 
 from sonar.service.sysfs import Memory
+from sonar.threads import run_briefly
 
 LOW_MB = 80.0  # less than this to be had, and a network or a picture may not find room
 STALLED_PERCENT = 10.0  # of the last ten seconds, somebody waited for memory
@@ -75,7 +75,7 @@ def release() -> None:
 
 def release_soon() -> None:
     """:func:`release` in a thread of its own: nobody who guides waits for it."""
-    threading.Thread(target=release, name="release", daemon=True).start()
+    run_briefly("release", release)
 
 
 def _malloc_trim() -> Callable[[int], int] | None:

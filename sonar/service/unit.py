@@ -139,6 +139,8 @@ StartLimitBurst=5
 [Service]
 Type=notify
 NotifyAccess=main
+# Nothing leaves the machine: onnxruntime's official builds send usage data unless told not to.
+Environment=ORT_DISABLE_TELEMETRY=1
 EnvironmentFile=-{_quoted(places.environment)}
 ExecStart={start}
 ExecReload=/bin/kill -HUP $MAINPID

@@ -1,5 +1,6 @@
 """Choosing a device, and a stream that is lost: without PortAudio."""
 
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -185,6 +186,58 @@ def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
     with pytest.raises(DeviceError, match="did not answer"):
         sink().start()
     portaudio.hang.set()
+
+
+def test_a_stream_that_opens_after_its_limit_is_closed_and_plays_nothing(portaudio, monkeypatch):
+    monkeypatch.setattr("sonar.audio.output.portaudio.PATIENCE_S", 0.05)
+    portaudio.hang = threading.Event()
+    late = sink()
+    with pytest.raises(DeviceError, match="did not answer"):
+        late.start()
+    portaudio.hang.set()
+    assert wait_for(lambda: portaudio.streams and portaudio.streams[0].closed)
+    portaudio.hang = None
+    late.start()
+    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
+    fine = SimpleNamespace(output_underflow=False)
+    block = np.full((480, 2), 0.5, np.float32)
+    portaudio.streams[0].callback(block, 480, moment, fine)
+    assert not block.any() and late._mixer.rendered == 0  # two streams would share one mixer
+    portaudio.streams[1].callback(block, 480, moment, fine)
+    assert late._mixer.rendered == 480
+    late.close()
+    assert portaudio.streams[1].closed
+
+
+def test_a_stream_that_cannot_be_closed_keeps_nothing_else_open(portaudio):
+    before_s = sys.getswitchinterval()
+    own = sink()
+    own.start()
+
+    def broken(ignore_errors=True):
+        raise RuntimeError("driver")
+
+    portaudio.streams[0].close = broken
+    own.close()
+    assert own._watcher is None and sys.getswitchinterval() == before_s
+    assert "driver" in own.note
+
+
+def test_a_watcher_that_fails_goes_on_watching(portaudio, monkeypatch):
+    own = sink()
+    listed, failed = portaudio.query_devices, threading.Event()
+
+    def broken():
+        monkeypatch.setattr(portaudio, "query_devices", listed)
+        failed.set()
+        raise KeyError("index")
+
+    own.start()
+    monkeypatch.setattr(portaudio, "query_devices", broken)
+    portaudio.streams[0].active = False
+    assert wait_for(lambda: own.reopened == 1 and not own.lost)
+    assert failed.is_set()
+    own.close()
 
 
 def test_a_device_that_refuses_is_told_in_one_sentence(portaudio):

@@ -3,17 +3,20 @@
 import json
 import os
 import socket
+import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.clock import ManualClock
+from sonar.clock import ManualClock, SystemClock
 from sonar.config import ServiceConfig
 from sonar.records import Event, FrameRecord
 from sonar.service.guide.board import Board
@@ -220,3 +223,35 @@ def test_the_board_counts_what_it_sees(tmp_path: Path) -> None:
     assert board.figures()["fps"] < 4
     clock.advance(4.0)
     assert board.figures()["fps"] == 0
+
+
+def test_figures_can_be_asked_for_while_frames_come() -> None:
+    """The endpoint's thread asks while the loop's thread counts."""
+    board, clock = Board(SystemClock()), SystemClock()
+    image = np.zeros((4, 4, 3), np.uint8)
+    scene = Scene.unknown(0, 0.0, None, State.GUIDING)
+    record = FrameRecord.of(scene, Cue(CueKind.SILENCE), {"depth": 5.0, "total": 6.0})
+    problems: list[Exception] = []
+    over = threading.Event()
+
+    def ask_on() -> None:
+        while not over.is_set():
+            try:
+                board.figures()
+            except Exception as error:
+                problems.append(error)
+                return
+
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    try:
+        until_s = clock.now() + 1.0
+        while clock.now() < until_s and not problems:
+            board.on_frame(record, Frame(image, 0, 0.0), None, scene)
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(before_s)
+    assert not problems

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sonar.service.supervisor.process import GuideProcess
 from sonar.service.supervisor.runner import Settings
 from sonar.service.supervisor.watch import Limits
 
@@ -256,3 +257,14 @@ def test_the_supervisor_stays_small() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_sends_no_usage_data(tmp_path: Path) -> None:
+    script = f"import os; open({str(tmp_path / 'env')!r}, 'w').write(repr(dict(os.environ)))"
+    guide = GuideProcess([sys.executable, "-S", "-c", script], {"ORT_DISABLE_TELEMETRY": "0"})
+    deadline = time.monotonic() + 15
+    while guide.exit_code() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    guide.close()
+    assert "'ORT_DISABLE_TELEMETRY': '1'" in (tmp_path / "env").read_text()

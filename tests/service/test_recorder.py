@@ -206,9 +206,7 @@ def test_space_is_bounded_the_oldest_goes_first(
     walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = walk(max_mb=10, after_s=0, keep_again_s=0)
-    monkeypatch.setattr(
-        segments, "size_bytes", lambda folder: 3_000_000 * len(list(folder.iterdir()))
-    )
+    monkeypatch.setattr(segments, "size_bytes", lambda _: 3_000_000)
     for _ in range(5):
         one.walk(6)
         one.recorder.keep("button")
@@ -268,3 +266,96 @@ def test_another_picture_size_begins_another_segment(walk: Callable[..., Walk]) 
     one.drained()
     one.recorder.close()
     assert len(segments.stems(one.folder / "ring")) == 2
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "video", "folder_named_as_a_segment"])
+def test_what_else_lies_in_the_folder_stays_and_stops_nothing(
+    walk: Callable[..., Walk], tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "size_bytes", lambda path: 6_000_000 * path.is_dir())  # one fits
+    others = []
+    for room in ("kept", "ring"):
+        folder = tmp_path / "rec" / room
+        folder.mkdir(parents=True)
+        name = {"video": "holiday.mkv", "folder_named_as_a_segment": "seg-00000003.mkv"}
+        other = folder / name.get(kind, "notes")
+        if "folder" in kind:
+            other.mkdir()
+            other = other / "precious.txt"
+        other.write_text("mine")
+        others.append(other)
+    one = walk(max_mb=10, after_s=0)
+    for number in range(4):
+        one.walk(6)
+        one.recorder.keep("button")
+        one.walk(0.4)
+        deadline = time.monotonic() + 10
+        while one.recorder.kept <= number:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        if number == 1:
+            inside = segments.recordings(tmp_path / "rec/kept")[-1] / "more" / "precious.txt"
+            inside.parent.mkdir()
+            inside.write_text("mine")
+            others.append(inside)
+    one.recorder.close()
+    assert [other.read_text() for other in others] == ["mine"] * len(others)
+    assert not one.recorder._thread.gave_up and one.recorder.kept == 4
+    assert "recording_failed" not in [event for event, _ in one.logged]
+
+
+def test_a_failure_that_nobody_expects_is_logged_and_recording_goes_on(
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = walk()
+    one.walk(1)
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            raise IndexError("a mistake of ours")
+
+        patch.setattr(segments.Segment, "picture", broken)
+        one.walk(0.2)
+        deadline = time.monotonic() + 10
+        while not one.logged:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+    one.walk(2)
+    assert one.recorder.keep("button")
+    one.recorder.close()
+    assert [event for event, _ in one.logged] == ["recording_failed", "recording_kept"]
+
+
+def test_a_recorder_that_gave_up_refuses_to_keep(
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = walk()
+
+    def broken(*_: object) -> None:
+        raise IndexError("a mistake of ours")
+
+    monkeypatch.setattr(Recorder, "_write", broken)
+    one.drained = lambda: None
+    one.walk(2)
+    one.recorder._thread.join(10)
+    assert not one.recorder.keep("button")
+    assert one.logged[-1][0] == "recording_off"
+
+
+def test_a_segment_is_closed_whole_though_one_file_fails(tmp_path: Path) -> None:
+    segment = segments.Segment(tmp_path / "seg-00000000", 48, 64, RATE_HZ, 0.0)
+    segment.picture(np.zeros((48, 64, 3), np.uint8), 0.0)
+
+    class Broken:
+        def __enter__(self) -> None: ...
+        def __exit__(self, *_: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        def close(self) -> None:
+            raise OSError(5, "Input/output error")
+
+    segment._records.close()
+    segment._records = Broken()  # type: ignore[assignment]
+    with pytest.raises(OutputError, match="cannot finish"):
+        segment.close()
+    assert len(pictures(tmp_path / "seg-00000000.mkv")) == 1  # its trailer was written

@@ -164,3 +164,7 @@ def test_the_unit_in_deploy_is_what_install_writes() -> None:
     shipped = Path(__file__).parents[2] / "deploy/systemd/sonar.service"
     written = unit.unit_text(Places.of(True), "/opt/sonar/bin/python")
     assert shipped.read_text() == written
+
+
+def test_the_unit_forbids_usage_data() -> None:
+    assert "\nEnvironment=ORT_DISABLE_TELEMETRY=1\n" in unit.unit_text(Places.of(True))

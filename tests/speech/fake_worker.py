@@ -1,7 +1,8 @@
 """A synthesiser that misbehaves on request: ``fake_worker.py LOG MODE...``; speaks in tones.
 
-Modes: ``version=X``, ``fatal``, ``dead``, ``mute_start``, ``nonsense=LINE``, ``flood``, ``chatty``,
-``silent``, ``no_file``, ``bad_wav``, and per text ``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``.
+Modes: ``version=X``, ``fatal``, ``dead``, ``dead_from=START``, ``mute_start``,
+``nonsense=LINE``, ``flood``, ``chatty``, ``silent``, ``no_file``, ``bad_wav``,
+and per text ``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``.
 Every text asked for is written to LOG.
 """
 
@@ -28,7 +29,8 @@ def note(line: str) -> None:
 
 
 note("start")
-if "dead" in options:
+starts = Path(log).read_text(encoding="utf-8").splitlines().count("start")
+if "dead" in options or starts >= int(options.get("dead_from", "1000")):
     sys.exit(3)
 if "mute_start" in options:
     threading.Event().wait(60)

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sonar.audio.synthesis.mixer import Mixer
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock
+from sonar.threads import GuardedThread
 from sonar.types import Cue
 
 _WATCH_S = 0.1
@@ -62,13 +64,14 @@ class DeviceSink:
         self.ages = AgeLog(mixer)
         self._mixer, self._config, self._clock = mixer, config, clock
         self._stream: Any = None
+        self._life = 0  # the present stream's; others are silent
         self._blocks = 0
         self._latencies = _ladder(config.buffer_ms)
         self._buffering = 0  # index into it
         self._xruns_at_open = 0
         self._closing = threading.Event()
         self._while_playing = ExitStack()
-        self._watcher: threading.Thread | None = None
+        self._watcher: GuardedThread | None = None
         self.lost = False
 
     @property
@@ -83,7 +86,9 @@ class DeviceSink:
             return
         self._open()
         self._while_playing.enter_context(quick_switching())
-        self._watcher = threading.Thread(target=self._watch, name="sonar-output", daemon=True)
+        self._watcher = GuardedThread(
+            "sonar-output", self._watch, announce=self._announce, clock=self._clock
+        )
         self._watcher.start()
 
     def post(self, cue: Cue) -> None:
@@ -102,15 +107,17 @@ class DeviceSink:
 
     def close(self) -> None:
         """Fade out, stop, release; safe to call twice; takes at most a few seconds."""
-        if self._stream is not None and not self.lost:
-            self._mixer.fade_out()
-            self._clock.sleep(0.04 + min(self.latency_s or 0.0, 0.2))
-        self._closing.set()
-        if self._watcher is not None:
-            self._watcher.join(2 * portaudio.PATIENCE_S)
-            self._watcher = None
-        self._release()
-        self._while_playing.close()
+        try:
+            if self._stream is not None and not self.lost:
+                self._mixer.fade_out()
+                self._clock.sleep(0.04 + min(self.latency_s or 0.0, 0.2))
+        finally:
+            self._closing.set()
+            if self._watcher is not None:
+                self._watcher.join(2 * portaudio.PATIENCE_S)
+                self._watcher = None
+            self._release()
+            self._while_playing.close()
 
     def _open(self) -> None:
         sd = portaudio.sounddevice_module()
@@ -120,6 +127,10 @@ class DeviceSink:
         if device is None:
             raise DeviceError("no sound device was found; see `sonar devices`")
 
+        self._life += 1
+        self._xruns_at_open = self.xruns  # before the first block, which may report a gap
+        callback = partial(self._callback, self._life)
+
         def open_stream() -> Any:
             stream = sd.OutputStream(
                 samplerate=self._mixer.rate_hz,
@@ -128,22 +139,29 @@ class DeviceSink:
                 channels=2,
                 dtype="float32",
                 latency=self._latencies[self._buffering],
-                callback=self._callback,
+                callback=callback,
             )
             stream.start()
             return stream
 
         try:
-            self._stream = within(portaudio.PATIENCE_S, open_stream)
-        except sd.PortAudioError as error:
+            self._stream = within(portaudio.PATIENCE_S, open_stream, discard=_close)
+        except Exception as error:
+            self._life += 1  # it may yet open
+            if not isinstance(error, sd.PortAudioError):
+                raise
             raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from (
                 error
             )
         self.label = f"{device.name} ({device.host})"
-        self._xruns_at_open = self.xruns
 
-    def _callback(self, out: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:
+    def _callback(
+        self, life: int, out: NDArray[np.float32], frames: int, time: Any, status: Any
+    ) -> None:
         """PortAudio's thread: no locks, no allocation, nothing that waits."""
+        if life != self._life:  # a stream that was given up and came late, or could not be closed
+            out.fill(0.0)
+            return
         begun_s = self._clock.now()
         if self.urgent is None:
             self.urgent = make_urgent()
@@ -194,6 +212,10 @@ class DeviceSink:
             blocks, opened_s = self._blocks, self._clock.now()
             pace_s, pace_blocks, since_s = opened_s, blocks, opened_s
 
+    def _announce(self, problem: str, gave_up: bool) -> None:
+        """Nobody watches the device: what the supervisor sees of it is that it is lost."""
+        self.note, self.lost = problem, self.lost or gave_up
+
     def _stand_back(self) -> None:
         """ALSA's null device and the like take sound as fast as it is made, a whole processor's
         worth, and nobody hears it."""
@@ -230,11 +252,16 @@ class DeviceSink:
 
     def _release(self) -> None:
         stream, self._stream = self._stream, None
+        self._life += 1
         if stream is not None:
             try:
-                within(portaudio.PATIENCE_S, lambda: stream.close(ignore_errors=True))
-            except DeviceError as error:
-                self.note = str(error)  # left behind; a new stream is opened beside it
+                within(portaudio.PATIENCE_S, partial(_close, stream))
+            except Exception as error:  # left behind; a new stream is opened beside it
+                self.note = f"the sound device could not be closed: {error}"
+
+
+def _close(stream: Any) -> None:
+    stream.close(ignore_errors=True)
 
 
 def _ladder(buffer_ms: float | None) -> tuple[str | float, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 from sonar.audio.output.ages import AgeLog
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.ports import Clock
+from sonar.threads import GuardedThread
 from sonar.types import Cue
 
 _PATIENCE_S = 1.0
@@ -35,12 +36,14 @@ class NullSink:
         self._mixer, self._clock = mixer, clock
         self._block = np.zeros((block_size, 2), np.float32)
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: GuardedThread | None = None
 
     def start(self) -> None:
         """Begin to render, in a thread of its own."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sonar-null", daemon=True)
+            self._thread = GuardedThread(
+                "sonar-null", self._run, announce=self._announce, clock=self._clock
+            )
             self._thread.start()
 
     def post(self, cue: Cue) -> None:
@@ -62,6 +65,9 @@ class NullSink:
         if self._thread is not None:
             self._thread.join(_PATIENCE_S)
             self._thread = None
+
+    def _announce(self, problem: str, gave_up: bool) -> None:
+        self.note = problem
 
     def _run(self) -> None:
         period_s = self._block.shape[0] / self._mixer.rate_hz

@@ -2,10 +2,16 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as LateError
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sonar.errors import DeviceError
+from sonar.threads import run_briefly
+
+T = TypeVar("T")
 
 PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
 _NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
@@ -107,25 +113,35 @@ def rescan() -> None:
         raise DeviceError(f"PortAudio cannot start: {error}") from error
 
 
-def within(seconds: float, work: Callable[[], Any]) -> Any:
+def within(
+    seconds: float, work: Callable[[], T], discard: Callable[[T], object] | None = None
+) -> T:
     """``work()`` in a thread of its own; DeviceError when it hangs for longer.
 
-    A hung PortAudio call cannot be interrupted; its thread is left behind.
+    A hung PortAudio call cannot be interrupted; its thread is left behind. What such a call gives
+    in the end is handed to ``discard`` in that thread: nobody else knows of it.
     """
-    results: list[Any] = []
-    errors: list[BaseException] = []
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            results.append(work())
+            result = work()
         except Exception as error:  # handed on to the caller below
-            errors.append(error)
+            answer.set_exception(error)
+            return
+        with lock:
+            if not abandoned.is_set():
+                answer.set_result(result)
+                return
+        if discard is not None:
+            discard(result)
 
-    thread = threading.Thread(target=run, name="sonar-portaudio", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise DeviceError(f"the sound device did not answer within {seconds:g} s")
-    return results[0]
+    lock, abandoned = threading.Lock(), threading.Event()
+    run_briefly("sonar-portaudio", run)
+    with suppress(LateError):
+        return answer.result(seconds)
+    with lock:
+        abandoned.set()
+    if answer.done():  # in the last moment
+        return answer.result()
+    raise DeviceError(f"the sound device did not answer within {seconds:g} s")

@@ -25,6 +25,7 @@ from sonar.config import SpeechConfig
 from sonar.errors import SpeechError
 from sonar.files import cache_home
 from sonar.ports import Clock
+from sonar.threads import GuardedThread
 
 MAX_STARTS = 4  # of the synthesiser, for one voice
 MAX_TRIES = 2  # for one phrase
@@ -81,9 +82,11 @@ class SpeechBank:
         self._guard = threading.Lock()
         self._stop, self._done = threading.Event(), threading.Event()
         self._client: SpeechClient | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: GuardedThread | None = None
         if config.enabled:
-            self._thread = threading.Thread(target=self._work, name="speech", daemon=True)
+            self._thread = GuardedThread(
+                "speech", self._work, announce=self._announce, clock=self._clock
+            )
             self._thread.start()
         else:
             self._finish(None)
@@ -118,16 +121,16 @@ class SpeechBank:
         if self._thread is not None:
             self._thread.join(_CLOSE_S)
 
+    def _announce(self, problem: str, gave_up: bool) -> None:
+        if gave_up:  # those who wait hear of it
+            self._finish(f"speech failed: {problem}")
+
     def _work(self) -> None:
-        lost: str | None = "speech failed"
-        try:
-            for key, utterance in self._utterances.items():
-                clip = self._cache.find(utterance, None)
-                if clip is not None:
-                    self._add(key, clip)
-            lost = self._render_all()
-        finally:  # whatever happens, those who wait are told
-            self._finish(lost)
+        for key, utterance in self._utterances.items():
+            clip = self._cache.find(utterance, None)
+            if clip is not None:
+                self._add(key, clip)
+        self._finish(self._render_all())
         self._cache.prune()
 
     def _render_all(self) -> str | None:
@@ -174,6 +177,8 @@ class SpeechBank:
             failures[waiting[0]] = failures.get(waiting[0], 0) + 1
             if failures[waiting[0]] >= MAX_TRIES:
                 waiting.pop(0)
+            if not waiting:
+                break
         return reason
 
     def _render(self, client: SpeechClient, engine: str, key: str) -> str | None:

@@ -16,6 +16,7 @@ from sonar.audio.speech.catalogue import Voice
 from sonar.audio.speech.pcm import Samples, read_wav
 from sonar.errors import SpeechError
 from sonar.ports import Clock
+from sonar.threads import GuardedThread
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "sonar.audio.speech.worker")
 _MAX_LINE = 65_536
@@ -60,7 +61,7 @@ class SpeechClient:
         ]
         self._timeout_s, self._clock = timeout_s, clock
         self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
+        self._reader: GuardedThread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._answers: queue.Queue[bytes] = queue.Queue()
         self._ending = threading.Lock()
@@ -81,9 +82,7 @@ class SpeechClient:
                     start_new_session=True,  # Ctrl-C is ours to handle
                 )
                 # Whoever closes from now on finds both, and the reader running.
-                self._reader = threading.Thread(
-                    target=self._read, name="speech-reader", daemon=True
-                )
+                self._reader = GuardedThread("speech-reader", self._read, restarts=0)
                 self._reader.start()
         except OSError as error:
             raise SpeechError(f"the synthesiser cannot be started ({error.strerror})") from error

@@ -20,11 +20,13 @@ import os
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from sonar.audio.speech.pcm import Samples, agree, read_wav
 from sonar.errors import SpeechError
+from sonar.threads import GuardedThread
 
 ATTEMPTS = 10
 ORPHANED = 3  # exit code
@@ -41,7 +43,7 @@ def main() -> int:
     # pyttsx3 prints to stdout; the protocol keeps the real one to itself.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    threading.Thread(target=_end_with_parent, args=(options.parent,), daemon=True).start()
+    GuardedThread("orphan", partial(_end_with_parent, options.parent)).start()
     try:
         synthesiser = Synthesiser(options.voice, options.rate_wpm, options.pitch)
     except SpeechError as error:

@@ -25,23 +25,27 @@ def listening(
     ``keyboard`` is for runs that own the terminal.
     """
     do = Commands(controls)
+
+    def announce(_problem: str, _gave_up: bool) -> None:
+        controls.refuse()  # a listener failed: what was pressed may not have been done
+
     notes: list[str] = []
     with ExitStack() as stack:
         if config.socket:
             from sonar.controls.listen.socket_server import SocketServer
 
             try:
-                stack.enter_context(SocketServer(do))
+                stack.enter_context(SocketServer(do, announce=announce))
             except DeviceError as error:
                 notes.append(str(error))
         if config.buttons:
             from sonar.controls.listen.buttons import Buttons
 
-            stack.enter_context(Buttons(do, config.buttons))
+            stack.enter_context(Buttons(do, config.buttons, announce=announce))
         if keyboard and config.keyboard:
             from sonar.controls.listen.keyboard import KEYS_HELP, Keyboard
 
-            keys = stack.enter_context(Keyboard(do))
+            keys = stack.enter_context(Keyboard(do, announce=announce))
             if keys.on_terminal:
                 notes.append(KEYS_HELP)
         yield notes

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sonar.controls.listen.commands import Do
 from sonar.controls.listen.waiting import WaitingThread
+from sonar.threads import Announce
 
 EVENT = struct.Struct("@llHHi")  # seconds, microseconds, type, code, value
 EV_KEY = 1
@@ -49,8 +50,15 @@ class Buttons(WaitingThread):
     ``input``) is left alone. Devices are shared, not grabbed: the desktop hears the keys too.
     """
 
-    def __init__(self, do: Do, pattern: str, sysfs: Path = _SYSFS, devices: str = _DEVICES) -> None:
-        super().__init__("sonar-buttons")
+    def __init__(
+        self,
+        do: Do,
+        pattern: str,
+        sysfs: Path = _SYSFS,
+        devices: str = _DEVICES,
+        announce: Announce | None = None,
+    ) -> None:
+        super().__init__("sonar-buttons", announce)
         self._do, self._pattern = do, pattern
         self._sysfs, self._devices = sysfs, devices
         self._files: dict[int, tuple[str, bytes]] = {}  # path, and the start of an event

@@ -7,6 +7,7 @@ import termios
 
 from sonar.controls.listen.commands import Do
 from sonar.controls.listen.waiting import WaitingThread
+from sonar.threads import Announce
 
 KEYS = {
     "m": "mute",
@@ -39,8 +40,8 @@ class Keyboard(WaitingThread):
         on_terminal: whether keys are read at all.
     """
 
-    def __init__(self, do: Do, file: int | None = None) -> None:
-        super().__init__("sonar-keys")
+    def __init__(self, do: Do, file: int | None = None, announce: Announce | None = None) -> None:
+        super().__init__("sonar-keys", announce)
         self._do = do
         self._file = _stdin() if file is None else file
         self.on_terminal = self._file >= 0 and os.isatty(self._file)

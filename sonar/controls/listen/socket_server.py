@@ -10,6 +10,7 @@ from pathlib import Path
 from sonar.controls.listen.commands import Do
 from sonar.controls.listen.waiting import WaitingThread
 from sonar.errors import ConfigError, DeviceError
+from sonar.threads import Announce
 
 LONGEST_LINE = 200  # bytes
 ANSWER_S = 2.0
@@ -43,7 +44,7 @@ class SocketServer(WaitingThread):
     Raises DeviceError when it cannot.
     """
 
-    def __init__(self, do: Do, path: Path | None = None) -> None:
+    def __init__(self, do: Do, path: Path | None = None, announce: Announce | None = None) -> None:
         self._do = do
         self.path = path or runtime_folder() / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -58,7 +59,7 @@ class SocketServer(WaitingThread):
             raise DeviceError(
                 f"`sonar control` will not work: {self.path}: {error.strerror or error}"
             ) from error
-        super().__init__("sonar-control")
+        super().__init__("sonar-control", announce)
 
     def close(self) -> None:
         """Stop listening and remove the socket; safe to call twice."""

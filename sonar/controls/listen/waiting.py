@@ -8,16 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
+from sonar.threads import Announce, GuardedThread
+
 _PATIENCE_S = 2.0
 
 
 class WaitingThread(ABC):
     """Base of the listeners: ``_run`` in a thread from ``__enter__`` to ``__exit__``."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, announce: Announce | None = None) -> None:
         self._wake_in, self._wake_out = os.pipe()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = GuardedThread(name, self._run, announce=announce)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,5 +1,6 @@
 """The guide's figures: counted from outside the stages, for beats, health and log."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ class Board:
         self._clock = clock
         self.memory = sysfs.Memory()
         self._root, self._proc = sysfs_root, proc
+        self._lock = threading.Lock()  # the health endpoint asks from its own thread
         self._times: deque[float] = deque()
         self._depth_ms: deque[float] = deque(maxlen=200)
         self._sensed_s = float("-inf")
@@ -44,10 +46,11 @@ class Board:
     ) -> None:
         now = self._clock.now()
         self.frames += 1
-        self._times.append(now)
-        while now - self._times[0] > WINDOW_S:
-            self._times.popleft()
-        self._depth_ms.append(record.latency_ms.get("depth", 0.0))
+        with self._lock:
+            self._times.append(now)
+            while now - self._times[0] > WINDOW_S:
+                self._times.popleft()
+            self._depth_ms.append(record.latency_ms.get("depth", 0.0))
         self.sense()
 
     def on_event(self, event: Event) -> None:
@@ -72,13 +75,15 @@ class Board:
 
     def figures(self) -> dict[str, Any]:
         """Present values by the names in :data:`sonar.service.health.METRICS`."""
-        times, now = self._times, self._clock.now()
-        recent = [t for t in times if now - t <= WINDOW_S]
+        now = self._clock.now()
+        with self._lock:
+            recent = [t for t in self._times if now - t <= WINDOW_S]
+            depth_ms = list(self._depth_ms)
         # Over the window, not between the pictures: a source that stopped shows as such.
         span = min(WINDOW_S, max(now - recent[0], 1e-3)) if len(recent) > 1 else WINDOW_S
         values: dict[str, Any] = {
             "fps": round(len(recent) / span, 2),
-            "depth_ms": round(float(np.median(self._depth_ms)), 2) if self._depth_ms else None,
+            "depth_ms": round(float(np.median(depth_ms)), 2) if depth_ms else None,
             "temperature_c": self.temperature_c,
             "battery_percent": None if self.battery is None else self.battery.percent,
             "memory_mb": sysfs.memory_mb(),

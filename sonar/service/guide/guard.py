@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from sonar.errors import DepthError, SonarError
 from sonar.ports import Clock, DepthEngine
 from sonar.service.memory import release_soon
+from sonar.threads import GuardedThread, run_briefly
 from sonar.types import DepthMap, Frame
 
 WARM_UP_LIMIT_S = 30.0
@@ -32,7 +33,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._wanted = threading.Semaphore(0)
         self._job: Job[Any] | None = None
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = GuardedThread(name, self._run)
         self._thread.start()
 
     def call(self, work: Callable[[], T], limit_s: float) -> T:
@@ -125,7 +126,7 @@ class GuardedEngine:
         self._hangs_s: deque[float] = deque()
         self._failures = 0
         self._late: tuple[Job[DepthMap], float] | None = None  # a call, and when it began
-        self._opening: threading.Thread | None = None
+        self._opening: GuardedThread | None = None
         self._opened: DepthEngine | None = None  # waits to be taken over
         self._lock = threading.Lock()
         self._closed = False
@@ -223,10 +224,8 @@ class GuardedEngine:
     def _open_anew(self) -> None:
         """Open what is wanted, in the background; a thread that opens already will see to it."""
         with self._lock:
-            if self._opening is not None:
-                return
-            self._opening = threading.Thread(target=self._open, name="depth-open", daemon=True)
-        self._opening.start()
+            if self._opening is None or not self._opening.is_alive():
+                self._opening = run_briefly("depth-open", self._open)
 
     def _open(self) -> None:
         """Once, and again for as long as something else was asked for meanwhile."""
@@ -259,7 +258,10 @@ class GuardedEngine:
                 self._opened, unused = engine, self._opened
                 self._works = reopen
         if unused is not None:
-            unused.close()
+            try:
+                unused.close()
+            except Exception as error:  # it is being thrown away
+                self._log("engine_not_closed", level="warning", problem=type(error).__name__)
 
     def _take_over(self) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ one stays.
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from sonar import app
@@ -34,6 +35,7 @@ from sonar.service.guide.steering import Steering
 from sonar.service.logs import JsonLog
 from sonar.service.memory import release_soon
 from sonar.service.notify import Notifier
+from sonar.threads import run_briefly
 from sonar.types import DepthMap, Frame, Scene, State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
@@ -139,7 +141,7 @@ class Guide:
         run = self._run
         if run is not None:
             run.running.pipeline.stop()
-        threading.Thread(target=self._see_it_end, name="goodbye", daemon=True).start()
+        run_briefly("goodbye", self._see_it_end)
 
     def reload(self) -> None:
         """Ask it to read its configuration again."""
@@ -148,11 +150,10 @@ class Guide:
     def keep(self, why: str) -> bool:
         """Keep the recording of the last minutes; answers by sound, and whether there is one."""
         recorder, run = self._recorder, self._run
-        if recorder is not None:
-            recorder.keep(why)
+        kept = recorder is not None and recorder.keep(why)
         if run is not None:
-            run.mixer.tell("confirm" if recorder is not None else "refused")
-        return recorder is not None
+            run.mixer.tell("confirm" if kept else "refused")
+        return kept
 
     # -- observing the pipeline (its thread) ---------------------------------------------------
 
@@ -182,8 +183,7 @@ class Guide:
         if self._reload_asked.is_set() and not self._stopping.is_set():
             self._reload_asked.clear()
             if self._reloading is None or not self._reloading.is_alive():
-                self._reloading = threading.Thread(target=self._prepare, name="reload", daemon=True)
-                self._reloading.start()
+                self._reloading = run_briefly("reload", self._prepare)
 
     # -- making, changing and ending ----------------------------------------------------------
 
@@ -243,8 +243,9 @@ class Guide:
             self._leave(0)
 
     def _finish(self) -> None:
-        if self._recorder is not None:
-            self._recorder.close()
-        self.reporter.close()
-        self._log("ended", frames=self.board.frames)
-        self._over.set()
+        with ExitStack() as stack:  # the last first; one that fails skips none
+            stack.callback(self._over.set)
+            stack.callback(lambda: self._log("ended", frames=self.board.frames))
+            stack.callback(self.reporter.close)
+            if self._recorder is not None:
+                stack.callback(self._recorder.close)

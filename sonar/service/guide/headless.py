@@ -93,8 +93,13 @@ class _ToJson(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
         self._log(
-            "warning", level=record.levelname.lower(), room=record.name, text=record.getMessage()
+            "warning",
+            level=record.levelname.lower(),
+            room=record.name,
+            text=record.getMessage(),
+            **({"traceback": "".join(traceback.format_exception(error))} if error else {}),
         )
 
 

@@ -6,7 +6,6 @@ is full, pictures are left out and the guiding goes on.
 """
 
 import queue
-import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from sonar.ports import Clock
 from sonar.records import Event, FrameRecord
 from sonar.service.guide import segments
 from sonar.service.guide.segments import Segment
+from sonar.threads import GuardedThread
 from sonar.types import CueKind, DepthMap, Frame, Priority, Scene
 
 SEGMENT_S = 5.0
@@ -55,16 +55,12 @@ class Recorder:
         try:
             for path in (self._ring, self._keep):
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for left in self._keep.glob(".*.part"):  # a crash while joining: the ring has it all
-                for file in left.iterdir():
-                    file.unlink()
-                left.rmdir()
         except OSError as error:
             raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
+        for left in segments.recordings(self._keep, ".part"):
+            segments.remove_recording(left)  # a crash while joining: the ring has it all
         segments.mend(self._ring)
-        self._number = 1 + max(
-            (int(s.name.split("-")[1]) for s in segments.stems(self._ring)), default=-1
-        )
+        self._number = 1 + max(map(segments.number_of, segments.stems(self._ring)), default=-1)
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE)
         # Why, and after how many items: what came before the wish belongs to the recording.
         self._wanted: deque[tuple[str, int]] = deque(maxlen=8)
@@ -77,7 +73,8 @@ class Recorder:
         self._synced_s = clock.now()
         self._blocked_until_s = float("-inf")
         self._keep_at: tuple[float, str] | None = None  # source time at which the ring is kept
-        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._last_t, self._done = 0.0, 0  # of the thread: source time, items taken
+        self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
         self._thread.start()
 
     def on_frame(
@@ -97,9 +94,13 @@ class Recorder:
     def on_event(self, event: Event) -> None:
         self._put(("event", event, None))
 
-    def keep(self, why: str) -> None:
-        """Keep the ring, with what happens in the next ``after_s``; from any thread."""
+    def keep(self, why: str) -> bool:
+        """Keep the ring, with what happens in the next ``after_s``; from any thread.
+
+        False where nothing is recorded any more.
+        """
         self._wanted.append((why, self._put_count))  # beside the queue, which may be full
+        return not self._thread.gave_up
 
     def pause(self, paused: bool) -> None:
         """Record nothing, and hold no pictures and no encoder, until told to go on."""
@@ -124,24 +125,28 @@ class Recorder:
 
     # -- the thread ---------------------------------------------------------------------------
 
+    def _announce(self, problem: str, gave_up: bool) -> None:
+        self._log(
+            "recording_off" if gave_up else "recording_failed", level="error", problem=problem
+        )
+
     def _work(self) -> None:
-        last_t, done = 0.0, 0
         while (item := self._queue.get()) is not None:
             kind, what, more = item
-            done += 1
+            self._done += 1
             try:
                 if kind == "frame":
-                    last_t = more.t
+                    self._last_t = more.t
                     self._write(what, more)
                 elif kind == "pause":
                     self._end_segment()
                 else:
                     self._early.append(what)
-                self._write_events(last_t)
-                if self._wanted and self._keep_at is None and done >= self._wanted[0][1]:
-                    self._keep_at = (last_t + self._config.after_s, self._wanted.popleft()[0])
+                self._write_events(self._last_t)
+                if self._wanted and self._keep_at is None and self._done >= self._wanted[0][1]:
+                    self._keep_at = (self._last_t + self._config.after_s, self._wanted.popleft()[0])
                     self._wanted.clear()
-                if self._keep_at is not None and last_t >= self._keep_at[0]:
+                if self._keep_at is not None and self._last_t >= self._keep_at[0]:
                     self._keep_now()
             except OutputError as error:
                 self._failed(error)
@@ -165,7 +170,7 @@ class Recorder:
             self._trim()
             segment = None
         if segment is None:
-            stem = self._ring / f"seg-{self._number:08d}"
+            stem = segments.stem_for(self._ring, self._number)
             self._number += 1
             segment = Segment(stem, height, width, self._config.rate_hz, frame.t)
             self._segment, self._segment_size = segment, (height, width)
@@ -236,24 +241,18 @@ class Recorder:
         for stem in segments.stems(self._ring):
             if stem not in recent:
                 segments.remove(stem)
-        limit = self._config.max_mb * 1_000_000
-        kept = sorted(path for path in self._keep.iterdir() if not path.name.startswith("."))
-        total = segments.size_bytes(self._ring) + segments.size_bytes(self._keep)
-        for folder in kept:
-            if total <= limit:
+        kept, ring = segments.recordings(self._keep), segments.stems(self._ring)
+        sizes = {path: segments.size_bytes(path) for path in (*kept, *ring)}
+        over = sum(sizes.values()) - self._config.max_mb * 1_000_000
+        for path in (*kept, *ring[:-1]):
+            if over <= 0:
                 return
-            total -= segments.size_bytes(folder)
-            for file in folder.iterdir():
-                file.unlink(missing_ok=True)
-            folder.rmdir()
-            self._log("recording_dropped", level="warning", folder=str(folder), why="space")
-        for stem in segments.stems(self._ring)[:-1]:
-            if total <= limit:
-                return
-            total -= sum(
-                path.stat().st_size for path in self._ring.glob(f"{stem.name}.*") if path.is_file()
-            )
-            segments.remove(stem)
+            over -= sizes[path]
+            if path in kept:
+                segments.remove_recording(path)
+                self._log("recording_dropped", level="warning", folder=str(path), why="space")
+            else:
+                segments.remove(path)
 
 
 def _size(height: int, width: int, most_px: int) -> tuple[int, int]:

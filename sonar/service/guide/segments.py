@@ -7,7 +7,7 @@ written in clusters of half a second; what a crash cuts off is the last of them.
 import contextlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,10 @@ from sonar.errors import OutputError
 TICKS_HZ = 90_000
 CLUSTER_MS = 500
 VIDEO, RECORDS = ".mkv", ".jsonl"
+VIDEO_NAME, FRAMES_NAME = f"walk{VIDEO}", "frames.jsonl"
+EVENTS_NAME, INFO_NAME = "events.jsonl", "info.json"
+_SEGMENT = re.compile(r"seg-\d{8}")
+_RECORDING = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\w+")
 
 
 class Segment:
@@ -93,8 +97,8 @@ class Segment:
         finally:
             container, self._container = self._container, None
             try:
-                self._records.close()
-                container.close()
+                with self._records, container:  # both are closed, whichever fails
+                    pass
             except (OSError, av.FFmpegError) as error:
                 raise OutputError(f"cannot finish {self.stem}: {error}") from error
 
@@ -108,9 +112,25 @@ class Segment:
             raise OutputError(f"cannot write {self.stem}: {error}") from error
 
 
+def stem_for(folder: Path, number: int) -> Path:
+    """Path of a segment, without suffix."""
+    return folder / f"seg-{number:08d}"
+
+
+def number_of(stem: Path) -> int:
+    """The reverse of :func:`stem_for`."""
+    return int(stem.name.removeprefix("seg-"))
+
+
 def stems(folder: Path) -> list[Path]:
-    """The segments in ``folder``, oldest first, without suffix."""
-    return sorted(path.with_suffix("") for path in folder.glob(f"*{VIDEO}"))
+    """The segments in ``folder``, oldest first, without suffix; other files are left out."""
+    return sorted(p.with_suffix("") for p in folder.glob(f"*{VIDEO}") if _SEGMENT.fullmatch(p.stem))
+
+
+def recordings(folder: Path, suffix: str = "") -> list[Path]:
+    """The recordings that :func:`join` made in ``folder``, oldest first; nothing else there."""
+    names = sorted(p for p in folder.glob(f"*{suffix}") if not p.is_symlink() and p.is_dir())
+    return [p for p in names if _RECORDING.fullmatch(p.name.removesuffix(suffix).lstrip("."))]
 
 
 def remove(stem: Path) -> None:
@@ -118,6 +138,15 @@ def remove(stem: Path) -> None:
     for suffix in (VIDEO, RECORDS):
         with contextlib.suppress(OSError):
             stem.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def remove_recording(folder: Path) -> None:
+    """Delete what :func:`join` made; files of others stay, and the folder with them."""
+    for name in (VIDEO_NAME, FRAMES_NAME, EVENTS_NAME, INFO_NAME):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def mend(folder: Path) -> list[Path]:
@@ -142,12 +171,13 @@ def mend(folder: Path) -> list[Path]:
     return removed
 
 
-def size_bytes(folder: Path) -> int:
-    """Of all files below ``folder``."""
+def size_bytes(path: Path) -> int:
+    """Of a segment, given by its stem, or of a recording."""
+    files = path.iterdir() if path.is_dir() else map(path.with_suffix, (VIDEO, RECORDS))
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
+    with contextlib.suppress(OSError):
+        for file in files:
+            total += file.stat().st_size
     return total
 
 
@@ -176,12 +206,12 @@ def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
 
     beside = target.with_name(f".{target.name}.part")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove_recording(beside)
         beside.mkdir(parents=True)
-        offsets = _join_videos(parts, beside / f"walk{VIDEO}")
+        offsets = _join_videos(parts, beside / VIDEO_NAME)
         with (
-            (beside / "frames.jsonl").open("w", encoding="utf-8") as frames,
-            (beside / "events.jsonl").open("w", encoding="utf-8") as events,
+            (beside / FRAMES_NAME).open("w", encoding="utf-8") as frames,
+            (beside / EVENTS_NAME).open("w", encoding="utf-8") as events,
         ):
             for stem, offset_s in offsets:
                 for line in read_records(stem.with_suffix(RECORDS)):
@@ -190,10 +220,10 @@ def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
                             values = line[kind]
                             values["t"] = round(float(values["t"]) + offset_s, 6)
                             out.write(json.dumps(values, ensure_ascii=False) + "\n")
-        (beside / "info.json").write_text(json.dumps(info, indent=2) + "\n", "utf-8")
+        (beside / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", "utf-8")
         beside.rename(target)
     except (OSError, av.FFmpegError, ValueError, KeyError, TypeError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove_recording(beside)
         raise OutputError(f"cannot keep {target.name}: {error}") from error
 
 

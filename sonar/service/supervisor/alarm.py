@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sonar.service import priority
 from sonar.service.supervisor import phrases, sounds
+from sonar.threads import run_briefly
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
@@ -97,9 +99,7 @@ class PlayerAlarm:
         self._ending: list[Playing] = []  # followed by another, not yet through
         self._tried = 0  # players tried for the present sound
         if speak and words:
-            threading.Thread(
-                target=self._render, args=(list(speak), dict(words)), name="phrases", daemon=True
-            ).start()
+            run_briefly("phrases", partial(self._render, list(speak), dict(words)))
 
     def play(self, name: str) -> None:
         """``name``: "failed" (one siren), "failing" (several), "failing:KEY" (with a phrase among

@@ -27,6 +27,7 @@ class GuideProcess:
         os.set_blocking(reading, False)
         env = {k: v for k, v in environment.items() if k not in _NOT_FOR_THE_GUIDE}
         env[FD_VARIABLE] = str(writing)
+        env["ORT_DISABLE_TELEMETRY"] = "1"  # nothing leaves the machine
         try:
             self._process = subprocess.Popen(
                 list(command),

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
@@ -107,8 +108,9 @@ def main(text: str) -> int:
             supervisor.step()
             clock.sleep(STEP_S)
     finally:
-        alarm.close()
-        notifier.close()
+        with ExitStack() as stack:
+            stack.callback(notifier.close)
+            stack.callback(alarm.close)
     log("supervisor_ended", code=supervisor.result)
     return supervisor.result
 
