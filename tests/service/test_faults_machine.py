@@ -125,7 +125,7 @@ def test_a_model_file_deleted_while_running(serve: Callable[..., Service], tmp_p
     from sonar import app
 
     pytest.importorskip("onnxruntime")
-    shipped = next(Path(app.__file__).parent.glob("models/**/*.onnx"))
+    shipped = next(Path(app.__file__).parent.glob("depth/models/**/*.onnx"))
     model = tmp_path / "model.onnx"
     shutil.copy(shipped, model)
     fails = [False]
