@@ -63,12 +63,12 @@ def replay(
 
     found = find_videos(videos)
     planned = plan(found or videos, out)
-    checks = read_checks([job.name for job in planned], baseline, expect)
-    if found is not None:
-        _batch(common(ctx), planned, out, realtime, not no_video, report, jobs, resume, checks)
-        return
     options = common(ctx)
     config = options.load("replay")
+    checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
+    if found is not None:
+        _batch(options, planned, out, realtime, not no_video, report, jobs, resume, checks)
+        return
     summary, code = _run(
         options,
         config,

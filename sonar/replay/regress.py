@@ -12,11 +12,12 @@ from pathlib import Path
 
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
+from sonar.replay.vocabulary import unknown_word
 
 TOLERANCE_S = 0.5
 LATE_S = 2.0  # further apart than this, two sounds are not the same one
 _SENTENCE = re.compile(
-    r"^\s*(?P<never>never\s+)?between\s+(?P<start>[\d.]+)\s*s?\s+and\s+(?P<end>[\d.]+)\s*s?\s*:"
+    r"^\s*(?P<never>never\s+)?between\s+(?P<start>\d+(?:\.\d*)?)\s*s?\s+and\s+(?P<end>\d+(?:\.\d*)?)\s*s?\s*:"
     r"\s*(?P<words>.+?)\s*$",
     re.IGNORECASE,
 )
@@ -102,19 +103,20 @@ class Expectation:
         )
 
 
-def parse_expectations(path: Path, sentences: object) -> list[Expectation]:
+def parse_expectations(path: Path, sentences: object, known: frozenset[str]) -> list[Expectation]:
     """Expectations from YAML: a list of sentences, alone or under ``expect``.
 
-    Raises ConfigError naming ``path`` and the sentence that cannot be read.
+    ``known``: the words that they may use. Raises ConfigError naming ``path`` and the sentence
+    that cannot be read.
     """
     if isinstance(sentences, dict) and list(sentences) == ["expect"]:
         sentences = sentences["expect"]
     if not isinstance(sentences, list) or not sentences:
         raise ConfigError(f"{path} must hold a list of sentences")
-    return [_expectation(path, sentence) for sentence in sentences]
+    return [_expectation(path, sentence, known) for sentence in sentences]
 
 
-def _expectation(path: Path, sentence: object) -> Expectation:
+def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expectation:
     if isinstance(sentence, dict) and len(sentence) == 1:  # "between ...: close" is YAML's map
         ((key, value),) = sentence.items()
         sentence = f"{key}: {value}"
@@ -125,6 +127,10 @@ def _expectation(path: Path, sentence: object) -> Expectation:
             '"[never] between 3 s and 5 s: close, left"'
         )
     words = tuple(word.strip().lower() for word in match["words"].split(",") if word.strip())
+    if not words:
+        raise ConfigError(f"{path}: {json.dumps(sentence)} names nothing.")
+    if (problem := unknown_word(words, known)) is not None:
+        raise ConfigError(f"{path}: {json.dumps(sentence, ensure_ascii=False)}: {problem}.")
     return Expectation(
         float(match["start"]), float(match["end"]), words, match["never"] is not None
     )

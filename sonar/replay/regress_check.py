@@ -6,9 +6,11 @@ from pathlib import Path
 
 import yaml
 
+from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
 from sonar.replay.regress import Expectation, compare, parse_expectations, read_events, unmet
+from sonar.replay.vocabulary import known_words
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,24 @@ class Checks:
         return problems + unmet(self.wanted.get(name, ()), now)
 
 
-def read_checks(names: Sequence[str], baseline: Path | None, expect: Path | None) -> Checks:
+def read_checks(
+    names: Sequence[str],
+    baseline: Path | None,
+    expect: Path | None,
+    speech: SpeechConfig | None = None,
+) -> Checks:
     """Read everything before the work, so that a mistake in it is told before and not after.
 
     Args:
         names: of the recordings, as their folders are called.
         baseline: the folder of an earlier run: of one recording, or of as many.
         expect: a YAML list of sentences, about every recording, or a map from name to list.
+        speech: whose phrases the sentences may name; None: those that come with sonar.
 
     Raises:
         SourceError: the baseline holds none of these recordings.
-        ConfigError: a sentence that cannot be read, or a name that is none of ``names``.
+        ConfigError: a sentence that cannot be read or names nothing that is heard, or a name that
+            is none of ``names``.
     """
     before: dict[str, Sequence[Event] | None] | None = None
     if baseline is not None:
@@ -60,14 +69,18 @@ def read_checks(names: Sequence[str], baseline: Path | None, expect: Path | None
             before = {names[0]: read_events(baseline)}
         if all(events is None for events in before.values()):
             raise SourceError(f"{baseline} holds no run of {' or '.join(names[:3])}.")
-    return Checks(before, _wanted(names, expect) if expect is not None else {})
+    if expect is None:
+        return Checks(before)
+    return Checks(before, _wanted(names, expect, known_words(speech or SpeechConfig())))
 
 
 def _stored(folder: Path) -> list[Event] | None:
     return read_events(folder) if (folder / "events.jsonl").is_file() else None
 
 
-def _wanted(names: Sequence[str], path: Path) -> dict[str, list[Expectation]]:
+def _wanted(
+    names: Sequence[str], path: Path, known: frozenset[str]
+) -> dict[str, list[Expectation]]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -75,8 +88,8 @@ def _wanted(names: Sequence[str], path: Path) -> dict[str, list[Expectation]]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict) or list(content) == ["expect"]:
-        return dict.fromkeys(names, parse_expectations(path, content))
+        return dict.fromkeys(names, parse_expectations(path, content, known))
     strange = [str(name) for name in content if name not in names]
     if strange:
         raise ConfigError(f"{path}: there is no recording {strange[0]}, only {', '.join(names)}.")
-    return {name: parse_expectations(path, content[name]) for name in content}
+    return {name: parse_expectations(path, content[name], known) for name in content}

@@ -70,9 +70,9 @@ def test_the_same_run_twice_is_the_same(sonar: Run, video: Path, tmp_path: Path)
 
 
 def test_expectations_that_fail_are_told(sonar: Run, video: Path, tmp_path: Path) -> None:
-    (tmp_path / "expect.yaml").write_text("- between 0 s and 2 s: no such sound\n")
+    (tmp_path / "expect.yaml").write_text("- between 0 s and 2 s: stop, center\n")
     code, _, err = sonar("replay", video, "--out", "run", "--no-video", "--expect", "expect.yaml")
-    assert code == 1 and "no such sound" in err and "1 difference in" in err
+    assert code == 1 and "stop, center" in err and "1 difference in" in err
 
 
 def test_json_is_the_summary_and_nothing_else(sonar: Run, video: Path, tmp_path: Path) -> None:

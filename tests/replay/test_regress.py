@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regress import Expectation, compare, read_events, unmet
+from sonar.replay.regress import Expectation, _words, compare, read_events, unmet
 from sonar.replay.regress_check import read_checks
+from sonar.replay.vocabulary import known_words
 
 Side = Literal["left", "center", "right"]
 
@@ -110,7 +112,15 @@ def test_a_run_in_which_nothing_sounds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["- soon: close\n", "nonsense", "- between 5 s and 3 s: close\n", "[", ""]
+    "text",
+    [
+        "- soon: close\n",
+        "nonsense",
+        "- between 5 s and 3 s: close\n",
+        "[",
+        "",
+        "- between 1 s and 2 s: ,",
+    ],
 )
 def test_sentences_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"expect\.yaml"):
@@ -125,3 +135,32 @@ def test_folders_that_hold_no_run(tmp_path: Path) -> None:
         read_events(tmp_path)
     (tmp_path / "events.jsonl").write_text("".join(e.model_dump_json() + "\n" for e in RUN))
     assert read_events(tmp_path) == RUN
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong", "right"),
+    [
+        ("never between 0 s and 9 s: stpo", "stpo", "stop"),
+        ("between 0 s and 9 s: banana, center", "banana", None),
+        ("never between 0 s and 9 s: close, lefft", "lefft", "left"),
+        ("between 0 s and 9 s: close left please", "close left please", "close left"),
+    ],
+)
+def test_a_word_that_names_nothing_is_an_error_with_the_nearest(
+    tmp_path: Path, sentence: str, wrong: str, right: str | None
+) -> None:
+    with pytest.raises(ConfigError, match=f"called '{wrong}'; the nearest is '{right or ''}"):
+        expectations(tmp_path, f"- {sentence}\n")
+
+
+def test_every_word_of_an_event_may_be_named(tmp_path: Path) -> None:
+    sentences = "".join(
+        f'- "never between 90 s and 99 s: {word}"\n'
+        for event in RUN
+        for word in _words(event) - {""}
+    )
+    assert expectations(tmp_path, sentences) == []
+    own = tmp_path / "own.yaml"
+    own.write_text("phrases:\n  stop: Halt\n")
+    assert "halt" in known_words(SpeechConfig(language=str(own)))
+    assert "halt" not in known_words(SpeechConfig())
