@@ -114,7 +114,7 @@ def read_run(folder: Path, sound_s: float = 0.0) -> Run:
             event["t"] = max(0.0, float(event["t"]))
     except OSError as error:
         raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{folder} does not hold a replay that this version wrote") from error
     events.sort(key=lambda event: event["t"])
     return Run(folder, summary, moments, events, max(shown_s, sound_s, 0.001), truth)
