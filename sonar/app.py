@@ -1,5 +1,6 @@
 """The composition root: the only place that knows concrete classes."""
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from sonar.audio.synthesis.mixer import Mixer
     from sonar.controls.controls import Controls
     from sonar.zones import DepthZones
+
+_log = logging.getLogger(__name__)  # without a handler, Python prints warnings to stderr
 
 SinkFactory = Callable[["Mixer"], AudioSink]
 
@@ -47,7 +50,7 @@ def open_engine(config: SonarConfig) -> DepthEngine:
     from sonar.depth import open_engine as choose
     from sonar.depth.models.store import resolve
 
-    return choose(config.engine, resolve(config.engine.model, config))
+    return choose(config.engine, resolve(config.engine.model, config), tell=_log.warning)
 
 
 def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":

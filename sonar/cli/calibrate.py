@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.ui import common, emit_json, note, progress, say
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError
@@ -54,6 +55,7 @@ def calibrate(
 
     options = common(ctx)
     config = options.load()
+    prepare(config)
     known = _known(config.mount, height, hfov)
     corners = _corners(board)
     if out is not None and out.exists():

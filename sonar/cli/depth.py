@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.ui import common, emit_json, progress, say
 from sonar.errors import OutputError
 
@@ -26,6 +27,7 @@ def depth(
 
     options = common(ctx)
     config = options.load()
+    prepare(config)
     paths = [path for spec in images for path in image_paths(spec)]
     prepare_folder(out)
     engine = open_engine(config)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.ui import Advance, Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, SourceError
@@ -100,6 +101,7 @@ def _variants(options: Common, models: Sequence[str]) -> list[tuple[str, SonarCo
             while name in found:
                 number += 1
                 name = f"{' '.join(parts)} {number}"
+            prepare(here)
             found[name] = here
     return list(found.items())
 

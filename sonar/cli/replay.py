@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.signals import stops, terminates
 from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
@@ -65,6 +66,7 @@ def replay(
     planned = plan(found or videos, out)
     options = common(ctx)
     config = options.load("replay")
+    prepare(config)
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
     if found is not None:
         _batch(options, planned, out, realtime, not no_video, report, jobs, resume, checks)
@@ -102,6 +104,7 @@ def demo(
 
     options = common(ctx)
     config = options.load("replay")
+    prepare(config)
     if config.mount == SonarConfig().mount:  # unless the user says otherwise: as it was filmed
         config = config.model_copy(update={"mount": MOUNT})
     if not options.json:
@@ -145,6 +148,7 @@ def _batch(
     from sonar.replay.writer import prepare_folder
 
     config = options.load("replay")
+    prepare(config)
     prepare_folder(out)
 
     def tell(result: Done, done: int, total: int) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonar.cli import streams
+from sonar.cli.prepare import prepare
 from sonar.cli.signals import stops
 from sonar.cli.ui import Common, common, note, say
 from sonar.ports import AudioSink
@@ -41,6 +42,7 @@ def run(
     options = common(ctx)
     config = options.load()
     streams.never_wait()
+    prepare(config)
     clock = SystemClock()
     frames = app.open_source(source, config, clock, realtime=True)
     teller = _Teller(options)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, DeviceError, OutputError
@@ -110,6 +111,7 @@ def run(
     """Guide under supervision: failures are sounded and mended. What the unit starts."""
     options = common(ctx)
     config, path = _load(options)
+    prepare(config)
     settings = supervisor_settings(options, config, path)
     # Not on the command line, which everybody can read: a stream's address may hold a password.
     os.environ["SONAR_SOURCE"] = source

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.errors import ConfigError
 
@@ -152,6 +153,7 @@ def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
             suite.minmax(_bands(), mapper),
         ]
     if depth in ("network", "both"):
+        prepare(config)
         engine = open_engine(config)
         ways += [
             suite.network(engine, partial(make_zones, config), mapper),

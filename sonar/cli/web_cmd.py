@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sonar.cli.prepare import prepare
 from sonar.cli.signals import terminates
 from sonar.cli.ui import common, note, say
 from sonar.errors import DeviceError, MissingExtraError
@@ -36,6 +37,7 @@ def web(
     def load(more: list[str]) -> SonarConfig:
         return load_config(options.config_path or "replay", [*options.sets, *own, *more])
 
+    prepare(load([]))
     config = load([]).web
     password = password_for(config)
     if password is not None:

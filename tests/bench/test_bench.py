@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from sonar.clock import ManualClock
+from sonar.depth.candidates import Candidate
 from sonar.depth.models.store import Store
-from sonar.depth.select import Candidate
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from sonar.lab.bench import BenchReport, Result, format_table, run_bench
 from sonar.lab.bench.memory import resident_bytes, resident_mb

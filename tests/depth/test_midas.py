@@ -24,6 +24,7 @@ from sonar.depth.models.resolved import resolve_path  # noqa: E402
 from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
+from sonar.lab.quantise.optimise import optimise  # noqa: E402
 from sonar.types import Frame  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -150,6 +151,7 @@ def test_a_checkpoint_runs_on_every_backend_alike(checkpoint):
         for size in ((96, 192), (192, 96))
         for picture in practice_pictures(1, *size)
     ]
+    optimise(model, precisions=["fp32"], images=practice_pictures(2, 96, 192), store=store)
     backends = ["onnx", "torch"]
     try:
         import openvino  # noqa: F401

@@ -1,17 +1,22 @@
 """Which backend and precision is taken, and that it is measured once."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sonar.clock import ManualClock
 from sonar.config.engine import EngineConfig
+from sonar.depth import candidates as ways
+from sonar.depth import measure as measuring
 from sonar.depth import open_engine, select
 from sonar.depth.artefacts import artefact_path
+from sonar.depth.candidates import Candidate, candidates, int8_file, missing_precisions
+from sonar.depth.measure import Measured, measure
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.store import Store
-from sonar.depth.select import Candidate, Measured, candidates, int8_file, measure
-from sonar.errors import ConfigError, MissingExtraError, ModelError
+from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from tests.depth.models_of_ours import resolved, small_network
 
 
@@ -115,7 +120,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch
     blocked = Store(home=tmp_path / "blocked")
     pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
     packaged = small_network(tmp_path / "packaged.onnx", seed=1)
-    monkeypatch.setitem(select.PACKAGED_INT8, small.sha256, packaged)
+    monkeypatch.setitem(ways.PACKAGED_INT8, small.sha256, packaged)
     said = []
     config = EngineConfig(backend="onnx", threads=1)
     engine = open_engine(config, small, store=blocked, tell=said.append)
@@ -146,13 +151,124 @@ def test_a_candidate_that_fails_is_left_out_but_not_the_reference(small, store, 
         measure([broken, good], small, 1, store, ManualClock())
 
 
+class Failing:
+    """A backend that opens, and then fails at its ``good``-th frame."""
+
+    name, precision, fixed_hw, output_names = "onnx", "int8", None, ("depth",)
+
+    def __init__(self, good):
+        self.good, self.closed = good, False
+
+    def run(self, tensor):
+        self.good -= 1
+        if self.good < 0:
+            raise DepthError("the depth network failed (out of memory)")
+        return {"depth": tensor[:, 0]}
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("good", [0, 2, 5])  # while it is compared, or while it is timed
+def test_a_candidate_that_fails_while_it_runs_is_left_out(small, store, monkeypatch, good):
+    with_int8(small, store)
+    failing, opened = Failing(good), []
+    real = measuring.open_backend
+
+    def open_backend(candidate, *args):
+        opened.append(failing if candidate.precision == "int8" else real(candidate, *args))
+        return opened[-1]
+
+    monkeypatch.setattr(measuring, "open_backend", open_backend)
+    notes: list[str] = []
+    config = EngineConfig(backend="auto", threads=1)
+    monkeypatch.setattr(ways, "installed", lambda package: None)
+    engine = open_engine(config, small, store=store, tell=notes.append)
+    assert engine.backend.precision == "fp32"
+    assert any("onnx int8 is left out" in note and "out of memory" in note for note in notes)
+    assert failing.closed
+    with pytest.raises(DepthError):  # nothing is left where the reference itself fails
+        measure([Candidate("onnx", "int8", None)], small, 1, store, ManualClock())
+
+
+def slope(path, downwards):
+    """A network whose depth is the row number times ``downwards``."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import helper, numpy_helper
+
+    rows = numpy_helper.from_array(
+        np.float32(downwards) * np.arange(256, dtype=np.float32)[None, :, None], "rows"
+    )
+    axes = numpy_helper.from_array(np.array([1]), "axes")
+    few = numpy_helper.from_array(np.float32([1e-3]), "few")
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image", "axes"], ["gray"], keepdims=0),
+            helper.make_node("Mul", ["gray", "few"], ["texture"]),
+            helper.make_node("Add", ["texture", "rows"], ["depth"]),
+        ],
+        "slope",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, 256, 256])],
+        [helper.make_tensor_value_info("depth", onnx.TensorProto.FLOAT, [1, 256, 256])],
+        initializer=[rows, axes, few],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("downwards", "suffix", "kind", "warned"),
+    [
+        (1.0, "", "relative_inverse", None),
+        (-1.0, "", "relative_inverse", "#metric"),
+        (-1.0, "#metric", "metric", None),
+        (1.0, "#metric", "metric", "#relative_inverse"),
+        (1.0, "#relative_inverse", "relative_inverse", None),
+    ],
+)
+def test_the_kind_stands_behind_the_path_and_a_wrong_one_is_noticed(
+    store, tmp_path, downwards, suffix, kind, warned
+):
+    path = slope(tmp_path / "mine.onnx", downwards)
+    notes: list[str] = []
+    model = store.resolve(f"{path}{suffix}")
+    engine = open_engine(EngineConfig(threads=1), model, store=store, tell=notes.append)
+    assert engine.contract.kind.value == kind
+    assert len(notes) == (warned is not None)
+    assert all(f"{path}{warned}" in note for note in notes)
+
+
+def test_an_unknown_kind_behind_the_path_is_refused_and_a_sharp_in_a_name_is_none(
+    small, store, tmp_path
+):
+    with pytest.raises(ConfigError, match="relative_inverse or metric"):
+        store.resolve(f"{small.path}#meters")
+    sharp = tmp_path / "take#2.onnx"
+    sharp.write_bytes(small.path.read_bytes())
+    assert store.resolve(str(sharp)).path == sharp
+
+
+def test_what_is_not_prepared_is_an_error_that_names_the_command(small, store):
+    config = EngineConfig(precision="int8")
+    assert missing_precisions(config, small, store) == ["int8"]
+    with pytest.raises(ModelError, match=r"run `sonar models optimise .*small\.onnx` once"):
+        open_engine(config, small, store=store)
+    checkpoint = replace(small, format="torch", architecture="midas_small")
+    assert missing_precisions(EngineConfig(), checkpoint, store) == ["fp32"]
+    with pytest.raises(ModelError, match="not converted yet; run `sonar models optimise "):
+        open_engine(EngineConfig(), checkpoint, store=store)
+    assert missing_precisions(EngineConfig(), small, store) == []
+    assert missing_precisions(EngineConfig(backend="torch"), checkpoint, store) == []
+
+
 def test_auto_takes_what_is_installed(small, store, monkeypatch):
     with_int8(small, store)
     config = EngineConfig(backend="auto")
-    monkeypatch.setattr(select, "installed", lambda package: None)
+    monkeypatch.setattr(ways, "installed", lambda package: None)
     names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
     assert names == [("onnx", "fp32"), ("onnx", "int8")]
-    monkeypatch.setattr(select, "installed", lambda package: "1")
+    monkeypatch.setattr(ways, "installed", lambda package: "1")
     names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
     assert names[2:] == [("openvino", "fp32"), ("openvino", "int8")]
 

@@ -1,16 +1,19 @@
 """A model file that is there and is what it is said to be."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sonar.depth.models.checks_onnx import check_onnx
 from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, shapes_of
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN, DPT_LARGE, MIDAS_SMALL, ModelFormat
-from sonar.errors import ModelError
+from sonar.errors import ConfigError, ModelError
 from sonar.files import sha256_of
+from sonar.types import DepthKind
 
 TORCH_SUFFIXES = (".pt", ".pth")
+_PATH = re.compile(r"\.(onnx|pth?)(#|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,32 @@ class ResolvedModel:
 
 def looks_like_path(text: str) -> bool:
     """Whether a model setting means a file rather than a name."""
-    return "/" in text or "\\" in text or text.endswith((".onnx", *TORCH_SUFFIXES))
+    return "/" in text or "\\" in text or bool(_PATH.search(text))
 
 
-def resolve_path(path: Path) -> ResolvedModel:
+def path_and_kind(text: str) -> tuple[Path, DepthKind | None]:
+    """The file of "net.onnx" or "net.onnx#metric", and the kind that is written behind it.
+
+    Raises ConfigError for a word behind ``#`` that is no kind.
+    """
+    path = Path(text).expanduser()
+    if "#" not in path.name or path.exists():
+        return path, None
+    stem, _, word = text.rpartition("#")
+    try:
+        return Path(stem).expanduser(), DepthKind(word)
+    except ValueError:
+        kinds = " or ".join(kind.value for kind in DepthKind)
+        raise ConfigError(f"{text}: after # stands what the values are: {kinds}") from None
+
+
+def resolve_path(path: Path, kind: DepthKind | None = None) -> ResolvedModel:
     """A file given by its path alone.
 
-    It is called by its stem, but no other file is called as the packaged model, whose traits the
-    zones know. A checkpoint is known by its keys. An .onnx is fed as MiDaS small is; where that is
-    wrong, it is to be described in the configuration. Raises ModelError, or MissingExtraError for a
-    checkpoint without torch.
+    It is named by its stem, but no other file is named as the packaged model, whose traits the
+    zones know. A checkpoint is known by its keys. An .onnx is fed as MiDaS small is, and gives
+    relative inverse depth unless ``kind`` says otherwise; where that is wrong, describe it in the
+    configuration. Raises ModelError, or MissingExtraError for a checkpoint without torch.
     """
     if not path.is_file():
         raise ModelError(f"the model file {path} is missing")
@@ -63,6 +82,8 @@ def resolve_path(path: Path) -> ResolvedModel:
         return ResolvedModel(name, path, "torch", contract, sha256, provenance, architecture)
     sha256 = sha256_of(path)
     described = BUILTIN.contract if sha256 == BUILTIN.sha256 else MIDAS_SMALL.contract
+    if kind is not None:
+        described = replace(described, kind=kind)
     contract = check_onnx(path, described, alone=False)
     return ResolvedModel(_name_of(path, sha256), path, "onnx", contract, sha256, provenance)
 

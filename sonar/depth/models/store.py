@@ -20,7 +20,7 @@ from sonar.depth.models.checks_onnx import check_onnx
 from sonar.depth.models.download import FetchLimits
 from sonar.depth.models.ledger import Record, read_record, remember
 from sonar.depth.models.registry import ModelEntry, registry
-from sonar.depth.models.resolved import ResolvedModel, looks_like_path, resolve_path
+from sonar.depth.models.resolved import ResolvedModel, looks_like_path, path_and_kind, resolve_path
 from sonar.errors import ConfigError, ModelError, OutputError
 from sonar.files import cache_home, exclusive, mebibytes, sha256_of
 from sonar.ports import Clock
@@ -105,6 +105,8 @@ class Store:
     def resolve(self, name_or_path: str) -> ResolvedModel:
         """The file behind a model's name, or behind a path to an .onnx or .pt file.
 
+        Behind the path of an .onnx may stand ``#metric``: what its values mean.
+
         Its sum is compared with the expected one; an installed file that did not change since it
         was last read is not read again.
 
@@ -112,7 +114,7 @@ class Store:
         an unknown name.
         """
         if looks_like_path(name_or_path):
-            return resolve_path(Path(name_or_path).expanduser())
+            return resolve_path(*path_and_kind(name_or_path))
         return self._checked(self.entry(name_or_path), reread=False)
 
     def _checked(self, entry: ModelEntry, *, reread: bool) -> ResolvedModel:

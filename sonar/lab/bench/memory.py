@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from sonar.depth.candidates import Candidate, open_backend
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.resolved import ResolvedModel
-from sonar.depth.select import Candidate, open_backend
 from sonar.errors import DepthError
 from sonar.types import DepthKind
 

@@ -10,19 +10,20 @@ import numpy as np
 from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
+from sonar.depth.candidates import Candidate, candidates, missing_precisions, open_backend
 from sonar.depth.compare import deviation
 from sonar.depth.engine import Engine
 from sonar.depth.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
 from sonar.depth.practice import practice_pictures
-from sonar.depth.select import Candidate, candidates, open_backend
 from sonar.depth.threads import thread_count
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from sonar.files import atomic_path, sha256_of
 from sonar.lab.bench.baseline import eager_torch
 from sonar.lab.bench.memory import resident_mb
 from sonar.lab.bench.report import BenchReport, Result
+from sonar.lab.quantise.optimise import optimise
 from sonar.ports import Clock
 from sonar.types import FloatImage, Frame, RgbImage
 
@@ -179,6 +180,8 @@ def _candidates(
         for precision in ("fp32",) if backend == "torch" else ("fp32", "int8"):
             config = EngineConfig.model_validate({"backend": backend, "precision": precision})
             try:
+                if missing := missing_precisions(config, model, store):
+                    optimise(model, precisions=missing, store=store, tell=tell)
                 found += candidates(config, model, store, tell)
             except MissingExtraError as error:
                 notes.append(f"{backend} {precision} is left out: {error}")

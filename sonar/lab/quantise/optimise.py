@@ -75,7 +75,8 @@ def _as_onnx(model: ResolvedModel, folder: Path, tell: Tell) -> Path:
     """The model's file, or where it is a checkpoint, its conversion in ``folder``."""
     if model.format == "onnx":
         return model.path
-    from sonar.lab.quantise.export import export_onnx, load_network
+    from sonar.depth.midas import load_network
+    from sonar.lab.quantise.export import export_onnx
 
     tell(f"{model.name}: converting to ONNX")
     exported = folder / "exported.onnx"
