@@ -1,22 +1,22 @@
 """The composition root: the only place that knows concrete classes."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
-from sonar.pipeline import Limits, Pipeline, Stages
-from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
+from sonar.pipeline import Consumer, Limits, Outcome, Pipeline, Stages
+from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource
 
 if TYPE_CHECKING:
     from sonar.audio.speech.bank import SpeechBank
     from sonar.audio.synthesis.mixer import Mixer
     from sonar.controls.controls import Controls
+    from sonar.controls.view import View
     from sonar.zones import DepthZones
 
 _log = logging.getLogger(__name__)  # without a handler, Python prints warnings to stderr
@@ -34,6 +34,11 @@ class Running:
     speech: "SpeechBank"
     engine: DepthEngine
     controls: "Controls"
+    view: "View"
+
+    def run(self, *consumers: Consumer) -> Outcome:
+        """Run the pipeline; the view for helpers takes its steps too. See Pipeline.run."""
+        return self.pipeline.run([*consumers, self.view.consume])
 
 
 def open_source(
@@ -80,7 +85,6 @@ def assemble(
     sink: SinkFactory,
     *,
     clock: Clock | None = None,
-    observers: Sequence[Observer] = (),
     wait_for_speech: bool = False,
     engine: DepthEngine | None = None,
 ) -> Running:
@@ -119,7 +123,6 @@ def assemble(
             mapper=mapper,
             sink=sink(mixer),
             speaker=speech,
-            take_said=mixer.take_said,
         )
         stack.pop_all()
     limits = Limits(
@@ -128,7 +131,6 @@ def assemble(
         max_frame_age_s=config.capture.max_frame_age_s,
     )
     view = View(config, clock)
-    pipeline = Pipeline(stages, clock, limits, [*observers, view])
-    controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop)
-    controls.look = partial(view.answer, controls)
-    return Running(pipeline, source, stages.sink, speech, engine, controls)
+    pipeline = Pipeline(stages, clock, limits)
+    controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
+    return Running(pipeline, source, stages.sink, speech, engine, controls, view)

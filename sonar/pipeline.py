@@ -5,17 +5,17 @@ with a typed reason) and is heard; it never becomes silence.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from sonar.errors import DepthError, SonarError, SourceError, SourceLost, SourceTimeout
+from sonar.errors import DepthError, SonarError, SourceLost, SourceTimeout
 from sonar.ports import (
     AudioSink,
     Clock,
     CueMapper,
     DepthEngine,
     FrameSource,
-    Observer,
     Speaker,
     ZoneAnalyser,
 )
@@ -28,11 +28,7 @@ GOODBYE_S = 0.8  # longest wait for the last sound
 
 @dataclass(frozen=True)
 class Stages:
-    """What the pipeline drives; see :mod:`sonar.ports`.
-
-    ``take_said`` gives the phrases that began to sound since it was last called, as (seconds of
-    sound since the start, key): what was posted may have been dropped, what is logged was heard.
-    """
+    """What the pipeline drives; see :mod:`sonar.ports`."""
 
     source: FrameSource
     engine: DepthEngine
@@ -40,7 +36,6 @@ class Stages:
     mapper: CueMapper
     sink: AudioSink
     speaker: Speaker
-    take_said: Callable[[], Sequence[tuple[float, str]]] = tuple
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,45 @@ class Limits:
     read_timeout_s: float = 0.5
     open_timeout_s: float = 10.0
     max_frame_age_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Update:
+    """What is known and heard from now on.
+
+    A plain update has no frame of its own: a state is announced, or no frame came in time.
+
+    Attributes:
+        scene: what is known; every band is unknown where there is no frame.
+        cue: what was handed to the sound output.
+        events: what changed or began to sound since the last update, in order.
+    """
+
+    scene: Scene
+    cue: Cue
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Step(Update):
+    """One frame on its way through all stages.
+
+    Attributes:
+        frame: as the source gave it.
+        depth: its depth map, or None where the network failed.
+        timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
+    """
+
+    frame: Frame
+    depth: DepthMap | None
+    timings_ms: Mapping[str, float]
+
+    def record(self) -> FrameRecord:
+        """As it is written to ``frames.jsonl``."""
+        return FrameRecord.of(self.scene, self.cue, self.timings_ms)
+
+
+Consumer = Callable[[Update], None]
 
 
 @dataclass
@@ -78,12 +112,10 @@ class Pipeline:
         stages: Stages,
         clock: Clock,
         limits: Limits | None = None,
-        observers: Sequence[Observer] = (),
     ) -> None:
         self._stages = stages
         self._clock = clock
         self._limits = limits or Limits()
-        self._observers = observers
         self._timer = StageTimer(clock)
         self._stop = threading.Event()
         self._origin_t: float | None = None
@@ -103,8 +135,26 @@ class Pipeline:
         """Median and p95 milliseconds by stage so far."""
         return self._timer.summary()
 
-    def run(self) -> Outcome:
-        """Loading, ready, guiding, stopped. Stages are closed whatever happens.
+    def run(self, consumers: Sequence[Consumer] = ()) -> Outcome:
+        """Take all steps, and hand each to every consumer in turn.
+
+        A consumer that raises SonarError ends the run in order, with its goodbye; the error is in
+        ``outcome.error``. Raises as :meth:`steps` does.
+        """
+        with closing(self.steps()) as steps:
+            for update in steps:
+                try:
+                    for consume in consumers:
+                        consume(update)
+                except SonarError as error:
+                    self.outcome.error = self.outcome.error or error
+                    self._stop.set()
+        return self.outcome
+
+    def steps(self) -> Generator[Update, None, None]:
+        """Loading, ready, guiding, stopped: a :class:`Step` for each frame, and plain updates.
+
+        Stages are closed whatever happens. Closing the iterator early sounds "stopped" too.
 
         Raises the SonarError of a stage that could not start. Once frames flow, an error ends
         up in ``outcome.error``, so that what was done before it is kept.
@@ -112,17 +162,19 @@ class Pipeline:
         stages = self._stages
         try:
             stages.sink.start()
-            self._announce(State.LOADING)
+            yield self._announce(State.LOADING)
             stages.source.open()
             first = self._first_frame()
             if first is not None:
                 stages.engine.warm_up(*first.image.shape[:2])
-                self._announce(State.READY)
-                self._guide(first)
-            self._finish()
+                yield self._announce(State.READY)
+                yield from self._guide(first)
+            yield from self._finish()
+        except (GeneratorExit, KeyboardInterrupt):
+            self._leave()
+            raise
         finally:
             self._close()
-        return self.outcome
 
     def _close(self) -> None:
         """Close every stage, whatever the others' closing raises; the first error is kept."""
@@ -138,17 +190,26 @@ class Pipeline:
         if unexpected is not None:
             raise unexpected
 
-    def _finish(self) -> None:
+    def _leave(self) -> None:
+        """Goodbye, when whoever takes the steps takes no more."""
+        if self._state is not None and self._state[0] is not State.STOPPED:
+            with suppress(SonarError):
+                self._announce(State.STOPPED)
+                self._stages.sink.drain(GOODBYE_S)
+
+    def _finish(self) -> Iterator[Update]:
         """The last frame's share of sound, and goodbye; a sink that failed stays silent."""
         sink, rate_hz = self._stages.sink, self._stages.source.rate_hz
         try:
             if self.outcome.end_t is not None and self._origin_t is not None:
                 shown_s = 1.0 / rate_hz if rate_hz else 0.0
                 sink.advance(self.outcome.end_t - self._origin_t + shown_s)
-            self._announce(State.STOPPED)
+            stopped = self._announce(State.STOPPED)
+            yield stopped
             sink.drain(GOODBYE_S)
-            for event in self._spoken(self._last_t - (self._origin_t or 0.0)):
-                self._publish(event)
+            late = tuple(self._spoken(self._last_t - (self._origin_t or 0.0)))
+            if late:
+                yield Update(scene=stopped.scene, cue=stopped.cue, events=late)
         except SonarError as error:
             self.outcome.error = self.outcome.error or error
 
@@ -163,36 +224,29 @@ class Pipeline:
                     raise
         return None
 
-    def _guide(self, first: Frame) -> None:
-        frame: Frame | None = first
-        if self._stages.source.live:  # it aged while the engine warmed up
-            frame = self._next_frame()
-        while frame is not None and not self._stop.is_set():
-            try:
-                self._process(frame)
-            except SonarError as error:  # an output that can no longer be written
-                self.outcome.error = error
-                return
-            frame = self._next_frame()
+    def _guide(self, first: Frame) -> Iterator[Update]:
+        """A step for each frame, an update for each wait in vain."""
+        try:
+            if not (self._stages.source.live or self._stop.is_set()):
+                yield self._process(first)  # a live one aged while the engine warmed up
+            while not self._stop.is_set():
+                try:
+                    with self._timer.section("capture"):
+                        frame = self._stages.source.read(self._limits.read_timeout_s)
+                except SourceTimeout:
+                    yield self._lost(Reason.STALE)
+                    continue
+                except SourceLost as error:
+                    self.outcome.error = error
+                    yield self._lost(Reason.SOURCE_LOST)
+                    return
+                if frame is None or self._stop.is_set():
+                    return
+                yield self._process(frame)
+        except SonarError as error:  # a damaged recording, an output that cannot be written
+            self.outcome.error = self.outcome.error or error
 
-    def _next_frame(self) -> Frame | None:
-        """The next frame, telling of every wait in vain; None when the run is over."""
-        while not self._stop.is_set():
-            try:
-                with self._timer.section("capture"):
-                    return self._stages.source.read(self._limits.read_timeout_s)
-            except SourceTimeout:
-                self._lost(Reason.STALE)
-            except SourceLost as error:
-                self._lost(Reason.SOURCE_LOST)
-                self.outcome.error = error
-                return None
-            except SourceError as error:
-                self.outcome.error = error
-                return None
-        return None
-
-    def _process(self, frame: Frame) -> None:
+    def _process(self, frame: Frame) -> Step:
         stages, timer = self._stages, self._timer
         depth: DepthMap | None = None
         try:
@@ -210,24 +264,30 @@ class Pipeline:
         self._last_id, self._last_t = frame.id, frame.t
         self.outcome.frames += 1
         self.outcome.end_t = frame.t
-        record = FrameRecord.of(scene, cue, timer.finish_frame())
-        self._tell(scene, cue)
-        for observer in self._observers:
-            observer.on_frame(record, frame, depth, scene)
+        return Step(
+            scene=scene,
+            cue=cue,
+            timings_ms=timer.finish_frame(),
+            events=self._events(scene, cue),
+            frame=frame,
+            depth=depth,
+        )
 
     def _is_stale(self, frame: Frame) -> bool:
         age_s = self._clock.now() - frame.t
         return self._stages.source.live and age_s > self._limits.max_frame_age_s
 
-    def _lost(self, reason: Reason) -> None:
+    def _lost(self, reason: Reason) -> Update:
         """No frame: the zones become unknown, at the time that has passed, and it is heard."""
         now = self._clock.now() if self._stages.source.live else self._last_t
-        scene = self._stages.zones.lost(self._last_id, now, reason)
-        self._tell(scene, self._sound(scene))
+        return self._update(self._stages.zones.lost(self._last_id, now, reason))
 
-    def _announce(self, state: State) -> None:
-        scene = Scene.unknown(self._last_id, self._last_t, None, state)
-        self._tell(scene, self._sound(scene))
+    def _announce(self, state: State) -> Update:
+        return self._update(Scene.unknown(self._last_id, self._last_t, None, state))
+
+    def _update(self, scene: Scene) -> Update:
+        cue = self._sound(scene)
+        return Update(scene=scene, cue=cue, events=self._events(scene, cue))
 
     def _sound(self, scene: Scene) -> Cue:
         if scene.state in (State.GUIDING, State.DEGRADED):
@@ -240,8 +300,8 @@ class Pipeline:
         self._stages.sink.post(cue)
         return cue
 
-    def _tell(self, scene: Scene, cue: Cue) -> None:
-        """Events: changes of state, of what is heard, and phrases."""
+    def _events(self, scene: Scene, cue: Cue) -> tuple[Event, ...]:
+        """Changes of state, of what is heard, and phrases."""
         t = scene.t - (self._origin_t or 0.0)
         events: list[Event] = []
         if (scene.state, scene.reason) != self._state:
@@ -271,18 +331,12 @@ class Pipeline:
             )
         if cue.phrase:
             self._asked[cue.phrase] = (scene.frame_id, cue)
-        events += self._spoken(t)
-        for event in events:
-            self._publish(event)
-
-    def _publish(self, event: Event) -> None:
-        for observer in self._observers:
-            observer.on_event(event)
+        return (*events, *self._spoken(t))
 
     def _spoken(self, now_t: float) -> list[Event]:
         """Phrases that began since the last frame. Offline, sound time is media time."""
         events = []
-        for sound_t, key in self._stages.take_said():
+        for sound_t, key in self._stages.sink.spoken():
             frame_id, cue = self._asked.get(key, (self._last_id, Cue(CueKind.SILENCE)))
             events.append(
                 Event(

@@ -1,12 +1,12 @@
 """The protocols that :mod:`sonar.pipeline` knows. Concrete classes are wired in app.py."""
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.records import Event, FrameRecord
 from sonar.types import Cue, DepthMap, Frame, Reason, Scene
 
 
@@ -114,10 +114,52 @@ class Speaker(Protocol):
     def close(self) -> None: ...
 
 
+class Spoken(NamedTuple):
+    """A phrase that began to sound.
+
+    Attributes:
+        t: seconds of sound since the start.
+        phrase: key into the speech catalogue.
+    """
+
+    t: float
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SinkStatus:
+    """How a sink does.
+
+    Attributes:
+        note: what the user must be told, or None.
+        lost: the device is gone and looked for.
+        gaps: how often the sound broke off; ``own_gaps`` of them because sonar was late. None
+            where that cannot be known.
+        reopened: how often the device was lost and regained, or None.
+        ages_s: float64, seconds from a frame's capture to the first sample that carries its
+            change, of the last changes; empty where it is not measured.
+    """
+
+    note: str | None = None
+    lost: bool = False
+    gaps: int | None = None
+    own_gaps: int | None = None
+    reopened: int | None = None
+    ages_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+
 class AudioSink(Protocol):
     """Where the mixed sound goes: device, file or nowhere."""
 
     label: str
+
+    @property
+    def status(self) -> SinkStatus:
+        """How it does at present; from any thread."""
+
+    def spoken(self) -> Sequence[Spoken]:
+        """Phrases that began to sound since the last call: what was posted may have been dropped,
+        what is returned here was heard."""
 
     def start(self) -> None:
         """Raises DeviceError or OutputError."""
@@ -134,12 +176,3 @@ class AudioSink(Protocol):
 
     def close(self) -> None:
         """Fade out, stop, release; safe to call twice."""
-
-
-class Observer(Protocol):
-    """Watches from outside the stages; must not raise and must be quick."""
-
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None: ...
-    def on_event(self, event: Event) -> None: ...

@@ -5,6 +5,7 @@ schema --records`` exports them as JSON Schema. A field is added within a versio
 removing one raises it.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -105,7 +106,7 @@ class FrameRecord(_Record):
     latency_ms: dict[str, float]
 
     @classmethod
-    def of(cls, scene: Scene, cue: Cue, latency_ms: dict[str, float]) -> "FrameRecord":
+    def of(cls, scene: Scene, cue: Cue, latency_ms: Mapping[str, float]) -> "FrameRecord":
         return cls(
             frame=scene.frame_id,
             t=round(scene.t, 6),

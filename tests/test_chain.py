@@ -11,10 +11,10 @@ from sonar.audio.synthesis.mixer import Mixer
 from sonar.capture.synthetic import ExactDepth, SyntheticSource
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
-from sonar.pipeline import Pipeline, Stages
+from sonar.pipeline import Pipeline, Stages, Step, Update
 from sonar.records import Event, FrameRecord
 from sonar.testing.audio import CollectSink, ToneSpeaker
-from sonar.types import Band, DepthMap, Frame, Scene
+from sonar.types import Band, DepthMap, Frame
 from sonar.zones import DepthZones
 
 
@@ -23,13 +23,10 @@ class Log:
         self.frames: list[FrameRecord] = []
         self.events: list[Event] = []
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        self.frames.append(record)
-
-    def on_event(self, event: Event) -> None:
-        self.events.append(event)
+    def consume(self, update: Update) -> None:
+        self.events.extend(update.events)
+        if isinstance(update, Step):
+            self.frames.append(update.record())
 
 
 class Mirrored:
@@ -83,9 +80,8 @@ def listen(scene: str, *, mirror: bool = False) -> tuple[NDArray[np.float32], Lo
         mapper=PulseMapper(config.audio, config.speech),
         sink=sink,
         speaker=SilentTexts(),
-        take_said=mixer.take_said,
     )
-    outcome = Pipeline(stages, ManualClock(), observers=[log]).run()
+    outcome = Pipeline(stages, ManualClock()).run([log.consume])
     assert outcome.error is None and outcome.frames == 75
     return sink.samples, log
 

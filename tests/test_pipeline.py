@@ -1,5 +1,6 @@
 """The loop: order of states, what each failure becomes, and that everything is closed."""
 
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,8 @@ from sonar.errors import (
     SourceError,
     SourceLost,
 )
-from sonar.pipeline import Limits, Pipeline, Stages
+from sonar.pipeline import Limits, Pipeline, Stages, Step, Update
+from sonar.ports import SinkStatus, Spoken
 from sonar.records import Event, FrameRecord
 from sonar.testing.capture import Delay, ScriptedSource
 from sonar.testing.depth import FakeEngine
@@ -74,6 +76,11 @@ class Sink:
     closed: bool = False
     fail_after: int | None = None
     fail_start: Exception | None = None
+    begun: list[list[Spoken]] = field(default_factory=list)  # by call of ``spoken``
+    status: SinkStatus = field(default_factory=SinkStatus)
+
+    def spoken(self) -> list[Spoken]:
+        return self.begun.pop(0) if self.begun else []
 
     def start(self) -> None:
         if self.fail_start:
@@ -115,13 +122,10 @@ class Log:
     frames: list[FrameRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        self.frames.append(record)
-
-    def on_event(self, event: Event) -> None:
-        self.events.append(event)
+    def consume(self, update: Update) -> None:
+        self.events.extend(update.events)
+        if isinstance(update, Step):
+            self.frames.append(update.record())
 
     def states(self) -> list[tuple[str, str]]:
         return [(e.name, e.why) for e in self.events if e.kind == "state"]
@@ -144,12 +148,12 @@ def build(
         speaker=Silent(),
     )
     limits = Limits(read_timeout_s=0.2, open_timeout_s=1.0, max_frame_age_s=0.5)
-    return Pipeline(stages, clock or ManualClock(), limits, [log]), stages, log
+    return Pipeline(stages, clock or ManualClock(), limits), stages, log
 
 
 def test_a_recording_goes_from_loading_to_stopped() -> None:
     pipeline, stages, log = build(ScriptedSource([PICTURE] * 3, rate_hz=10))
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume])
     assert [name for name, _ in log.states()] == ["loading", "ready", "guiding", "stopped"]
     assert outcome.frames == 3 and outcome.error is None and not outcome.interrupted
     assert [record.frame for record in log.frames] == [0, 1, 2]
@@ -186,10 +190,11 @@ def test_a_sink_that_cannot_start_is_told_and_the_rest_closed() -> None:
 
 def test_the_engine_is_warm_before_ready() -> None:
     engine = FakeEngine(DEPTH)
-    pipeline, _, log = build(ScriptedSource([PICTURE]), engine=engine)
+    pipeline, _, _ = build(ScriptedSource([PICTURE]), engine=engine)
     warm: dict[str, bool] = {}
-    log.on_event = lambda event: warm.setdefault(event.name, bool(engine.warmed_up))
-    pipeline.run()
+    for update in pipeline.steps():
+        for event in update.events:
+            warm.setdefault(event.name, bool(engine.warmed_up))
     assert engine.warmed_up == [(48, 64)]
     assert warm["loading"] is False and warm["ready"] is True
 
@@ -197,7 +202,7 @@ def test_the_engine_is_warm_before_ready() -> None:
 def test_a_network_that_throws_is_unknown_not_clear_and_recovers() -> None:
     engine = FakeEngine(DEPTH, failures={1: DepthError("NaN")})
     pipeline, _, log = build(ScriptedSource([PICTURE] * 3), engine=engine)
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume])
     assert [r.state for r in log.frames] == [State.GUIDING, State.DEGRADED, State.GUIDING]
     bad = log.frames[1]
     assert bad.reason is Reason.DEPTH_FAILED
@@ -211,7 +216,7 @@ def test_a_silent_camera_is_heard_and_comes_back() -> None:
     script = [PICTURE, PICTURE, Delay(1.0), PICTURE, PICTURE, SourceLost("unplugged")]
     source = ScriptedSource(script, live=True, clock=clock, rate_hz=10)
     pipeline, stages, log = build(source, clock=clock)
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume])
     states = log.states()
     assert ("degraded", "stale") in states
     assert states.index(("degraded", "stale")) < len(states) - 2  # guiding again after it
@@ -229,7 +234,7 @@ def test_a_frame_that_aged_in_the_engine_is_stale() -> None:
     source = ScriptedSource([PICTURE] * 40, live=True, clock=clock, rate_hz=30)
     engine = FakeEngine(DEPTH, clock=clock, latency_s=0.8)
     pipeline, _, log = build(source, engine=engine, clock=clock)
-    pipeline.run()
+    pipeline.run([log.consume])
     assert log.frames and all(r.reason is Reason.STALE for r in log.frames)
     assert all(r.zones.center.band is Band.UNKNOWN for r in log.frames)
 
@@ -237,31 +242,26 @@ def test_a_frame_that_aged_in_the_engine_is_stale() -> None:
 def test_a_damaged_recording_keeps_what_was_done() -> None:
     script = [PICTURE, PICTURE, SourceError("damaged at 0.1 s"), PICTURE]
     pipeline, stages, log = build(ScriptedSource(script))
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume])
     assert outcome.frames == 2 and isinstance(outcome.error, SourceError)
     assert log.states()[-1][0] == "stopped" and stages.sink.closed
 
 
 def test_a_full_disk_ends_the_run_in_order() -> None:
     pipeline, _, log = build(ScriptedSource([PICTURE] * 5), sink=Sink(fail_after=2))
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume])
     assert isinstance(outcome.error, OutputError) and outcome.frames == 2
     assert len(log.frames) == 2
 
 
 def test_stop_ends_after_the_frame_in_hand() -> None:
     pipeline, _, log = build(ScriptedSource([PICTURE] * 50))
-    original = log.on_frame
 
-    def stop_at_three(
-        record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        original(record, frame, depth, scene)
-        if frame.id == 2:
+    def stop_at_three(update: Update) -> None:
+        if isinstance(update, Step) and update.frame.id == 2:
             pipeline.stop()
 
-    log.on_frame = stop_at_three
-    outcome = pipeline.run()
+    outcome = pipeline.run([log.consume, stop_at_three])
     assert outcome.interrupted and outcome.frames == 3
     assert log.states()[-1][0] == "stopped"
 
@@ -277,16 +277,15 @@ def test_no_frame_at_all_is_an_error_in_time() -> None:
 
 def test_an_empty_recording_ends_without_a_frame() -> None:
     pipeline, _, log = build(ScriptedSource([]))
-    assert pipeline.run().frames == 0
+    assert pipeline.run([log.consume]).frames == 0
     assert [name for name, _ in log.states()] == ["loading", "stopped"]
 
 
 def test_speech_and_changes_become_events_once() -> None:
-    pipeline, stages, log = build(ScriptedSource([PICTURE] * 4, rate_hz=10))
     # The mixer began it a moment after it was asked for.
-    said = iter([[], [], [], [(0.105, "near_left")]])
-    object.__setattr__(stages, "take_said", lambda: next(said, []))
-    pipeline.run()
+    sink = Sink(begun=[[], [], [], [Spoken(0.105, "near_left")]])
+    pipeline, _, log = build(ScriptedSource([PICTURE] * 4, rate_hz=10), sink=sink)
+    pipeline.run([log.consume])
     cues = [e for e in log.events if e.kind == "cue" and e.name == "pulse"]
     assert len(cues) == 1 and cues[0].side == "left" and cues[0].t == 0
     spoken = [e for e in log.events if e.kind == "speech"]
@@ -329,3 +328,70 @@ def test_an_unexpected_error_of_closing_is_raised_after_the_others_are_closed() 
     with pytest.raises(RuntimeError, match="driver"):
         pipeline.run()
     assert stages.sink.closed and stages.engine.closed and stages.speaker.closed
+
+
+def test_steps_are_frozen_and_carry_what_belongs_to_their_frame() -> None:
+    pipeline, _, _ = build(ScriptedSource([PICTURE] * 3, rate_hz=10))
+    updates = list(pipeline.steps())
+    steps = [update for update in updates if isinstance(update, Step)]
+    assert [step.frame.id for step in steps] == [0, 1, 2]
+    assert all(step.depth is DEPTH and step.scene.frame_id == step.frame.id for step in steps)
+    assert steps[0].cue.kind is CueKind.PULSE and steps[0].timings_ms["total"] >= 0.0
+    assert [event.kind for event in steps[0].events] == ["state", "cue"]
+    assert [update.scene.state.value for update in updates if not isinstance(update, Step)] == [
+        "loading",
+        "ready",
+        "stopped",
+    ]
+    with pytest.raises(AttributeError):
+        steps[0].scene = updates[0].scene
+
+
+@pytest.mark.parametrize("how", ["break", "exception", "interrupt"])
+def test_whoever_takes_no_more_steps_closes_everything_and_says_goodbye(how: str) -> None:
+    source = ScriptedSource([PICTURE] * 50, rate_hz=10)
+    pipeline, stages, _ = build(source)
+    error = {"exception": ZeroDivisionError, "interrupt": KeyboardInterrupt}.get(how, Exception)
+
+    def take() -> None:
+        with closing(pipeline.steps()) as steps:
+            for update in steps:
+                if isinstance(update, Step) and update.frame.id == 3:
+                    if how == "break":
+                        break
+                    raise error
+
+    if how == "break":
+        take()
+    else:
+        with pytest.raises(error):
+            take()
+    assert source.closes and stages.sink.closed and stages.engine.closed and stages.speaker.closed
+    sink = stages.sink
+    assert isinstance(sink, Sink)
+    assert sink.posted[-1].earcon == "stopped" and sink.drained > 0
+
+
+def test_ctrl_c_inside_a_stage_closes_everything() -> None:
+    def interrupted(frame: Frame) -> DepthMap:
+        if frame.id == 2:
+            raise KeyboardInterrupt
+        return DEPTH
+
+    engine = FakeEngine(interrupted)
+    pipeline, stages, _ = build(ScriptedSource([PICTURE] * 5), engine=engine)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run()
+    assert stages.sink.closed and stages.sink.posted[-1].earcon == "stopped"
+
+
+def test_a_consumer_that_fails_ends_the_run_in_order() -> None:
+    pipeline, stages, log = build(ScriptedSource([PICTURE] * 5))
+
+    def full(update: Update) -> None:
+        if isinstance(update, Step) and update.frame.id == 1:
+            raise OutputError("the disk is full")
+
+    outcome = pipeline.run([log.consume, full])
+    assert isinstance(outcome.error, OutputError) and outcome.frames == 2
+    assert log.states()[-1][0] == "stopped" and stages.sink.closed

@@ -17,7 +17,8 @@ from sonar.config.load import load_config
 from sonar.controls.controls import Controls
 from sonar.controls.listen import Commands
 from sonar.controls.view import STALE_S, View, zone_borders
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Step, Update
+from sonar.records import Event
 from sonar.testing.capture import ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import SIDES, Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State
@@ -43,24 +44,28 @@ class Seen:
         )
 
     def state(self, state: State, reason: Reason | None = None) -> None:
-        self.view.on_event(Event(t=0, frame=0, kind="state", name=state, why=reason or ""))
+        self.event(Event(t=0, frame=0, kind="state", name=state, why=reason or ""))
+
+    def event(self, event: Event) -> None:
+        scene = Scene.unknown(-1, 0.0, None)
+        self.view.consume(Update(scene=scene, cue=Cue(CueKind.SILENCE), events=(event,)))
 
     def frame(self, scene: Scene | None = None) -> None:
         bands = (Band.CLOSE, Band.CLEAR, Band.NEAR)
         zones = [Zone(side, band, 0.5) for side, band in zip(SIDES, bands, strict=True)]
         scene = scene or Scene(7, 1.0, *zones)
         cue = Cue(CueKind.PULSE, pan=-1.0, rate_hz=4.0, why="close, left")
-        record = FrameRecord.of(scene, cue, {"total": 10.0})
-        self.view.on_frame(record, Frame(IMAGE, scene.frame_id, scene.t), None, scene)
+        frame = Frame(IMAGE, scene.frame_id, scene.t)
+        self.view.consume(
+            Step(scene=scene, cue=cue, frame=frame, depth=None, timings_ms={"total": 10.0})
+        )
 
     def guide(self) -> None:
         """A frame, its sound and a phrase."""
         self.state(State.GUIDING)
         self.frame()
-        self.view.on_event(
-            Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left")
-        )
-        self.view.on_event(Event(t=1, frame=7, kind="speech", name="stop", text="<Stop>"))
+        self.event(Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left"))
+        self.event(Event(t=1, frame=7, kind="speech", name="stop", text="<Stop>"))
 
     def answer(self) -> dict:
         line = self.view.answer(self.controls)
@@ -76,11 +81,9 @@ def test_the_newest_frame_sound_and_words_are_told():
     seen = Seen()
     seen.state(State.GUIDING)
     seen.frame()
-    seen.view.on_event(
-        Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left")
-    )
+    seen.event(Event(t=1, frame=7, kind="cue", name="pulse", side="left", why="close, left"))
     for name in ("first", "second"):
-        seen.view.on_event(Event(t=1, frame=7, kind="speech", name=name, text=name.title()))
+        seen.event(Event(t=1, frame=7, kind="speech", name=name, text=name.title()))
         seen.clock.advance(0.5)
     found = seen.answer()
     assert bands(found) == ["close", "clear", "near"] and found["age_s"] == 1.0
@@ -150,7 +153,7 @@ def test_a_run_answers_the_command(allowed: bool):
         clock=clock,
         engine=FakeEngine(DepthMap(ramp)),
     )
-    running.pipeline.run()
+    running.run()
     verdict, _, line = Commands(running.controls)("view").partition(" ")
     found = json.loads(line)
     assert verdict == "ok" and found["state"] == "stopped" and found["age_s"] is not None

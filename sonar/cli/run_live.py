@@ -8,9 +8,10 @@ from sonar.cli import streams
 from sonar.cli.prepare import prepare
 from sonar.cli.signals import stops
 from sonar.cli.ui import Common, common, note, say
+from sonar.pipeline import Step, Update
 from sonar.ports import AudioSink
-from sonar.records import Event, FrameRecord
-from sonar.types import DepthMap, Frame, Scene, State
+from sonar.records import Event
+from sonar.types import State
 
 if TYPE_CHECKING:
     from sonar.app import Running
@@ -46,11 +47,9 @@ def run(
     clock = SystemClock()
     frames = app.open_source(source, config, clock, realtime=True)
     teller = _Teller(options)
-    running = app.assemble(
-        config, frames, app.device_sink(config, clock), clock=clock, observers=[teller]
-    )
+    running = app.assemble(config, frames, app.device_sink(config, clock), clock=clock)
     teller.running = running
-    if found := getattr(running.sink, "note", ""):
+    if found := running.sink.status.note:
         note(found)
     with (
         stops(running.pipeline),
@@ -58,7 +57,7 @@ def run(
     ):
         for found in notes:
             note(found)
-        outcome = running.pipeline.run()
+        outcome = running.run(teller.consume)
     if outcome.error is not None:
         raise outcome.error
     if not options.json:
@@ -75,12 +74,13 @@ class _Teller:
         self.running: Running | None = None
         self._loss_told = False
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        if self._options.json:
-            say(record.model_dump_json())
-        self._tell_loss()
+    def consume(self, update: Update) -> None:
+        for event in update.events:
+            self._tell(event)
+        if isinstance(update, Step):
+            if self._options.json:
+                say(update.record().model_dump_json())
+            self._tell_loss()
 
     def _tell_loss(self) -> None:
         """Speech that is lost is told once, by sound and here."""
@@ -90,7 +90,7 @@ class _Teller:
             self.running.controls.tell_speech_lost()
             note(f"{lost}. Tones go on without it.")
 
-    def on_event(self, event: Event) -> None:
+    def _tell(self, event: Event) -> None:
         if self._options.json:
             return
         if event.kind == "state":
@@ -104,6 +104,6 @@ class _Teller:
 
 def _gaps(sink: AudioSink) -> str:
     """How often the sound broke off, and how often sonar itself was too slow."""
-    gaps = getattr(sink, "xruns", 0)
-    own = getattr(sink, "own_xruns", 0)
-    return f" {gaps} gaps in the sound, {own} of them sonar's own." if gaps else ""
+    status = sink.status
+    gaps = status.gaps
+    return f" {gaps} gaps in the sound, {status.own_gaps or 0} of them sonar's own." if gaps else ""

@@ -4,11 +4,15 @@ Whoever reads keys, buttons or a socket calls these methods, from any thread.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sonar.audio.cues.describe import describe, describe_keys
 from sonar.audio.cues.mapping import SCHEMES, PulseMapper, Scheme
 from sonar.audio.cues.phrases import VERBOSITIES, Verbosity
 from sonar.audio.synthesis.mixer import Mixer
+
+if TYPE_CHECKING:
+    from sonar.controls.view import View
 
 QUIETEST_DB, LOUDEST_DB = -40.0, 12.0
 
@@ -20,12 +24,12 @@ class Controls:
         mixer, mapper: of that run.
         volume_db: the volume it started with; the present one as an attribute.
         stop: ends the run in order, with its goodbye.
+        view: what there is to see and hear at present, or None.
 
     Attributes:
         quitting: the walker ended the run.
         on_keep: keeps the recording of the last minutes and answers by sound; None where nothing
             is recorded; the service sets it.
-        look: what there is to see and hear at present, as one line; app.py sets it.
     """
 
     def __init__(
@@ -34,12 +38,16 @@ class Controls:
         mapper: PulseMapper,
         volume_db: float,
         stop: Callable[[], None] = lambda: None,
+        view: "View | None" = None,
     ) -> None:
-        self._mixer, self._mapper, self._stop = mixer, mapper, stop
+        self._mixer, self._mapper, self._stop, self._view = mixer, mapper, stop, view
         self.volume_db = volume_db
         self.quitting = False
         self.on_keep: Callable[[], bool] | None = None
-        self.look: Callable[[], str] = lambda: "{}"
+
+    def look(self) -> str:
+        """What there is to see and hear at present, as one line of JSON; see :class:`View`."""
+        return "{}" if self._view is None else self._view.answer(self)
 
     @property
     def muted(self) -> bool:

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from sonar.audio.cues.describe import describe
 from sonar.config import SonarConfig
+from sonar.pipeline import Step, Update
 from sonar.ports import Clock
-from sonar.records import Event, FrameRecord, ZonesRecord
-from sonar.types import DepthMap, Frame, Reason, RgbImage, Scene, State
+from sonar.records import Event, ZonesRecord
+from sonar.types import Reason, RgbImage, Scene, State
 from sonar.zones.geometry import intrinsics
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _SAID = 5
 
 
 class View:
-    """Observes one run; :meth:`answer` is what ``sonar control view`` gets.
+    """Consumes the steps of one run; :meth:`answer` is what ``sonar control view`` gets.
 
     The camera's picture is in it only where ``controls.picture`` allows that: it shows people
     who did not ask for it.
@@ -38,20 +39,22 @@ class View:
 
     def __init__(self, config: SonarConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
-        self._newest: tuple[float, FrameRecord, Frame, Scene] | None = None
+        self._newest: tuple[float, Step] | None = None
         self._first_t: float | None = None
         self._state: tuple[State, Reason | None] = (State.LOADING, None)
         self._heard: Event | None = None
         self._said: deque[tuple[float, str]] = deque(maxlen=_SAID)
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        if self._first_t is None:
-            self._first_t = frame.t
-        self._newest = (self._clock.now(), record, frame, scene)
+    def consume(self, update: Update) -> None:
+        """Keep what is new."""
+        for event in update.events:
+            self._keep(event)
+        if isinstance(update, Step):
+            if self._first_t is None:
+                self._first_t = update.frame.t
+            self._newest = (self._clock.now(), update)
 
-    def on_event(self, event: Event) -> None:
+    def _keep(self, event: Event) -> None:
         if event.kind == "state":
             self._state = (State(event.name), Reason(event.why) if event.why else None)
         elif event.kind == "speech":
@@ -73,14 +76,15 @@ class View:
         scene, cue = Scene.unknown(-1, 0.0, reason, state), None
         age_s: float | None = None
         if newest is not None:
-            seen_s, record, _, last = newest
+            seen_s, step = newest
+            last = step.scene
             age_s = round(now - seen_s, 3)
             if (last.state, last.reason) != (state, reason):
                 pass  # that was told after this frame
             elif age_s > STALE_S:
                 scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
             else:
-                scene, cue = last, record.cue
+                scene, cue = last, step.record().cue
         shown = newest if self._config.controls.picture else None
         return json.dumps(
             {
@@ -88,7 +92,9 @@ class View:
                 "state": scene.state,
                 "reason": scene.reason,
                 "age_s": age_s,
-                "t": None if newest is None else round(newest[2].t - (self._first_t or 0.0), 3),
+                "t": None
+                if newest is None
+                else round(newest[1].frame.t - (self._first_t or 0.0), 3),
                 "sentence": describe(scene),
                 "zones": _dump(ZonesRecord.of(scene)),
                 "drop_off": scene.drop_off,
@@ -107,8 +113,8 @@ class View:
                 "picture_allowed": self._config.controls.picture,
                 "borders": None
                 if shown is None
-                else zone_borders(self._config, *shown[2].image.shape[:2]),
-                "picture": None if shown is None else _jpeg(shown[2].image),
+                else zone_borders(self._config, *shown[1].frame.image.shape[:2]),
+                "picture": None if shown is None else _jpeg(shown[1].frame.image),
             }
         )
 

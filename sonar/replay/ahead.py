@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LateError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 
 from sonar import app
 from sonar.clock import SystemClock
@@ -20,11 +21,11 @@ from sonar.config import SonarConfig
 from sonar.depth.engine import Engine
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, SourceError
-from sonar.ports import Clock, DepthEngine, FrameSource, Observer
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Step, Update
+from sonar.ports import Clock, DepthEngine, FrameSource
 from sonar.telemetry import WINDOW, quantiles_ms
 from sonar.threads import GuardedThread
-from sonar.types import DepthMap, Frame, Scene
+from sonar.types import DepthMap, Frame
 
 MAX_ENGINES = 4  # zones and sound, one picture after the other, keep about three of them busy
 SPARE = 2  # pictures that are done, or read, beyond those in the engines
@@ -124,10 +125,6 @@ class Ahead:
         """Median and p95 milliseconds by stage; what a stage took, not what was waited for it."""
         return {stage: quantiles_ms(ms) for stage, ms in self._history.items()}
 
-    def observe(self, inner: Sequence[Observer]) -> Observer:
-        """Hands records on to ``inner`` with the times that reading and depth really took."""
-        return _Timed(self, inner)
-
     def read(self) -> Frame | None:
         """The next picture. Raises what reading it raised."""
         if self._reader is None:
@@ -165,17 +162,21 @@ class Ahead:
         if self._reader is not None:
             self._reader.join(_LIMIT_S)
         self._pool.shutdown(wait=True)
-        self._inner.close()
-        for engine in self._engines:
-            engine.close()
+        with ExitStack() as stack:  # one that fails keeps no other open
+            for engine in self._engines:
+                stack.callback(engine.close)
+            stack.callback(self._inner.close)
 
-    def real(self, record: FrameRecord) -> FrameRecord:
-        """``record`` with the times that its stages took, which are kept for the summary too."""
-        stages = record.latency_ms | self._spent_ms.pop(record.frame, {})
+    def timed(self, update: Update) -> Update:
+        """``update`` with the times that reading and depth really took, which are kept for
+        :attr:`timings` too."""
+        if not isinstance(update, Step):
+            return update
+        stages = {**update.timings_ms, **self._spent_ms.pop(update.frame.id, {})}
         stages["total"] = round(sum(ms for name, ms in stages.items() if name != "total"), 3)
         for stage, ms in stages.items():
             self._history.setdefault(stage, deque(maxlen=WINDOW)).append(ms)
-        return record.model_copy(update={"latency_ms": stages})
+        return replace(update, timings_ms=stages)
 
     def _read_all(self) -> None:
         end: BaseException | None = None
@@ -266,21 +267,3 @@ class _Engine:
 
     def close(self) -> None:
         self._ahead.close()
-
-
-class _Timed:
-    """An observer in front of others."""
-
-    def __init__(self, ahead: Ahead, inner: Sequence[Observer]) -> None:
-        self._ahead, self._inner = ahead, inner
-
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        record = self._ahead.real(record)
-        for observer in self._inner:
-            observer.on_frame(record, frame, depth, scene)
-
-    def on_event(self, event: Event) -> None:
-        for observer in self._inner:
-            observer.on_event(event)

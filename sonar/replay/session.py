@@ -1,6 +1,6 @@
 """One recording through the whole chain, into a folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -11,15 +11,13 @@ from sonar import __version__, app
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
-from sonar.pipeline import Outcome, Pipeline
-from sonar.ports import FrameSource, Observer
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Consumer, Outcome, Pipeline, Step, Update
+from sonar.ports import FrameSource
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone, unhurried
 from sonar.replay.labels import truth_beside
 from sonar.replay.report.page import write_report
 from sonar.replay.report.strip import DepthStrip
 from sonar.replay.writer import ReplayWriter, prepare_folder
-from sonar.types import DepthMap, Frame, Scene
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
@@ -77,25 +75,23 @@ def replay(
     with nullcontext() if realtime else unhurried():
         try:
             writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
-            observers: list[Observer] = [writer]
+            consumers: list[Consumer] = [writer.consume]
             strip = DepthStrip() if report else None
             if strip is not None:
-                observers.append(strip)
+                consumers.append(strip.consume)
             if progress is not None:
-                observers.append(_Counter(progress, source.frame_count))
+                consumers.append(_Counter(progress, source.frame_count).consume)
             if look_ahead and not realtime:
                 ahead = Ahead(source, open_engines(config))
-                observers = [ahead.observe(observers)]
             running = app.assemble(
                 config,
                 ahead.source if ahead else source,
                 app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
-                observers=observers,
                 wait_for_speech=True,
                 engine=ahead.engine if ahead else None,
             )
             with opencv_alone(), guard(running.pipeline) if guard else nullcontext():
-                outcome = running.pipeline.run()
+                outcome = running.run(partial(_each, consumers, ahead))
         except BaseException:
             (ahead or source).close()
             if writer is not None:
@@ -135,18 +131,21 @@ def _told(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, An
     }
 
 
+def _each(consumers: Sequence[Consumer], ahead: Ahead | None, update: Update) -> None:
+    """Hand a step to every consumer, with the times that its stages really took."""
+    update = update if ahead is None else ahead.timed(update)
+    for consume in consumers:
+        consume(update)
+
+
 class _Counter:
-    """An observer that reports how many frames are done."""
+    """Reports how many frames are done."""
 
     def __init__(self, progress: Progress, expected: int | None) -> None:
         self._progress, self._expected = progress, expected
         self._done = 0
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        self._done += 1
-        self._progress(self._done, self._expected)
-
-    def on_event(self, event: Event) -> None:
-        pass
+    def consume(self, update: Update) -> None:
+        if isinstance(update, Step):
+            self._done += 1
+            self._progress(self._done, self._expected)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
 from sonar.files import json_text
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Step, Update
+from sonar.records import Event
 from sonar.replay.film import Film
-from sonar.types import Cue, CueKind, DepthMap, Frame, Scene, side_of
+from sonar.types import Cue, CueKind, side_of
 
 SUMMARY_SCHEMA = "sonar.summary/1"
 
@@ -33,7 +34,7 @@ def prepare_folder(out: Path) -> None:
 
 
 class ReplayWriter:
-    """Observes a run and writes its files into a folder.
+    """Consumes the steps of a run and writes its files into a folder.
 
     Args:
         out: the folder; must exist (see :func:`prepare_folder`).
@@ -67,15 +68,20 @@ class ReplayWriter:
         if video:
             self._film = Film(out / "annotated.mp4", config, rate_hz, edges)
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
+    def consume(self, update: Update) -> None:
         """Raises OutputError when the disk is full or the folder is gone."""
+        for event in update.events:
+            self._write_event(event)
+        if isinstance(update, Step):
+            self._write_frame(update)
+
+    def _write_frame(self, step: Step) -> None:
+        frame, record = step.frame, step.record()
         if self._origin_t is None:
             self._origin_t = frame.t
         self._write(self._frames_file, record.model_dump_json())
         self.frames += 1
-        for zone in scene.zones:
+        for zone in step.scene.zones:
             self._bands[f"{zone.side}:{zone.band}"] += 1
         if record.cue is not None and record.cue.kind is not CueKind.EARCON:
             self._nearest[side_of(record.cue.pan)] += 1
@@ -84,9 +90,9 @@ class ReplayWriter:
             if record.cue is not None:
                 shown = record.cue
                 cue = Cue(shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon)
-            self._film.picture(frame.image, depth, scene, cue, frame.t - self._origin_t)
+            self._film.picture(frame.image, step.depth, step.scene, cue, frame.t - self._origin_t)
 
-    def on_event(self, event: Event) -> None:
+    def _write_event(self, event: Event) -> None:
         self._write(self._events_file, event.model_dump_json())
         self._events[event.kind] += 1
         if event.kind == "speech" and event.text:

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sonar.audio.output.device import DeviceSink
+from sonar.audio.output.null import NullSink
 from sonar.capture import LiveSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import SourceLost
-from sonar.ports import AudioSink, Clock, FrameSource
+from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
 from sonar.service.guide.runs import SinkMaker, device_sink
 from sonar.types import Cue, CueKind, RgbImage
 
@@ -94,25 +96,48 @@ def noting(path: Path) -> SinkMaker:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def make(config: SonarConfig, clock: Clock, mixer: Any) -> AudioSink:
-        sink = device_sink(config, clock, mixer)
-        post, ages, count = sink.post, getattr(sink, "ages", None), 0
-
-        def noted(cue: Cue) -> None:
-            nonlocal count
-            post(cue)
-            now, lines = clock.now(), ""
-            if not (cue.kind is CueKind.EARCON and cue.earcon in NO_GUIDANCE):
-                lines = f"post {now:.4f} {cue.frame_id} {cue.kind}\n"
-            if ages is not None:
-                count, new_s = ages.since(count)
-                lines += "".join(f"age {now:.4f} {1000 * age_s:.2f}\n" for age_s in new_s)
-            os.write(fd, lines.encode())
-
-        # In place: the guide asks its sink for more than an AudioSink promises.
-        sink.post = noted  # type: ignore[method-assign]
-        return sink
+        return NotedSink(device_sink(config, clock, mixer), fd, clock)
 
     return make
+
+
+class NotedSink:
+    """A sink that notes what is posted, and how old frames were when they were heard."""
+
+    def __init__(self, inner: AudioSink, fd: int, clock: Clock) -> None:
+        self.inner, self.label = inner, inner.label
+        self._fd, self._clock = fd, clock
+        self._count = 0
+
+    @property
+    def status(self) -> SinkStatus:
+        return self.inner.status
+
+    def spoken(self) -> Sequence[Spoken]:
+        return self.inner.spoken()
+
+    def start(self) -> None:
+        self.inner.start()
+        self.label = self.inner.label
+
+    def post(self, cue: Cue) -> None:
+        self.inner.post(cue)
+        now, lines = self._clock.now(), ""
+        if not (cue.kind is CueKind.EARCON and cue.earcon in NO_GUIDANCE):
+            lines = f"post {now:.4f} {cue.frame_id} {cue.kind}\n"
+        if isinstance(self.inner, DeviceSink | NullSink):
+            self._count, new_s = self.inner.ages.since(self._count)
+            lines += "".join(f"age {now:.4f} {1000 * age_s:.2f}\n" for age_s in new_s)
+        os.write(self._fd, lines.encode())
+
+    def advance(self, t: float) -> None:
+        self.inner.advance(t)
+
+    def drain(self, limit_s: float) -> None:
+        self.inner.drain(limit_s)
+
+    def close(self) -> None:
+        self.inner.close()
 
 
 def main(arguments: Sequence[str]) -> NoReturn:

@@ -34,7 +34,7 @@ class Rig:
         return np.concatenate(heard)
 
     def said(self):
-        return [key for _, key in self.mixer.take_said()]
+        return [key for _, key in self.mixer.spoken()]
 
 
 def test_muted_is_silent_but_for_a_tick_every_ten_seconds():

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 from hearing import AUDIO, RATE, SPEECH, onsets, render
 
 from sonar.audio.cues.mapping import PulseMapper
@@ -10,7 +11,16 @@ from sonar.audio.synthesis.mixer import Mixer
 from sonar.cli import run_live
 from sonar.cli.ui import Common
 from sonar.controls.controls import Controls
+from sonar.pipeline import Step
+from sonar.ports import SinkStatus
 from sonar.testing.audio import ToneSpeaker
+from sonar.types import Cue, CueKind, Frame, Scene
+
+
+def a_step():
+    scene = Scene.unknown(0, 0.0, None)
+    frame = Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0)
+    return Step(scene=scene, cue=Cue(CueKind.SILENCE), frame=frame, depth=None, timings_ms={})
 
 
 def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
@@ -19,21 +29,24 @@ def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
     speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
     teller = run_live._Teller(Common())
-    teller.on_frame(None, None, None, None)  # before it runs there is nothing to tell
+    step = a_step()
+    teller.consume(step)  # before it runs there is nothing to tell
     teller.running = SimpleNamespace(
         speech=speech, controls=Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
     )
-    teller.on_frame(None, None, None, None)
+    teller.consume(step)
     assert not render(mixer, 0.5).any()
     speech.status = SpeechStatus(0, 9, True, "espeak-ng is not installed")
     for _ in range(3):
-        teller.on_frame(None, None, None, None)
+        teller.consume(step)
     assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
     assert told == ["espeak-ng is not installed. Tones go on without it."]
 
 
 def test_gaps_are_reported_with_how_many_were_sonars_own():
-    assert run_live._gaps(SimpleNamespace(xruns=0, own_xruns=0)) == ""
-    assert run_live._gaps(SimpleNamespace(label="a file")) == ""
-    said = run_live._gaps(SimpleNamespace(xruns=3, own_xruns=1))
+    def gaps(*counts):
+        return run_live._gaps(SimpleNamespace(status=SinkStatus(None, False, *counts)))
+
+    assert gaps(0, 0) == gaps() == ""
+    said = gaps(3, 1)
     assert said == " 3 gaps in the sound, 1 of them sonar's own."

@@ -63,7 +63,7 @@ def test_information_waits_for_what_is_being_said():
     render(mixer, 0.1)
     mixer.post(replace(SILENCE, phrase="close_left"))
     render(mixer, 1.0)
-    (first, stop_key), (second, close_key) = mixer.take_said()
+    (first, stop_key), (second, close_key) = mixer.spoken()
     assert (stop_key, close_key) == ("stop", "close_left")
     assert second - first == pytest.approx(0.5, abs=0.01)
 
@@ -74,7 +74,7 @@ def test_nothing_is_said_late():
     render(mixer, 0.1)
     mixer.post(replace(SILENCE, phrase="close_left"))  # may wait 1 s, would have to wait 1.1
     render(mixer, 3.0)
-    assert [key for _, key in mixer.take_said()] == ["unknown_dark"]
+    assert [key for _, key in mixer.spoken()] == ["unknown_dark"]
 
 
 def test_a_phrase_that_is_rendered_in_time_is_still_said():
@@ -84,14 +84,14 @@ def test_a_phrase_that_is_rendered_in_time_is_still_said():
     render(mixer, 0.5)
     speaker.missing.clear()
     render(mixer, 0.1)
-    assert [key for _, key in mixer.take_said()] == ["close_left"]
+    assert [key for _, key in mixer.spoken()] == ["close_left"]
 
 
 def test_a_phrase_never_rendered_is_dropped_and_tones_go_on():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["stop"]))
     mixer.post(stop(phrase="stop"))
     samples = render(mixer, 3.0)
-    assert not mixer.take_said()
+    assert not mixer.spoken()
     assert (rms_db(samples[RATE:]) > -25).all()
     assert not mixer.busy
 
@@ -109,10 +109,10 @@ def test_told_phrases_follow_one_another():
     mixer.tell("confirm", "side_left", "band_near", "metres_2_0")
     assert mixer.busy
     render(mixer, 1.0)
-    said = mixer.take_said()
+    said = mixer.spoken()
     assert [key for _, key in said] == ["side_left", "band_near", "metres_2_0"]
     assert np.diff([t for t, _ in said]) == pytest.approx(0.2, abs=0.01)
-    assert not mixer.take_said()
+    assert not mixer.spoken()
     assert not mixer.busy
 
 
@@ -122,7 +122,7 @@ def test_a_danger_ends_a_list():
     render(mixer, 0.1)
     mixer.post(stop(phrase="stop"))
     render(mixer, 3.0)
-    assert [key for _, key in mixer.take_said()] == ["side_left", "stop"]
+    assert [key for _, key in mixer.spoken()] == ["side_left", "stop"]
 
 
 def test_telling_what_does_not_exist_is_refused():

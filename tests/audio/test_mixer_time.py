@@ -74,7 +74,7 @@ def test_an_earcon_and_a_phrase_between_two_blocks_are_not_lost():
     mixer.post(SILENCE)
     samples = render(mixer, 0.5)
     assert heard_in(samples, render_earcons(RATE)["head"]) > 0.1  # ducked
-    assert [key for _, key in mixer.take_said()] == ["head_left"]
+    assert [key for _, key in mixer.spoken()] == ["head_left"]
 
 
 def test_a_danger_between_two_blocks_is_heard_before_what_followed():
@@ -91,7 +91,7 @@ def test_news_from_before_a_lost_device_are_not_told_when_it_is_back():
     mixer.post(stop(earcon="drop_off", phrase="stop", frame_id=1, t=10.0))
     mixer.post(replace(SILENCE, frame_id=2, t=15.0))
     assert not render(mixer, 1.0).any()
-    assert not mixer.take_said()
+    assert not mixer.spoken()
 
 
 def test_pulses_wait_for_an_earcon_and_then_go_on():
@@ -145,7 +145,7 @@ def test_a_hung_pipeline_is_heard():
     assert begins == pytest.approx([1.0, 3.0, 5.0], abs=0.012)
     assert heard_in(samples[2 * RATE :], render_earcons(RATE)["unknown"]) > 0.5
     assert mixer.stale_count == 1
-    assert [key for _, key in mixer.take_said()] == ["unknown_stale"]
+    assert [key for _, key in mixer.spoken()] == ["unknown_stale"]
 
 
 def test_a_hung_pipeline_is_heard_instead_of_the_last_danger():

@@ -13,6 +13,7 @@ from sonar.capture.synthetic import Box, Camera, ExactDepth, SyntheticScene, Syn
 from sonar.capture.synthetic.scenarios import floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
+from sonar.pipeline import Step
 from sonar.testing.audio import CollectSink
 from sonar.types import Band, Column, Cue, CueKind, Height, Reason, Scene
 from sonar.zones import DepthZones
@@ -176,11 +177,6 @@ def test_from_a_picture_to_the_ear():
     assert begin >= 0.0
 
 
-class NoObserver:
-    def on_event(self, event):
-        pass
-
-
 def test_the_whole_chain_scans_when_it_is_told_to_and_not_before():
     config = SonarConfig.model_validate({"speech": {"enabled": False}})
     source = SyntheticSource("box", rate_hz=10, frames=36, size=(96, 128))
@@ -190,16 +186,13 @@ def test_the_whole_chain_scans_when_it_is_told_to_and_not_before():
         sinks.append(CollectSink(mixer))
         return sinks[0]
 
-    class Tells(NoObserver):
-        def on_frame(self, record, frame, depth, scene):
-            if frame.id == 15:
-                assert len(scene.profile) == 24
-                assert running.controls.set_scheme("scan")
+    def change(update):
+        if isinstance(update, Step) and update.frame.id == 15:
+            assert len(update.scene.profile) == 24
+            assert running.controls.set_scheme("scan")
 
-    running = app.assemble(
-        config, source, sink, clock=ManualClock(), observers=[Tells()], engine=ExactDepth(source)
-    )
-    assert running.pipeline.run().error is None
+    running = app.assemble(config, source, sink, clock=ManualClock(), engine=ExactDepth(source))
+    assert running.run(change).error is None
     kinds = [cue.kind for _, cue in sinks[0].cues if cue.frame_id >= 0]
     assert CueKind.SCAN not in kinds[:16]
     assert kinds.count(CueKind.SCAN) >= 6  # then the box is a stop

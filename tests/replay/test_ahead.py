@@ -11,7 +11,7 @@ import pytest
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.errors import DepthError, SourceError
-from sonar.records import FrameRecord
+from sonar.pipeline import Step
 from sonar.replay.ahead import MAX_ENGINES, SPARE, Ahead, open_engines, unhurried
 from sonar.replay.session import replay
 from sonar.testing.depth import FakeEngine
@@ -138,13 +138,16 @@ def test_times_are_what_a_stage_took_not_what_was_waited() -> None:
     frame = ahead.source.read(1.0)
     assert frame is not None
     ahead.engine.estimate(frame)
-    record = FrameRecord.of(
-        Scene.unknown(0, 0.0, None),
-        Cue(CueKind.SILENCE),
-        {"capture": 99.0, "depth": 0.0, "zones": 3.0, "total": 102.0},
+    step = Step(
+        scene=Scene.unknown(0, 0.0, None),
+        cue=Cue(CueKind.SILENCE),
+        frame=frame,
+        depth=None,
+        timings_ms={"capture": 99.0, "depth": 0.0, "zones": 3.0, "total": 102.0},
     )
-    real = ahead.real(record)
-    assert real.latency_ms == {"capture": 0.0, "depth": 25.0, "zones": 3.0, "total": 28.0}
+    real = ahead.timed(step)
+    assert isinstance(real, Step)
+    assert real.timings_ms == {"capture": 0.0, "depth": 25.0, "zones": 3.0, "total": 28.0}
     assert ahead.timings["depth"] == {"median_ms": 25.0, "p95_ms": 25.0}
     ahead.close()
 

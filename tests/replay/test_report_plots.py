@@ -9,10 +9,11 @@ import pytest
 from report_kit import record, write_wav, zone
 
 from sonar.errors import SourceError
+from sonar.pipeline import Step
 from sonar.replay.report.data import Moment, words
 from sonar.replay.report.sound import TOP_HZ, analyse
 from sonar.replay.report.strip import CELLS, DepthStrip
-from sonar.types import Band, DepthKind, DepthMap, Frame, Reason, Scene
+from sonar.types import Band, Cue, CueKind, DepthKind, DepthMap, Frame, Reason, Scene
 
 
 def test_words_of_a_moment() -> None:
@@ -54,6 +55,10 @@ def test_silence_and_a_file_that_is_no_sound(tmp_path: Path) -> None:
         analyse(tmp_path / "b.wav")
 
 
+def step(frame: Frame, depth: DepthMap | None, scene: Scene) -> Step:
+    return Step(scene=scene, cue=Cue(CueKind.SILENCE), frame=frame, depth=depth, timings_ms={})
+
+
 @pytest.mark.parametrize("count", [1, 7, 79, 80, 1000])
 def test_the_depth_strip_follows_time(count: int) -> None:
     strip = DepthStrip()
@@ -62,7 +67,7 @@ def test_the_depth_strip_follows_time(count: int) -> None:
         near = (index + 1) / count  # nearer and nearer
         depth = DepthMap(np.full((48, 64), near, np.float32), DepthKind.RELATIVE_INVERSE)
         scene = Scene.unknown(index, index / 10, None)
-        strip.on_frame(record(index, zone()), Frame(image, index, 3 + index / 10), depth, scene)
+        strip.consume(step(Frame(image, index, 3 + index / 10), depth, scene))
     jpeg = strip.jpeg(count / 10)
     assert jpeg is not None and len(jpeg) < 60_000
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -76,5 +81,5 @@ def test_the_depth_strip_follows_time(count: int) -> None:
 def test_a_strip_without_depth() -> None:
     strip = DepthStrip()
     scene = Scene.unknown(0, 0.0, Reason.DEPTH_FAILED)
-    strip.on_frame(record(0, zone()), Frame(np.zeros((8, 8, 3), np.uint8), 0, 0.0), None, scene)
+    strip.consume(step(Frame(np.zeros((8, 8, 3), np.uint8), 0, 0.0), None, scene))
     assert strip.jpeg(1.0) is None

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from guide_kit import CLOCK, Service
 
+from sonar.ports import SinkStatus
 from sonar.service.supervisor.runner import Settings
 from sonar.service.supervisor.watch import Limits
 
@@ -155,7 +156,7 @@ class StoppingSink:
     """Looks like the device's sink; its callback stops when told, as it does when a driver dies."""
 
     def __init__(self, mixer: Any, stopped: threading.Event) -> None:
-        self.label, self.xruns, self.reopened, self.lost = "test card", 0, 0, False
+        self.label, self.status = "test card", SinkStatus()
         self._mixer, self._stopped = mixer, stopped
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._play, daemon=True)
@@ -165,6 +166,9 @@ class StoppingSink:
         while not self._over.wait(0.01):
             if not self._stopped.is_set():
                 self._mixer.render(block)
+
+    def spoken(self) -> Any:
+        return self._mixer.spoken()
 
     def start(self) -> None:
         self._thread.start()

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from sonar.clock import ManualClock, SystemClock
 from sonar.config import ServiceConfig
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Step
+from sonar.records import Event
 from sonar.service.guide.board import Board
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, read_token
 from sonar.service.logs import JsonLog, redacted
@@ -207,13 +208,19 @@ def test_the_board_counts_what_it_sees(tmp_path: Path) -> None:
 
     clock = ManualClock(10.0)
     board = Board(clock, tmp_path)
-    board.on_event(Event(t=0, frame=0, kind="state", name="guiding"))
+    event = Event(t=0, frame=0, kind="state", name="guiding")
     scene = Scene.unknown(0, 0.0, None, State.GUIDING)
-    record = FrameRecord.of(scene, Cue(CueKind.SILENCE), {"depth": 20.0, "total": 25.0})
-    frame = Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0)
+    step = Step(
+        scene=scene,
+        cue=Cue(CueKind.SILENCE),
+        events=(event,),
+        frame=Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0),
+        depth=None,
+        timings_ms={"depth": 20.0, "total": 25.0},
+    )
     for _ in range(100):
         clock.advance(0.1)
-        board.on_frame(record, frame, None, scene)
+        board.consume(step)
     figures = board.figures()
     assert board.frames == 100 and board.state == "guiding"
     assert figures["fps"] == pytest.approx(10, rel=0.05)
@@ -230,7 +237,13 @@ def test_figures_can_be_asked_for_while_frames_come() -> None:
     board, clock = Board(SystemClock()), SystemClock()
     image = np.zeros((4, 4, 3), np.uint8)
     scene = Scene.unknown(0, 0.0, None, State.GUIDING)
-    record = FrameRecord.of(scene, Cue(CueKind.SILENCE), {"depth": 5.0, "total": 6.0})
+    step = Step(
+        scene=scene,
+        cue=Cue(CueKind.SILENCE),
+        frame=Frame(image, 0, 0.0),
+        depth=None,
+        timings_ms={"depth": 5.0, "total": 6.0},
+    )
     problems: list[Exception] = []
     over = threading.Event()
 
@@ -249,7 +262,7 @@ def test_figures_can_be_asked_for_while_frames_come() -> None:
     try:
         until_s = clock.now() + 1.0
         while clock.now() < until_s and not problems:
-            board.on_frame(record, Frame(image, 0, 0.0), None, scene)
+            board.consume(step)
     finally:
         over.set()
         thread.join()

@@ -14,6 +14,7 @@ from sonar.capture import VideoFileSource
 from sonar.clock import ManualClock
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
+from sonar.pipeline import Step, Update
 from sonar.records import Event, FrameRecord
 from sonar.service.guide import segments
 from sonar.service.guide.recorder import SEGMENT_S, Recorder
@@ -55,8 +56,10 @@ class Walk:
         while self.t < end - 1e-9:
             image = np.full((48, 64, 3), self.count % 200 + 20, np.uint8)
             scene = Scene.unknown(self.count, self.t, None, State.GUIDING)
-            record = FrameRecord.of(scene, cue, {"total": 1.0})
-            self.recorder.on_frame(record, Frame(image, self.count, self.t), None, scene)
+            frame = Frame(image, self.count, self.t)
+            self.recorder.consume(
+                Step(scene=scene, cue=cue, frame=frame, depth=None, timings_ms={"total": 1.0})
+            )
             self.t += 1 / RATE_HZ
             self.clock.advance(1 / RATE_HZ)
             self.count += 1
@@ -146,7 +149,9 @@ def test_dangers_one_after_the_other_keep_once(walk: Callable[..., Walk]) -> Non
 def test_a_button_keeps_with_events(walk: Callable[..., Walk]) -> None:
     one = walk(after_s=0)
     one.walk(7)
-    one.recorder.on_event(Event(t=7, frame=35, kind="speech", name="stop", text="Stop"))
+    event = Event(t=7, frame=35, kind="speech", name="stop", text="Stop")
+    scene = Scene.unknown(35, 7.0, None, State.GUIDING)
+    one.recorder.consume(Update(scene=scene, cue=SILENT, events=(event,)))
     one.recorder.keep("button")
     one.walk(1)
     one.recorder.close()
@@ -261,8 +266,8 @@ def test_another_picture_size_begins_another_segment(walk: Callable[..., Walk]) 
     one = walk()
     one.walk(2)
     scene = Scene.unknown(99, one.t, None, State.GUIDING)
-    record = FrameRecord.of(scene, SILENT, {"total": 1.0})
-    one.recorder.on_frame(record, Frame(np.zeros((64, 48, 3), np.uint8), 99, one.t), None, scene)
+    frame = Frame(np.zeros((64, 48, 3), np.uint8), 99, one.t)
+    one.recorder.consume(Step(scene=scene, cue=SILENT, frame=frame, depth=None, timings_ms={}))
     one.drained()
     one.recorder.close()
     assert len(segments.stems(one.folder / "ring")) == 2

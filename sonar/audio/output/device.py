@@ -16,7 +16,7 @@ from sonar.audio.output.realtime import Lateness, make_urgent, quick_switching
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
-from sonar.ports import AudioSink, Clock
+from sonar.ports import AudioSink, Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread
 from sonar.types import Cue
 
@@ -79,6 +79,17 @@ class DeviceSink:
         """From rendering to the ear as PortAudio expects it; None while there is no stream."""
         stream = self._stream
         return None if stream is None else float(stream.latency)
+
+    @property
+    def status(self) -> SinkStatus:
+        """See :class:`sonar.ports.SinkStatus`."""
+        return SinkStatus(
+            self.note, self.lost, self.xruns, self.own_xruns, self.reopened, self.ages.ages_s
+        )
+
+    def spoken(self) -> list[Spoken]:
+        """Phrases that began to sound since the last call."""
+        return self._mixer.spoken()
 
     def start(self) -> None:
         """Raises DeviceError when the device cannot be opened."""

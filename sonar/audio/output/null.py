@@ -6,7 +6,7 @@ import numpy as np
 
 from sonar.audio.output.ages import AgeLog
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.ports import Clock
+from sonar.ports import Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread
 from sonar.types import Cue
 
@@ -37,6 +37,15 @@ class NullSink:
         self._block = np.zeros((block_size, 2), np.float32)
         self._stop = threading.Event()
         self._thread: GuardedThread | None = None
+
+    @property
+    def status(self) -> SinkStatus:
+        """See :class:`sonar.ports.SinkStatus`."""
+        return SinkStatus(self.note, gaps=self.xruns, ages_s=self.ages.ages_s)
+
+    def spoken(self) -> list[Spoken]:
+        """Phrases that began to sound since the last call."""
+        return self._mixer.spoken()
 
     def start(self) -> None:
         """Begin to render, in a thread of its own."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.synthesis.mixer import Mixer
+from sonar.ports import SinkStatus, Spoken
 from sonar.types import Cue
 
 OnBlock = Callable[[NDArray[np.float32]], None]
@@ -29,6 +30,15 @@ class OfflineSink(ABC):
         self._mixer, self._on_block = mixer, on_block
         self._buffer = np.zeros((LONGEST_BLOCK, 2), np.float32)
         self._open = False
+
+    @property
+    def status(self) -> SinkStatus:
+        """Nothing can go wrong unnoticed."""
+        return SinkStatus()
+
+    def spoken(self) -> list[Spoken]:
+        """Phrases that began to sound since the last call."""
+        return self._mixer.spoken()
 
     def start(self) -> None:
         """Raises OutputError when there is nowhere to write to."""

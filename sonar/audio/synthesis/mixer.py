@@ -20,7 +20,7 @@ from sonar.audio.synthesis.synth import db_to_gain, limit
 from sonar.audio.synthesis.tables import QUANTUM, Tables
 from sonar.audio.synthesis.talk import Talk
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.ports import Speaker
+from sonar.ports import Speaker, Spoken
 from sonar.types import Cue
 
 __all__ = ["SILENCE", "STALE", "Mixer"]
@@ -120,12 +120,12 @@ class Mixer:
         """
         self._news.tell(earcon, keys)
 
-    def take_said(self) -> list[tuple[float, str]]:
-        """Phrases that began since last asked: (seconds of sound since the start, key)."""
+    def spoken(self) -> list[Spoken]:
+        """Phrases that began to sound since the last call."""
         said, taken = self._talk.said, []
         while said:
             sample, key = said.popleft()
-            taken.append((sample / self.rate_hz, key))
+            taken.append(Spoken(sample / self.rate_hz, key))
         return taken
 
     @property

@@ -18,11 +18,10 @@ from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import SourceError, SourceTimeout
-from sonar.pipeline import Pipeline
+from sonar.pipeline import Pipeline, Step, Update
 from sonar.ports import Clock
-from sonar.records import Event, FrameRecord
 from sonar.telemetry import quantiles_ms
-from sonar.types import DepthMap, Frame, RgbImage, Scene
+from sonar.types import Frame, RgbImage
 
 CAMERA_RATE_HZ = 30.0
 _START_LIMIT_S = 60.0
@@ -85,10 +84,9 @@ def _replay(config: SonarConfig) -> dict[str, float | str]:
             VideoFileSource(CLIP),
             app.wav_sink(Path(folder) / "audio.wav"),
             clock=clock,
-            observers=[watch],
             wait_for_speech=True,
         )
-        outcome = running.pipeline.run()
+        outcome = running.run(watch.consume)
         spent_s = clock.now() - watch.at_s
     timings = running.pipeline.timings
     return {
@@ -105,14 +103,9 @@ class _FirstFrame:
         self._clock = clock
         self.at_s = 0.0
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        if not self.at_s:
+    def consume(self, update: Update) -> None:
+        if not self.at_s and isinstance(update, Step):
             self.at_s = self._clock.now()
-
-    def on_event(self, event: Event) -> None:
-        pass
 
 
 class _ClipCamera:
@@ -170,7 +163,7 @@ def _live(config: SonarConfig, seconds: float) -> dict[str, float | int]:
     sink = running.sink
     assert isinstance(sink, NullSink)
     with _stopping(running.pipeline, seconds):
-        outcome = running.pipeline.run()
+        outcome = running.run()
     if outcome.error is not None:
         raise outcome.error
     ages_ms = [1000 * float(age) for age in sink.ages.ages_s]

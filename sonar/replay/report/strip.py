@@ -4,16 +4,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Step, Update
 from sonar.replay.annotate import heat_map, nearness
-from sonar.types import DepthMap, Frame, Scene
+from sonar.types import DepthMap
 
 CELLS = 20
 _CELL_HW = (60, 80)
 
 
 class DepthStrip:
-    """Observes a run and keeps evenly spread depth maps, however long it is.
+    """Consumes the steps of a run and keeps evenly spread depth maps, however long it is.
 
     When twice too many are kept, every second one is let go and only half as many are taken
     from then on: memory stays small without the length being known.
@@ -25,9 +25,11 @@ class DepthStrip:
         self._seen = 0
         self._origin_t: float | None = None
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
+    def consume(self, update: Update) -> None:
+        """Keep the depth map of a frame whose turn it is."""
+        if not isinstance(update, Step):
+            return
+        frame, depth = update.frame, update.depth
         if self._origin_t is None:
             self._origin_t = frame.t
         due = self._seen % self._stride == 0
@@ -38,9 +40,6 @@ class DepthStrip:
         if len(self._kept) >= 4 * CELLS:
             del self._kept[1::2]
             self._stride *= 2
-
-    def on_event(self, event: Event) -> None:
-        pass
 
     def jpeg(self, duration_s: float) -> bytes | None:
         """:data:`CELLS` heat maps side by side, each from the middle of its share of

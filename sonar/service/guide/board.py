@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sonar.pipeline import Step, Update
 from sonar.ports import Clock
-from sonar.records import Event, FrameRecord
 from sonar.service import sysfs
-from sonar.types import DepthMap, Frame, Scene, State
+from sonar.types import State
 
 WINDOW_S = 5.0
 SENSORS_EVERY_S = 2.0
 
 
 class Board:
-    """Observes a run; :meth:`figures` are what ``/healthz`` and ``/metrics`` show.
+    """Consumes the steps of a run; :meth:`figures` are what ``/healthz`` and ``/metrics`` show.
 
     Attributes:
         state, reason: of the last state event.
@@ -41,21 +42,21 @@ class Board:
         self._cpu: tuple[float, float] | None = None
         self._cpu_percent: float | None = None
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
+    def consume(self, update: Update) -> None:
+        """Count."""
+        for event in update.events:
+            if event.kind == "state":
+                self.state, self.reason = event.name, event.why
+        if not isinstance(update, Step):
+            return
         now = self._clock.now()
         self.frames += 1
         with self._lock:
             self._times.append(now)
             while now - self._times[0] > WINDOW_S:
                 self._times.popleft()
-            self._depth_ms.append(record.latency_ms.get("depth", 0.0))
+            self._depth_ms.append(update.timings_ms.get("depth", 0.0))
         self.sense()
-
-    def on_event(self, event: Event) -> None:
-        if event.kind == "state":
-            self.state, self.reason = event.name, event.why
 
     def sense(self) -> bool:
         """Read the machine's sensors when that is due; whether it was."""
@@ -94,12 +95,8 @@ class Board:
         return {key: value for key, value in values.items() if value is not None}
 
 
-def ages(sink: object) -> dict[str, float]:
-    """Quantiles of the frame-to-sound age, of a sink that measures it."""
-    log = getattr(sink, "ages", None)
-    if log is None:
-        return {}
-    seconds = log.ages_s
+def age_quantiles(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Quantiles of frame-to-sound ages; empty where there are none."""
     if seconds.size == 0:
         return {}
     quantiles = 1000.0 * np.percentile(seconds, [50, 95, 99])

@@ -16,8 +16,9 @@ from sonar import app
 from sonar.config import SonarConfig
 from sonar.controls.listen import listening
 from sonar.errors import OutputError, SonarError
-from sonar.ports import Clock, Observer
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Consumer, Update
+from sonar.ports import Clock
+from sonar.records import Event
 from sonar.service import sysfs
 from sonar.service.beats import BeatSender
 from sonar.service.guide.board import Board
@@ -36,7 +37,7 @@ from sonar.service.logs import JsonLog
 from sonar.service.memory import release_soon
 from sonar.service.notify import Notifier
 from sonar.threads import run_briefly
-from sonar.types import DepthMap, Frame, Scene, State
+from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
 EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
@@ -112,7 +113,7 @@ class Guide:
                 with listening(run.running.controls, run.config.controls) as notes:
                     for problem in notes:
                         self._log("controls", level="warning", problem=problem)
-                    outcome = run.running.pipeline.run()
+                    outcome = run.running.run(*self._consumers())
             finally:
                 self.reporter.run_ended(run)
                 for key, times in run.running.pipeline.timings.items():
@@ -155,25 +156,27 @@ class Guide:
             run.mixer.tell("confirm" if kept else "refused")
         return kept
 
-    # -- observing the pipeline (its thread) ---------------------------------------------------
+    # -- consuming the steps (in the pipeline's thread) ----------------------------------------
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        """Pictures are counted by the board."""
+    def _consumers(self) -> list[Consumer]:
+        recorder = [] if self._recorder is None else [self._recorder.consume]
+        return [self.board.consume, self._consume, self._steering.consume, *recorder]
 
-    def on_event(self, event: Event) -> None:
-        """State changes, sounds and words, as log lines."""
+    def _consume(self, update: Update) -> None:
+        """Events become log lines; after each step, what was asked for meanwhile is done."""
+        for event in update.events:
+            self._write(event)
+        self.reporter.beat()
+        self._see_to_wishes()
+
+    def _write(self, event: Event) -> None:
         fields = event.model_dump(mode="json", exclude={"schema_"}, exclude_none=True)
         kind = fields.pop("kind")
         media_t = fields.pop("t")
         level = "warning" if kind == "state" and event.name == State.DEGRADED else "info"
         self._log(kind, level=level, media_t=media_t, **fields)
-        self.reporter.beat()
 
-    def _on_post(self) -> None:
-        """A cue was handed over: a picture was processed, or a wait in vain told."""
-        self.reporter.beat()
+    def _see_to_wishes(self) -> None:
         run = self._run
         if run is not None and run.engine.broken and not self._hangs:
             self._hangs = True
@@ -188,10 +191,7 @@ class Guide:
     # -- making, changing and ending ----------------------------------------------------------
 
     def _build(self, config: SonarConfig) -> Run:
-        observers: list[Observer] = [self.board, self, self._steering]
-        if self._recorder is not None:
-            observers.append(self._recorder)
-        return self._workshop.build(config, self._leaving, observers, self._on_post, self.keep)
+        return self._workshop.build(config, self._leaving, self.keep)
 
     def _prepare(self) -> None:
         """In a thread, while the old run guides on: read, check and build the new one."""

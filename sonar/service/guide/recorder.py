@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
+from sonar.pipeline import Step, Update
 from sonar.ports import Clock
 from sonar.records import Event, FrameRecord
 from sonar.service.guide import segments
 from sonar.service.guide.segments import Segment
 from sonar.threads import GuardedThread
-from sonar.types import CueKind, DepthMap, Frame, Priority, Scene
+from sonar.types import CueKind, Frame, Priority
 
 SEGMENT_S = 5.0
 SYNC_S = 1.0
@@ -34,8 +35,9 @@ Item = tuple[str, Any, Any]
 
 
 class Recorder:
-    """An observer that records. ``folder`` is made if needed; raises OutputError where it
-    cannot be.
+    """Consumes the steps of a run and records.
+
+    ``folder`` is made if needed; raises OutputError where it cannot be.
 
     Attributes:
         paused: nothing is recorded for now.
@@ -77,22 +79,23 @@ class Recorder:
         self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
         self._thread.start()
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        danger = record.cue is not None and (
-            record.cue.priority >= Priority.DANGER and record.cue.kind is not CueKind.SILENCE
-        )
+    def consume(self, update: Update) -> None:
+        """Take events and frames; never waits."""
+        for event in update.events:
+            self._put(("event", event, None))
+        if isinstance(update, Step):
+            self._take(update)
+
+    def _take(self, step: Step) -> None:
+        cue, frame = step.cue, step.frame
+        danger = cue.priority >= Priority.DANGER and cue.kind is not CueKind.SILENCE
         again = frame.t - self._danger_t >= self._config.keep_again_s
         if danger and again and self._config.keep_on_danger:
             self._danger_t = frame.t
             self.keep("danger")
         if frame.t >= self._next_t and not self.paused:
             self._next_t = max(self._next_t, frame.t - 1.0) + 1.0 / self._config.rate_hz
-            self._put(("frame", record, frame))
-
-    def on_event(self, event: Event) -> None:
-        self._put(("event", event, None))
+            self._put(("frame", step.record(), frame))
 
     def keep(self, why: str) -> bool:
         """Keep the ring, with what happens in the next ``after_s``; from any thread.

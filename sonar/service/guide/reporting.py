@@ -5,7 +5,7 @@ from typing import Any
 
 from sonar.ports import Clock
 from sonar.service.beats import Beat, BeatSender
-from sonar.service.guide.board import Board, ages
+from sonar.service.guide.board import Board, age_quantiles
 from sonar.service.guide.runs import Run
 from sonar.service.health import Snapshot
 from sonar.service.logs import JsonLog
@@ -105,18 +105,19 @@ class Reporter:
         run = self.run
         if run is None:
             return {}
+        status = run.sink.status
         figures = {
             "dropped": run.source.dropped,
             "engine_restarts": run.engine.restarts,
             "engine": run.engine.label,
             "source": run.source.label,
-            "xruns": getattr(run.sink.inner, "xruns", None),
-            "own_xruns": getattr(run.sink.inner, "own_xruns", None),
-            "sound_reopened": getattr(run.sink.inner, "reopened", None),
-            "sound_lost": run.sink.lost,
+            "xruns": status.gaps,
+            "own_xruns": status.own_gaps,
+            "sound_reopened": status.reopened,
+            "sound_lost": status.lost,
         }
         if run.source.live:  # a recording's pictures are as old as the recording says
-            figures |= ages(run.sink.inner)
+            figures |= age_quantiles(status.ages_s)
         if run.governor is not None and run.source.rate_limit_hz != float("inf"):
             figures["rate_hz"] = round(run.source.rate_limit_hz, 2)
         return figures

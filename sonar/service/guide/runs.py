@@ -1,13 +1,13 @@
 """One pipeline with what the service puts around it, made from a configuration."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sonar import app
 from sonar.config import SonarConfig
-from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource, Observer
+from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource
 from sonar.service.guide.governor import Governor
 from sonar.service.guide.guard import GuardedEngine
 from sonar.service.guide.stages import WatchedSink, WatchedSource
@@ -53,22 +53,19 @@ class Workshop:
         self,
         config: SonarConfig,
         leaving: threading.Event,
-        observers: Sequence[Observer],
-        on_post: Callable[[], None],
         keep: Callable[[str], bool],
     ) -> Run:
         """A run that is ready to start but holds neither camera nor sound device.
 
         Args:
             leaving: once set, nobody waits for pictures any more.
-            on_post: called for each cue that was handed over.
             keep: keeps the recording for a reason, if there is one.
 
         Raises SonarError when the model or the source's name is wrong.
         """
         # The sink is made in start(), when the mixer exists.
         mixers: list[Mixer] = []
-        sink = WatchedSink(lambda: self.make_sink(config, self.clock, mixers[0]), on_post)
+        sink = WatchedSink(lambda: self.make_sink(config, self.clock, mixers[0]))
 
         def with_mixer(mixer: "Mixer") -> AudioSink:
             mixers.append(mixer)
@@ -88,7 +85,6 @@ class Workshop:
                 source,
                 with_mixer,
                 clock=self.clock,
-                observers=observers,
                 engine=engine,
             )
         except BaseException:

@@ -1,10 +1,10 @@
 """The pipeline's source and sink, watched: what they do is counted, and they let go when asked."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sonar.errors import SourceTimeout
-from sonar.ports import AudioSink, Clock, FrameSource
+from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
 from sonar.types import Cue, Frame
 
 SLICE_S = 0.1  # a wait for a picture is cut into these, so that a request to stop is seen
@@ -73,18 +73,24 @@ class WatchedSink:
         inner: the sink, None before ``start``.
     """
 
-    def __init__(self, make: Callable[[], AudioSink], on_post: Callable[[], None]) -> None:
+    def __init__(self, make: Callable[[], AudioSink]) -> None:
         self.label = "not started"
         self.posted = 0
         self.inner: AudioSink | None = None
         self._make = make
-        self._on_post = on_post
         self._retired = False
 
     @property
     def lost(self) -> bool:
         """The device is gone and looked for."""
-        return bool(getattr(self.inner, "lost", False))
+        return self.status.lost
+
+    @property
+    def status(self) -> SinkStatus:
+        return SinkStatus() if self.inner is None else self.inner.status
+
+    def spoken(self) -> Sequence[Spoken]:
+        return () if self.inner is None else self.inner.spoken()
 
     def start(self) -> None:
         self.inner = self._make()
@@ -96,7 +102,6 @@ class WatchedSink:
             return
         self.inner.post(cue)
         self.posted += 1
-        self._on_post()
 
     def advance(self, t: float) -> None:
         if self.inner is not None:

@@ -1,7 +1,7 @@
 """What a guide does about heat, battery, a slow processor and short memory."""
 
+from sonar.pipeline import Step, Update
 from sonar.ports import Clock, DepthEngine
-from sonar.records import Event, FrameRecord
 from sonar.service import sysfs
 from sonar.service.guide.board import Board
 from sonar.service.guide.governor import ChangeMeter
@@ -9,7 +9,6 @@ from sonar.service.guide.recorder import Recorder
 from sonar.service.guide.runs import EngineFactory, Run
 from sonar.service.logs import JsonLog
 from sonar.service.memory import Growth, MemoryWatch, release_soon
-from sonar.types import DepthMap, Frame, Scene
 
 TELLS = {
     "battery_low": ("battery_low", "state_battery_low"),
@@ -20,7 +19,7 @@ TELLS = {
 
 
 class Steering:
-    """Observes each picture; gives way where the machine cannot go on as it did, and says so.
+    """Consumes the steps of a run; gives way where the machine cannot go on as it did, and says so.
 
     Attributes:
         run: the one to steer, None between runs.
@@ -40,30 +39,25 @@ class Steering:
         """Another configuration is in force: its own model is used."""
         self._eco = False
 
-    def on_frame(
-        self, record: FrameRecord, frame: Frame, depth: DepthMap | None, scene: Scene
-    ) -> None:
-        """After every picture: the governor's turn."""
+    def consume(self, update: Update) -> None:
+        """After every frame: the governor's turn."""
         run = self.run
-        if run is None or run.governor is None:
+        if run is None or run.governor is None or not isinstance(update, Step):
             return
         battery = self._board.battery
         run.governor.sensors(
             self._board.temperature_c,
             battery.percent if battery is not None and battery.discharging else None,
         )
-        work_s = (record.latency_ms["total"] - record.latency_ms.get("capture", 0.0)) / 1000.0
-        change = self._change.update(frame)
-        budget = run.governor.update(scene, change, work_s, self._clock.now())
+        work_s = (update.timings_ms["total"] - update.timings_ms.get("capture", 0.0)) / 1000.0
+        change = self._change.update(update.frame)
+        budget = run.governor.update(update.scene, change, work_s, self._clock.now())
         run.source.rate_limit_hz = budget.rate_hz
         if budget.eco != self._eco:
             self._change_model(run, budget.eco)
         for what in budget.tell:
             self._log("governor", level="warning", what=what, rate_hz=round(budget.rate_hz, 1))
             _tell(run, what)
-
-    def on_event(self, event: Event) -> None:
-        """Nothing to do."""
 
     def sensed(self) -> None:
         """After the board read its sensors: the memory's turn."""
