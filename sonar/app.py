@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.pipeline import Consumer, Limits, Outcome, Pipeline, Stages
-from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource
+from sonar.ports import AudioSink, Clock, Engine, FrameSource
 
 if TYPE_CHECKING:
     from sonar.audio.speech.bank import SpeechBank
@@ -32,7 +32,7 @@ class Running:
     source: FrameSource
     sink: AudioSink
     speech: "SpeechBank"
-    engine: DepthEngine
+    engine: Engine
     controls: "Controls"
     view: "View"
 
@@ -50,7 +50,7 @@ def open_source(
     return choose(spec, config.capture, clock or SystemClock(), realtime=realtime)
 
 
-def open_engine(config: SonarConfig) -> DepthEngine:
+def open_engine(config: SonarConfig) -> Engine:
     """The configured network on its backend. Raises ModelError or MissingExtraError."""
     from sonar.depth import open_engine as choose
     from sonar.depth.models.store import resolve
@@ -86,7 +86,7 @@ def assemble(
     *,
     clock: Clock | None = None,
     wait_for_speech: bool = False,
-    engine: DepthEngine | None = None,
+    engine: Engine | None = None,
 ) -> Running:
     """Wire one run.
 

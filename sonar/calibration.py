@@ -19,7 +19,7 @@ from sonar.app import make_zones
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError, SourceTimeout
 from sonar.files import atomic_path
-from sonar.ports import Clock, DepthEngine, FrameSource
+from sonar.ports import Clock, Engine, FrameSource
 from sonar.types import DepthMap, Frame, RgbImage
 from sonar.zones.calibrate import MountEstimate, estimate_mount
 from sonar.zones.visibility import judge, subsample
@@ -90,7 +90,7 @@ def record(
 
 def calibrate(
     frames: list[Frame],
-    engine: DepthEngine,
+    engine: Engine,
     config: SonarConfig,
     mount: MountConfig,
     *,
@@ -143,7 +143,7 @@ def write_mount(path: Path, found: Calibration) -> None:
 
 
 def _depths(
-    frames: list[Frame], engine: DepthEngine, advance: Callable[[int, int | None], None]
+    frames: list[Frame], engine: Engine, advance: Callable[[int, int | None], None]
 ) -> Iterator[DepthMap]:
     for index, frame in enumerate(frames):
         yield engine.estimate(frame)

@@ -14,7 +14,7 @@ from sonar.ports import (
     AudioSink,
     Clock,
     CueMapper,
-    DepthEngine,
+    Engine,
     FrameSource,
     Speaker,
     ZoneAnalyser,
@@ -31,7 +31,7 @@ class Stages:
     """What the pipeline drives; see :mod:`sonar.ports`."""
 
     source: FrameSource
-    engine: DepthEngine
+    engine: Engine
     zones: ZoneAnalyser
     mapper: CueMapper
     sink: AudioSink

@@ -68,7 +68,7 @@ class DepthBackend(Protocol):
     def close(self) -> None: ...
 
 
-class DepthEngine(Protocol):
+class Engine(Protocol):
     """Picture in, depth out: preprocess, backend, checks."""
 
     label: str

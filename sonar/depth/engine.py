@@ -17,10 +17,10 @@ WARM_UP_LIMIT_S = 2.0
 SETTLED = 1.25  # the last three runs lie within this of the fastest
 
 
-class Engine:
+class NetworkEngine:
     """Preprocessing by a contract, a backend, and checks of what comes out.
 
-    Implements :class:`sonar.ports.DepthEngine`. One thread at a time.
+    Implements :class:`sonar.ports.Engine`. One thread at a time.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from sonar.clock import SystemClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import machine_key
 from sonar.depth.candidates import Candidate, Tell, candidates, contract_of, open_backend
-from sonar.depth.engine import Engine
+from sonar.depth.engine import NetworkEngine
 from sonar.depth.measure import Measured, measure
 from sonar.depth.models.registry import OFFICIAL
 from sonar.depth.models.resolved import ResolvedModel
@@ -37,7 +37,7 @@ def open_engine(
     *,
     store: Store | None = None,
     tell: Tell | None = None,
-) -> Engine:
+) -> NetworkEngine:
     """The engine that ``config`` asks for, on ``model``; not yet warmed up.
 
     Where the configuration leaves a choice ("auto"), the candidates are measured once on this
@@ -64,7 +64,7 @@ def open_engine(
             choices.remove(chosen)
     contract = contract_of(model.contract, backend)
     label = f"{model.name} ({backend.name}, {backend.precision})"
-    engine = Engine(backend, contract, label, clock, model=model.name)
+    engine = NetworkEngine(backend, contract, label, clock, model=model.name)
     if model.sha256 not in {entry.sha256 for entry in OFFICIAL}:
         _check_direction(engine, model, tell)
     return engine
@@ -110,7 +110,7 @@ def _remembered(memory: Path) -> list[Measured] | None:
         return None
 
 
-def _check_direction(engine: Engine, model: ResolvedModel, tell: Tell) -> None:
+def _check_direction(engine: NetworkEngine, model: ResolvedModel, tell: Tell) -> None:
     """Report when the ground of made-up frames does not get nearer downwards.
 
     Then the values are probably metric where ``kind`` says inverse, or the other way about.

@@ -18,11 +18,11 @@ from dataclasses import replace
 from sonar import app
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
-from sonar.depth.engine import Engine
+from sonar.depth.engine import NetworkEngine
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, SourceError
 from sonar.pipeline import Step, Update
-from sonar.ports import Clock, DepthEngine, FrameSource
+from sonar.ports import Clock, Engine, FrameSource
 from sonar.telemetry import WINDOW, quantiles_ms
 from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame
@@ -34,7 +34,7 @@ _LIMIT_S = 120.0  # the largest network needs some seconds for a picture; more i
 _Seen = tuple[Frame, Future[DepthMap]]
 
 
-def open_engines(config: SonarConfig) -> list[DepthEngine]:
+def open_engines(config: SonarConfig) -> list[Engine]:
     """Equal engines that share the configured threads, one picture each.
 
     Several pictures at once keep the cores busier than several threads at one picture. torch's
@@ -50,8 +50,10 @@ def open_engines(config: SonarConfig) -> list[DepthEngine]:
     engines = [app.open_engine(shared)]
     first = engines[0]
     while len(engines) < count:
-        if isinstance(first, Engine) and first.backend.name == "onnx":
-            engines.append(Engine(first.backend, first.contract, first.label, model=first.model))
+        if isinstance(first, NetworkEngine) and first.backend.name == "onnx":
+            engines.append(
+                NetworkEngine(first.backend, first.contract, first.label, model=first.model)
+            )
         else:
             engines.append(app.open_engine(shared))
     return engines
@@ -102,12 +104,12 @@ class Ahead:
     """
 
     def __init__(
-        self, source: FrameSource, engines: Sequence[DepthEngine], clock: Clock | None = None
+        self, source: FrameSource, engines: Sequence[Engine], clock: Clock | None = None
     ) -> None:
         self._clock = clock or SystemClock()
         self._inner = source
         self._engines = list(engines)
-        self._free: queue.Queue[DepthEngine] = queue.Queue()
+        self._free: queue.Queue[Engine] = queue.Queue()
         for engine in engines:
             self._free.put(engine)
         self._pool = ThreadPoolExecutor(len(engines), "depth")
@@ -118,7 +120,7 @@ class Ahead:
         self._closing = threading.Event()
         self._reader: GuardedThread | None = None
         self.source: FrameSource = _Source(self)
-        self.engine: DepthEngine = _Engine(self, engines[0].label)
+        self.engine: Engine = _Engine(self, engines[0].label)
 
     @property
     def timings(self) -> dict[str, dict[str, float]]:
@@ -212,7 +214,7 @@ class Ahead:
         return round(1000.0 * (self._clock.now() - began_s), 3)
 
     @contextmanager
-    def _engine(self) -> Iterator[DepthEngine]:
+    def _engine(self) -> Iterator[Engine]:
         engine = self._free.get(timeout=_LIMIT_S)
         try:
             yield engine

@@ -22,7 +22,7 @@ Failure = Exception | Hang
 
 
 class FakeEngine:
-    """Gives depth maps by script. Implements :class:`sonar.ports.DepthEngine`.
+    """Gives depth maps by script. Implements :class:`sonar.ports.Engine`.
 
     Attributes:
         calls: how many times ``estimate`` was called.

@@ -20,7 +20,7 @@ from sonar.capture.synthetic import (
 )
 from sonar.capture.synthetic.scenarios import floor
 from sonar.errors import SourceError
-from sonar.ports import DepthEngine, FrameSource
+from sonar.ports import Engine, FrameSource
 from sonar.types import SIDES, DepthKind, Height
 
 SIZE = (48, 64)
@@ -202,7 +202,7 @@ def test_errors() -> None:
 
 def test_exact_depth_engine() -> None:
     source = SyntheticSource("box", frames=3, size=SIZE)
-    engine: DepthEngine = ExactDepth(source, scale=0.5, shift=0.1)
+    engine: Engine = ExactDepth(source, scale=0.5, shift=0.1)
     engine.warm_up(*SIZE)
     frame = source.frame_at(1)
     depth = engine.estimate(frame)

@@ -6,7 +6,7 @@ import pytest
 from sonar.clock import ManualClock
 from sonar.config.engine import EngineConfig
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, Engine
+from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, NetworkEngine
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN_PATH
 from sonar.depth.models.store import Store
@@ -74,14 +74,14 @@ def test_red_reaches_the_backend_as_channel_zero():
 
     red = np.zeros((480, 640, 3), np.uint8)
     red[:, :, 0] = 255
-    Engine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(red))
+    NetworkEngine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(red))
     np.testing.assert_allclose(
         seen[0], [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225], atol=1e-4
     )
 
 
 def test_depth_maps_survive_the_next_frame():
-    engine = Engine(FakeBackend(), InputContract(), "fake")
+    engine = NetworkEngine(FakeBackend(), InputContract(), "fake")
     rng = np.random.default_rng(2)
     first = engine.estimate(frame_of(rng.integers(0, 99, (48, 64, 3), dtype=np.uint8)))
     kept = first.values.copy()
@@ -100,7 +100,7 @@ def test_depth_maps_survive_the_next_frame():
     ],
 )
 def test_nonsense_is_a_depth_error_and_the_next_frame_works(failure, message):
-    engine = Engine(FakeBackend(failures={1: failure}), InputContract(), "fake")
+    engine = NetworkEngine(FakeBackend(failures={1: failure}), InputContract(), "fake")
     image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     good = engine.estimate(frame_of(image))
     with pytest.raises(DepthError, match=message):
@@ -116,7 +116,7 @@ def test_a_single_nan_is_found():
 
     image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     with pytest.raises(DepthError, match="not numbers"):
-        Engine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(image))
+        NetworkEngine(FakeBackend(compute), InputContract(), "fake").estimate(frame_of(image))
 
 
 def test_nan_in_walkable_is_found_and_probabilities_are_clipped():
@@ -130,7 +130,7 @@ def test_nan_in_walkable_is_found_and_probabilities_are_clipped():
             walkable[0, 0, 0] = fill
             return {"w": walkable, "d": depth}
 
-        return Engine(FakeBackend(compute), contract, "fake")
+        return NetworkEngine(FakeBackend(compute), contract, "fake")
 
     assert engine_with(1.0001).estimate(frame_of(image)).walkable.max() == 1.0
     with pytest.raises(DepthError, match="not numbers in w"):
@@ -139,10 +139,12 @@ def test_nan_in_walkable_is_found_and_probabilities_are_clipped():
 
 def test_other_shapes_and_missing_outputs_are_depth_errors():
     image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    half = Engine(FakeBackend(lambda x: {"depth": x.mean(axis=1)[:, ::2]}), InputContract(), "fake")
+    half = NetworkEngine(
+        FakeBackend(lambda x: {"depth": x.mean(axis=1)[:, ::2]}), InputContract(), "fake"
+    )
     with pytest.raises(DepthError, match="shape"):
         half.estimate(frame_of(image))
-    named = Engine(FakeBackend(), InputContract(depth_output="disparity"), "fake")
+    named = NetworkEngine(FakeBackend(), InputContract(depth_output="disparity"), "fake")
     with pytest.raises(DepthError, match="no output 'disparity'"):
         named.estimate(frame_of(image))
 
@@ -157,17 +159,17 @@ def test_warm_up_stops_when_settled_and_is_bounded():
 
     clock = ManualClock()
     backend = FakeBackend(slow_at_first(clock, [0.5, 0.1, 0.05]))
-    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    NetworkEngine(backend, InputContract(), "fake", clock).warm_up(480, 640)
     assert backend.calls == 6  # three slow ones, then three alike
 
     clock = ManualClock()
     backend = FakeBackend(slow_at_first(clock, [0.01 * (1 + n % 2) for n in range(1000)]))
-    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    NetworkEngine(backend, InputContract(), "fake", clock).warm_up(480, 640)
     assert backend.calls == WARM_UP_RUNS[1]
 
     clock = ManualClock()
     backend = FakeBackend(slow_at_first(clock, [1.0 + n % 2 for n in range(1000)]))
-    Engine(backend, InputContract(), "fake", clock).warm_up(480, 640)
+    NetworkEngine(backend, InputContract(), "fake", clock).warm_up(480, 640)
     assert clock.now() <= WARM_UP_LIMIT_S + 4.0
     assert backend.calls == WARM_UP_RUNS[0]
 

@@ -8,7 +8,7 @@ from sonar.depth import open_engine
 from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY, artefact_path, machine_key, shape_key
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.compare import deviation
-from sonar.depth.engine import Engine
+from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.depth.models.store import Store
@@ -137,7 +137,7 @@ class TestPackagedInt8:
         cv2 = pytest.importorskip("cv2")
         data = pytest.importorskip("skimage.data", reason="photos come with scikit-image")
         engines = [
-            Engine(OnnxBackend(path, threads=1), BUILTIN_CONTRACT, path.name)
+            NetworkEngine(OnnxBackend(path, threads=1), BUILTIN_CONTRACT, path.name)
             for path in (BUILTIN_PATH, self.PATH)
         ]
         for photo in (data.stereo_motorcycle()[0], data.coffee(), data.astronaut()):

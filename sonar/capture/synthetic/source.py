@@ -112,7 +112,7 @@ class SyntheticSource:
 
 
 class ExactDepth:
-    """A :class:`sonar.ports.DepthEngine` that gives a source's exact depth, spoilt as asked.
+    """A :class:`sonar.ports.Engine` that gives a source's exact depth, spoilt as asked.
 
     Args:
         source: the frames must come from it; depth has the size of its pictures.

@@ -57,7 +57,7 @@ def resident_mb(
 
 def measure(request: str) -> int:
     """Run the engine that ``request`` describes and give this process's resident bytes."""
-    from sonar.depth.engine import Engine
+    from sonar.depth.engine import NetworkEngine
     from sonar.depth.models.store import Store
     from sonar.depth.practice import practice_pictures
     from sonar.types import Frame
@@ -74,7 +74,7 @@ def measure(request: str) -> int:
     path = Path(asked["path"]) if asked["path"] else None
     candidate = Candidate(asked["backend"], asked["precision"], path)
     backend = open_backend(candidate, model, asked["threads"], Store())
-    engine = Engine(backend, model.contract, "memory")
+    engine = NetworkEngine(backend, model.contract, "memory")
     image = next(iter(practice_pictures(1, *asked["picture"])))
     for number in range(FRAMES):
         engine.estimate(Frame(image=image, id=number, t=0.0))

@@ -12,7 +12,7 @@ from sonar.config.engine import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
 from sonar.depth.candidates import Candidate, candidates, missing_precisions, open_backend
 from sonar.depth.compare import deviation
-from sonar.depth.engine import Engine
+from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
@@ -40,7 +40,7 @@ BY_RULE = "by rule"
 class _Line:
     candidate: Candidate
     shape: tuple[int, int]
-    engine: Engine
+    engine: NetworkEngine
     pictures: list[RgbImage]
     spent_s: list[float] = field(default_factory=list)
 
@@ -203,7 +203,7 @@ def _open(
         pictures = list(practice_pictures(CHECKED_PICTURES, *PICTURE))
         for candidate in found:
             backend = open_backend(candidate, model, threads, store)
-            engine = Engine(backend, contract, f"{candidate.backend} {candidate.precision}")
+            engine = NetworkEngine(backend, contract, f"{candidate.backend} {candidate.precision}")
             lines.append(_Line(candidate, shape, engine, pictures))
     return lines
 

@@ -13,7 +13,7 @@ from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, FrameMount, Intri
 from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, Reading
 from sonar.lab.evaluate.naive import naive_levels
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, read_zones
-from sonar.ports import DepthEngine, ZoneAnalyser
+from sonar.ports import Engine, ZoneAnalyser
 from sonar.types import Band, Frame, Reason, ZoneReading
 
 MountUse = Literal["frames", "fixed", "none"]
@@ -60,7 +60,7 @@ class FolderRun:
     """Plays one folder; an analyser of its own, the engine is shared."""
 
     def __init__(
-        self, dataset: Dataset, config: SonarConfig, engine: DepthEngine, mount_use: MountUse
+        self, dataset: Dataset, config: SonarConfig, engine: Engine, mount_use: MountUse
     ) -> None:
         self._data = dataset
         self._config = config

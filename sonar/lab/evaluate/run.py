@@ -25,7 +25,7 @@ from sonar.lab.evaluate.folder import (
     rank_distance,
 )
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance
-from sonar.ports import DepthEngine
+from sonar.ports import Engine
 
 __all__ = [
     "EvaluationReport",
@@ -87,7 +87,7 @@ class EvaluationReport(BaseModel):
 def evaluate(
     paths: Sequence[Path],
     config: SonarConfig,
-    engine_factory: Callable[[], DepthEngine],
+    engine_factory: Callable[[], Engine],
     zones_factory: ZonesFactory,
     *,
     mount_use: MountUse = "frames",

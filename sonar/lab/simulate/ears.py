@@ -13,7 +13,7 @@ from sonar.lab.simulate.offscreen import Pose
 from sonar.lab.simulate.scenario import CameraSpec
 from sonar.lab.simulate.stage import Sight, Stage
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
-from sonar.ports import CueMapper, DepthEngine, ZoneAnalyser
+from sonar.ports import CueMapper, Engine, ZoneAnalyser
 from sonar.types import SIDES, Band, Cue, DepthMap, Frame, Height, Scene, ZoneReading
 
 GAIT_HZ, GAIT_DEG = 1.8, 0.7
@@ -54,7 +54,7 @@ class SpoiltDepth:
 class NetworkDepth:
     """What the network makes of the rendered picture."""
 
-    engine: DepthEngine
+    engine: Engine
 
     def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap:
         return self.engine.estimate(frame)

@@ -9,7 +9,7 @@ from sonar.lab.simulate.closed_loop import NETWORK_SIZE, SIZE, Tally, WalkResult
 from sonar.lab.simulate.ears import Ears, EarsFactory, NetworkDepth, SpoiltDepth, TrueEars
 from sonar.lab.simulate.minmax import Bands, MinMaxZones
 from sonar.lab.simulate.scenario import Scenario
-from sonar.ports import CueMapper, DepthEngine, ZoneAnalyser
+from sonar.ports import CueMapper, Engine, ZoneAnalyser
 
 SHORT_M = 7.0  # of the route, in the short form
 
@@ -76,7 +76,7 @@ def truth(config: SonarConfig, mapper: Callable[[], CueMapper]) -> Way:
     return Way("true zones", ears)
 
 
-def network(engine: DepthEngine, zones: ZonesFor, mapper: Callable[[], CueMapper]) -> Way:
+def network(engine: Engine, zones: ZonesFor, mapper: Callable[[], CueMapper]) -> Way:
     """The whole chain: the network on rendered pictures."""
 
     def ears(seed: int) -> EarsFactory:
@@ -85,7 +85,7 @@ def network(engine: DepthEngine, zones: ZonesFor, mapper: Callable[[], CueMapper
     return Way("sonar, network", ears, NETWORK_SIZE, True)
 
 
-def network_minmax(engine: DepthEngine, bands: Bands, mapper: Callable[[], CueMapper]) -> Way:
+def network_minmax(engine: Engine, bands: Bands, mapper: Callable[[], CueMapper]) -> Way:
     """The min-max approach on the network's depth."""
 
     def ears(seed: int) -> EarsFactory:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from sonar.errors import DepthError, SonarError
-from sonar.ports import Clock, DepthEngine
+from sonar.ports import Clock, Engine
 from sonar.service.memory import release_soon
 from sonar.threads import GuardedThread, run_briefly
 from sonar.types import DepthMap, Frame
@@ -88,7 +88,7 @@ class Job(Generic[T]):
 
 
 class GuardedEngine:
-    """A :class:`sonar.ports.DepthEngine` around one that is not trusted.
+    """A :class:`sonar.ports.Engine` around one that is not trusted.
 
     A call that exceeds ``limit_s`` raises DepthError, so that the loop tells "unknown". It may
     only be slow, on a starved machine: its late result is thrown away and the next picture taken.
@@ -107,8 +107,8 @@ class GuardedEngine:
 
     def __init__(
         self,
-        first: DepthEngine,
-        reopen: Callable[[], DepthEngine],
+        first: Engine,
+        reopen: Callable[[], Engine],
         clock: Clock,
         log: Log,
         limit_s: float = 0.5,
@@ -116,7 +116,7 @@ class GuardedEngine:
         self.label = first.label
         self.restarts = 0
         self.broken = False
-        self._engine: DepthEngine | None = first
+        self._engine: Engine | None = first
         self._reopen = self._works = reopen
         self._clock = clock
         self._log = log
@@ -127,7 +127,7 @@ class GuardedEngine:
         self._failures = 0
         self._late: tuple[Job[DepthMap], float] | None = None  # a call, and when it began
         self._opening: GuardedThread | None = None
-        self._opened: DepthEngine | None = None  # waits to be taken over
+        self._opened: Engine | None = None  # waits to be taken over
         self._lock = threading.Lock()
         self._closed = False
 
@@ -169,7 +169,7 @@ class GuardedEngine:
         self._failures = 0
         return depth
 
-    def change(self, reopen: Callable[[], DepthEngine]) -> None:
+    def change(self, reopen: Callable[[], Engine]) -> None:
         """Use what ``reopen`` makes from now on, and for every restart; the present engine works
         until the new one is warm, and stays when it cannot be opened."""
         with self._lock:
@@ -187,7 +187,7 @@ class GuardedEngine:
         self._engine = None
         self._worker.close()
 
-    def _wait_for_late(self, engine: DepthEngine) -> None:
+    def _wait_for_late(self, engine: Engine) -> None:
         """Return once the thread is free; raises DepthError while it is not."""
         if self._late is None:
             return
@@ -201,7 +201,7 @@ class GuardedEngine:
             raise DepthError(f"{engine.label} hangs and is restarted")
         raise DepthError(f"{engine.label} is still busy with an earlier picture")
 
-    def _failed(self, engine: DepthEngine) -> None:
+    def _failed(self, engine: Engine) -> None:
         self._failures += 1
         if self._failures == FAILURES_ALLOWED:
             self._log("engine_fails", level="error", engine=engine.label, times=self._failures)
@@ -229,7 +229,7 @@ class GuardedEngine:
 
     def _open(self) -> None:
         """Once, and again for as long as something else was asked for meanwhile."""
-        done: Callable[[], DepthEngine] | None = None
+        done: Callable[[], Engine] | None = None
         while True:
             with self._lock:
                 reopen = self._reopen
@@ -239,7 +239,7 @@ class GuardedEngine:
             self._open_one(reopen)
             done = reopen
 
-    def _open_one(self, reopen: Callable[[], DepthEngine]) -> None:
+    def _open_one(self, reopen: Callable[[], Engine]) -> None:
         try:
             engine = reopen()
             if self._size is not None:
@@ -252,7 +252,7 @@ class GuardedEngine:
                     self._reopen = self._works
             self._clock.sleep(RETRY_S)
             return
-        unused: DepthEngine | None = engine
+        unused: Engine | None = engine
         with self._lock:
             if not self._closed and reopen is self._reopen:
                 self._opened, unused = engine, self._opened
@@ -280,7 +280,7 @@ class GuardedEngine:
         self._log("engine_opened", engine=opened.label, restarts=self.restarts)
         release_soon()  # or each restart would cost the size of a network
 
-    def _close_in_worker(self, engine: DepthEngine) -> None:
+    def _close_in_worker(self, engine: Engine) -> None:
         try:
             self._worker.call(engine.close, self._limit_s)
         except TooSlowError:

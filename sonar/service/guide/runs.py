@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sonar import app
 from sonar.config import SonarConfig
-from sonar.ports import AudioSink, Clock, DepthEngine, FrameSource
+from sonar.ports import AudioSink, Clock, Engine, FrameSource
 from sonar.service.guide.governor import Governor
 from sonar.service.guide.guard import GuardedEngine
 from sonar.service.guide.stages import WatchedSink, WatchedSource
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sonar.audio.synthesis.mixer import Mixer
 
 SourceFactory = Callable[[SonarConfig, Clock], FrameSource]
-EngineFactory = Callable[[SonarConfig], DepthEngine]
+EngineFactory = Callable[[SonarConfig], Engine]
 SinkMaker = Callable[[SonarConfig, Clock, "Mixer"], AudioSink]
 
 

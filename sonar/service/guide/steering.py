@@ -1,7 +1,7 @@
 """What a guide does about heat, battery, a slow processor and short memory."""
 
 from sonar.pipeline import Step, Update
-from sonar.ports import Clock, DepthEngine
+from sonar.ports import Clock, Engine
 from sonar.service import sysfs
 from sonar.service.guide.board import Board
 from sonar.service.guide.governor import ChangeMeter
@@ -93,7 +93,7 @@ class Steering:
             )
         self._log("model", model=config.engine.model, why="eco" if eco else "recovered")
 
-        def reopen() -> DepthEngine:
+        def reopen() -> Engine:
             return self._open_engine(config)
 
         run.engine.change(reopen)
