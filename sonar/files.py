@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sonar.clock import SystemClock
-from sonar.errors import ModelError, OutputError, SonarError
+from sonar.errors import ConfigError, ModelError, OutputError, SonarError
 from sonar.ports import Clock
 
 CHUNK_BYTES = 1 << 20
 LOCK_POLL_S = 0.2
+_NO_HOME = "this user has no home folder; set HOME"
 SPARE_BYTES = 16 << 20  # left free beside what is written
 
 Progress = Callable[[int, int | None], None]
@@ -28,10 +29,22 @@ def cache_home() -> Path:
     """Where sonar keeps models and what it derives from them: SONAR_HOME, or the user's cache."""
     override = os.environ.get("SONAR_HOME")
     if override:
-        return Path(override).expanduser()
+        return expanded(override)
     import platformdirs
 
-    return platformdirs.user_cache_path("sonar")
+    try:
+        return platformdirs.user_cache_path("sonar")
+    except RuntimeError as error:
+        raise ConfigError(f"{_NO_HOME}, or SONAR_HOME to a folder for sonar's files") from error
+
+
+def expanded(path: str | Path) -> Path:
+    """``path`` with ``~`` made a folder. Raises ConfigError where no home folder is known: HOME is
+    unset, and the user has no entry in the system's list (a container's ``--user 12345``)."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: {_NO_HOME}") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from sonar.capture.urls import STREAM_SCHEMES, redact_url, scheme_of
 from sonar.capture.video import VideoFileSource
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError
+from sonar.files import expanded
 from sonar.ports import Clock, FrameSource
 
 __all__ = [
@@ -69,7 +70,7 @@ def open_source(
 
         recording = SyntheticSource(name)
     else:
-        path = Path(spec).expanduser()
+        path = expanded(spec)
         if _is_device(path):
             return _camera(str(path), config, clock)
         recording = _recording(path, config)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import SourceError
+from sonar.files import expanded
 from sonar.types import Frame, RgbImage
 
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def image_paths(path: Path | str) -> list[Path]:
 
     Raises SourceError where there is nothing, or no picture in the folder.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_file():
         return [path]
     if not path.exists():

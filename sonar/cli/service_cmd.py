@@ -13,6 +13,7 @@ from sonar.cli.prepare import prepare
 from sonar.cli.ui import COMMON_EPILOG, Common, common, emit_json, note, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, DeviceError, OutputError
+from sonar.files import expanded
 
 NOT_WELL = 4
 
@@ -226,9 +227,12 @@ def _load(options: Common) -> tuple[SonarConfig, str | None]:
     return config, path
 
 
-def _state_folder() -> Path:
+def _state_folder() -> Path | None:
     named = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path.home() / ".local/state"
+    try:
+        base = Path(named) if named.startswith("/") else expanded("~/.local/state")
+    except ConfigError:  # no home folder: only service.recording.folder says where
+        return None
     return base / "sonar" / "recordings"
 
 

@@ -102,7 +102,10 @@ def _from_file(path_or_profile: str) -> Layer:
     if path_or_profile in PROFILES:
         path = profile_path(path_or_profile)
     else:
-        path = FilePath(path_or_profile).expanduser()
+        try:
+            path = FilePath(path_or_profile).expanduser()
+        except RuntimeError as error:
+            raise ConfigError(f"{path_or_profile}: this user has no home folder.") from error
     return _read(path, path_or_profile)
 
 

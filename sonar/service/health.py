@@ -109,7 +109,7 @@ def read_token(host: str, path: str | None) -> str | None:
         return None
     try:
         token = Path(path).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: no home for ~
         raise HealthError(f"service.health_token_file {path} cannot be read.") from error
     if len(token) < TOKEN_LENGTH:
         raise HealthError(f"The token in {path} is shorter than {TOKEN_LENGTH} characters.")

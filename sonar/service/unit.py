@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar.errors import OutputError
+from sonar.errors import ConfigError, OutputError
+from sonar.files import expanded
 
 NAME = "sonar.service"
 GROUPS = ("audio", "video", "input")
@@ -101,17 +102,17 @@ def config_home(home: Path | None = None) -> Path:
     if home is not None:
         return home / ".config"
     named = os.environ.get("XDG_CONFIG_HOME", "")
-    return Path(named) if named.startswith("/") else Path.home() / ".config"
+    return Path(named) if named.startswith("/") else expanded("~/.config")
 
 
 def find_config(root: Path = Path("/"), home: Path | None = None) -> Path | None:
     """The user's configuration file, else the machine's, or None."""
     for system in (False, True):
-        path = Places.of(system, root, home).config
         try:
+            path = Places.of(system, root, home).config
             if path.is_file():
                 return path
-        except OSError:  # a home that the service may not look into
+        except (OSError, ConfigError):  # a home that the service may not look into, or none
             continue
     return None
 

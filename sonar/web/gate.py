@@ -8,12 +8,12 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sonar.config import WebConfig
 from sonar.errors import ConfigError
+from sonar.files import expanded
 from sonar.service.health import is_loopback
 
 USER = "sonar"
@@ -36,7 +36,7 @@ def password_for(config: WebConfig) -> str | None:
         return None if is_loopback(config.host) else secrets.token_hex(SHORTEST // 2)
     file = config.password_file
     try:
-        password = Path(file).expanduser().read_text("utf-8").strip()
+        password = expanded(file).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"web.password_file {file} cannot be read") from error
     if len(password) < SHORTEST:

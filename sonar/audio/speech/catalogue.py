@@ -14,6 +14,7 @@ from sonar.audio.cues.phrases import PHRASES
 from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import MAX_CHARACTERS, Document, parse
 from sonar.errors import ConfigError
+from sonar.files import expanded
 
 FALLBACK = "en"
 MAX_TEXT = 80  # characters; far beyond what fits into 1.2 s
@@ -75,7 +76,7 @@ def load_utterances(config: SpeechConfig) -> Mapping[str, Utterance]:
 def _path(language: str) -> Path:
     if language in languages():
         return _FOLDER / f"{language}.yaml"
-    path = Path(language).expanduser()
+    path = expanded(language)
     try:
         if path.is_file():
             return path

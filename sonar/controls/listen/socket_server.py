@@ -24,7 +24,12 @@ def runtime_folder() -> Path:
 
     with warnings.catch_warnings():  # that XDG_RUNTIME_DIR is not set is nothing to tell
         warnings.simplefilter("ignore")
-        folder = user_runtime_path("sonar")
+        try:
+            folder = user_runtime_path("sonar")
+        except RuntimeError as error:  # no home folder
+            raise DeviceError(
+                "`sonar control` will not work: this user has no home folder; set XDG_RUNTIME_DIR"
+            ) from error
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.lstat()

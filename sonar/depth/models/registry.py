@@ -18,6 +18,7 @@ from sonar.depth.models.contract import (
     InputContract,
 )
 from sonar.errors import ConfigError
+from sonar.files import expanded
 
 ModelFormat = Literal["onnx", "torch"]
 
@@ -153,5 +154,5 @@ def _from_config(name: str, described: ModelConfig) -> ModelEntry:
         urls=() if described.url is None else (described.url,),
         size_bytes=described.size_bytes,
         sha256=described.sha256,
-        local_path=None if described.path is None else described.path.expanduser(),
+        local_path=None if described.path is None else expanded(described.path),
     )

@@ -9,7 +9,7 @@ from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, sh
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN, DPT_LARGE, MIDAS_SMALL, ModelFormat
 from sonar.errors import ConfigError, ModelError
-from sonar.files import sha256_of
+from sonar.files import expanded, sha256_of
 from sonar.types import DepthKind
 
 TORCH_SUFFIXES = (".pt", ".pth")
@@ -49,12 +49,12 @@ def path_and_kind(text: str) -> tuple[Path, DepthKind | None]:
 
     Raises ConfigError for a word behind ``#`` that is no kind.
     """
-    path = Path(text).expanduser()
+    path = expanded(text)
     if "#" not in path.name or path.exists():
         return path, None
     stem, _, word = text.rpartition("#")
     try:
-        return Path(stem).expanduser(), DepthKind(word)
+        return expanded(stem), DepthKind(word)
     except ValueError:
         kinds = " or ".join(kind.value for kind in DepthKind)
         raise ConfigError(f"{text}: after # stands what the values are: {kinds}") from None

@@ -15,7 +15,8 @@ from pathlib import Path
 from sonar import app
 from sonar.config import SonarConfig
 from sonar.controls.listen import listening
-from sonar.errors import OutputError, SonarError
+from sonar.errors import ConfigError, OutputError, SonarError
+from sonar.files import expanded
 from sonar.pipeline import Consumer, Update
 from sonar.ports import Clock
 from sonar.records import Event
@@ -220,12 +221,12 @@ class Guide:
         config = self.config.service.recording
         if not config.enabled:
             return
-        folder = Path(config.folder).expanduser() if config.folder else self._recording_folder
-        if folder is None:
-            return
         try:
+            folder = expanded(config.folder) if config.folder else self._recording_folder
+            if folder is None:
+                return
             self._recorder = Recorder(config, folder, self._clock, self._log)
-        except OutputError as error:  # people walk by the sound, not by the recording
+        except (OutputError, ConfigError) as error:  # the sound matters, not the recording
             self._log("recording_off", level="error", problem=str(error))
             return
         self._steering.recorder = self._recorder

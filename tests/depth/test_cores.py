@@ -1,0 +1,67 @@
+"""How many threads a network gets where a container may not use the whole machine."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sonar.depth import threads
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        (  # the limit of the group above holds too
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/cpu.max": "200000 100000\n",
+                "sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
+            },
+            2.0,
+        ),
+        (  # version 1, as Docker mounts it: the process's own group is the root
+            {
+                "proc/self/cgroup": "3:cpu,cpuacct:/docker/0123\n1:pids:/\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            0.5,
+        ),
+        (
+            {
+                "proc/self/cgroup": "1:cpu:/\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_containers_quota(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
+    assert threads.quota_cores(write(tmp_path, files)) == cores
+
+
+@pytest.mark.parametrize(("quota", "count"), [(None, 7), (4.0, 3), (2.5, 2), (0.5, 1)])
+def test_threads_follow_the_quota(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, count: int
+) -> None:
+    monkeypatch.setattr(threads, "physical_cores", lambda: 8)
+    monkeypatch.setattr(threads, "quota_cores", lambda: quota)
+    assert threads.thread_count(0) == count
+    assert threads.thread_count(5) == 5  # as asked
+
+
+def test_threads_follow_the_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1})
+    assert threads.physical_cores(tmp_path / "none") == 1

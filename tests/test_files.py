@@ -1,0 +1,52 @@
+"""Folders of a user without a home, and names as text."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from sonar.cli.root import run
+from sonar.errors import ConfigError
+from sonar.files import cache_home, expanded, json_text, printable
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME is unset and the user has no entry, as in a container with ``--user 12345``."""
+    for name in ("HOME", "SONAR_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+
+
+def test_without_a_home_one_sentence_says_what_to_set(
+    homeless: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="no home folder; set HOME, or SONAR_HOME"):
+        cache_home()
+    with pytest.raises(ConfigError, match="~/x: this user has no home folder"):
+        expanded("~/x")
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
+    assert cache_home() == tmp_path
+
+
+def test_a_command_without_a_home_ends_with_that_sentence(
+    homeless: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["models", "list"]) == 2
+    assert capfd.readouterr().err.startswith("sonar: this user has no home folder; set HOME")
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
+    assert run(["models", "list"]) == 0
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.mp4", "café.mp4".encode(), b"plain"])
+def test_names_that_are_not_utf_8_survive_json(name: bytes) -> None:
+    path = os.fsdecode(name)
+    printable(path).encode("utf-8")
+    for encoding in ("utf-8", "ascii", "UTF8"):
+        text = json_text({"path": path}, encoding)
+        text.encode(encoding)
+        assert os.fsencode(json.loads(text)["path"]) == name
