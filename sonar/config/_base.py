@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, le=3600.0, allow_inf_nan=False)]
+Wait = Annotated[float, Field(ge=0.05, le=3600.0, allow_inf_nan=False)]  # 0 would never wait
 Metres = Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)]
 Degrees = Annotated[float, Field(ge=-180.0, le=180.0, allow_inf_nan=False)]
 Hertz = Annotated[float, Field(gt=0.0, le=20_000.0, allow_inf_nan=False)]

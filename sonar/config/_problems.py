@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,7 +67,8 @@ def path_of(problem: Any) -> Path:
 
 def _sentence(problem: Any, layers: Sequence[Layer]) -> str:
     path = path_of(problem)
-    prefix = f"{_origin(path, layers)}: "
+    where = _named(problem, path, layers) if problem["type"] == "value_error" else None
+    prefix = f"{where or _origin(path, layers)}: "
     if problem["type"] == "extra_forbidden":
         return f"{prefix}no such key {'.'.join(path)}{suggest(path)}."
     if problem["type"] == "value_error":
@@ -78,6 +80,16 @@ def _sentence(problem: Any, layers: Sequence[Layer]) -> str:
     key = ".".join(path[: len(leaf.path)])
     unit = f" ({leaf.unit})" if leaf.unit else ""
     return f"{prefix}{key}{unit} must be {allowed(leaf.schema)}, not {_shown(problem['input'])}."
+
+
+def _named(problem: Any, path: Path, layers: Sequence[Layer]) -> str | None:
+    """Where the last written key is that a rule between keys names; None where none is written."""
+    keys = [(*path, word) for word in re.findall(r"\w+", problem["msg"])]
+    for layer in reversed(layers):
+        written = [where for key, where in layer.origins.items() if key in keys]
+        if written:
+            return written[-1]
+    return None
 
 
 def _origin(path: Path, layers: Sequence[Layer]) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sonar.config._base import Decibels, Fraction, Seconds, Section
+from sonar.config._base import Decibels, Fraction, Seconds, Section, Wait
 
 
 class AudioConfig(Section):
@@ -57,7 +57,7 @@ class AudioConfig(Section):
     early_silence_s: Seconds = Field(
         3.0, description="a far or near obstacle that does not change falls silent after this"
     )
-    stale_s: Seconds = Field(
+    stale_s: Wait = Field(
         1.0, description="no news from the camera for this long is heard, whatever hangs"
     )
 

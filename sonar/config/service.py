@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sonar.config._base import Decibels, Hertz, Seconds, Section
 
@@ -28,6 +28,16 @@ class GovernorConfig(Section):
     eco_model: str | None = Field(
         None, description="a faster model to change to when hot or too slow; none = keep the model"
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "GovernorConfig":
+        if self.min_rate_hz > self.max_rate_hz:
+            raise ValueError("min_rate_hz must be at most max_rate_hz")
+        if self.hot_c >= self.too_hot_c:
+            raise ValueError("hot_c must be below too_hot_c")
+        if self.battery_save_percent > self.battery_low_percent:
+            raise ValueError("battery_save_percent must be at most battery_low_percent")
+        return self
 
 
 class RecordingConfig(Section):
@@ -90,3 +100,9 @@ class ServiceConfig(Section):
     )
     governor: GovernorConfig = GovernorConfig()
     recording: RecordingConfig = RecordingConfig()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ServiceConfig":
+        if self.alarm_after_s > self.restart_after_s:
+            raise ValueError("alarm_after_s must be at most restart_after_s")
+        return self

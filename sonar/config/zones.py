@@ -39,6 +39,15 @@ class MountConfig(Section):
         (), description="k1 k2 p1 p2 [k3], OpenCV's order; empty = none"
     )
 
+    @model_validator(mode="after")
+    def _complete(self) -> "MountConfig":
+        sizes = (self.calibrated_width_px, self.calibrated_height_px)
+        if (sizes[0] is None) != (sizes[1] is None):
+            raise ValueError("calibrated_width_px and calibrated_height_px go together")
+        if self.fx_px is None and any((self.fy_px, self.cx_px, self.cy_px, *sizes)):
+            raise ValueError("fy_px, cx_px, cy_px and the calibrated size go with fx_px")
+        return self
+
 
 class BandEdges(Section):
     """Upper edges of the bands, in metres; clear beyond ``far_m``."""

@@ -86,7 +86,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         ("mount:\n  height_m: 0\n", 2, "a number above 0 and up to 100, or null, not 0"),
         ("mount:\n  distortion: [0.1, x]\n", 2, "mount.distortion must be a list"),
         ("mount:\n  distortion: 0.1\n", 2, "mount.distortion must be a list"),
-        ("zones:\n  bands:\n    stop_m: 3\n", 2, "zones.bands: band edges must ascend"),
+        ("zones:\n  bands:\n    stop_m: 3\n", 3, "zones.bands: band edges must ascend"),
         ("speech: {}\naudio: 5\n", 2, "audio is a section"),
         ("zones:\n  bands: [1, 2]\n", 2, "zones.bands is a section"),
         ("- audio\n", 1, "made of sections"),
