@@ -16,7 +16,7 @@ from sonar.errors import SonarError, SourceError
 from sonar.lab.evaluate.data import find_datasets
 from sonar.lab.evaluate.run import known_mounts
 from sonar.lab.evaluate.truth import FLOOR_M, FLOOR_PER_M, read_zones
-from sonar.lab.training.rgbd import FOLDERS
+from sonar.lab.simulate.places.rgbd import FOLDERS
 from sonar.types import SIDES, Frame
 from sonar.zones import prior as prior_room
 from sonar.zones.analyser import analyse

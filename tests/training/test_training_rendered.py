@@ -7,8 +7,8 @@ import pytest
 
 from sonar.lab.evaluate.data import find_datasets
 from sonar.lab.training import data, rendered, rgbd
-from sonar.lab.training.scenes import make_scene
-from sonar.lab.training.things import KINDS
+from sonar.lab.simulate.places.scenes import make_scene
+from sonar.lab.simulate.places.things import KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,5 @@
-"""How the built-in depth model is made: data, losses, training, export, figures.
+"""How the built-in depth model is made: samples, losses, training, export, figures.
 
-For developers: needs torch and timm (extra [midas]); rendered scenes need [sim]. Nothing that
-runs while walking imports this room.
+For developers: needs torch and timm (extra [midas]). Nothing that runs while walking imports this
+package. ``sonar.lab.training.main.main`` is the command line of ``scripts/train_builtin``.
 """

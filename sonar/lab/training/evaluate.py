@@ -1,112 +1,182 @@
-"""How good a model file is: per source, never pooled.
+"""How good a model is: per source, never pooled.
 
-For RGB-D folders, after the best affine alignment of each picture's inverse depth to the truth
-(least squares; nobody has the truth while walking, so this judges the shape alone):
+Figures of one source, over known pixels up to ``FAR_M`` (all are means over frames but the shares):
 
-* ``abs_rel``: mean of |Z' - Z| / Z; ``delta_off``: share of pixels off by more than 25 %;
-* ``correlation`` of inverse depth;
-* ``walkable_iou`` against the floor's plane, at 0.5;
-* ``near_level``: level told over the level meant (:func:`sonar.lab.training.data.metres_to_level`,
-  not aligned), median of the pixels nearer than about 1.3 camera heights: below 1, what is near is
-  told too far.
+* ``aligned``: mean |Z' - Z| / Z after the best affine alignment of each frame's inverse depth to
+  the truth; ``off``: share of pixels then off by more than 25 %. Nobody has the truth while
+  walking: they judge the shape alone, and let relative models be compared;
+* ``abs_rel``: mean |Z' - Z| / Z without any alignment, by the camera's known height alone;
+* ``bias``: median of log(Z' / Z): below 0 is too near; ``near_bias``: of what is nearer than 2 m;
+* ``within_sigma``: share of pixels whose log error is at most the stated deviation, and
+  ``sigma_scale``: what the deviation must be multiplied by for this to be 68.3 %;
+* ``ground_iou``, ``drop_recall``, ``drop_precision``, ``stairs_recall``, ``stairs_precision``: by
+  pixel at a probability of 0.5, over all frames.
 
-For held-out photos: ``label_error`` (mean difference from the label), ``shape_error`` (after
-alignment, relative), ``walkable_iou``. Flicker: mean relative change of aligned depth between
-pictures of one still scene that differ by noise and a pixel of shift, as a shaking hand gives.
+None where a model or source has nothing to say.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.preprocess import Preprocessor
-from sonar.lab.evaluate.data import Dataset
-from sonar.lab.evaluate.run import known_mounts
-from sonar.lab.training.data import (
-    GROUND,
-    HIGHEST_LEVEL,
-    LEVEL_GAIN,
-    LEVEL_SHIFT,
-    USUAL_HEIGHT_M,
-    Mask,
-    Sample,
-    floor_mask,
-    metres_to_level,
-)
+from sonar.lab.training.network import FOCAL, OUTPUTS, CalibratedNetwork
+from sonar.lab.training.sample import LABELS, Sample, split_labels
 from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
-FLOOR_SHARE = 0.15  # as in the losses
-NEAR_LEVEL = 1.0
-NEAR_PIXELS = 500
-FAR_M = 20.0  # in made-up places: measured depth ends sooner
+FAR_M = 20.0
+NEAR_M = 2.0
+LEAST = 1e-3  # inverse depth at which a distance is infinite for the figures
 OFF = 1.25
+HEIGHT_M = 1.4  # stands for the unknown height where limits in meters are applied
+ONE_SIGMA = 0.683
+FEWEST = 100  # known pixels
 SHIFTS_PX = ((0.0, 0.0), (0.6, 0.3), (-0.4, 0.7), (0.8, -0.5))
 NOISE = 3.0  # of 255
 
-
-class Model:
-    """A model file by the built-in's contract: pictures in, depth and ground out."""
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        self._backend = OnnxBackend(path, threads=threads)
-        self._preprocess = Preprocessor(BUILTIN_CONTRACT)
-
-    def __call__(self, image: RgbImage) -> tuple[FloatImage, FloatImage]:
-        """(inverse depth, walkable), each float32 (H, W) of the picture's own size."""
-        out = self._backend.run(self._preprocess(np.ascontiguousarray(image)))
-        size = image.shape[1], image.shape[0]
-        names = BUILTIN_CONTRACT.depth_output, BUILTIN_CONTRACT.walkable_output
-        depth, walkable = (
-            cv2.resize(out[str(name)][0], size, interpolation=cv2.INTER_LINEAR) for name in names
-        )
-        return depth, walkable
+Outputs = Mapping[str, FloatImage]
+Model = Callable[[RgbImage], Outputs]
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def onnx_model(path: Path, threads: int = 1) -> Model:
+    """A model file with the built-in's input: image -> its outputs by name, each (h, w).
+
+    Raises ModelError for a file that cannot be run.
+    """
+    backend = OnnxBackend(path, threads=threads)
+    preprocess = Preprocessor(BUILTIN_CONTRACT)
+
+    def run(image: RgbImage) -> Outputs:
+        found = backend.run(preprocess(np.ascontiguousarray(image)))
+        return {name: np.asarray(value[0]) for name, value in found.items()}
+
+    return run
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredFigures:
-    """One RGB-D folder; None where it cannot be told."""
+def network_model(network: CalibratedNetwork) -> Model:
+    """A network in torch, on the CPU, as :func:`onnx_model`."""
+    preprocess = Preprocessor(BUILTIN_CONTRACT)
 
-    pictures: int
-    abs_rel: float
-    delta_off: float
-    correlation: float
-    walkable_iou: float | None
-    near_level: float | None
+    def run(image: RgbImage) -> Outputs:
+        tensor = torch.from_numpy(preprocess(np.ascontiguousarray(image)))
+        with torch.inference_mode():
+            values = network(tensor.contiguous(memory_format=torch.channels_last))
+        return {name: v[0].numpy() for name, v in zip(OUTPUTS, values, strict=True)}
 
-    def line(self) -> str:
-        """One line for people."""
-        return (
-            f"AbsRel {self.abs_rel:.3f}  off by 25 % {self.delta_off:.1%}"
-            f"  correlation {self.correlation:.2f}  walkable IoU {_share(self.walkable_iou)}"
-            f"  near level {_share(self.near_level)}  ({self.pictures} pictures)"
-        )
+    return run
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFigures:
-    """Held-out photos of one pack."""
+class Figures:
+    """Of one source; the module's text says what they are."""
 
-    pictures: int
-    label_error: float
-    shape_error: float
-    walkable_iou: float | None
+    frames: int
+    aligned: float | None
+    off: float | None
+    abs_rel: float | None = None
+    bias: float | None = None
+    near_bias: float | None = None
+    within_sigma: float | None = None
+    sigma_scale: float | None = None
+    ground_iou: float | None = None
+    drop_recall: float | None = None
+    drop_precision: float | None = None
+    stairs_recall: float | None = None
+    stairs_precision: float | None = None
 
     def line(self) -> str:
         """One line for people."""
-        return (
-            f"label error {self.label_error:.3f}  shape error {self.shape_error:.3f}"
-            f"  walkable IoU {_share(self.walkable_iou)}  ({self.pictures} pictures)"
-        )
+        parts = [
+            f"{name} {value:.3f}"
+            for name, value in asdict(self).items()
+            if value is not None and name != "frames"
+        ]
+        return "  ".join([*parts, f"({self.frames} frames)"])
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What adds up over frames."""
+
+    aligned: list[float] = field(default_factory=list)
+    off: list[float] = field(default_factory=list)
+    abs_rel: list[float] = field(default_factory=list)
+    errors: list[FloatImage] = field(default_factory=list)
+    near: list[FloatImage] = field(default_factory=list)
+    in_sigmas: list[FloatImage] = field(default_factory=list)
+    pixels: dict[str, NDArray[np.int64]] = field(
+        default_factory=lambda: {name: np.zeros(3, np.int64) for name in LABELS}
+    )  # right, said, true
+
+
+def figures(model: Model, samples: Sequence[Sample]) -> Figures:
+    """Figures of ``model`` on the samples of one source."""
+    tally = _Tally()
+    for sample in samples:
+        outputs = model(np.asarray(sample.image))
+        _add_depth(tally, sample, outputs)
+        for name in LABELS:
+            said = outputs.get("walkable" if name == "ground" and name not in outputs else name)
+            if said is not None:
+                value, known = split_labels(np.asarray(sample.labels), name)
+                yes = _resize(said, value.shape) > 0.5
+                counts = (yes & value & known, yes & known, value & known)
+                tally.pixels[name] += np.array([np.count_nonzero(c) for c in counts])
+    errors = np.concatenate(tally.errors) if tally.errors else None
+    near = np.concatenate(tally.near) if tally.near else None
+    sigmas = np.concatenate(tally.in_sigmas) if tally.in_sigmas else None
+    right, said_, true = tally.pixels["ground"]
+    return Figures(
+        len(samples),
+        _mean(tally.aligned),
+        _mean(tally.off),
+        _mean(tally.abs_rel),
+        None if errors is None else float(np.median(errors)),
+        None if near is None or near.size < FEWEST else float(np.median(near)),
+        None if sigmas is None else float(np.mean(sigmas <= 1.0)),
+        None if sigmas is None else float(np.quantile(sigmas, ONE_SIGMA)),
+        _share(right, said_ + true - right),
+        *(
+            _share(tally.pixels[name][0], tally.pixels[name][of])
+            for name in ("drop", "stairs")
+            for of in (2, 1)
+        ),
+    )
+
+
+def per_source(model: Model, samples: Sequence[Sample]) -> dict[str, Figures]:
+    """:func:`figures` of each source of ``samples``."""
+    names = sorted({s.source for s in samples})
+    return {name: figures(model, [s for s in samples if s.source == name]) for name in names}
+
+
+def _add_depth(tally: _Tally, sample: Sample, outputs: Outputs) -> None:
+    truth = np.asarray(sample.inverse, np.float32)
+    known = truth > HEIGHT_M / FAR_M if sample.calibrated else truth > 1.0 / FAR_M
+    if np.count_nonzero(known) < FEWEST:
+        return
+    predicted = _resize(outputs["inverse_depth"], truth.shape)[known]
+    z = 1.0 / truth[known]
+    guess = aligned_distance(predicted, z)
+    tally.aligned.append(float(np.mean(np.abs(guess - z) / z)))
+    tally.off.append(float(np.mean(np.maximum(guess / z, z / guess) > OFF)))
+    if "log_sigma" not in outputs or not sample.calibrated:
+        return
+    inverse = np.maximum(predicted * np.float32(FOCAL / sample.focal), LEAST)
+    error = -np.log(inverse * z)  # log(Z' / Z)
+    tally.abs_rel.append(float(np.mean(np.abs(np.exp(error) - 1.0))))
+    tally.errors.append(error[::4])
+    tally.near.append(error[z < NEAR_M / HEIGHT_M][::4])
+    sigma = np.exp(_resize(outputs["log_sigma"], truth.shape)[known])
+    tally.in_sigmas.append((np.abs(error) / sigma)[::4])
 
 
 def align(predicted: FloatImage, inverse: FloatImage) -> tuple[float, float]:
@@ -116,130 +186,17 @@ def align(predicted: FloatImage, inverse: FloatImage) -> tuple[float, float]:
     return float(s), float(t)
 
 
-def aligned_metres(predicted: FloatImage, truth: FloatImage) -> FloatImage:
-    """The prediction as metres after :func:`align` to the true metres; both 1-D."""
+def aligned_distance(predicted: FloatImage, truth: FloatImage) -> FloatImage:
+    """Inverse depth as distance after :func:`align` to the true distance; both 1-D."""
     s, t = align(predicted, 1.0 / truth)
     lowest = 1.0 / (FARTHEST * float(truth.max()))
-    metres: FloatImage = 1.0 / np.maximum(s * predicted + t, lowest)
-    return metres
-
-
-def relative_error(predicted: FloatImage, truth: FloatImage) -> float:
-    """Mean of |aligned - true| / true (AbsRel) over known pixels; both 1-D, ``truth`` in metres."""
-    return float(np.mean(np.abs(aligned_metres(predicted, truth) - truth) / truth))
-
-
-def measured(model: Model, dataset: Dataset, pictures: int | None = None) -> MeasuredFigures:
-    """Figures of one RGB-D folder, of all pictures or of so many evenly spread ones."""
-    pairs = dataset.pairs
-    if pictures is not None and pictures < len(pairs):
-        pairs = tuple(
-            pairs[i] for i in np.linspace(0, len(pairs) - 1, pictures).round().astype(int)
-        )
-    mounts = known_mounts(dataset, dataset.intrinsics)[0] if dataset.intrinsics else {}
-    rows: list[tuple[float, float, float]] = []
-    overlap, near = Overlap(), NearLevel()
-    for pair in pairs:
-        image, depth_m = pair.load()
-        predicted, walkable = model(image)
-        known = np.isfinite(depth_m)
-        if np.count_nonzero(known) < 100:
-            continue
-        rows.append(_errors(predicted[known], depth_m[known]))
-        mount = mounts.get(pair.id)
-        if mount is not None and dataset.intrinsics is not None:
-            overlap.add(walkable, floor_mask(depth_m, dataset.intrinsics, mount))
-            inverse_m = np.reciprocal(np.maximum(depth_m, 0.1), dtype=np.float32)
-            near.add(predicted, metres_to_level(inverse_m, mount.height_m))
-    return _figures(rows, overlap, near)
-
-
-def rendered(model: Model, samples: Iterable[Sample]) -> MeasuredFigures:
-    """The same figures of made-up places, up to ``FAR_M``; walkable against their own ground."""
-    rows = []
-    overlap, near = Overlap(), NearLevel()
-    for sample in samples:
-        predicted, walkable = model(sample.image)
-        inverse = (sample.level - LEVEL_SHIFT) / LEVEL_GAIN / USUAL_HEIGHT_M
-        known = inverse > 1.0 / FAR_M
-        rows.append(_errors(predicted[known], 1.0 / inverse[known]))
-        overlap.add(walkable, sample.ground)
-        near.add(predicted, sample.level)
-    return _figures(rows, overlap, near)
-
-
-def _errors(predicted: FloatImage, truth: FloatImage) -> tuple[float, float, float]:
-    """(AbsRel, share off by more than 25 %, correlation) of known pixels; ``truth`` in metres."""
-    guess = aligned_metres(predicted, truth)
-    ratio = np.maximum(guess / truth, truth / guess)
-    return (
-        float(np.mean(np.abs(guess - truth) / truth)),
-        float(np.mean(ratio > OFF)),
-        float(np.corrcoef(predicted, 1.0 / truth)[0, 1]),
-    )
-
-
-def _figures(
-    rows: Sequence[tuple[float, float, float]], overlap: "Overlap", near: "NearLevel"
-) -> MeasuredFigures:
-    abs_rel, off, correlation = (float(value) for value in np.mean(rows, axis=0))
-    return MeasuredFigures(len(rows), abs_rel, off, correlation, overlap.iou, near.median)
-
-
-def photos(model: Model, samples: Iterable[Sample]) -> PhotoFigures:
-    """Figures of photos of one pack."""
-    label, shape = [], []
-    overlap = Overlap()
-    for sample in samples:
-        depth, walkable = model(sample.image)
-        size = sample.level.shape[1], sample.level.shape[0]
-        depth = cv2.resize(depth, size, interpolation=cv2.INTER_AREA)
-        label.append(float(np.abs(depth - sample.level).mean()))
-        flat = sample.level.ravel()
-        shape.append(_shape_error(depth.ravel(), flat))
-        overlap.add(cv2.resize(walkable, size), sample.ground)
-    return PhotoFigures(len(label), float(np.mean(label)), float(np.mean(shape)), overlap.iou)
-
-
-class Overlap:
-    """Intersection over union of walkable ground, over all pictures added."""
-
-    def __init__(self) -> None:
-        self._both = self._either = 0
-
-    def add(self, walkable: FloatImage, ground: Mask) -> None:
-        """``ground`` as :class:`sonar.lab.training.data.Sample`, without stairs and unknown."""
-        known = (ground == 0) | (ground == GROUND)
-        said, true = walkable > 0.5, ground == GROUND
-        self._both += int(np.count_nonzero(said & true & known))
-        self._either += int(np.count_nonzero((said | true) & known))
-
-    @property
-    def iou(self) -> float | None:
-        """In [0, 1], or None where there was no ground."""
-        return self._both / self._either if self._either else None
-
-
-class NearLevel:
-    """Level told over level meant where something is near, over all pictures added."""
-
-    def __init__(self) -> None:
-        self._shares: list[FloatImage] = []
-
-    def add(self, predicted: FloatImage, level: FloatImage) -> None:
-        """Both of one shape; ``level`` is NaN where nothing is known."""
-        near = (level > NEAR_LEVEL) & (level < HIGHEST_LEVEL)
-        self._shares.append(predicted[near] / level[near])
-
-    @property
-    def median(self) -> float | None:
-        """1 is right; None where hardly anything was near."""
-        shares = np.concatenate(self._shares) if self._shares else np.empty(0)
-        return float(np.median(shares)) if shares.size >= NEAR_PIXELS else None
+    distance: FloatImage = 1.0 / np.maximum(s * predicted + t, lowest)
+    return distance
 
 
 def flicker(model: Model, images: Sequence[RgbImage], seed: int = 0) -> float:
-    """Mean change of depth (relative, after alignment) from one picture of a still to the next."""
+    """Mean relative change of aligned inverse depth between frames of a still scene that differ
+    by noise and a shift of about a pixel, as a shaking hand gives."""
     changes = []
     for number, image in enumerate(images):
         rng = np.random.default_rng([seed, number])
@@ -247,24 +204,27 @@ def flicker(model: Model, images: Sequence[RgbImage], seed: int = 0) -> float:
         for dx, dy in SHIFTS_PX:
             shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
             moved = cv2.warpAffine(
-                image, shift, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101
+                np.asarray(image), shift, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101
             )
-            noisy = moved + rng.normal(0, NOISE, image.shape)
-            depth, _ = model(np.clip(noisy, 0, 255).astype(np.uint8))
-            flat = depth.ravel()
+            noisy = np.clip(moved + rng.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8)
+            flat = model(noisy)["inverse_depth"].ravel()
             if before is not None:
-                changes.append(_shape_error(flat, before))
+                s, t = align(flat, before)
+                floor = 0.15 * float(before.mean()) + 1e-3
+                changes.append(float(np.mean(np.abs(s * flat + t - before) / (before + floor))))
             before = flat
     return float(np.mean(changes))
 
 
-def _shape_error(level: FloatImage, other: FloatImage) -> float:
-    """Mean difference after alignment, relative to ``other`` plus a share of its mean."""
-    s, t = align(level, other)
-    floor = FLOOR_SHARE * float(other.mean()) + 1e-3
-    return float(np.mean(np.abs(s * level + t - other) / (other + floor)))
+def _resize(values: FloatImage, shape: tuple[int, ...]) -> FloatImage:
+    size = (shape[1], shape[0])
+    resized: FloatImage = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+    return resized
 
 
-def as_dict(figures: MeasuredFigures | PhotoFigures) -> dict[str, float | int | None]:
-    """For JSON."""
-    return asdict(figures)
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _share(part: np.int64, whole: np.int64) -> float | None:
+    return float(part / whole) if whole else None

@@ -1,8 +1,8 @@
-"""Trains the built-in model; stops and goes on where it was.
+"""Trains the calibrated network; stops and continues where it was.
 
-Every step draws its pictures from a generator of (seed, step): a run that was stopped and taken
-up again ends with the same weights as one that was not, where its length is given in steps. A
-length in minutes follows the clock instead (time that passes while the process is stopped counts).
+Every step draws its views from a generator of (seed, step): a run that was stopped and continued
+ends with the same weights as one that was not, where its length is given in steps. A length in
+minutes follows the time that the run has used, over all its sittings.
 """
 
 import math
@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from sonar.clock import SystemClock
 from sonar.errors import ModelError
-from sonar.lab.training import augment, losses
-from sonar.lab.training.batches import Batch, Pictures
-from sonar.lab.training.checkpoint import network_from
-from sonar.lab.training.data import Kind, Sample
+from sonar.lab.training import losses, views
+from sonar.lab.training.batches import Batch, Batches
+from sonar.lab.training.network import CalibratedNetwork, start_network
+from sonar.lab.training.sample import LABELS, Kind, Sample
 from sonar.ports import Clock
 
 EVERY_PROGRESS = 10
@@ -32,19 +32,19 @@ class Plan:
     """How to train.
 
     Attributes:
-        steps: how many; with ``minutes`` the most.
-        minutes: of wall time, or None; the learning rate follows it.
-        batch: pictures a step; ``twins`` of them are shown twice, in another light.
+        steps: how many; with ``minutes`` the most. minutes: of wall time, or None.
+        batch: views per step; ``twins`` of them are shown twice, in another light, and must give
+            one depth. That stands for temporal consistency: it needs no poses and every sample
+            serves, where neighboring frames exist for seven short walks only.
         shares: how many of each kind make a batch, relative.
         rate: the highest learning rate, reached after ``warm_up`` steps and left along a cosine
-            from the share ``steady`` of the run on.
-        pasted: share of the pictures that get a thing in the way (:mod:`sonar.lab.training.paste`).
-        things_weight, things_level: of the losses that ask once more, apart, for the shape and the
-            level of what stands out (:mod:`sonar.lab.training.standing`).
+            from the share ``steady`` of the run on. decay: of the weights.
         average: how slowly the averaged weights follow.
+        validate_minutes: of wall time between validations.
         half: convolutions in bfloat16 (faster where the processor has it; weights stay float32).
-        frozen: parts left as they are: the encoder's first two, large pictures and few weights,
-            are most of a step's cost.
+        frozen: parts left as they are: the encoder's first two have few weights and large maps,
+            and are most of a step's cost.
+        device: ``cpu`` or ``cuda``.
     """
 
     steps: int = 3000
@@ -52,32 +52,39 @@ class Plan:
     batch: int = 8
     twins: int = 1
     shares: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 0.35, "measured": 0.25, "rendered": 0.4}
+        default_factory=lambda: {"photo": 0.2, "measured": 0.15, "rendered": 0.5, "mujoco": 0.15}
     )
-    pasted: float = 0.5
     rate: float = 2e-4
-    warm_up: int = 20
-    steady: float = 0.4
-    average: float = 0.997
-    weight_decay: float = 1e-4
+    warm_up: int = 50
+    steady: float = 0.6
+    average: float = 0.995
+    decay: float = 1e-4
     seed: int = 0
-    sizes: tuple[tuple[int, int], ...] = augment.SIZES
+    sizes: tuple[tuple[int, int], ...] = views.SIZES
     every_checkpoint: int = 40
-    level_weight: Mapping[Kind, float] = field(
-        default_factory=lambda: {"photo": 0.5, "measured": 0.5, "rendered": 0.5}
-    )
-    gradient_weight: float = 0.5
-    things_weight: float = 0.6
-    things_level: float = 0.5
-    walkable_weight: float = 0.25
-    twin_weight: float = 0.5
+    validate_minutes: float = 20.0
     half: bool = False
     frozen: tuple[str, ...] = ("pretrained.layer1.", "pretrained.layer2.")
+    device: str = "cpu"
+
+
+# Weights of the losses; the likelihood has 1.
+WEIGHTS = {
+    "shape": 0.5,
+    "gradients": 0.5,
+    "beyond": 0.2,
+    "photo": 1.0,
+    "photo-gradients": 0.5,
+    "ground": 0.3,
+    "drop": 0.5,
+    "stairs": 0.2,
+    "twins": 0.3,
+}
 
 
 @dataclass(slots=True)
 class Progress:
-    """What a run says of itself now and then."""
+    """What a run reports every :data:`EVERY_PROGRESS` steps."""
 
     step: int
     share: float
@@ -87,22 +94,22 @@ class Progress:
 
     def line(self) -> str:
         """One line for people."""
-        parts = " ".join(f"{name} {value:.3f}" for name, value in self.parts.items())
+        parts = " ".join(f"{name} {value:.3f}" for name, value in sorted(self.parts.items()))
         head = f"step {self.step} ({self.share:.0%}) loss {self.loss:.3f}"
-        return f"{head} {parts} {self.seconds:.1f} s/step"
+        return f"{head} {parts} {self.seconds:.2f} s/step"
 
 
 class Trainer:
     """One run.
 
     Args:
-        samples: of every kind in ``plan.shares`` at least one, or that kind is left out.
-        folder: for the state and the result (``state.pt``); where it holds one, the run goes on
-            from it.
-        start: the checkpoint that a new run starts from.
+        samples: to train on.
+        folder: for ``state.pt``; where it holds one, the run continues from it.
+        start: what a new run starts from, as :func:`sonar.lab.training.network.start_network`.
+        validate: called with the averaged network now and then; its text is reported.
 
     Raises:
-        ModelError: nothing to train on, or a checkpoint or state that cannot be read.
+        ModelError: nothing to train on, or a start or state that cannot be read.
     """
 
     def __init__(
@@ -110,56 +117,61 @@ class Trainer:
         samples: Sequence[Sample],
         folder: Path,
         plan: Plan,
-        start: Path,
+        start: str,
         clock: Clock | None = None,
+        validate: Callable[[CalibratedNetwork], str] | None = None,
     ) -> None:
-        if not samples:
-            raise ModelError("There is nothing to train on.")
-        self.plan = plan
-        self.folder = folder
-        self.step = 0
+        self.plan, self.folder, self.step = plan, folder, 0
         self._clock = clock or SystemClock()
-        self._spent_s = 0.0
-        self._pictures = Pictures(samples, plan.shares, plan.pasted)
+        self._spent_s = self._validated_s = 0.0
+        self._validate = validate
+        self._batches = Batches(samples, plan.shares)
+        state = read_state(folder / STATE) if (folder / STATE).exists() else None
         torch.manual_seed(plan.seed)
-        self.network = network_from(start)
-        self.network.to(memory_format=torch.channels_last)
-        self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        # Running statistics stay as they are: batches are small and mixed.
-        self.network.eval()
+        encoder = None if state is None else str(state["encoder"])
+        self.network = start_network(start) if encoder is None else CalibratedNetwork(encoder)
+        self.network.eval()  # running statistics stay as they are: batches are small and mixed
+        self.network.training_outputs = True
+        self.network.to(plan.device, memory_format=torch.channels_last)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not name.startswith(plan.frozen))
         self._trained = [p for p in self.network.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(
-            self._trained, plan.rate, weight_decay=plan.weight_decay
-        )
+        self._optimizer = torch.optim.AdamW(self._trained, plan.rate, weight_decay=plan.decay)
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / STATE).exists():
-            self._restore(folder / STATE)
+        if state is not None:
+            self._restore(state)
+        else:
+            self.averaged = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
 
-    def run(self, progress: Callable[[Progress], None] | None = None) -> None:
+    def run(self, report: Callable[[str], None] | None = None) -> None:
         """Train to the plan's end."""
         began = self._clock.now()
         before = self._spent_s
-        sums: dict[str, float] = {}
+        sums: dict[str, list[float]] = {}
         since, since_step = began, self.step
         while (share := self._share()) < 1.0:
             self._set_rate(share)
-            parts = self._one(np.random.default_rng([self.plan.seed, self.step]))
+            for name, value in self._one(np.random.default_rng([self.plan.seed, self.step])):
+                sums.setdefault(name, []).append(value)
             self.step += 1
             now = self._clock.now()
             self._spent_s = before + now - began
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value
             done = self.step - since_step
-            if progress is not None and done == EVERY_PROGRESS:
-                means = {name: value / done for name, value in sums.items()}
+            if report is not None and done == EVERY_PROGRESS:
+                means = {name: float(np.mean(values)) for name, values in sums.items()}
                 loss = means.pop("loss")
-                progress(Progress(self.step, share, loss, means, (now - since) / done))
+                report(Progress(self.step, share, loss, means, (now - since) / done).line())
                 sums, since, since_step = {}, now, self.step
             if self.step % self.plan.every_checkpoint == 0:
                 self.save()
+            if report is not None and self._spent_s - self._validated_s > (
+                60.0 * self.plan.validate_minutes
+            ):
+                self._report_validation(report)
+                since = self._clock.now()
         self.save()
+        if report is not None:
+            self._report_validation(report)
 
     def save(self) -> None:
         """Write the state; a power cut leaves the one before."""
@@ -168,23 +180,32 @@ class Trainer:
             {
                 "step": self.step,
                 "spent_s": self._spent_s,
+                "encoder": self.network.encoder,
                 "network": self.network.state_dict(),
                 "averaged": self.averaged,
-                "optimiser": self._optimiser.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
             },
             part,
         )
         part.replace(self.folder / STATE)
 
-    def _restore(self, path: Path) -> None:
+    def _restore(self, state: dict[str, Any]) -> None:
         try:
-            state: Any = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state["network"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self.averaged = state["averaged"]
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.averaged = {k: v.to(self.plan.device) for k, v in state["averaged"].items()}
             self.step, self._spent_s = int(state["step"]), float(state["spent_s"])
-        except Exception as error:  # torch raises many kinds for damaged files
-            raise ModelError(f"{path} cannot be taken up again: {error}.") from error
+            self._validated_s = self._spent_s
+        except Exception as error:  # torch raises many kinds for states that do not fit
+            raise ModelError(f"{self.folder / STATE} cannot be continued: {error}.") from error
+
+    def _report_validation(self, report: Callable[[str], None]) -> None:
+        self._validated_s = self._spent_s
+        if self._validate is not None:
+            network = CalibratedNetwork(self.network.encoder)
+            network.load_state_dict({k: v.cpu() for k, v in self.averaged.items()})
+            network.eval()
+            report(f"validation at step {self.step}: {self._validate(network)}")
 
     def _share(self) -> float:
         share = self.step / self.plan.steps
@@ -196,66 +217,86 @@ class Trainer:
         rise = min(1.0, (self.step + 1) / self.plan.warm_up)
         late = max(0.0, share - self.plan.steady) / (1.0 - self.plan.steady)
         fall = 0.5 * (1.0 + math.cos(math.pi * min(late, 1.0)))
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate * rise * max(fall, 0.01)
 
-    def _one(self, rng: np.random.Generator) -> dict[str, float]:
-        size = self.plan.sizes[int(rng.integers(len(self.plan.sizes)))]
-        batch = self._pictures.draw(rng, size, self.plan.batch, self.plan.twins)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.half):
-            depth, walkable = self.network(batch.images)
-        total, parts = self._losses(batch, depth.float(), walkable.float())
-        self._optimiser.zero_grad(set_to_none=True)
+    def _one(self, rng: np.random.Generator) -> list[tuple[str, float]]:
+        plan = self.plan
+        size = plan.sizes[int(rng.integers(len(plan.sizes)))]
+        batch = self._batches.draw(rng, size, plan.batch, plan.twins).to(plan.device)
+        with torch.autocast(plan.device, torch.bfloat16, enabled=plan.half):
+            outputs = self.network(batch.images)
+        parts = compute_losses(batch, [each.float() for each in outputs], plan.twins)
+        total = sum((WEIGHTS.get(name, 1.0) * v for name, v in parts.items()), torch.zeros(()))
+        self._optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self._trained, 1.0)
-        self._optimiser.step()
-        keep = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        self._optimizer.step()
+        keep = min(plan.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 if value.is_floating_point():
                     self.averaged[name].lerp_(value, 1.0 - keep)
-                else:
-                    self.averaged[name].copy_(value)
-        return {"loss": float(total.detach()), **parts}
+        return [("loss", total.item()), *((name, v.item()) for name, v in parts.items())]
 
-    def _losses(
-        self, batch: Batch, depth: Tensor, walkable: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
-        plan = self.plan
-        chosen, level = batch.kinds, batch.level
-        known = torch.isfinite(level)
-        total = depth.new_zeros(())
-        parts: dict[str, float] = {}
-        for kind in self._pictures.kinds:
-            picked = [i for i, k in enumerate(chosen) if k == kind]
-            if not picked:
-                continue
-            share = len(picked) / len(chosen)
-            d, t, m = depth[picked], level[picked], known[picked]
-            things, bound = m & batch.things[picked], batch.at_least[picked]
-            shape = losses.scale_and_shift_invariant(d, t, m, bound)
-            # Measured depth may lie a few pixels beside its picture.
-            first = 2 if kind == "measured" else 0
-            edges = losses.gradients(d, t, m & ~bound, first_scale=first)
-            height = losses.level(d, t, m, bound)
-            height = height + plan.things_level * losses.level(d, t, things, bound)
-            total = total + share * (
-                shape + plan.gradient_weight * edges + plan.level_weight[kind] * height
-            )
-            parts[kind] = float(shape.detach())
-            parts[f"{kind}-level"] = float(height.detach())
-        ground_loss = losses.walkable(walkable, batch.ground)
-        total = total + plan.walkable_weight * ground_loss
-        parts["ground"] = float(ground_loss.detach())
-        missed = losses.within(depth, level, known, batch.things, batch.at_least)
-        hidden = losses.walkable(walkable, batch.ground, batch.things)
-        total = total + plan.things_weight * (missed + plan.walkable_weight * hidden)
-        parts["things"] = float(missed.detach())
-        parts["things-ground"] = float(hidden.detach())
-        if plan.twins:
-            first = depth[0 : 2 * plan.twins : 2]
-            second = depth[1 : 2 * plan.twins : 2]
-            twin = (first - second).abs().mean()
-            total = total + plan.twin_weight * twin
-            parts["twins"] = float(twin.detach())
-        return total, parts
+
+def compute_losses(batch: Batch, outputs: Sequence[Tensor], twins: int) -> dict[str, Tensor]:
+    """The losses of one batch by name, not weighted. ``outputs`` as the network gives them."""
+    depth, log_sigma = outputs[0], outputs[1]
+    parts: dict[str, Tensor] = {}
+    known = batch.target > 0  # neither unknown nor beyond all range
+    on = batch.calibrated
+    if bool(on.any()):
+        target, mask = batch.target[on], known[on]
+        error = losses.log_error(depth[on], target, mask)
+        parts["nll"] = losses.likelihood(error, log_sigma[on], target, mask)
+        parts["shape"] = losses.shape(depth[on], target, mask)
+        parts["beyond"] = losses.beyond(depth[on], batch.target[on])
+        kinds = [kind for kind, yes in zip(batch.kinds, on.tolist(), strict=True) if yes]
+        exact = torch.tensor([kind != "measured" for kind in kinds], device=mask.device)
+        fine = losses.log_gradients(error[exact], mask[exact])
+        # Measured depth may lie a few pixels beside its image.
+        coarse = losses.log_gradients(error[~exact], mask[~exact], first_scale=2)
+        share = float(exact.float().mean())
+        parts["gradients"] = share * fine + (1.0 - share) * coarse
+    if not bool(on.all()):
+        target, mask = batch.target[~on], known[~on]
+        parts["photo"] = losses.shape(depth[~on], target, mask)
+        parts["photo-gradients"] = losses.aligned_gradients(depth[~on], target, mask)
+    for bit, name in enumerate(LABELS):
+        value = (batch.labels >> bit & 1).bool()
+        sure = (batch.labels >> (bit + len(LABELS)) & 1).bool()
+        parts[name] = losses.class_entropy(
+            outputs[2 + bit], value, sure, losses.POSITIVES[name]
+        )
+    if twins:
+        log = torch.log(depth[: 2 * twins] + losses.LOG_MARGIN)
+        parts["twins"] = (log[0::2] - log[1::2]).abs().mean()
+    return parts
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """A run's state, loaded as data only: a file cannot run anything.
+
+    Raises:
+        ModelError: not there, damaged, or not a state.
+    """
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"step", "encoder", "averaged", "network"} <= set(state):
+            raise ValueError("it is no state of a run")
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise ModelError(f"{path} cannot be continued: {error}.") from error
+    return dict(state)
+
+
+def averaged_network(path: Path) -> tuple[CalibratedNetwork, int]:
+    """The averaged weights of a state, in evaluation mode, and its step. Raises ModelError."""
+    state = read_state(path)
+    network = CalibratedNetwork(str(state["encoder"]))
+    try:
+        network.load_state_dict(state["averaged"])
+    except (RuntimeError, AttributeError) as error:
+        raise ModelError(f"{path} does not fit the network's layout.") from error
+    network.eval()
+    return network, int(state["step"])

@@ -8,7 +8,7 @@ else is not for walking: it stands in the way, or lies below an edge.
 import numpy as np
 
 from sonar.lab.simulate.builder import RoomBuilder
-from sonar.lab.training.things import (
+from sonar.lab.simulate.places.things import (
     KINDS,
     SOLID,
     Kind,

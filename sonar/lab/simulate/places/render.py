@@ -1,4 +1,4 @@
-"""Renders made-up places (:mod:`sonar.lab.training.scenes`) with exact depth and ground masks.
+"""Renders made-up places (:mod:`sonar.lab.simulate.places.scenes`) with exact depth and ground masks.
 
 Offscreen, by MuJoCo (extra [sim]; Debian's libosmesa6). One file a scene is kept in a folder, so
 that rendering can be stopped and taken up again; the same seed gives the same scenes.
@@ -18,8 +18,8 @@ from sonar.capture.synthetic import Camera
 from sonar.lab.simulate import textures
 from sonar.lab.simulate.builder import MATERIALS
 from sonar.lab.simulate.offscreen import aim, load_mujoco, open_renderer, png
-from sonar.lab.training.scenes import make_scene
-from sonar.lab.training.things import Kind, Scene
+from sonar.lab.simulate.places.scenes import make_scene
+from sonar.lab.simulate.places.things import Kind, Scene
 from sonar.types import FloatImage, RgbImage
 
 SIZE = (240, 320)
@@ -28,6 +28,7 @@ TEXTURE_PX = 256
 NEAREST_M = 0.22
 BESIDE_SHARE, BESIDE_M = 0.35, (0.3, 1.2)  # of the views are so near to something
 GROUND, STAIRS, UNKNOWN = 1, 2, 255
+OWN_LICENCE, PHOTOS_LICENCE = "MIT (own)", "none stated (parts of photos dress its surfaces)"
 _TRIES = 8
 
 Mask = NDArray[np.uint8]
@@ -38,7 +39,7 @@ class View:
     """One rendered picture.
 
     Attributes:
-        kind: of scene, one of :data:`sonar.lab.training.things.KINDS`.
+        kind: of scene, one of :data:`sonar.lab.simulate.places.things.KINDS`.
         image: uint8 (H, W, 3), RGB.
         inverse_m: float32 (H, W), 1 / metres along the optical axis; 0 is the sky.
         ground: uint8 (H, W): 0 not walkable, 1 walkable, 2 stairs.
@@ -83,11 +84,17 @@ def render(
                     image=np.stack([v.image for v in views]),
                     inverse_m=np.stack([v.inverse_m for v in views]).astype(np.float16),
                     ground=np.stack([v.ground for v in views]),
-                    height_m=np.array([v.camera.height_m for v in views], np.float32),
+                    camera=np.array([_camera_row(v.camera) for v in views], np.float32),
+                    licence=np.array(PHOTOS_LICENCE if len(photos) else OWN_LICENCE),
                 )
             part.replace(target)
         if progress is not None:
             progress(index + 1, scenes)
+
+
+def _camera_row(camera: Camera) -> tuple[float, ...]:
+    """Focal length in pixels, height in meters, pitch and roll in degrees."""
+    return camera.focal_px(SIZE[1]), camera.height_m, camera.pitch_deg, camera.roll_deg
 
 
 def render_scene(

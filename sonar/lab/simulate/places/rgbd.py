@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sonar.lab.training.rendered import SIZE, View, render_scene
-from sonar.lab.training.things import Kind
+from sonar.lab.simulate.places.render import SIZE, View, render_scene
+from sonar.lab.simulate.places.things import Kind
 from sonar.types import RgbImage
 
 FOLDERS: Mapping[str, tuple[Kind, ...]] = {
@@ -35,7 +35,7 @@ def write(
     """``scenes`` scenes for each of :data:`FOLDERS`, ``VIEWS`` pictures of each scene.
 
     Args:
-        photos, progress: as :func:`sonar.lab.training.rendered.render` takes them.
+        photos, progress: as :func:`sonar.lab.simulate.places.render.render` takes them.
 
     Raises:
         MissingExtraError, ConfigError: it cannot be drawn here.

@@ -1,0 +1,179 @@
+"""The command line of ``scripts/train_builtin``."""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sonar.depth.models.registry import BUILTIN_PATH
+from sonar.errors import SonarError
+from sonar.lab.training.corpus import Corpus
+
+VALIDATION_EVERY = 4  # of the validation frames, while training
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, run, report one clear sentence where it fails; the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.command(given)
+    except SonarError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _corpus(given: argparse.Namespace) -> Corpus:
+    return Corpus(given.cache, given.rendered, given.measured, given.photos, given.mujoco)
+
+
+def _render(given: argparse.Namespace) -> None:
+    from sonar.lab.training import sources
+    from sonar.lab.simulate.places.render import render
+    from sonar.lab.simulate.places.rgbd import write
+
+    packs = [pack for path in given.photos for pack in sources.find_packs(path)]
+    photos = [sample.image for pack in packs for sample in sources.read_photos(pack)]
+    draw = write if given.rgbd else render
+    draw(
+        given.folder,
+        given.scenes,
+        seed=given.seed,
+        photos=photos,
+        progress=lambda done, total: _say(f"{done} of {total} scenes"),
+    )
+
+
+def _train(given: argparse.Namespace) -> None:
+    import torch
+
+    from sonar.lab.training import evaluate
+    from sonar.lab.training.train import Plan, Trainer
+
+    torch.set_num_threads(given.threads)
+    corpus = _corpus(given)
+    samples = corpus.samples("train", given.licence, _say)
+    unseen = corpus.samples("validation", progress=_say)[::VALIDATION_EVERY]
+    counts = {kind: sum(s.kind == kind for s in samples) for kind in sorted({s.kind for s in samples})}
+    _say(f"samples: {counts}; validation: {len(unseen)}")
+    options = {f.name: getattr(given, f.name, None) for f in dataclasses.fields(Plan)}
+    plan = Plan(**{name: value for name, value in options.items() if value is not None})
+    if given.all_layers:
+        plan = dataclasses.replace(plan, frozen=())
+    trainer = Trainer(
+        samples,
+        given.run,
+        plan,
+        given.start,
+        validate=lambda n: evaluate.figures(evaluate.network_model(n), unseen).line(),
+    )
+    trainer.run(_say)
+
+
+def _export(given: argparse.Namespace) -> None:
+    from sonar.lab.training import evaluate
+    from sonar.lab.training.export import export, export_int8
+    from sonar.lab.training.train import averaged_network
+
+    corpus = _corpus(given)
+    unseen = corpus.samples("validation", progress=_say)
+    samples = corpus.samples("train", given.licence, _say)
+    network, step = averaged_network(given.state)
+    scale = evaluate.figures(evaluate.network_model(network), unseen).sigma_scale
+    sources = sorted({s.source for s in samples})
+    apart = export(given.state, given.target, sources, scale or 1.0)
+    digest = hashlib.sha256(given.target.read_bytes()).hexdigest()
+    _say(f"{given.target}: step {step}, {given.target.stat().st_size} bytes, SHA-256 {digest}")
+    _say(f"sigma scale {scale}, greatest difference from torch {apart:.1e}")
+    if given.int8:
+        deviation = export_int8(given.target, given.int8, samples)
+        _say(f"{given.int8}: {given.int8.stat().st_size} bytes, {deviation:.2%} from float32")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from sonar.lab.training import evaluate
+
+    report: dict[str, dict[str, object]] = {}
+    samples = _corpus(given).samples(given.split, progress=_say)
+    for path in [*given.models, BUILTIN_PATH]:
+        model = evaluate.onnx_model(path, given.threads)
+        _say(str(path))
+        found: dict[str, object] = {}
+        for source, figures in evaluate.per_source(model, samples).items():
+            found[source] = dataclasses.asdict(figures)
+            _say(f"  {source:26} {figures.line()}")
+        found["flicker"] = evaluate.flicker(model, [s.image for s in samples[::16]])
+        _say(f"  flicker {found['flicker']:.2%}")
+        report[str(path)] = found
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=2), encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="scripts/train_builtin", description=__doc__)
+    commands = top.add_subparsers(required=True)
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--cache", type=Path, required=True, help="folder for decoded samples")
+    for name, what in (
+        ("rendered", "folders of rendered packs"),
+        ("measured", "RGB-D folders, or folders of them"),
+        ("photos", "packs of photos with depth labels"),
+    ):
+        data.add_argument(f"--{name}", type=Path, nargs="*", default=[], help=what)
+    data.add_argument("--mujoco", type=Path, help="folder that 'render' filled")
+    data.add_argument(
+        "--licence",
+        choices=("any", "commercial"),
+        default="any",
+        help="commercial: only sources whose stated licence allows commercial use",
+    )
+    data.add_argument("--threads", type=int, default=1, help="more pays on an idle machine only")
+
+    one = commands.add_parser("render", help="made-up places with exact depth, by MuJoCo")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--scenes", type=int, default=160)
+    one.add_argument("--photos", type=Path, nargs="*", default=[], help="parts dress surfaces")
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--rgbd", action="store_true", help="RGB-D folders for `sonar evaluate`")
+    one.set_defaults(command=_render)
+
+    one = commands.add_parser("train", parents=[data], help="train, or continue training")
+    one.add_argument("run", type=Path, help="folder of the run")
+    one.add_argument(
+        "--start",
+        default=str(BUILTIN_PATH),
+        help="of a new run: the shipped relative model's ONNX file, or lite0, lite1, lite2",
+    )
+    one.add_argument("--steps", type=int, default=3000)
+    one.add_argument("--minutes", type=float, help="of wall time, over all sittings of the run")
+    one.add_argument("--batch", type=int)
+    one.add_argument("--rate", type=float)
+    one.add_argument("--seed", type=int)
+    one.add_argument("--steady", type=float, help="share of the run at the full learning rate")
+    one.add_argument("--validate-minutes", type=float)
+    one.add_argument("--half", action="store_true", default=None, help="bfloat16")
+    one.add_argument("--all-layers", action="store_true", help="train the encoder's first parts too")
+    one.add_argument("--device", choices=("cpu", "cuda"))
+    one.set_defaults(command=_train)
+
+    one = commands.add_parser("export", parents=[data], help="a state becomes ONNX")
+    one.add_argument("state", type=Path)
+    one.add_argument("target", type=Path)
+    one.add_argument("--int8", type=Path, help="also write the int8 version here")
+    one.set_defaults(command=_export)
+
+    one = commands.add_parser("evaluate", parents=[data], help="figures, today's model beside")
+    one.add_argument("models", type=Path, nargs="*")
+    one.add_argument("--split", choices=("validation", "held-out"), default="validation")
+    one.add_argument("--json", type=Path, help="write the figures here too")
+    one.set_defaults(command=_evaluate)
+    return top

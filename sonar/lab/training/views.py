@@ -1,0 +1,186 @@
+"""Views of samples as a walker's camera would take them: cropped, rolled, mirrored, in any light.
+
+A crop changes the focal length; the target follows it (:data:`sonar.lab.training.network.FOCAL`).
+Seeded: the same generator gives the same view.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.depth.models.contract import IMAGENET_MEAN, IMAGENET_STD
+from sonar.lab.training.network import FOCAL
+from sonar.lab.training.sample import Labels, Sample, split_labels
+from sonar.types import FloatImage, RgbImage
+
+SIZES = (*((192, 256),) * 5, *((160, 256),) * 2, (256, 192))
+SMALLEST_SHARE = 0.5  # of the image that a crop shows
+CUT_SHARE, CUT = 0.3, (0.8, 4.0)  # views that cut a near obstacle; its camera height / Z
+_MEAN = np.array(IMAGENET_MEAN, np.float32)
+_STD = np.array(IMAGENET_STD, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the network is given for one sample.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        target: float32 (H, W), the network's inverse depth; 0 beyond all range, NaN unknown.
+        labels: uint8 (H, W), as :class:`sonar.lab.training.sample.Sample`.
+    """
+
+    image: RgbImage
+    target: FloatImage
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The part of the image that is seen: center and size in pixels, roll in radians, mirrored."""
+
+    center: tuple[float, float]
+    width: float
+    roll: float
+    mirror: bool
+
+
+def tensor(image: RgbImage) -> FloatImage:
+    """uint8 (H, W, 3) RGB -> float32 (3, H, W), normalized."""
+    scaled = (image.astype(np.float32) / np.float32(255.0) - _MEAN) / _STD
+    planes: FloatImage = np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    return planes
+
+
+def whole(sample: Sample, size: tuple[int, int]) -> View:
+    """The whole image at ``size`` (rows, columns), as the product sees it."""
+    image = cv2.resize(sample.image, size[::-1], interpolation=cv2.INTER_AREA)
+    inverse = cv2.resize(
+        sample.inverse.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST
+    )
+    labels = cv2.resize(np.asarray(sample.labels), size[::-1], interpolation=cv2.INTER_NEAREST)
+    gain = np.float32(sample.focal / FOCAL if sample.calibrated else 1.0)
+    return View(image.astype(np.uint8), inverse * gain, labels.astype(np.uint8))
+
+
+def random_view(rng: np.random.Generator, sample: Sample, size: tuple[int, int]) -> View:
+    """A random part of ``sample`` at ``size`` (rows, columns); light is for :func:`relight`."""
+    height, width = sample.labels.shape
+    rows, columns = size
+    widest = min(width, height * columns / rows)
+    share = rng.uniform(SMALLEST_SHARE, 1.0) if rng.random() < 0.75 else 1.0
+    center = None
+    if sample.calibrated and rng.random() < CUT_SHARE:
+        share = rng.uniform(SMALLEST_SHARE, 0.85)
+        center = _cutting(rng, sample, share * widest, share * widest * rows / columns)
+    wide = share * widest
+    high = wide * rows / columns
+    if center is None:
+        low = rng.random() ** 0.6  # more often the lower part: what a camera on the chest sees
+        center = (
+            width / 2 + rng.uniform(-0.5, 0.5) * (width - wide),
+            high / 2 + low * (height - high),
+        )
+    roll = np.radians(rng.normal(0, 5)) if rng.random() < 0.4 else 0.0
+    return _look(sample, size, _Window(center, wide, float(roll), rng.random() < 0.5))
+
+
+def _cutting(
+    rng: np.random.Generator, sample: Sample, wide: float, high: float
+) -> tuple[float, float] | None:
+    """The center of a window whose border cuts a near obstacle's lower end or side; or None."""
+    ground, known = split_labels(sample.labels, "ground")
+    inverse = np.nan_to_num(np.asarray(sample.inverse, np.float32))
+    near = known & ~ground & (inverse > CUT[0]) & (inverse < CUT[1])
+    if np.count_nonzero(near) < 0.01 * near.size:
+        return None
+    spots = np.flatnonzero(near)
+    y, x = divmod(int(spots[int(rng.integers(spots.size))]), near.shape[1])
+    across, down = rng.uniform(0.2, 0.8), rng.uniform(0.25, 0.75)
+    if rng.random() < 0.5:
+        down = rng.uniform(0.8, 0.97)
+    else:
+        across = rng.uniform(0.03, 0.15) if rng.random() < 0.5 else rng.uniform(0.85, 0.97)
+    height, width = near.shape
+    return (
+        float(np.clip(x + (0.5 - across) * wide, wide / 2, max(width - wide / 2, wide / 2))),
+        float(np.clip(y + (0.5 - down) * high, high / 2, max(height - high / 2, high / 2))),
+    )
+
+
+def _look(sample: Sample, size: tuple[int, int], window: _Window) -> View:
+    rows, columns = size
+    wide = window.width
+    x = (np.arange(columns, dtype=np.float32) + 0.5) / columns - 0.5
+    y = (np.arange(rows, dtype=np.float32) + 0.5) / rows - 0.5
+    u, v = np.meshgrid(x * wide, y * wide * rows / columns)
+    if window.mirror:
+        u = -u
+    c, s = np.cos(window.roll), np.sin(window.roll)
+    at = (
+        (window.center[0] + c * u - s * v - 0.5).astype(np.float32),
+        (window.center[1] + s * u + c * v - 0.5).astype(np.float32),
+    )
+    image = cv2.remap(
+        np.asarray(sample.image), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    # Depth must not be mixed over an edge; photos' labels are smooth.
+    rule = cv2.INTER_NEAREST if sample.calibrated else cv2.INTER_LINEAR
+    inverse = cv2.remap(
+        np.asarray(sample.inverse, np.float32), *at, rule, borderValue=float("nan")
+    )
+    labels = cv2.remap(np.asarray(sample.labels), *at, cv2.INTER_NEAREST, borderValue=0)
+    gain = 1.0
+    if sample.calibrated:
+        focal_px = sample.focal * max(sample.labels.shape) * columns / wide
+        gain = focal_px / max(size) / FOCAL
+    return View(
+        image.astype(np.uint8),
+        (inverse * np.float32(gain)).astype(np.float32),
+        labels.astype(np.uint8),
+    )
+
+
+def relight(rng: np.random.Generator, image: RgbImage) -> RgbImage:
+    """Another light, another camera: color, brightness, noise, blur; same shape."""
+    x = image.astype(np.float32) / 255.0
+    x = x ** np.float32(rng.uniform(0.7, 1.4))
+    x = x * rng.uniform(0.85, 1.15, 3).astype(np.float32) * np.float32(rng.uniform(0.7, 1.25))
+    x = (x - 0.5) * np.float32(rng.uniform(0.75, 1.2)) + 0.5
+    if rng.random() < 0.15:
+        x = np.repeat(x.mean(2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.2:  # night: dark, and the noise with it
+        x = np.clip(x, 0, 1) * np.float32(rng.uniform(0.12, 0.5))
+        x = x + _noise(rng, x.shape, rng.uniform(0.01, 0.05))
+    pick = rng.random()
+    if pick < 0.2:
+        x = _motion_blur(rng, x)
+    elif pick < 0.35:
+        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
+    if rng.random() < 0.4:
+        x = x + _noise(rng, x.shape, rng.uniform(0.005, 0.03))
+    out: RgbImage = (np.clip(x, 0, 1) * 255).astype(np.uint8)
+    if rng.random() < 0.2:
+        quality = int(rng.integers(20, 70))
+        ok, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        again = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
+        out = out if again is None else again.astype(np.uint8)
+    return out
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> FloatImage:
+    drawn: NDArray[np.float32] = rng.standard_normal(shape, np.float32)
+    return drawn * np.float32(sigma)
+
+
+def _motion_blur(rng: np.random.Generator, x: FloatImage) -> FloatImage:
+    length = int(rng.integers(3, 12))
+    kernel = np.zeros((length, length), np.float32)
+    angle = rng.uniform(0, np.pi)
+    half = (length - 1) / 2
+    for t in np.linspace(-half, half, 4 * length):
+        kernel[round(half + t * np.sin(angle)), round(half + t * np.cos(angle))] = 1.0
+    blurred: FloatImage = cv2.filter2D(x, -1, kernel / kernel.sum())
+    return blurred
