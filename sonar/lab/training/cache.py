@@ -1,7 +1,7 @@
 """Decoded samples as flat memory-mapped files, so that no step decodes a JPEG again.
 
-One folder per source: ``images.bin`` (uint8), ``inverse.bin`` (float16), ``labels.bin`` (uint8), one
-sample behind the other, and ``index.json``, written last: a folder without it is made again.
+One folder per source: ``images.bin`` (uint8), ``inverse.bin`` (float16), ``labels.bin`` (uint8),
+one sample behind the other, and ``index.json``, written last: a folder without it is made again.
 """
 
 import json

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sonar.errors import ModelError
+from sonar.lab.evaluate.data import find_datasets
 from sonar.lab.training import cache, sources
 from sonar.lab.training.sample import Sample, commercial
 
 Split = Literal["train", "validation", "held-out"]
 Licence = Literal["any", "commercial"]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,16 @@ class Corpus:
     def _readers(self, split: Split) -> Iterator[tuple[str, Callable[[], Iterable[Sample]]]]:
         for path in (pack for folder in self.rendered for pack in sources.find_packs(folder)):
             if split_of(sources.pack_name(path)) == split:
-                yield sources.pack_name(path), _reader(sources.read_rendered, path)
+                yield sources.pack_name(path), partial(sources.read_rendered, path)
         if self.measured:
-            for dataset in sources.find_datasets(self.measured):
+            for dataset in find_datasets(self.measured):
                 if split_of(dataset.name) == split:
-                    yield f"rgbd_{dataset.name}", _reader(sources.read_measured, dataset)
+                    yield f"rgbd_{dataset.name}", partial(sources.read_measured, dataset)
         if split == "train":
             for path in (pack for folder in self.photos for pack in sources.find_packs(folder)):
-                yield f"photos_{sources.pack_name(path)}", _reader(sources.read_photos, path)
+                yield f"photos_{sources.pack_name(path)}", partial(sources.read_photos, path)
             if self.mujoco is not None:
-                yield f"mujoco_{self.mujoco.name}", _reader(sources.read_mujoco, self.mujoco)
+                yield f"mujoco_{self.mujoco.name}", partial(sources.read_mujoco, self.mujoco)
 
 
 def split_of(name: str) -> Split:
@@ -79,7 +80,3 @@ def split_of(name: str) -> Split:
     if name in sources.HELD_OUT_PLACES or sources.scene_of(name) in sources.HELD_OUT_SCENES:
         return "held-out"
     return "validation" if sources.scene_of(name) in sources.VALIDATION_SCENES else "train"
-
-
-def _reader(read: Callable[[_T], Iterable[Sample]], what: _T) -> Callable[[], Iterable[Sample]]:
-    return lambda: read(what)

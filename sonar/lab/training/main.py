@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given.command(given)
     except SonarError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _corpus(given: argparse.Namespace) -> Corpus:
@@ -37,9 +38,9 @@ def _corpus(given: argparse.Namespace) -> Corpus:
 
 
 def _render(given: argparse.Namespace) -> None:
-    from sonar.lab.training import sources
     from sonar.lab.simulate.places.render import render
     from sonar.lab.simulate.places.rgbd import write
+    from sonar.lab.training import sources
 
     packs = [pack for path in given.photos for pack in sources.find_packs(path)]
     photos = [sample.image for pack in packs for sample in sources.read_photos(pack)]
@@ -63,7 +64,9 @@ def _train(given: argparse.Namespace) -> None:
     corpus = _corpus(given)
     samples = corpus.samples("train", given.licence, _say)
     unseen = corpus.samples("validation", progress=_say)[::VALIDATION_EVERY]
-    counts = {kind: sum(s.kind == kind for s in samples) for kind in sorted({s.kind for s in samples})}
+    counts = {
+        kind: sum(s.kind == kind for s in samples) for kind in sorted({s.kind for s in samples})
+    }
     _say(f"samples: {counts}; validation: {len(unseen)}")
     options = {f.name: getattr(given, f.name, None) for f in dataclasses.fields(Plan)}
     plan = Plan(**{name: value for name, value in options.items() if value is not None})
@@ -161,7 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--steady", type=float, help="share of the run at the full learning rate")
     one.add_argument("--validate-minutes", type=float)
     one.add_argument("--half", action="store_true", default=None, help="bfloat16")
-    one.add_argument("--all-layers", action="store_true", help="train the encoder's first parts too")
+    one.add_argument(
+        "--all-layers", action="store_true", help="train the encoder's first parts too"
+    )
     one.add_argument("--device", choices=("cpu", "cuda"))
     one.set_defaults(command=_train)
 

@@ -74,13 +74,6 @@ class CalibratedNetwork(MidasSmall):
 
     training_outputs = False  # with it inverse depth may be down to -SOFTNESS
 
-    @property
-    def last(self) -> nn.Conv2d:
-        """The convolution whose values are the inverse depth."""
-        convolution = self.scratch.output_conv[-2]
-        assert isinstance(convolution, nn.Conv2d)
-        return convolution
-
 
 def start_network(start: str) -> CalibratedNetwork:
     """A network to train, in evaluation mode.
@@ -101,9 +94,10 @@ def start_network(start: str) -> CalibratedNetwork:
         for name in ("walkable.out.weight", "walkable.out.bias"):
             old[name] = torch.cat([old[name], mine[name][1:]])
         network.load_state_dict(old)
+        last = network.scratch.output_conv[-2]
         with torch.no_grad():
-            network.last.weight *= SHIPPED_GAIN
-            network.last.bias.mul_(SHIPPED_GAIN).add_(SHIPPED_SHIFT)
+            last.weight *= SHIPPED_GAIN
+            last.bias.mul_(SHIPPED_GAIN).add_(SHIPPED_SHIFT)
     network.eval()
     return network
 

@@ -6,7 +6,7 @@ Held out for ever, never trained on nor tuned on: :data:`HELD_OUT_SCENES`, :data
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import SourceError
-from sonar.lab.evaluate.data import Dataset, find_datasets
+from sonar.lab.evaluate.data import Dataset
 from sonar.lab.evaluate.folder import known_mounts
 from sonar.lab.training.sample import LOWER_M, Labels, Sample, below_ground_m, label
 from sonar.types import FloatImage
@@ -216,9 +216,10 @@ def read_mujoco(folder: Path) -> Iterator[Sample]:
                 depth_m.astype(np.float32), camera, height_m, pitch_deg, roll_deg
             )
             everywhere = np.ones(inverse.shape, bool)
+            lower = seen & (below_m > LOWER_M)
             labels = label(
-                (ground == 1, everywhere),
-                (seen & (below_m > LOWER_M), everywhere),
+                ((ground == 1) & ~lower, everywhere),
+                (lower, everywhere),
                 (ground == 2, everywhere),
             )
             yield Sample(

@@ -82,23 +82,6 @@ WEIGHTS = {
 }
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a run reports every :data:`EVERY_PROGRESS` steps."""
-
-    step: int
-    share: float
-    loss: float
-    parts: dict[str, float]
-    seconds: float
-
-    def line(self) -> str:
-        """One line for people."""
-        parts = " ".join(f"{name} {value:.3f}" for name, value in sorted(self.parts.items()))
-        head = f"step {self.step} ({self.share:.0%}) loss {self.loss:.3f}"
-        return f"{head} {parts} {self.seconds:.2f} s/step"
-
-
 class Trainer:
     """One run.
 
@@ -159,8 +142,9 @@ class Trainer:
             done = self.step - since_step
             if report is not None and done == EVERY_PROGRESS:
                 means = {name: float(np.mean(values)) for name, values in sums.items()}
-                loss = means.pop("loss")
-                report(Progress(self.step, share, loss, means, (now - since) / done).line())
+                head = f"step {self.step} ({share:.0%}) loss {means.pop('loss'):.3f}"
+                parts = " ".join(f"{name} {value:.3f}" for name, value in sorted(means.items()))
+                report(f"{head} {parts} {(now - since) / done:.2f} s/step")
                 sums, since, since_step = {}, now, self.step
             if self.step % self.plan.every_checkpoint == 0:
                 self.save()
@@ -266,9 +250,7 @@ def compute_losses(batch: Batch, outputs: Sequence[Tensor], twins: int) -> dict[
     for bit, name in enumerate(LABELS):
         value = (batch.labels >> bit & 1).bool()
         sure = (batch.labels >> (bit + len(LABELS)) & 1).bool()
-        parts[name] = losses.class_entropy(
-            outputs[2 + bit], value, sure, losses.POSITIVES[name]
-        )
+        parts[name] = losses.class_entropy(outputs[2 + bit], value, sure, losses.POSITIVES[name])
     if twins:
         log = torch.log(depth[: 2 * twins] + losses.LOG_MARGIN)
         parts["twins"] = (log[0::2] - log[1::2]).abs().mean()

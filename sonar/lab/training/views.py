@@ -128,9 +128,7 @@ def _look(sample: Sample, size: tuple[int, int], window: _Window) -> View:
     )
     # Depth must not be mixed over an edge; photos' labels are smooth.
     rule = cv2.INTER_NEAREST if sample.calibrated else cv2.INTER_LINEAR
-    inverse = cv2.remap(
-        np.asarray(sample.inverse, np.float32), *at, rule, borderValue=float("nan")
-    )
+    inverse = cv2.remap(np.asarray(sample.inverse, np.float32), *at, rule, borderValue=float("nan"))
     labels = cv2.remap(np.asarray(sample.labels), *at, cv2.INTER_NEAREST, borderValue=0)
     gain = 1.0
     if sample.calibrated:

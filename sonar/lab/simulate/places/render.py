@@ -1,4 +1,4 @@
-"""Renders made-up places (:mod:`sonar.lab.simulate.places.scenes`) with exact depth and ground masks.
+"""Renders made-up places (:mod:`.scenes`) with exact depth and ground masks.
 
 Offscreen, by MuJoCo (extra [sim]; Debian's libosmesa6). One file a scene is kept in a folder, so
 that rendering can be stopped and taken up again; the same seed gives the same scenes.
