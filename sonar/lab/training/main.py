@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sonar.depth.models.registry import BUILTIN_PATH
 from sonar.errors import SonarError
@@ -126,12 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True)
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument("--cache", type=Path, required=True, help="folder for decoded samples")
-    for name, what in (
-        ("rendered", "folders of rendered packs"),
-        ("measured", "RGB-D folders, or folders of them"),
-        ("photos", "packs of photos with depth labels"),
-    ):
-        data.add_argument(f"--{name}", type=Path, nargs="*", default=[], help=what)
+    some: dict[str, Any] = {"type": Path, "nargs": "*", "default": []}
+    data.add_argument("--rendered", help="folders of rendered packs", **some)
+    data.add_argument("--measured", help="RGB-D folders, or folders of them", **some)
+    data.add_argument("--photos", help="packs of photos with depth labels", **some)
     data.add_argument("--mujoco", type=Path, help="folder that 'render' filled")
     data.add_argument(
         "--licence",
@@ -144,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("render", help="made-up places with exact depth, by MuJoCo")
     one.add_argument("folder", type=Path)
     one.add_argument("--scenes", type=int, default=160)
-    one.add_argument("--photos", type=Path, nargs="*", default=[], help="parts dress surfaces")
+    one.add_argument("--photos", help="parts of these dress surfaces", **some)
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--rgbd", action="store_true", help="RGB-D folders for `sonar evaluate`")
     one.set_defaults(command=_render)

@@ -107,7 +107,7 @@ def _imagenet(encoder: str) -> list[Tensor]:
     try:
         (path,) = Path(str(files(package))).rglob("*.pth")
     except ModuleNotFoundError as error:
-        raise MissingExtraError("midas", f"the ImageNet weights of {encoder}") from error
+        raise MissingExtraError("train", f"the ImageNet weights of {encoder}") from error
     loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     return [value for name, value in loaded.items() if "num_batches" not in name]
 
