@@ -15,12 +15,6 @@ def sample(packs):
     return next(iter(sources.read_rendered(packs / "p_corr1.tar.gz")))
 
 
-def test_the_whole_view_is_scaled_by_the_focal_length(sample):
-    view = views.whole(sample, (96, 128))
-    assert np.allclose(view.target, sample.inverse * sample.focal / FOCAL)
-    assert np.array_equal(view.labels, sample.labels)
-
-
 def level_ground(rows=240, columns=320, focal=0.8):
     """Ground seen by a level camera: camera height / Z is (row - horizon) / focal length."""
     below = np.arange(rows, dtype=np.float32) + 0.5 - rows / 2

@@ -54,17 +54,6 @@ def tensor(image: RgbImage) -> FloatImage:
     return planes
 
 
-def whole(sample: Sample, size: tuple[int, int]) -> View:
-    """The whole image at ``size`` (rows, columns), as the product sees it."""
-    image = cv2.resize(sample.image, size[::-1], interpolation=cv2.INTER_AREA)
-    inverse = cv2.resize(
-        sample.inverse.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST
-    )
-    labels = cv2.resize(np.asarray(sample.labels), size[::-1], interpolation=cv2.INTER_NEAREST)
-    gain = np.float32(sample.focal / FOCAL if sample.calibrated else 1.0)
-    return View(image.astype(np.uint8), inverse * gain, labels.astype(np.uint8))
-
-
 def random_view(rng: np.random.Generator, sample: Sample, size: tuple[int, int]) -> View:
     """A random part of ``sample`` at ``size`` (rows, columns); light is for :func:`relight`."""
     height, width = sample.labels.shape
