@@ -1,19 +1,23 @@
 """Files and silence: exact lengths, valid at every moment, ages measured."""
 
+import os
 import resource
+import shutil
+import subprocess
 import wave
 from contextlib import contextmanager
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
 from sonar.audio.output.null import NullSink
-from sonar.audio.output.wav import WavSink
+from sonar.audio.output.wav import WavSink, read_wav
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import SystemClock
-from sonar.errors import OutputError
+from sonar.errors import OutputError, SourceError
 from sonar.ports import AudioSink
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import Cue, CueKind
@@ -128,7 +132,7 @@ def test_a_disk_that_is_full_at_the_end_is_told_once(tmp_path):
     with disk_full_at(1001), pytest.raises(OutputError, match="cannot write"):
         sink.close()
     sink.close()
-    assert read(tmp_path / "a.wav").shape[0] == (1001 - 44) // 4
+    assert read(tmp_path / "a.wav").shape[0] == (1001 - 80) // 4
 
 
 def test_draining_lets_the_goodbye_be_heard():
@@ -174,8 +178,8 @@ def test_a_full_disk_is_told_and_leaves_a_playable_file(tmp_path):
     sink.advance(6.0)  # nothing more, and no second error
     sink.close()
     samples = read(path)
-    assert samples.shape[0] == (100_001 - 44) // 4
-    assert path.stat().st_size == 44 + samples.shape[0] * 4
+    assert samples.shape[0] == (100_001 - 80) // 4
+    assert path.stat().st_size == 80 + samples.shape[0] * 4
     assert rms_db(samples)[0] > -30
 
 
@@ -227,3 +231,63 @@ def test_a_file_without_a_sound_held_back_ends_well(tmp_path):
     sink.close()
     with wave.open(str(tmp_path / "a.wav"), "rb") as file:
         assert file.getnframes() >= 48_000
+
+
+@pytest.mark.parametrize("past", [False, True])
+def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
+    """The sizes are those of seven hours; the file is sparse and takes no space."""
+    path = tmp_path / "long.wav"
+    sink = WavSink(mixer(), path)
+    sink.start()
+    limit = 0xFFFFFFFF - 0xFFFFFFFF % 4
+    begin = limit + 4 * 100 if past else limit - 4 * RATE // 2
+    sink._file_bytes = os.lseek(sink._descriptor, begin, os.SEEK_SET)
+    kinds, sizes = [], []
+    for step in range(1, 11):
+        sink.post(stop())
+        sink.advance(step * 0.1)
+        with path.open("rb") as file:
+            kinds.append(file.read(4))
+        rate_hz, samples = read_wav(path)
+        sizes.append(len(samples))
+        assert rate_hz == RATE and len(samples) * 4 + 80 == path.stat().st_size
+    assert kinds[-1] == b"RF64" and (kinds[0] == b"RF64") == past
+    assert np.diff(sizes).min() == RATE // 10
+    sink.close()
+    _, samples = read_wav(path)
+    assert np.abs(samples[-RATE // 2 :]).max() > 300
+    with av.open(str(path)) as container:
+        assert float(container.duration) / 1e6 == pytest.approx(len(samples) / RATE, abs=0.01)
+    if shutil.which("ffprobe") is None:
+        return
+    probe = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert float(probe.stdout) == pytest.approx(len(samples) / RATE, abs=0.01)
+
+
+def test_what_is_no_wav_of_ours(tmp_path):
+    path = tmp_path / "a.wav"
+    for content in (b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"ID3" + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="it "):
+            read_wav(path)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 10, "NONE", ""))
+        file.writeframes(bytes(20))
+    with pytest.raises(ValueError, match="stereo"):
+        read_wav(path)
+
+
+@pytest.mark.parametrize("t", [1e12, float("nan"), float("inf")])
+def test_a_leap_in_time_is_not_rendered(tmp_path, t):
+    """A broken time stamp in an MKV asked for 326 TB of sound."""
+    path = tmp_path / "a.wav"
+    sink = WavSink(mixer(), path)
+    sink.start()
+    sink.advance(1.0)
+    with pytest.raises(SourceError, match="leap"):
+        sink.advance(t)
+    sink.close()
+    assert read(path).shape[0] == pytest.approx(1.03 * RATE, abs=1)

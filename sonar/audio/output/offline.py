@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.synthesis.mixer import Mixer
+from sonar.errors import SourceError
 from sonar.ports import SinkStatus, Spoken
 from sonar.types import Cue
 
 OnBlock = Callable[[NDArray[np.float32]], None]
 
 LONGEST_BLOCK = 4800
+LONGEST_GAP_S = 3600.0  # between two frames; more is a clock that leapt, not a recording
 _FADE_OUT_S = 0.03
 
 
@@ -51,10 +53,18 @@ class OfflineSink(ABC):
     def advance(self, t: float) -> None:
         """Render until ``t`` seconds since start, exactly; earlier times do nothing.
 
-        Raises OutputError when it cannot be written.
+        Raises OutputError when it cannot be written, SourceError when ``t`` leaps by more than
+        :data:`LONGEST_GAP_S`: a broken time stamp may ask for years of silence.
         """
-        if self._open:
-            self._render_to(round(t * self._mixer.rate_hz))
+        if not self._open:
+            return
+        done_s = self._mixer.rendered / self._mixer.rate_hz
+        if not t - done_s <= LONGEST_GAP_S:  # NaN too
+            raise SourceError(
+                f"the recording's time stamps leap by {(t - done_s) / 3600:.3g} hours after "
+                f"{done_s:.1f} s; what came before is done"
+            )
+        self._render_to(round(t * self._mixer.rate_hz))
 
     def drain(self, limit_s: float) -> None:
         """Render until one-shot sounds and speech have ended, at most ``limit_s``."""

@@ -1,6 +1,5 @@
 """The sound of a run as a picture: a spectrogram of both ears, and its figures in words."""
 
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.audio.output.wav import read_wav
 from sonar.errors import SourceError
 
 TOP_HZ = 6000  # warnings have their energy below this
@@ -49,16 +49,13 @@ class Sound:
 def analyse(path: Path) -> Sound:
     """Read a stereo WAV of 16 bits. Raises SourceError."""
     try:
-        with wave.open(str(path), "rb") as file:
-            return _analyse(file)
-    except (OSError, EOFError, wave.Error) as error:
+        return _analyse(*read_wav(path))
+    except (OSError, ValueError) as error:
         raise SourceError(f"{path} is not a sound that sonar wrote: {error}") from error
 
 
-def _analyse(file: wave.Wave_read) -> Sound:
-    rate_hz, length = file.getframerate(), file.getnframes()
-    if (file.getnchannels(), file.getsampwidth()) != (2, 2) or not length:
-        raise wave.Error("16-bit stereo is expected")
+def _analyse(rate_hz: int, samples: NDArray[np.int16]) -> Sound:
+    length = len(samples)
     columns = max(1, min(_COLUMNS, length // (_WINDOW // 4)))
     rows = int(TOP_HZ / rate_hz * _WINDOW)
     powers = np.zeros((2, rows, columns), np.float32)
@@ -70,7 +67,7 @@ def _analyse(file: wave.Wave_read) -> Sound:
         count = int(np.clip(-(-(end - start) // _WINDOW), 1, _PER_COLUMN))
         power = np.zeros((2, rows), np.float32)
         for offset in np.linspace(start, max(start, end - _WINDOW), count).astype(int):
-            block = _read(file, int(offset), length)
+            block = _read(samples, int(offset))
             levels.append(np.sqrt((block**2).mean(axis=1)))
             spectrum = np.abs(np.fft.rfft(block * shape, axis=1)[:, :rows]) / (_WINDOW / 4)
             power = np.maximum(power, spectrum.astype(np.float32) ** 2)
@@ -86,12 +83,11 @@ def _analyse(file: wave.Wave_read) -> Sound:
     )
 
 
-def _read(file: wave.Wave_read, offset: int, length: int) -> NDArray[np.float32]:
+def _read(samples: NDArray[np.int16], offset: int) -> NDArray[np.float32]:
     """``_WINDOW`` samples from ``offset`` on, float32 (2, _WINDOW), zeros beyond the end."""
-    file.setpos(min(offset, length))
-    raw = np.frombuffer(file.readframes(_WINDOW), "<i2").reshape(-1, 2)
+    part = samples[offset : offset + _WINDOW]
     block = np.zeros((2, _WINDOW), np.float32)
-    block[:, : len(raw)] = raw.T / 32768.0
+    block[:, : len(part)] = part.T / np.float32(32768.0)
     return block
 
 
