@@ -96,6 +96,11 @@ def json_text(value: Any, encoding: str = "utf-8") -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def media_path(path: Path) -> str:
+    """``path`` as ffmpeg takes it: absolute, or a colon in its name would make it an address."""
+    return str(path.absolute())
+
+
 def mebibytes(count: int) -> str:
     """ "81.8 MiB"."""
     return f"{count / (1 << 20):.1f} MiB"

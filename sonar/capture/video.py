@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import SourceError
+from sonar.files import media_path
 from sonar.types import Frame
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class VideoFileSource:
         from sonar.capture._media import open_container, stream_rate_hz, video_stream
 
         try:
-            container = open_container(str(self.path))
+            container = open_container(media_path(self.path))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise SourceError(
                 f"{self.path} is damaged or is not a video that ffmpeg can read."

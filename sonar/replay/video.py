@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import OutputError
+from sonar.files import media_path
 
 TICKS_HZ = 90_000  # the usual video clock: fine enough for variable frame rates
 
@@ -49,7 +50,7 @@ class VideoWriter:
         self._failed = False
         try:
             self._container: Any = av.open(
-                str(path),
+                media_path(path),
                 "w",
                 format="mp4",
                 options={
@@ -146,8 +147,10 @@ def _repack(path: Path) -> None:
     beside = path.with_name(f".{path.name}.part")
     try:
         with (
-            av.open(str(path)) as source,
-            av.open(str(beside), "w", format="mp4", options={"movflags": "faststart"}) as target,
+            av.open(media_path(path)) as source,
+            av.open(
+                media_path(beside), "w", format="mp4", options={"movflags": "faststart"}
+            ) as target,
         ):
             streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
             for packet in source.demux():

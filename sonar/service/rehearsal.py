@@ -21,6 +21,7 @@ from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import SourceLost
+from sonar.files import media_path
 from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
 from sonar.service.guide.runs import SinkMaker, device_sink
 from sonar.types import Cue, CueKind, RgbImage
@@ -50,7 +51,7 @@ class LoopDevice:
         from sonar.capture._media import stream_rate_hz
 
         try:
-            self._container = av.open(str(self._path))
+            self._container = av.open(media_path(self._path))
         except (OSError, av.FFmpegError) as error:
             raise SourceLost(f"{self._path} cannot be opened") from error
         self.rate_hz = stream_rate_hz(self._container.streams.video[0])

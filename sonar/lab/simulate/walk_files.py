@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sonar.config import ZonesConfig
 from sonar.demo import MOUNT
+from sonar.files import media_path
 from sonar.lab.simulate.mujoco_walk import (
     FRAMES,
     RATE_HZ,
@@ -56,7 +57,7 @@ def write_walk(
     zones = ZonesConfig()
     depths: list[NDArray[np.uint16]] = []
     seconds: list[dict[str, Any]] = []
-    with WalkRenderer() as renderer, av.open(str(clip), "w") as container:
+    with WalkRenderer() as renderer, av.open(media_path(clip), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(RATE_HZ))
         stream.height, stream.width = SIZE
         stream.pix_fmt = "yuv420p"

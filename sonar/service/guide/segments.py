@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import OutputError
+from sonar.files import media_path
 
 TICKS_HZ = 90_000
 CLUSTER_MS = 500
@@ -44,7 +45,7 @@ class Segment:
         try:
             self._records: BinaryIO = stem.with_suffix(RECORDS).open("wb", buffering=0)
             self._container: Any = av.open(
-                str(stem.with_suffix(VIDEO)),
+                media_path(stem.with_suffix(VIDEO)),
                 "w",
                 format="matroska",
                 options={"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"},
@@ -159,7 +160,7 @@ def mend(folder: Path) -> list[Path]:
     removed = []
     for stem in stems(folder)[-3:]:
         try:
-            with av.open(str(stem.with_suffix(VIDEO))) as container:
+            with av.open(media_path(stem.with_suffix(VIDEO))) as container:
                 whole = bool(container.streams.video) and next(
                     (True for packet in container.demux(video=0) if packet.size), False
                 )
@@ -236,11 +237,11 @@ def _join_videos(parts: Sequence[Path], target: Path) -> list[tuple[Path, float]
 
     offsets: list[tuple[Path, float]] = []
     begin = Fraction(0)
-    with av.open(str(target), "w", format="matroska") as out:
+    with av.open(media_path(target), "w", format="matroska") as out:
         stream: Any = None
         for stem in parts:
             try:
-                source = av.open(str(stem.with_suffix(VIDEO)))
+                source = av.open(media_path(stem.with_suffix(VIDEO)))
             except (OSError, av.FFmpegError):
                 continue
             with source:
