@@ -1,6 +1,6 @@
 """``sonar depth``: pictures in, depth out, to look at and to compute with."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +9,8 @@ import typer
 from sonar.cli.prepare import prepare
 from sonar.cli.ui import common, emit_json, progress, say
 from sonar.errors import OutputError
+
+SUFFIXES = ("_depth.png", "_depth.npy", "_depth16.png", "_depth.json")
 
 
 def depth(
@@ -22,38 +24,45 @@ def depth(
     network gave it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
     from sonar.app import open_engine
     from sonar.capture import image_paths, read_image
-    from sonar.replay.writer import prepare_folder
+    from sonar.replay.folder import output_folder
     from sonar.types import Frame
 
     options = common(ctx)
     config = options.load()
     prepare(config)
     paths = [path for spec in images for path in image_paths(spec)]
-    prepare_folder(out)
-    engine = open_engine(config)
+    names = _names(paths)
     written: list[dict[str, Any]] = []
-    try:
-        with progress(options, "depth") as advance:
-            for index, path in enumerate(paths):
-                estimate = engine.estimate(Frame(read_image(path), index, float(index)))
-                name = _unused(path.stem, {facts["name"] for facts in written})
-                written.append(_write(out, name, estimate))
-                advance(index + 1, len(paths))
-    finally:
-        engine.close()
-        if options.json:
-            emit_json(written)
+    with output_folder(out, [*images, *paths, *options.configs]) as folder:
+        folder.check(f"{name}{suffix}" for name in names for suffix in SUFFIXES)
+        engine = open_engine(config)
+        try:
+            with progress(options, "depth") as advance:
+                for index, (path, name) in enumerate(zip(paths, names, strict=True)):
+                    estimate = engine.estimate(Frame(read_image(path), index, float(index)))
+                    folder.claim([f"{name}{suffix}" for suffix in SUFFIXES])
+                    written.append(_write(out, name, estimate))
+                    advance(index + 1, len(paths))
+        finally:
+            engine.close()
+            if options.json:
+                emit_json(written)
     if not options.json:
         say(f"{len(written)} depth map{'s' if len(written) != 1 else ''} in {out}.")
 
 
-def _unused(stem: str, taken: set[str]) -> str:
-    """``stem``, or with a number where two pictures share a name."""
-    number, name = 1, stem
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    return name
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The name of each image's results: its stem, with a number where two share one."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for path in paths:
+        name, number = path.stem, 1
+        while name.casefold() in taken:  # some disks do not tell upper from lower case
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def _write(out: Path, stem: str, estimate: Any) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def _write(out: Path, stem: str, estimate: Any) -> dict[str, Any]:
     import numpy as np
 
     from sonar.replay.annotate import heat_map, nearness
+    from sonar.replay.folder import write_json
 
     values = estimate.values
     near = nearness(estimate)
@@ -85,7 +95,7 @@ def _write(out: Path, stem: str, estimate: Any) -> dict[str, Any]:
         ):
             encoded = cv2.imencode(".png", array)[1]
             (out / name).write_bytes(encoded.tobytes())
-        (out / f"{stem}_depth.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_json(out / f"{stem}_depth.json", facts)
     return facts

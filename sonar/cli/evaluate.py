@@ -62,6 +62,7 @@ def evaluate(
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
     from sonar.lab.evaluate.folder import MountUse
     from sonar.lab.evaluate.page import document, lines, write_results
+    from sonar.replay.folder import EVALUATION_FILES, output_folder
 
     options = common(ctx)
     uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
@@ -70,6 +71,9 @@ def evaluate(
     variants = _variants(options, models or [])
     way = _way(dask, jobs)
     datasets, clips = _sorted_out(data)
+    if out is not None:  # before the work, which may take hours
+        with output_folder(out, data) as folder:
+            folder.check(EVALUATION_FILES)
     with progress(options, "evaluate") as advance:
         results = _evaluated(variants, datasets, clips, uses[mount], way, advance)
     if options.json:
@@ -77,7 +81,7 @@ def evaluate(
     else:
         say("\n".join(lines(results)))
     if out is not None:
-        written = write_results(out, results)
+        written = write_results(out, results, data)
         note(f"Written: {', '.join(str(file) for file in written)}.")
 
 

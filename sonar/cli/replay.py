@@ -1,6 +1,7 @@
 """``sonar replay`` and ``sonar demo``: a recording in, annotated video and sound out."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,8 +69,14 @@ def replay(
     config = options.load("replay")
     prepare(config)
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
+    inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
     if found is not None:
-        _batch(options, planned, out, realtime, not no_video, report, jobs, resume, checks)
+        inputs += [baseline / job.name for job in planned] if baseline else []
+        made = _batch(
+            options, planned, out, realtime, not no_video, report, jobs, resume, checks, inputs
+        )
+        if made:
+            raise typer.Exit(made)
         return
     summary, code = _run(
         options,
@@ -79,6 +86,7 @@ def replay(
         realtime=realtime or config.replay.realtime,
         video=not no_video,
         report=report,
+        inputs=inputs,
     )
     if options.json:
         emit_json(summary)
@@ -142,47 +150,51 @@ def _batch(
     jobs: int,
     resume: bool,
     checks: "Checks",
-) -> None:
+    inputs: Sequence[Path],
+) -> int:
     from sonar.replay.batch import Done, Options, run_batch, worst
     from sonar.replay.batch_page import PAGE, write_batch
-    from sonar.replay.writer import prepare_folder
+    from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
 
     config = options.load("replay")
     prepare(config)
-    prepare_folder(out)
 
     def tell(result: Done, done: int, total: int) -> None:
         how = result.problem or ("complete already" if result.resumed else "done")
         note(f"{done} of {total}: {result.job.spec}: {how}")
 
-    with terminates():
-        results = run_batch(
-            planned,
-            config,
-            Options(video, report, realtime or config.replay.realtime),
-            workers=jobs,
-            resume=resume,
-            tell=tell,
-            guard=stops,
-        )
-    different: dict[str, list[str]] | None = None
-    code = worst(results)
-    if checks.any:
-        different = {}
-        for result in results:
-            if result.code == 0:
-                name = result.job.name
-                different[name] = checks.differences(name, result.job.out)
-                told = _tell_differences(different[name], name)
-                code = code or told
-    document = write_batch(out, results, different)
+    reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
+    refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
+    with output_folder(out, reads) as folder:
+        folder.claim(BATCH_FILES)
+        with terminates():
+            results = run_batch(
+                planned,
+                config,
+                Options(video, report, realtime or config.replay.realtime),
+                workers=jobs,
+                resume=resume,
+                tell=tell,
+                guard=stops,
+                inputs=inputs,
+            )
+        different: dict[str, list[str]] | None = None
+        code = worst(results)
+        if checks.any:
+            different = {}
+            for result in results:
+                if result.code == 0:
+                    name = result.job.name
+                    different[name] = checks.differences(name, result.job.out)
+                    told = _tell_differences(different[name], name)
+                    code = code or told
+        document = write_batch(out, results, different)
     if options.json:
         emit_json(document)
     else:
         good = sum(result.code == 0 for result in results)
         say(f"{good} of {len(results)} recordings done. See {out / PAGE}.")
-    if code:
-        raise typer.Exit(code)
+    return code
 
 
 def _run(
@@ -194,6 +206,7 @@ def _run(
     realtime: bool,
     video: bool,
     report: bool = False,
+    inputs: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], int]:
     from sonar.replay.session import replay as process
 
@@ -207,6 +220,7 @@ def _run(
             report=report,
             progress=advance,
             guard=stops,
+            inputs=inputs,
         )
     speech = result.summary["speech"]
     if speech.get("lost"):

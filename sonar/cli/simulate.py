@@ -1,5 +1,6 @@
 """``sonar simulate``: rendered walks with truth, and a walker that only hears."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +74,7 @@ def simulate(
     found = [load(name) for name in wanted]
     if closed_loop:
         return _closed_loop(options, found, depth, true_zones, range(seeds), short)
-    return _record(options, found, out, width)
+    return _record(options, found, out, width, [Path(word) for word in wanted])
 
 
 def _list(options: Common) -> None:
@@ -86,7 +87,13 @@ def _list(options: Common) -> None:
         say(f"{name:<20}{text}")
 
 
-def _record(options: Common, found: "list[Scenario]", out: Path | None, width: int) -> None:
+def _record(
+    options: Common,
+    found: "list[Scenario]",
+    out: Path | None,
+    width: int,
+    inputs: Sequence[Path],
+) -> None:
     from sonar.lab.simulate.record import record
 
     if out is None:
@@ -95,7 +102,7 @@ def _record(options: Common, found: "list[Scenario]", out: Path | None, width: i
     written = []
     for scenario in found:
         with progress(options, scenario.name) as advance:
-            done = record(scenario, out, size=size, progress=advance)
+            done = record(scenario, out, size=size, progress=advance, inputs=inputs)
         written.append(
             {
                 "scenario": scenario.name,

@@ -1,8 +1,8 @@
 """Many recordings: each in a process of its own, into a folder of its own, with a summary page.
 
 A recording that cannot be read, a crash, or running out of memory costs that recording only.
-What is complete is marked by ``job.json``; ``resume`` skips it when recording, configuration,
-options and version are still the same.
+A summary says under ``job`` what it depends on; ``resume`` skips a complete recording when file,
+configuration, options and version are still the same.
 """
 
 import hashlib
@@ -20,12 +20,10 @@ from typing import Any
 from sonar import __version__
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
-from sonar.files import json_text
 from sonar.pipeline import Pipeline
 from sonar.replay.batch_plan import Job
 from sonar.threads import GuardedThread
 
-MARK = "job.json"
 SCHEMA = "sonar.batch/1"
 INTERRUPTED = 130
 CRASHED = 1
@@ -64,6 +62,7 @@ def run_batch(
     resume: bool = False,
     tell: Tell | None = None,
     guard: Guard | None = None,
+    inputs: Sequence[Path | str] = (),
 ) -> list[Done]:
     """Process every job, ``workers`` at a time; results in the order of ``jobs``.
 
@@ -71,6 +70,7 @@ def run_batch(
         resume: skip those that are complete.
         tell: called in this process as each ends.
         guard: as in :func:`sonar.replay.session.replay`; must be picklable (a function).
+        inputs: what is read besides the recordings; never overwritten, as these.
 
     On KeyboardInterrupt the running ones finish their files, and the rest counts as interrupted.
     """
@@ -80,6 +80,7 @@ def run_batch(
         shared = config.model_copy(update={"engine": engine})
     else:
         shared = config
+    reads = [*(job.spec for job in jobs), *inputs]
     done: dict[str, Done] = {}
     running: dict[Connection, _Worker] = {}
     waiting = list(jobs)
@@ -98,7 +99,7 @@ def run_batch(
                 if before is not None:
                     finished(Done(job, 0, "", before, resumed=True))
                     continue
-                worker = _Worker(job, shared, options, mark, guard)
+                worker = _Worker(job, shared, options, mark, guard, reads)
                 running[worker.pipe] = worker
             for pipe in wait(list(running)) if running else ():  # none: all were complete
                 assert isinstance(pipe, Connection)
@@ -145,12 +146,13 @@ class _Worker:
         options: Options,
         mark: dict[str, Any],
         guard: Guard | None,
+        inputs: Sequence[Path | str],
     ) -> None:
         context = multiprocessing.get_context("spawn")
-        self._job, self._stopped = job, False
+        self._job, self._mark, self._stopped = job, mark, False
         self.pipe, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_work, args=(theirs, job, config, options, mark, guard), daemon=True
+            target=_work, args=(theirs, job, config, options, mark, guard, inputs), daemon=True
         )
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
@@ -179,7 +181,10 @@ class _Worker:
         if answer is None:
             how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
             answer = (CRASHED, f"its process ended {how}")
-        return Done(self._job, answer[0], answer[1], _summary(self._job.out))
+        summary = _summary(self._job.out)
+        if summary.get("job") != self._mark:  # an earlier run's: this one did not come so far
+            summary = {}
+        return Done(self._job, answer[0], answer[1], summary)
 
 
 def _work(
@@ -189,6 +194,7 @@ def _work(
     options: Options,
     mark: dict[str, Any],
     guard: Guard | None,
+    inputs: Sequence[Path | str],
 ) -> None:
     """In the process of a job: do it, and answer with its exit code and problem."""
     from sonar.replay.session import replay
@@ -197,8 +203,6 @@ def _work(
     GuardedThread("orphan", _end_with_parent).start()
     code, problem = 0, ""
     try:
-        (job.out / MARK).unlink(missing_ok=True)  # from here on it is not complete
-        (job.out / "summary.json").unlink(missing_ok=True)
         outcome = replay(
             job.spec,
             job.out,
@@ -207,13 +211,13 @@ def _work(
             video=options.video,
             report=options.report,
             guard=guard,
+            inputs=inputs,
+            job=mark,
         ).outcome
         if outcome.interrupted:
             code, problem = INTERRUPTED, "interrupted"
         elif outcome.error is not None:
             code, problem = outcome.error.exit_code, str(outcome.error)
-        else:
-            write_json(job.out / MARK, mark)
     except SonarError as error:
         code, problem = error.exit_code, str(error)
     except KeyboardInterrupt:
@@ -236,13 +240,9 @@ def _complete(job: Job, mark: dict[str, Any], options: Options) -> dict[str, Any
     needed = ["audio.wav", "events.jsonl", "frames.jsonl"]
     needed += ["annotated.mp4"] if options.video else []
     needed += ["report.html"] if options.report else []
-    try:
-        if json.loads((job.out / MARK).read_text("utf-8")) != mark:
-            return None
-    except (OSError, ValueError):
-        return None
     summary = _summary(job.out)
-    whole = summary.get("complete") and all((job.out / name).is_file() for name in needed)
+    same = summary.get("complete") is True and summary.get("job") == mark
+    whole = same and all((job.out / name).is_file() for name in needed)
     return summary if whole else None
 
 
@@ -252,10 +252,3 @@ def _summary(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def write_json(target: Path, value: Any) -> None:
-    """All of it or nothing. Raises OSError."""
-    beside = target.with_name(f".{target.name}.part")
-    beside.write_text(json_text(value), "utf-8")
-    beside.replace(target)

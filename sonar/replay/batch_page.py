@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sonar.errors import OutputError
-from sonar.files import printable
-from sonar.replay.batch import SCHEMA, Done, worst, write_json
+from sonar.replay.batch import SCHEMA, Done, worst
+from sonar.replay.folder import write_json, write_whole
 from sonar.replay.report.page import page, table
 
 PAGE = "index.html"
@@ -32,13 +31,8 @@ def write_batch(
         "code": worst(results),
         "recordings": [_facts(result, different) for result in results],
     }
-    try:
-        write_json(out / FACTS, document)
-        beside = out / f".{PAGE}.part"
-        beside.write_text(printable(_page(out, results, different)), "utf-8")
-        beside.replace(out / PAGE)
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+    write_json(out / FACTS, document)
+    write_whole(out / PAGE, _page(out, results, different))
     return document
 
 

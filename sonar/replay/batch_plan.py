@@ -1,5 +1,6 @@
 """Which recordings a batch is about, and the folder of each."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,17 @@ def plan(specs: Sequence[str], out: Path) -> list[Job]:
         seen.add(whole)
         stem = Path(spec).stem or "recording"
         name, number = stem, 1
-        while name.lower() in taken:  # some disks do not tell upper from lower case
+        while _folded(name) in taken:
             number += 1
             name = f"{stem}_{number}"
-        taken.add(name.lower())
+        taken.add(_folded(name))
         jobs.append(Job(name, spec, out / name))
     return jobs
+
+
+def _folded(name: str) -> str:
+    """The same for names that some disks take for one: in case, or in how accents are coded."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _videos_in(path: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """One recording through the whole chain, into a folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -14,10 +14,11 @@ from sonar.errors import SonarError
 from sonar.pipeline import Consumer, Outcome, Pipeline, Step, Update
 from sonar.ports import FrameSource
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone, unhurried
+from sonar.replay.folder import REPLAY_FILES, output_folder
 from sonar.replay.labels import truth_beside
 from sonar.replay.report.page import write_report
 from sonar.replay.report.strip import DepthStrip
-from sonar.replay.writer import ReplayWriter, prepare_folder
+from sonar.replay.writer import ReplayWriter
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
@@ -48,8 +49,12 @@ def replay(
     look_ahead: bool = True,
     progress: Progress | None = None,
     guard: Callable[[Pipeline], AbstractContextManager[None]] | None = None,
+    inputs: Sequence[Path | str] = (),
+    job: Mapping[str, Any] | None = None,
 ) -> ReplayResult:
     """Process the recording ``spec`` and write its files into ``out``.
+
+    The files of an earlier replay in ``out`` are removed first; other files stay.
 
     Args:
         realtime: keep the recording's pace.
@@ -60,60 +65,73 @@ def replay(
             Not done in ``realtime``, where a picture is only there when its time has come.
         progress: called after each frame.
         guard: makes a context around the run, e.g. to stop it by signal.
+        inputs: further files and folders that are read; like ``spec`` they are never overwritten.
+        job: written into the summary as ``job``.
 
     Raises:
+        OutputError: a result would go over an input or over a file that is not ours, or another
+        run writes to ``out``.
         SonarError: nothing could be started. Once frames flow, an error is in
         ``ReplayResult.outcome.error`` and the files are complete up to it.
     """
-    prepare_folder(out)
     truth = truth_beside(Path(spec)) if report else None
     source = app.open_source(spec, config, realtime=realtime)
-    source.open()  # its frame rate shapes the files; a bad recording is told before they exist
-    rate_hz = source.rate_hz or FALLBACK_RATE_HZ
-    writer: ReplayWriter | None = None
-    ahead: Ahead | None = None
-    with nullcontext() if realtime else unhurried():
+    unused = [
+        name
+        for name, wanted in (("annotated.mp4", video), ("report.html", report), ("job.json", False))
+        if not wanted
+    ]
+    with output_folder(out, [spec, *inputs]) as folder:
+        folder.claim([name for name in REPLAY_FILES if name not in unused], unused)
+        source.open()  # its frame rate shapes the files; a bad recording is told before they exist
+        rate_hz = source.rate_hz or FALLBACK_RATE_HZ
+        writer: ReplayWriter | None = None
+        ahead: Ahead | None = None
+        with nullcontext() if realtime else unhurried():
+            try:
+                writer = ReplayWriter(
+                    out, config, rate_hz, partial(zone_borders, config), video=video
+                )
+                consumers: list[Consumer] = [writer.consume]
+                strip = DepthStrip() if report else None
+                if strip is not None:
+                    consumers.append(strip.consume)
+                if progress is not None:
+                    consumers.append(_Counter(progress, source.frame_count).consume)
+                if look_ahead and not realtime:
+                    ahead = Ahead(source, open_engines(config))
+                running = app.assemble(
+                    config,
+                    ahead.source if ahead else source,
+                    app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
+                    wait_for_speech=True,
+                    engine=ahead.engine if ahead else None,
+                )
+                with opencv_alone(), guard(running.pipeline) if guard else nullcontext():
+                    outcome = running.run(partial(_each, consumers, ahead))
+            except BaseException:
+                (ahead or source).close()
+                if writer is not None:
+                    writer.close()
+                raise
         try:
-            writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
-            consumers: list[Consumer] = [writer.consume]
-            strip = DepthStrip() if report else None
-            if strip is not None:
-                consumers.append(strip.consume)
-            if progress is not None:
-                consumers.append(_Counter(progress, source.frame_count).consume)
-            if look_ahead and not realtime:
-                ahead = Ahead(source, open_engines(config))
-            running = app.assemble(
-                config,
-                ahead.source if ahead else source,
-                app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
-                wait_for_speech=True,
-                engine=ahead.engine if ahead else None,
-            )
-            with opencv_alone(), guard(running.pipeline) if guard else nullcontext():
-                outcome = running.run(partial(_each, consumers, ahead))
-        except BaseException:
-            (ahead or source).close()
-            if writer is not None:
-                writer.close()
-            raise
-    try:
-        writer.close()
-    except SonarError as error:
-        outcome.error = outcome.error or error
-    summary = writer.summary(
-        **_told(outcome, source, rate_hz),
-        model=running.engine.label,
-        speech=asdict(running.speech.status),
-        **({} if truth is None else {"labels": truth.model_dump(mode="json")}),
-        latency_ms=ahead.timings if ahead else running.pipeline.timings,
-    )
-    if report:
-        try:
-            write_report(out, strip, embed_mb)
+            writer.close()
         except SonarError as error:
             outcome.error = outcome.error or error
-    return ReplayResult(outcome, summary)
+        summary = writer.summary(
+            **_told(outcome, source, rate_hz),
+            model=running.engine.label,
+            speech=asdict(running.speech.status),
+            **({} if truth is None else {"labels": truth.model_dump(mode="json")}),
+            **({} if job is None else {"job": dict(job)}),
+            latency_ms=ahead.timings if ahead else running.pipeline.timings,
+        )
+        if report:
+            try:
+                write_report(out, strip, embed_mb)
+            except SonarError as error:
+                outcome.error = outcome.error or error
+        return ReplayResult(outcome, summary)
 
 
 def _told(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:

@@ -13,31 +13,20 @@ from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
-from sonar.files import json_text
 from sonar.pipeline import Step, Update
 from sonar.records import Event
 from sonar.replay.film import Film
+from sonar.replay.folder import write_json
 from sonar.types import Cue, CueKind, side_of
 
 SUMMARY_SCHEMA = "sonar.summary/1"
-
-
-def prepare_folder(out: Path) -> None:
-    """Make ``out`` and prove that it can be written; OutputError says why not."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
 
 
 class ReplayWriter:
     """Consumes the steps of a run and writes its files into a folder.
 
     Args:
-        out: the folder; must exist (see :func:`prepare_folder`).
+        out: the folder; must exist, without files of these names.
         rate_hz: nominal picture rate of the recording.
         edges: borders of the zones, see :class:`~sonar.replay.annotate.Annotator`.
         video: write ``annotated.mp4`` too.
@@ -136,13 +125,7 @@ class ReplayWriter:
             "spoken": dict(self._spoken.most_common()),
             "config": self._config.model_dump(mode="json"),
         }
-        target = self._out / "summary.json"
-        try:
-            beside = target.with_name(".summary.json.part")
-            beside.write_text(json_text(document), "utf-8")
-            beside.replace(target)
-        except OSError as error:
-            raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+        write_json(self._out / "summary.json", document)
         return document
 
     def _write(self, file: TextIO, line: str) -> None:

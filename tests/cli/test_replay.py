@@ -26,7 +26,7 @@ def replayed(sonar: Run, video: Path, tmp_path: Path) -> Path:
 
 def test_every_file_is_there_and_agrees(replayed: Path) -> None:
     names = {"annotated.mp4", "audio.wav", "events.jsonl", "frames.jsonl", "summary.json"}
-    assert {path.name for path in replayed.iterdir()} == names
+    assert {path.name for path in replayed.iterdir()} == {*names, ".sonar-files"}
     lines = [json.loads(line) for line in (replayed / "frames.jsonl").read_text().splitlines()]
     schema = FrameRecord.model_json_schema(by_alias=True)
     for line in lines:

@@ -38,7 +38,7 @@ def test_a_folder_with_a_bad_file_goes_on_and_is_resumed(sonar: Run, tmp_path: P
     assert codes(out) == {"a": 0, "b <i>": 3, "c": 0}
     page = (out / "index.html").read_text()
     assert 'href="a/report.html"' in page and "b &lt;i&gt;" in page and "<i>" not in page
-    assert {"annotated.mp4", "report.html", "job.json"} <= {f.name for f in (out / "a").iterdir()}
+    assert {"annotated.mp4", "report.html"} <= {f.name for f in (out / "a").iterdir()}
 
     before = (out / "a" / "annotated.mp4").stat().st_mtime_ns
     write_video(clips / "c.MP4", frames=7)  # this one has changed
@@ -76,7 +76,6 @@ def test_an_interrupted_batch_ends_in_order_and_can_go_on(tmp_path: Path) -> Non
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
     assert codes(out) == {"a": 130, "b": 130}
-    assert not (out / "a" / "job.json").exists()
     assert json.loads((out / "a" / "summary.json").read_text())["interrupted"] is True
     assert not (out / "b").exists()
 

@@ -12,10 +12,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sonar.errors import OutputError
 from sonar.lab.evaluate.run import EvaluationReport
 from sonar.lab.evaluate.walks import FIGURES as WALK_FIGURES
 from sonar.lab.evaluate.walks import WalkFigures
+from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.heard import ClipResult
 from sonar.replay.report.page import page, table
 
@@ -78,25 +78,24 @@ def lines(variants: Sequence[Evaluated]) -> list[str]:
     return told[1:] if told and not told[0] else told
 
 
-def write_results(out: Path, variants: Sequence[Evaluated]) -> list[Path]:
-    """``evaluation.json``, ``.csv`` and ``.html`` in ``out``. Raises OutputError."""
+def write_results(
+    out: Path, variants: Sequence[Evaluated], inputs: Sequence[Path] = ()
+) -> list[Path]:
+    """``evaluation.json``, ``.csv`` and ``.html`` in ``out``.
+
+    Raises OutputError when they cannot be written, or would go over an input or a file that is
+    not ours.
+    """
     contents = {
         "json": json.dumps(document(variants), ensure_ascii=False, indent=2) + "\n",
         "csv": _csv(variants),
         "html": _page(variants),
     }
-    written = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with output_folder(out, inputs) as folder:
+        folder.claim(EVALUATION_FILES)
         for suffix, content in contents.items():
-            target = out / f"{NAME}.{suffix}"
-            beside = out / f".{NAME}.{suffix}.part"
-            beside.write_text(content, "utf-8", newline="")
-            beside.replace(target)
-            written.append(target)
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
-    return written
+            write_whole(out / f"{NAME}.{suffix}", content)
+    return [out / f"{NAME}.{suffix}" for suffix in contents]
 
 
 def _depth_lines(report: EvaluationReport) -> list[str]:

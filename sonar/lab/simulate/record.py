@@ -6,7 +6,7 @@ touched, along the scenario's ``path``: the test for any aid, ours among them.
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sonar.config import ZonesConfig
 from sonar.config.plain_yaml import dump
-from sonar.errors import OutputError
+from sonar.files import media_path
 from sonar.lab.simulate.body import Body
 from sonar.lab.simulate.ears import eye_pose, mount_of
 from sonar.lab.simulate.listener import SPEED_MPS, Listener
@@ -27,6 +27,7 @@ from sonar.lab.simulate.truth import Ahead, drop_ahead, nearest_things
 from sonar.lab.simulate.truth_file import EventLog, Kind, Truth, write_truth
 from sonar.lab.simulate.walk_files import coarse_mm
 from sonar.lab.simulate.world import World
+from sonar.replay.folder import output_folder
 from sonar.types import Side
 
 FPS = 15.0
@@ -35,6 +36,7 @@ DEPTH_EVERY = 5
 HEAD_TURN_DPS = 150.0  # the chest does not turn faster
 DROP_TOLD_M = 4.0
 TIME_FACTOR = 2.5  # of the straight walk's time
+FILES = ("video.mp4", "depth.npz", "poses.csv", "config.yaml", "events_truth.yaml")
 _COLUMNS = ("t", "x_m", "y_m", "height_m", "yaw_deg", "pitch_deg", "roll_deg")
 
 
@@ -113,25 +115,35 @@ def record(
     size: tuple[int, int] = SIZE,
     fps: float = FPS,
     progress: Callable[[int, int | None], None] | None = None,
+    inputs: Sequence[Path] = (),
 ) -> Recorded:
     """Write ``folder``/<scenario>/: video.mp4, depth.npz, poses.csv, config.yaml,
     events_truth.yaml.
 
     Raises:
         MissingExtraError: MuJoCo is missing or cannot draw.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or a file of these names in it is one of
+            ``inputs`` or not ours.
     """
+    where = folder / scenario.name
+    with output_folder(where, inputs) as place:
+        place.claim(FILES)
+        return _record(scenario, where, size, fps, progress)
+
+
+def _record(
+    scenario: Scenario,
+    where: Path,
+    size: tuple[int, int],
+    fps: float,
+    progress: Callable[[int, int | None], None] | None,
+) -> Recorded:
     import av
 
-    where = folder / scenario.name
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{where} cannot be made: {error.strerror}.") from error
     log = EventLog()
     depths: list[NDArray[np.uint16]] = []
     poses: list[Pose] = []
-    with av.open(str(where / "video.mp4"), "w") as container:
+    with av.open(media_path(where / "video.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"

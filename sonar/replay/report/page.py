@@ -16,9 +16,8 @@ from typing import Any
 
 from sonar.config import SonarConfig
 from sonar.config.load import dump_config
-from sonar.errors import OutputError
-from sonar.files import printable
 from sonar.records import Event
+from sonar.replay.folder import write_whole
 from sonar.replay.heard import judge
 from sonar.replay.report import plots
 from sonar.replay.report.data import SIDES, Run, read_run, words
@@ -86,12 +85,7 @@ def write_report(folder: Path, strip: DepthStrip | None = None, embed_mb: float 
         f"<script>\n{_text('report.js')}</script>"
     )
     target = folder / NAME
-    try:
-        beside = target.with_name(f".{NAME}.part")
-        beside.write_text(printable(page(f"sonar: {source}", body, scripts)), "utf-8")
-        beside.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    write_whole(target, page(f"sonar: {source}", body, scripts))
     return target
 
 

@@ -1,0 +1,181 @@
+"""A folder for results that may hold other things: inputs, files of the user, an older run.
+
+Which files in it are ours is written in a hidden list, :data:`LIST`. Only those are ever
+replaced or removed. The list is also the lock: one run at a time writes to a folder.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sonar.errors import OutputError
+from sonar.files import json_text, printable
+
+LIST = ".sonar-files"
+REPLAY_FILES = (
+    "summary.json",  # first: an old one must not outlive the files that it describes
+    "audio.wav",
+    "events.jsonl",
+    "frames.jsonl",
+    "annotated.mp4",
+    "report.html",
+    "job.json",  # of an older version
+)
+BATCH_FILES = ("batch.json", "index.html")
+EVALUATION_FILES = ("evaluation.json", "evaluation.csv", "evaluation.html")
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write all of ``text`` or nothing; an older ``target`` stays until the new one is complete.
+
+    Names that are not UTF-8 become printable. Raises OutputError.
+    """
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        beside.write_text(printable(text), "utf-8", newline="")
+        beside.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def write_json(target: Path, value: object) -> None:
+    """As :func:`write_whole`, indented JSON."""
+    write_whole(target, json_text(value))
+
+
+def refuse_overwrite(targets: Iterable[Path], inputs: Iterable[Path | str]) -> None:
+    """Raises OutputError when a target is one of the inputs, by whatever path or link.
+
+    Args:
+        targets: files that are about to be written; most do not exist yet.
+        inputs: files and folders that are read. Of a folder, the files in it count. What is not
+            there (a camera, an address) is no file that could be lost.
+    """
+    known: dict[tuple[int, int], Path] = {}
+    for entry in inputs:
+        path = Path(entry)
+        with suppress(OSError, ValueError):
+            for file in [path, *(path.iterdir() if path.is_dir() else ())]:
+                with suppress(OSError):
+                    facts = file.stat()
+                    known[facts.st_dev, facts.st_ino] = file
+    for target in targets:
+        try:
+            facts = target.stat()
+        except (OSError, ValueError):
+            continue
+        read = known.get((facts.st_dev, facts.st_ino))
+        if read is not None:
+            raise OutputError(
+                f"{target} would be written over the input {read}: choose another folder for "
+                "the results"
+            )
+
+
+class OutputFolder:
+    """The right to write to a folder, from :func:`output_folder`."""
+
+    def __init__(self, path: Path, descriptor: int, inputs: Sequence[Path | str]) -> None:
+        self.path = path
+        self._descriptor, self._inputs = descriptor, inputs
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raises OutputError when a file of these names is an input or not ours."""
+        ours = self._ours()
+        targets = [self.path / name for name in names]
+        refuse_overwrite(targets, self._inputs)
+        for target in targets:
+            if target.name not in ours and os.path.lexists(target):
+                raise OutputError(
+                    f"{target} exists and sonar has no record of having written it: choose another "
+                    "folder for the results, or move that file"
+                )
+
+    def claim(self, names: Sequence[str], stale: Sequence[str] = ()) -> None:
+        """Make room for files of these names, and remember them as ours.
+
+        Args:
+            names: will be written. Ours of an earlier run are removed.
+            stale: will not be written, and must not be mixed with what will: ours are removed.
+
+        Raises OutputError as :meth:`check` does, or when a file cannot be removed.
+        """
+        self.check(names)
+        ours = self._ours()
+        try:
+            for name in (*names, *stale):
+                if name in ours:
+                    (self.path / name).unlink(missing_ok=True)
+                    (self.path / f".{name}.part").unlink(missing_ok=True)
+            kept = "".join(f"{name}\n" for name in sorted((ours | {*names}) - {*stale}))
+            data = kept.encode("utf-8", "surrogateescape")
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+    def _ours(self) -> set[str]:
+        size = os.fstat(self._descriptor).st_size
+        text = os.pread(self._descriptor, size, 0).decode("utf-8", "surrogateescape")
+        names = {name for name in text.splitlines() if name and "/" not in name}
+        return names or _of_older_version(self.path)
+
+
+@contextmanager
+def output_folder(path: Path, inputs: Sequence[Path | str] = ()) -> Iterator[OutputFolder]:
+    """Make ``path``, and hold the right to write to it until the block ends.
+
+    Args:
+        inputs: files and folders that the run reads; no result goes over them.
+
+    Raises OutputError: the folder cannot be made or written to, or another run writes to it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path / LIST, flags, 0o666)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write to {path}: {_words(error)}") from error
+    try:
+        _lock(descriptor, path)
+        yield OutputFolder(path, descriptor, inputs)
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs at once are not found out there
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"another sonar is writing to {path}: wait for its end, or choose another folder"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+
+
+def _of_older_version(path: Path) -> set[str]:
+    """Our files in a folder that was written before there was a list."""
+    found: set[str] = set()
+    for file, keys, names in (
+        ("summary.json", {"schema", "frames_heard_by_side"}, REPLAY_FILES),
+        ("batch.json", {"schema", "recordings"}, BATCH_FILES),
+        ("evaluation.json", {"sources"}, EVALUATION_FILES),
+        ("evaluation.json", {"variants"}, EVALUATION_FILES),
+    ):
+        with suppress(OSError, ValueError, TypeError):
+            if keys <= {*json.loads((path / file).read_text("utf-8"))}:
+                found |= {*names}
+    return found
+
+
+def _words(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
