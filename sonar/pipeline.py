@@ -93,6 +93,7 @@ class Outcome:
     Attributes:
         frames: frames processed; ``degraded`` of them (or of the waits between) were unknown.
         end_t: source time of the last frame in seconds, None without frames.
+        shown_s: how long the last frame is shown: its own duration, else the source's period.
         error: what ended the run early, or None.
         interrupted: somebody asked it to stop.
     """
@@ -100,6 +101,7 @@ class Outcome:
     frames: int = 0
     degraded: int = 0
     end_t: float | None = None
+    shown_s: float = 0.0
     error: SonarError | None = None
     interrupted: bool = False
 
@@ -199,11 +201,10 @@ class Pipeline:
 
     def _finish(self) -> Iterator[Update]:
         """The last frame's share of sound, and goodbye; a sink that failed stays silent."""
-        sink, rate_hz = self._stages.sink, self._stages.source.rate_hz
+        sink, outcome = self._stages.sink, self.outcome
         try:
-            if self.outcome.end_t is not None and self._origin_t is not None:
-                shown_s = 1.0 / rate_hz if rate_hz else 0.0
-                sink.advance(self.outcome.end_t - self._origin_t + shown_s)
+            if outcome.end_t is not None and self._origin_t is not None:
+                sink.advance(outcome.end_t - self._origin_t + outcome.shown_s)
             stopped = self._announce(State.STOPPED)
             yield stopped
             sink.drain(GOODBYE_S)
@@ -264,6 +265,8 @@ class Pipeline:
         self._last_id, self._last_t = frame.id, frame.t
         self.outcome.frames += 1
         self.outcome.end_t = frame.t
+        rate_hz = stages.source.rate_hz
+        self.outcome.shown_s = frame.duration_s or (1.0 / rate_hz if rate_hz else 0.0)
         return Step(
             scene=scene,
             cue=cue,

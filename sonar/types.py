@@ -120,11 +120,14 @@ class Frame:
         id: running number from the source, 0 first; gaps are dropped frames.
         t: seconds on the source's clock: monotonic capture time for a live source, media time
             for a recording.
+        duration_s: how long a recording shows the frame, > 0; None where it does not say, and for
+            a live source.
     """
 
     image: RgbImage
     id: int
     t: float
+    duration_s: float | None = None
 
     def __post_init__(self) -> None:
         _check(
@@ -136,6 +139,7 @@ class Frame:
             "Frame.image must be a non-empty uint8 array of shape (H, W, 3)",
         )
         _check(bool(np.isfinite(self.t)), "Frame.t must be finite")
+        _check(self.duration_s is None or self.duration_s > 0.0, "Frame.duration_s must be > 0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,14 @@
 :func:`open_source` decides by what it is given. Nothing heavy is imported before it is needed.
 """
 
+import os
+import re
 import stat
+import sys
 from pathlib import Path
 
 from sonar.capture.camera import Camera, CameraInfo, list_cameras
-from sonar.capture.images import ImageSource, StillImage, image_paths, looks_like_image, read_image
+from sonar.capture.images import ImageSource, image_paths, is_image, read_image
 from sonar.capture.latest import LiveSource
 from sonar.capture.pace import PacedSource
 from sonar.capture.stream import NetworkStream
@@ -23,7 +26,6 @@ __all__ = [
     "ImageSource",
     "LiveSource",
     "PacedSource",
-    "StillImage",
     "VideoFileSource",
     "image_paths",
     "list_cameras",
@@ -31,6 +33,8 @@ __all__ = [
     "read_image",
     "redact_url",
 ]
+
+_V4L_MAJOR = 81  # Linux: Documentation/admin-guide/devices.txt, "video4linux"
 
 
 def open_source(
@@ -71,7 +75,7 @@ def open_source(
         recording = SyntheticSource(name)
     else:
         path = expanded(spec)
-        if _is_device(path):
+        if _is_camera(path):
             return _camera(str(path), config, clock)
         recording = _recording(path, config)
     return PacedSource(recording, clock) if realtime else recording
@@ -90,13 +94,15 @@ def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
     return LiveSource(label, lambda: Camera(where, config), config, clock)
 
 
-def _is_device(path: Path) -> bool:
-    if str(path).startswith("/dev/"):
-        return True
+def _is_camera(path: Path) -> bool:
+    """A video4linux device, or the place of one that is not plugged in; never a file in /dev."""
     try:
-        return stat.S_ISCHR(path.stat().st_mode)
+        found = path.stat()
     except (OSError, ValueError):
+        return re.match(r"/dev/(video\d+$|v4l/by-)", str(path)) is not None
+    if not stat.S_ISCHR(found.st_mode):
         return False
+    return sys.platform != "linux" or os.major(found.st_rdev) == _V4L_MAJOR
 
 
 def _recording(path: Path, config: CaptureConfig) -> FrameSource:
@@ -106,8 +112,10 @@ def _recording(path: Path, config: CaptureConfig) -> FrameSource:
         raise SourceError(f"{str(path)[:80]!r} is not a name a file can have.") from error
     if not exists:
         raise SourceError(f"{path} does not exist.")
+    if not is_folder and not path.is_file():
+        raise SourceError(f"{path} is neither a file nor a camera: save the recording as a file.")
     if is_folder:
         return ImageSource.of_folder(path, config.image_rate_hz)
-    if looks_like_image(path):
-        return StillImage(path)
-    return VideoFileSource(path)
+    if is_image(path):
+        return ImageSource.of_file(path, config.image_rate_hz)
+    return VideoFileSource(path, config.raw_rate_hz)

@@ -1,6 +1,8 @@
 """What recordings and network streams share: opening with PyAV, pixels, orientation, time."""
 
+import logging
 import math
+from fractions import Fraction
 from typing import Any, cast
 
 import cv2
@@ -10,12 +12,18 @@ from av.video.reformatter import VideoReformatter
 
 from sonar.types import RgbImage
 
-# Decoders that "see" pictures in any text file.
-_TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+_log = logging.getLogger(__name__)
 
-_BACKWARD_JUMP_S = 1.0
-_FORWARD_JUMP_S = 10.0
-_SMALLEST_STEP_S = 1e-3
+# Decoders that "see" a video in any text file.
+_TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+_DEFAULT = 1 << 0  # libavformat AV_DISPOSITION_...
+_NOT_THE_VIDEO = 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20  # cover, thumbnails, dependent, still image
+_RAW_FORMAT = 0x0080  # libavformat AVFMT_NOTIMESTAMPS: .h264, .h265, .mjpeg without a container
+
+_ASPECT_LIMIT = 4  # a sample aspect ratio beyond 4:1 is a damaged header, not a lens
+_ASK_AGAIN = 25  # frames; bounds what lives on until the garbage collector comes
+_LONGEST_SIDE_PX = 4096  # enlarging to square pixels stops here
+MOST_PIXELS = 8192 * 8192  # a larger frame is a damaged or a hostile header
 
 
 def open_container(url: str, **options: Any) -> Any:
@@ -29,97 +37,120 @@ def open_container(url: str, **options: Any) -> Any:
 
 
 def video_stream(container: Any) -> Any | None:
-    """The first moving-picture stream, or None. Cover art of a song is not one."""
+    """The video stream to read, or None: the one marked as default, else the first.
+
+    Cover art, thumbnails and streams without a decoder do not count.
+    """
+    found: Any | None = None
     for stream in container.streams.video:
-        cover = "attached_pic" in str(stream.disposition).lower()
+        marks = int(stream.disposition)
         codec = stream.codec_context  # None for a codec that ffmpeg does not know
-        if not cover and codec is not None and codec.name not in _TEXT_CODECS:
+        if codec is None or codec.name in _TEXT_CODECS or marks & _NOT_THE_VIDEO:
+            continue
+        if marks & _DEFAULT:
             return stream
-    return None
+        found = found or stream
+    return found
 
 
 def stream_rate_hz(stream: Any) -> float | None:
-    """Nominal frames a second, or None."""
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+    """Nominal frames per second, or None. A raw stream has it from its codec, if at all."""
+    if is_raw(stream.container):
+        rates = [stream.codec_context.framerate]
+    else:
+        rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    for rate in rates:
         if rate and math.isfinite(float(rate)) and 0.0 < float(rate) <= 1000.0:
             return float(rate)
     return None
 
 
+def is_raw(container: Any) -> bool:
+    """Whether frames carry no times; what ffmpeg says of their rate is its guess."""
+    return bool(int(container.format.flags) & _RAW_FORMAT)
+
+
 class Pixels:
-    """Decoded frames as upright RGB.
+    """Decoded frames of one stream as upright RGB with square pixels.
 
     One reformatter is kept for all frames of a source: with a new one per frame (what
     ``frame.to_ndarray(format=...)`` does) conversion takes half as long again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Any) -> None:
         self._reformatter = VideoReformatter()
+        self._codec = stream.codec_context
+        self._aspect = _sane(stream.sample_aspect_ratio)  # the container's, which players prefer
+        self._codec_aspect = self._codec.sample_aspect_ratio
         self._matrix: bytes | None = None
-        self._size: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._unasked = 0
 
     def rgb(self, frame: Any) -> RgbImage:
         """uint8 RGB array of shape ``(H, W, 3)``, turned and mirrored as the file asks."""
-        picture = cast(RgbImage, self._reformatter.reformat(frame, format="rgb24").to_ndarray())
-        # Asking a PyAV frame for its side data makes a reference cycle of it: its picture then
-        # stays in memory until the garbage collector comes, thousands of frames later. So only
-        # the first is asked, and one whose size differs: turning is a property of the stream.
-        if (frame.height, frame.width) != self._size:
-            self._size = frame.height, frame.width
+        height, width = self._square_size(frame.height, frame.width)
+        image = cast(
+            RgbImage,
+            self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray(),
+        )
+        self._look_for_orientation(frame)
+        if self._matrix is None:
+            return image
+        return oriented(image, np.frombuffer(self._matrix, np.int32))
+
+    def _square_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size that shows the frame with square pixels."""
+        aspect = self._codec.sample_aspect_ratio
+        if aspect != self._codec_aspect:  # it changed within the stream
+            self._codec_aspect, self._aspect = aspect, _sane(aspect)
+        if self._aspect == 1:
+            return height, width
+        high, wide = height / min(self._aspect, 1.0), width * max(self._aspect, 1.0)
+        scale = min(1.0, max(_LONGEST_SIDE_PX, height, width) / max(high, wide))
+        return max(1, round(high * scale)), max(1, round(wide * scale))
+
+    def _look_for_orientation(self, frame: Any) -> None:
+        """Read the frame's display matrix where it may have changed.
+
+        A container gives it to every frame, H.264 and H.265 to the key frame from which on it
+        holds. Asking a PyAV frame for its side data makes a reference cycle of it: it then stays
+        in memory until the garbage collector comes, thousands of frames later. So only frames
+        whose rotation is another are asked, and a key frame now and then, for what is mirrored.
+        """
+        seen = frame.height, frame.width, frame.rotation
+        self._unasked += 1
+        if frame.key_frame or self._seen is None:
+            ask = seen != self._seen or self._unasked >= _ASK_AGAIN
+        else:
+            ask = frame.rotation != 0 and seen != self._seen
+        if ask:
+            self._seen, self._unasked = seen, 0
             found = frame.side_data.get(SideDataType.DISPLAYMATRIX)
             self._matrix = None if found is None else bytes(found)
-        if self._matrix is None:
-            return picture
-        return oriented(picture, np.frombuffer(self._matrix, np.int32))
 
 
-def oriented(picture: RgbImage, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> RgbImage:
+def _sane(ratio: Fraction | None) -> float:
+    """A sample aspect ratio (width / height of a pixel); 1 where it is unknown or absurd."""
+    if not ratio or ratio <= 0:
+        return 1.0
+    if not 1 / _ASPECT_LIMIT <= ratio <= _ASPECT_LIMIT:
+        _log.warning("A sample aspect ratio of %s is absurd: taken as 1.", ratio)
+        return 1.0
+    return float(ratio)
+
+
+def oriented(image: RgbImage, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> RgbImage:
     """Turn by quarter turns and mirror as ffmpeg's 3x3 display matrix says (16.16 fixed point).
 
     The matrix maps a pixel (x, y) to (a x + c y, b x + d y) with ``matrix = a b . c d . ...``;
     mirroring matters as much as turning here, it exchanges left and right.
     """
     a, b, c, d = (int(matrix[i]) for i in (0, 1, 3, 4))
-    turned: RgbImage = picture
+    turned: RgbImage = image
     flip_columns, flip_rows = a < 0, d < 0
     if abs(b) + abs(c) > abs(a) + abs(d):
-        turned = cv2.transpose(picture)
+        turned = cv2.transpose(image)
         flip_columns, flip_rows = c < 0, b < 0
     if flip_columns or flip_rows:
         turned = cv2.flip(turned, -1 if flip_columns and flip_rows else int(flip_columns))
     return turned
-
-
-class MediaTime:
-    """Presentation times as seconds from the first frame, strictly increasing.
-
-    Args:
-        period_s: step where a frame carries no time.
-        may_jump: the container's clock may leap (MPEG-TS); gaps over 10 s are then closed.
-    """
-
-    def __init__(self, period_s: float, *, may_jump: bool) -> None:
-        self._period_s = period_s
-        self._may_jump = may_jump
-        self._origin_s: float | None = None
-        self._last_s: float | None = None
-
-    def next(self, pts_s: float | None) -> float:
-        """Media time of the next frame, whose presentation time is ``pts_s`` seconds or None."""
-        expected = 0.0 if self._last_s is None else self._last_s + self._period_s
-        if pts_s is None:
-            t = expected
-        else:
-            if self._origin_s is None:
-                self._origin_s = pts_s - expected
-            t = pts_s - self._origin_s
-            if self._last_s is not None and (
-                t < self._last_s - _BACKWARD_JUMP_S
-                or (self._may_jump and t > self._last_s + _FORWARD_JUMP_S)
-            ):
-                self._origin_s = pts_s - expected
-                t = expected
-        if self._last_s is not None:
-            t = max(t, self._last_s + _SMALLEST_STEP_S)
-        self._last_s = t
-        return t

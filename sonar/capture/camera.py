@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
 from sonar.types import RgbImage
@@ -74,6 +76,7 @@ class Camera:
         cameras: Callable[[], list[CameraInfo]] = list_cameras,
     ) -> None:
         self.rate_hz: float | None = None
+        self.one_behind = False
         self._address = address
         self._config = config
         self._check_nodes = opener is None
@@ -109,17 +112,13 @@ class Camera:
         return None
 
     def picture(self) -> RgbImage | None:
-        """RGB, whatever the driver gives."""
-        from sonar.capture.images import rgb_from_bgr
-
-        good, image = self._capture.retrieve()
-        if not good or image is None or image.size == 0 or image.ndim not in (2, 3):
-            self._garbage += 1
-            if self._garbage >= _GARBAGE_LIMIT:
-                raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged pictures in a row")
-            return None
-        self._garbage = 0
-        return rgb_from_bgr(image)
+        """RGB, of what the driver gives: BGR, or grey of 8 or 16 bits."""
+        good, raw = self._capture.retrieve()
+        image = _rgb(raw) if good else None
+        self._garbage = 0 if image is not None else self._garbage + 1
+        if self._garbage >= _GARBAGE_LIMIT:
+            raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged frames in a row")
+        return image
 
     def close(self) -> None:
         """Release the device."""
@@ -150,6 +149,18 @@ class Camera:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
         self.rate_hz = rate_hz if 0.0 < rate_hz <= 1000.0 else None
+
+
+def _rgb(raw: Any) -> RgbImage | None:
+    """uint8 RGB ``(H, W, 3)``; None for what is no image."""
+    if not isinstance(raw, np.ndarray) or raw.size == 0 or raw.ndim not in (2, 3):
+        return None
+    image = (raw >> 8).astype(np.uint8) if raw.dtype == np.uint16 else raw
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
+        return None
+    return np.ascontiguousarray(np.broadcast_to(image[:, :, ::-1], (*image.shape[:2], 3)))
 
 
 def _check_node(path: str) -> None:

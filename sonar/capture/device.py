@@ -16,9 +16,15 @@ _DRIFT = 0.02  # s/s by which a late picture is forgiven, see StreamTime
 
 
 class Device(Protocol):
-    """One connection to a camera or a stream. All its methods run in one thread and may block."""
+    """One connection to a camera or a stream. All its methods run in one thread and may block.
+
+    Attributes:
+        rate_hz: nominal frame rate, or None.
+        one_behind: a frame is handed over when the next one begins to arrive.
+    """
 
     rate_hz: float | None
+    one_behind: bool
 
     def open(self) -> None:
         """Raises SourceError or DeviceError."""
@@ -124,9 +130,11 @@ class Connection:
     def _pump(self) -> None:
         time = StreamTime()
         last = float("-inf")
+        before = self._clock.now()
         while not self._cancelled.is_set():
             pts_s = self.device.wait()
-            now = self._clock.now()
+            arrived = self._clock.now()
+            now, before = (before if self.device.one_behind else arrived), arrived
             image = self.device.picture()
             if image is None or self._cancelled.is_set():
                 continue

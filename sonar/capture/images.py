@@ -1,148 +1,255 @@
-"""Pictures: one file, or a folder of them as a recording."""
+"""Images and animations: one file, or the images of a folder, as a recording."""
 
 import logging
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sonar.errors import SourceError
+from sonar.capture.urls import shown_name
+from sonar.errors import MissingExtraError, SonarError, SourceError
 from sonar.files import expanded
 from sonar.types import Frame, RgbImage
 
 _log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".avif", ".jp2", ".tif", ".tiff", ".exr", ".hdr"}
-    | {".pbm", ".pgm", ".ppm", ".pnm", ".pfm"}
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".avif", ".heic", ".heif", ".jp2"}
+    | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"}
 )
+# What Pillow may try on a stranger's bytes: not the formats that start other programs (EPS).
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF", "JPEG2000", "TIFF", "PPM")
+_TIFF = (b"II*\0", b"MM\0*")
+_MAGIC = (
+    *_TIFF,
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"P4\n", b"P5\n", b"P6\n"),
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+)
+# ISO 23008-12 brands, at byte 8: HEIF images, and sequences of them.
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"hevc", b"hevx", b"msf1"))
+_HEIF_SEQUENCES = frozenset((b"hevc", b"hevx", b"msf1"))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
-STILL_FRAMES, STILL_RATE_HZ = 5, 10.0  # how often, and how fast, a still image is seen
+# Several images in one file of these formats are frames, one after the other. In others (the MPO
+# of phones, HEIF) the first is the photo and the rest are previews and maps that belong to it.
+_ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF", "TIFF"))
+STILL_FRAMES, STILL_RATE_HZ = 5, 10.0  # how often, and how fast, a single still image is seen
+_UNTIMED_S = 0.1  # a frame of an animation that states no time, as browsers show it
+_LONGEST_S = 60.0
+_REDUCED, _SUBFILE_TAG = 1, 254  # TIFF: "a reduced-resolution version of another image"
+_ORIENTATION_TAG = 0x0112
+# EXIF orientation to Pillow's Transpose: 0 mirror left-right, 1 mirror top-bottom, 2/3/4 rotate by
+# 90/180/270 degrees to the left, 5 transpose, 6 transverse.
+_TRANSPOSE = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+_RAW_VIDEO = frozenset((".mjpeg", ".mjpg"))  # begins like a JPEG
 
-_JPEG = b"\xff\xd8\xff"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_MAGIC = (_JPEG, _PNG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\x76\x2f\x31\x01", b"#?RADIANCE")
 
-
-def looks_like_image(path: Path) -> bool:
-    """By its name, else by its first bytes."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+def is_image(path: Path) -> bool:
+    """Whether ``path`` is an image or an animation: by its first bytes, else by its name."""
+    if path.suffix.lower() in _RAW_VIDEO:
+        return False
+    head = _head(path)
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
-    if path.suffix:
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError:
-        return False
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _HEIF_BRANDS | _AVIF_BRANDS
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_image(path: Path | str) -> RgbImage:
-    """Any picture file as uint8 RGB of shape ``(H, W, 3)``, upright by its EXIF orientation.
+    """The image in a file, upright by its EXIF or container orientation.
 
     Greyscale is repeated over the channels; transparency is laid over white, as viewers show it;
-    integers are scaled from their type's full range (16 bit: 65535 becomes 255); floats are taken
-    as [0, 1], or as [0, 255] or [0, 65535] where their largest value says so, with NaN and
-    infinities black.
+    16 bits are scaled to 8.
+
+    Returns:
+        uint8 RGB array of shape ``(H, W, 3)``.
 
     Raises:
-        SourceError: missing, empty, not a picture, or cut off.
+        SourceError: missing, empty, not an image that can be read, damaged or cut off, or an
+            animation: what is read would be a part of it.
+        MissingExtraError: a HEIC image, and its reader is not installed.
     """
-    import cv2
-
     path = Path(path)
-    data = _bytes(path)
-    damaged = SourceError(f"{path} is damaged or is not a picture that can be read.")
-    if _is_cut_off(data):
-        raise damaged
-    buffer = np.frombuffer(data, np.uint8)
-    upright = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH  # honours EXIF, loses transparency
-    try:
-        # Only the unchanged reading shows transparency; JPEG has none.
-        picture = None if data.startswith(_JPEG) else cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-        if picture is None or picture.ndim == 2 or picture.shape[2] == 3:
-            again = cv2.imdecode(buffer, upright)
-            picture = picture if again is None else again
-    except cv2.error as error:
-        raise damaged from error
-    if picture is None or picture.size == 0:
-        raise damaged
-    return rgb_from_bgr(picture)
+    with _Opened(path) as opened:
+        opened.must_be_still()
+        return opened.frame(0)[0]
 
 
-def rgb_from_bgr(picture: NDArray[Any]) -> RgbImage:
-    """What OpenCV reads, as uint8 RGB ``(H, W, 3)``.
+class _Opened:
+    """An image file opened with Pillow: its frames one by one, each upright RGB.
 
-    Args:
-        picture: ``(H, W)`` or ``(H, W, 1 to 4)`` of any real type; grey, grey + alpha, BGR, BGRA.
+    Every error of the reader, whatever its class, is a SourceError: the bytes are a stranger's.
     """
-    scaled = _uint8(picture)
-    if scaled.ndim == 2:
-        scaled = scaled[:, :, None]
-    channels = scaled.shape[2]
-    alpha = scaled[:, :, -1:] if channels in (2, 4) else None
-    colour = scaled[:, :, :1] if channels <= 2 else scaled[:, :, 2::-1]
-    if alpha is not None:
-        weight = alpha.astype(np.uint16)
-        colour = ((colour * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
-    height, width = colour.shape[:2]
-    return np.ascontiguousarray(np.broadcast_to(colour, (height, width, 3)))
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._check_file()
+        from PIL import Image, UnidentifiedImageError
+
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its error stays
+        head = _head(path)
+        formats = list(_FORMATS)
+        if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+            formats.append(self._heif(head[8:12]))
+        try:
+            self._image: Any = Image.open(path, formats=formats)
+        except UnidentifiedImageError:
+            raise SourceError(
+                f"{path} is not an image that sonar can read, or it is damaged: convert it to "
+                "PNG or JPEG."
+            ) from None
+        except Exception as error:
+            raise self._failed(error) from error
+        try:
+            self._first, self.count = self._layout(head)
+        except SonarError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise self._failed(error) from error
+
+    def __enter__(self) -> "_Opened":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._image.close()
+
+    def must_be_still(self) -> None:
+        """Raises SourceError for an animation."""
+        if self.count > 1:
+            raise SourceError(
+                f"{self._path} holds {self.count} frames, not one image: use `sonar replay`, or "
+                "save the frame that you mean as PNG."
+            )
+
+    def frame(self, number: int) -> tuple[RgbImage, float | None]:
+        """Frame ``number`` of ``count``, and the seconds it is shown; None for a still image."""
+        try:
+            if self.count > 1:
+                self._image.seek(self._first + number)
+            image = self._rgb()
+            shown_ms = self._image.info.get("duration")
+        except SonarError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+        if self.count == 1 or self._image.format == "TIFF":
+            return image, None
+        shown_s = float(shown_ms or 0.0) / 1000.0
+        return image, min(shown_s, _LONGEST_S) if shown_s > 0.0 else _UNTIMED_S
+
+    def _rgb(self) -> RgbImage:
+        from PIL import Image
+
+        image = _upright(self._image)
+        if image.mode == "F":
+            raise SourceError(f"{self._path} holds floating-point values: convert it to PNG.")
+        if image.mode.startswith("I"):  # 16 bits of grey
+            grey = np.asarray(image).astype(np.uint32)
+            image = Image.fromarray(np.minimum((grey + 128) // 257, 255).astype(np.uint8))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.array(image.convert("RGB"))
+
+    def _layout(self, head: bytes) -> tuple[int, int]:
+        """Number of the first frame, and how many there are."""
+        image = self._image
+        if image.format not in _ANIMATED:
+            return 0, 1
+        count = int(getattr(image, "n_frames", 1))
+        if image.format == "TIFF":
+            if head[8:10] == b"CR" or image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED:
+                raise SourceError(
+                    f"{self._path} is a camera's raw file, of which sonar reads the preview only: "
+                    "convert it to JPEG."
+                )
+            count = self._whole_pages(count)
+        if count > 1 and getattr(image, "default_image", False):
+            return 1, count - 1  # what viewers without animation show
+        return 0, count
+
+    def _whole_pages(self, count: int) -> int:
+        """Pages of a TIFF up to the first reduced one: previews come last."""
+        for page in range(1, count):
+            self._image.seek(page)
+            if self._image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED:
+                return page
+        self._image.seek(0)
+        return count
+
+    def _heif(self, brand: bytes) -> str:
+        if brand in _HEIF_SEQUENCES:
+            raise SourceError(
+                f"{self._path} is a HEIF sequence, which sonar does not read: convert it to MP4."
+            )
+        try:
+            import pillow_heif
+        except ImportError:
+            raise MissingExtraError(
+                "heic", f"{self._path} is a HEIC image: convert it to JPEG, or reading it"
+            ) from None
+        pillow_heif.register_heif_opener()
+        return "HEIF"
+
+    def _failed(self, error: Exception) -> SourceError:
+        from PIL import Image
+
+        if isinstance(error, Image.DecompressionBombError | MemoryError):
+            return SourceError(f"{self._path} is too large: make it smaller than 100 megapixels.")
+        if isinstance(error, OSError) and error.errno is not None:
+            return SourceError(f"{self._path} cannot be read: {error.strerror}.")
+        return SourceError(f"{self._path} is damaged or cut off.")
+
+    def _check_file(self) -> None:
+        path = self._path
+        try:
+            if not path.is_file():
+                raise SourceError(
+                    f"{path} {'is not a file' if path.exists() else 'does not exist'}."
+                )
+            if path.stat().st_size == 0:
+                raise SourceError(f"{path} is empty (0 bytes).")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a valid name"
+            raise SourceError(f"{str(path)[:200]} cannot be read: {reason}.") from error
 
 
-def _uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    if picture.dtype == np.uint8:
-        return picture
-    if picture.dtype == np.bool_:
-        return picture.astype(np.uint8) * np.uint8(255)
-    values = np.where(np.isfinite(picture), picture, picture.dtype.type(0))
-    if np.issubdtype(picture.dtype, np.integer):
-        full = float(np.iinfo(picture.dtype).max)
-    else:
-        largest = float(values.max(initial=0.0))
-        full = next((top for top in (1.0, 255.0, 65535.0) if largest <= top), largest)
-    scaled = np.rint(np.clip(values, 0.0, full) * (255.0 / full))
-    return scaled.astype(np.uint8)
+def _upright(image: Any) -> Any:
+    """Turned and mirrored as EXIF (or AVIF's own boxes, which Pillow gives as EXIF) says.
 
-
-def _bytes(path: Path) -> bytes:
+    Not with ``ImageOps.exif_transpose``: it also writes the EXIF anew and fails where that is odd.
+    """
+    image.load()  # which turns a TIFF already
     try:
-        if not path.is_file():
-            raise SourceError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid name"
-        raise SourceError(f"{path} cannot be read: {reason}.") from error
-    if not data:
-        raise SourceError(f"{path} is empty (0 bytes).")
-    return data
+        orientation = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # EXIF that cannot be read: viewers show the image as it is stored
+        orientation = None
+    method = _TRANSPOSE.get(orientation)
+    return image if method is None else image.transpose(method)
 
 
-def _is_cut_off(data: bytes) -> bool:
-    """Decoders fill the missing part of a cut JPEG or PNG with grey, which looks like a wall."""
-    if data.startswith(_PNG):
-        return b"IEND" not in data
-    if not data.startswith(_JPEG):
-        return False
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # padding
-            position += 1
-            continue
-        if marker == 0xDA:  # the picture's own data starts; thumbnails lie before
-            return data.find(b"\xff\xd9", position) < 0
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return True
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except (OSError, ValueError):
+        return b""
 
 
 def image_paths(path: Path | str) -> list[Path]:
-    """A picture's own path, or a folder's pictures in natural order (2 before 10).
+    """An image's own path, or a folder's images in natural order (2 before 10).
 
-    Raises SourceError where there is nothing, or no picture in the folder.
+    Raises SourceError where there is nothing, or no image in the folder.
     """
     path = expanded(path)
     if path.is_file():
@@ -160,45 +267,59 @@ def image_paths(path: Path | str) -> list[Path]:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
     if not paths:
-        raise SourceError(f"{path} holds no pictures (such as .jpg or .png).")
+        raise SourceError(f"{path} holds no images (such as .jpg or .png).")
     return sorted(paths, key=lambda found: _natural(found.name))
 
 
 class ImageSource:
-    """Pictures in a fixed order as a recording.
+    """Image files in a fixed order as a recording.
 
-    ``Frame.t`` is the picture's number divided by ``rate_hz``. A damaged picture among others is
-    skipped and counted in ``corrupt``; its number and time stay empty.
+    A still image and a page of a TIFF last ``1 / rate_hz`` seconds, a frame of an animation (GIF,
+    APNG, animated WebP, AVIF sequence) as long as it states. A damaged file among others is
+    skipped and counted in ``corrupt``; its number and its time stay empty.
 
     Args:
-        paths: picture files, in order.
-        rate_hz: pictures a second, > 0.
+        paths: image files, in order.
+        rate_hz: still images a second, > 0.
         label: for people.
+
+    Attributes:
+        corrupt: files that could not be read.
     """
 
     live = False
 
     def __init__(self, paths: Sequence[Path], rate_hz: float, label: str) -> None:
-        self.label = label
+        self.label = shown_name(label)
         self.corrupt = 0
         self._paths = tuple(paths)
         self._rate_hz = rate_hz
-        self._next: int | None = None
-        self._given = 0
+        self._count = len(self._paths)
+        self._repeat, self._animations = 1, True
+        self._frames: Generator[Frame, None, None] | None = None
 
     @classmethod
     def of_folder(cls, folder: Path, rate_hz: float) -> "ImageSource":
-        """The folder's pictures in natural order (2 before 10). Raises SourceError if none."""
+        """The folder's images in natural order (2 before 10). Raises SourceError if none."""
         return cls(image_paths(folder), rate_hz, folder.name)
+
+    @classmethod
+    def of_file(cls, path: Path, rate_hz: float = 1.0, *, animations: bool = True) -> "ImageSource":
+        """One file. A still image is seen for half a second, so that it can be believed: a zone
+        becomes "clear" only after it has been so for a moment, and more frames would count as a
+        frozen camera. Where ``animations`` is False, ``open`` refuses one."""
+        source = cls([path], rate_hz, path.name)
+        source._repeat, source._animations = STILL_FRAMES, animations
+        return source
 
     @property
     def frame_count(self) -> int | None:
-        """How many files there are."""
-        return len(self._paths)
+        """How many frames there are; of one file once it is open."""
+        return self._count
 
     @property
     def rate_hz(self) -> float | None:
-        """As given."""
+        """Still images a second."""
         return self._rate_hz
 
     @property
@@ -207,85 +328,50 @@ class ImageSource:
         return 0
 
     def open(self) -> None:
-        """Start from the first picture."""
-        self._next = self._given = self.corrupt = 0
+        """Start from the first image. Raises SourceError where the only file cannot be read."""
+        self.close()
+        self.corrupt = 0
+        if len(self._paths) == 1:
+            with _Opened(self._paths[0]) as opened:
+                if not self._animations:
+                    opened.must_be_still()
+                self._count = opened.count
+                if self._repeat > 1 and opened.count == 1:
+                    self._count, self._rate_hz = self._repeat, STILL_RATE_HZ
+        self._frames = self._read_all()
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The next picture. Raises SourceError when none of them could be read."""
-        if self._next is None:
+        """The next frame. Raises SourceError when none of the files could be read."""
+        if self._frames is None:
             raise SourceError(f"{self.label} is not open.")
-        while self._next < len(self._paths):
-            number = self._next
-            self._next += 1
+        return next(self._frames, None)
+
+    def close(self) -> None:
+        """Release the file that is being read."""
+        frames, self._frames = self._frames, None
+        if frames is not None:
+            frames.close()
+
+    def _read_all(self) -> Generator[Frame, None, None]:
+        number, t, given = 0, 0.0, 0
+        still_s = 1.0 / self._rate_hz
+        for path in self._paths:
             try:
-                image = read_image(self._paths[number])
-            except SourceError as error:
+                with _Opened(path) as opened:
+                    for index in range(opened.count):
+                        image, stated_s = opened.frame(index)
+                        shown_s = stated_s or still_s
+                        for _ in range(self._repeat if opened.count == 1 else 1):
+                            yield Frame(image, number, t, shown_s)
+                            number, given, t = number + 1, given + 1, t + shown_s
+            except SonarError as error:
                 if len(self._paths) == 1:
                     raise
                 self.corrupt += 1
+                number, t = number + 1, t + still_s
                 _log.warning("%s", error)
-                continue
-            self._given += 1
-            return Frame(image, number, number / self._rate_hz)
-        if self._given == 0 and self.corrupt:
-            raise SourceError(f"None of the {self.corrupt} pictures in {self.label} can be read.")
-        return None
-
-    def close(self) -> None:
-        """Nothing to release."""
-        self._next = None
-
-
-class StillImage:
-    """One image as a recording of half a second, so that what is seen in it can be believed.
-
-    A zone becomes "clear" only after it has been so for a moment; a single frame would leave it
-    unknown. More frames than these would count as a frozen camera.
-
-    Args:
-        path: the image file.
-    """
-
-    live = False
-
-    def __init__(self, path: Path) -> None:
-        self.label = path.name
-        self._path = path
-        self._image: RgbImage | None = None
-        self._next = 0
-
-    @property
-    def frame_count(self) -> int | None:
-        """Always the same."""
-        return STILL_FRAMES
-
-    @property
-    def rate_hz(self) -> float | None:
-        """Always the same."""
-        return STILL_RATE_HZ
-
-    @property
-    def dropped(self) -> int:
-        """Always 0."""
-        return 0
-
-    def open(self) -> None:
-        """Read the image. Raises SourceError when that cannot be done."""
-        self._image, self._next = read_image(self._path), 0
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """The image, STILL_FRAMES times."""
-        if self._image is None:
-            raise SourceError(f"{self.label} is not open.")
-        if self._next == STILL_FRAMES:
-            return None
-        number = self._next
-        self._next += 1
-        return Frame(self._image, number, number / STILL_RATE_HZ)
-
-    def close(self) -> None:
-        """Let go of the image."""
-        self._image = None
+        if given == 0:
+            raise SourceError(f"None of the {self.corrupt} images in {self.label} can be read.")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
-"""Addresses of network streams, fit to be shown."""
+"""Addresses of network streams and names of files, fit to be shown."""
 
+import os
 import re
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -29,3 +30,25 @@ def redact_url(url: str) -> str:
         return f"{scheme}://***"
     _, at, host_and_path = place.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{host_and_path}{'?***' if query else ''}"
+
+
+def path_of(url: str) -> str:
+    """The path of ``url``, without query and fragment."""
+    match = _URL.match(url)
+    return re.split(r"[?#]", match.group(2), maxsplit=1)[0] if match else ""
+
+
+def port_is_odd(url: str) -> bool:
+    """Whether the port of ``url`` is no number: a password with an unescaped ``/``, ``?`` or ``#``.
+
+    The part of it before that would be taken for a host, and asked for in the network.
+    """
+    match = _URL.match(url)
+    place = re.split(r"[/?#]", match.group(2), maxsplit=1)[0] if match else ""
+    _, _, port = re.sub(r"\[.*\]", "", place.rpartition("@")[2]).partition(":")
+    return bool(port) and not port.isdecimal()
+
+
+def shown_name(name: str) -> str:
+    """A file's name as text that can be printed and written as JSON, also where it is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")

@@ -18,6 +18,9 @@ class CaptureConfig(Section):
     )
     rate_hz: Positive = Field(30.0, description="frame rate asked of a camera")
     image_rate_hz: Positive = Field(1.0, description="frames a second given to a folder of images")
+    raw_rate_hz: Positive = Field(
+        25.0, description="frames a second of a raw recording (.mjpeg, .h264) that states none"
+    )
     read_timeout_s: Wait = Field(
         0.5, description="longest wait for a frame of a live source before it counts as missing"
     )

@@ -136,13 +136,16 @@ def replay(
 
 def _told(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:
     """What a summary tells of the run: how far it came, and why no farther."""
+    end_s = None
+    if outcome.end_t is not None:
+        end_s = round(outcome.end_t + (outcome.shown_s or 1 / rate_hz), 3)
     return {
         "sonar": __version__,
         "source": source.label,
         "complete": outcome.error is None and not outcome.interrupted,
         "error": None if outcome.error is None else str(outcome.error),
         "interrupted": outcome.interrupted,
-        "duration_s": None if outcome.end_t is None else round(outcome.end_t + 1 / rate_hz, 3),
+        "duration_s": end_s,
         "expected_frames": source.frame_count,
         "dropped": source.dropped,
         "degraded": outcome.degraded,

@@ -37,6 +37,7 @@ class LoopDevice:
     """
 
     rate_hz: float | None = None
+    one_behind = False
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -74,7 +75,7 @@ class LoopDevice:
         """When each picture is due, and the picture; over and over."""
         from sonar.capture._media import Pixels
 
-        pixels = Pixels()
+        pixels = Pixels(self._container.streams.video[0])
         while self._path.exists():
             start = self._clock.now()
             self._container.seek(0)

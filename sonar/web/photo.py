@@ -15,7 +15,7 @@ from sonar.audio.cues.mapping import PulseMapper
 from sonar.audio.output.wav import WavSink
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.capture import StillImage
+from sonar.capture import ImageSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
@@ -65,7 +65,7 @@ class Photographer:
         Raises SourceError for a bad picture, DepthError where the network fails, OutputError
         where the sound cannot be written.
         """
-        source = StillImage(path)
+        source = ImageSource.of_file(path, animations=False)
         source.open()
         with self._lock, closing(source):
             zones = app.make_zones(config)

@@ -31,6 +31,7 @@ class MjpegServer:
     def __init__(self, port: int = 0) -> None:
         self.picture = jpeg((255, 0, 0))
         self.period_s = 0.02
+        self.part_type = b"image/jpeg"
         self.silent = threading.Event()
         self.paths: list[str] = []
         self._stop = threading.Event()
@@ -54,8 +55,8 @@ class MjpegServer:
                             continue
                         data = outer.picture
                         self.wfile.write(
-                            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
-                            % len(data)
+                            b"--frame\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+                            % (outer.part_type, len(data))
                         )
                         self.wfile.write(data + b"\r\n")
                 except OSError:

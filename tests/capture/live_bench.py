@@ -30,6 +30,7 @@ class Wire:
 
     def __init__(self, open_error: Exception | None = None, hang_on_open: bool = False) -> None:
         self.rate_hz = 30.0
+        self.one_behind = False
         self.closed = threading.Event()
         self.release = threading.Event()
         self._open_error = open_error

@@ -100,7 +100,7 @@ def test_damaged_pictures_are_skipped_then_the_camera_fails():
     items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60
     camera.open()
     results = []
-    with pytest.raises(SourceLost, match="60 damaged pictures"):
+    with pytest.raises(SourceLost, match="60 damaged frames"):
         while True:
             camera.wait()
             results.append(camera.picture() is not None)

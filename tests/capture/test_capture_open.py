@@ -13,7 +13,6 @@ from sonar.capture import (
     ImageSource,
     LiveSource,
     PacedSource,
-    StillImage,
     VideoFileSource,
     open_source,
     redact_url,
@@ -40,7 +39,7 @@ def test_files_and_folders(tmp_path):
     video.write_bytes(b"x")
     assert isinstance(opened(video), VideoFileSource)
     for source in (opened(picture), opened(bare), opened(tmp_path)):
-        assert isinstance(source, ImageSource | StillImage)
+        assert isinstance(source, ImageSource)
         source.open()
         assert (source.read(1.0).image == 9).all()
     paced = opened(video, realtime=True)
@@ -96,7 +95,7 @@ def test_what_cannot_be_a_source(spec, message):
 
 
 def test_folder_without_pictures(tmp_path):
-    with pytest.raises(SourceError, match="holds no pictures"):
+    with pytest.raises(SourceError, match="holds no images"):
         opened(tmp_path)
 
 

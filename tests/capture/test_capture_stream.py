@@ -8,12 +8,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
+import av
 import numpy as np
 import pytest
 from conftest import jpeg, write_video
 
 from sonar.capture import LiveSource, open_source
+from sonar.capture.urls import port_is_odd
 from sonar.clock import SystemClock
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout
@@ -183,13 +186,15 @@ def test_missing_page(mjpeg_server):
 
 
 class FileServer(contextlib.AbstractContextManager):
-    """Serves a folder over HTTP."""
+    """Serves a folder over HTTP; ``kind`` is the content type of files without a suffix."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "application/octet-stream") -> None:
         import functools
         import http.server
 
         class Quiet(http.server.SimpleHTTPRequestHandler):
+            extensions_map: ClassVar = {"": kind}
+
             def log_message(self, *args: object) -> None:
                 pass
 
@@ -213,6 +218,79 @@ def test_a_recording_behind_a_url_is_not_taken_for_live(tmp_path):
             open_source(f"{base}/walk.mp4", CONFIG, CLOCK).open()
         with pytest.raises(SourceError, match="sends no video"):
             open_source(f"{base}/page.html", CONFIG, CLOCK).open()
+
+
+@pytest.mark.parametrize(
+    ("format", "playlist", "kind"),
+    [
+        ("hls", "live.m3u8", "application/vnd.apple.mpegurl"),
+        ("dash", "live.mpd", "application/dash+xml"),
+    ],
+)
+def test_streams_in_segments_are_too_old_to_guide_by(tmp_path, format, playlist, kind):
+    options = {"hls_flags": "omit_endlist"} if format == "hls" else {"streaming": "1"}
+    with av.open(str(tmp_path / playlist), "w", format=format, options=options) as out:
+        video = out.add_stream("libx264", rate=10)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        for _ in range(20):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+    # The same where the address does not show it: ffmpeg says what it is.
+    (tmp_path / "camera").write_bytes((tmp_path / playlist).read_bytes())
+    with FileServer(tmp_path, kind) as files:
+        base = f"http://127.0.0.1:{files.server.server_address[1]}"
+        unnamed = ["camera"] if format == "hls" else []  # PyAV's ffmpeg does not know DASH
+        for address in (playlist, f"{playlist}?token=1", *unnamed):
+            with pytest.raises(SourceError, match=r"HLS, DASH.*too late to guide by.*RTSP"):
+                open_source(f"{base}/{address}", CONFIG, CLOCK).open()
+
+
+def test_parts_labelled_image_jpg_are_read_and_as_old_as_they_are(mjpeg_server):
+    server = mjpeg_server()
+    server.part_type, server.period_s = b"image/jpg", 0.1
+    with stream(server.url()) as source:
+        assert is_red(source.read(5.0))
+        server.picture = jpeg((0, 0, 255))
+        sent_s = CLOCK.now()
+        frame = read_until(source, is_blue)
+        # It comes when the next one begins, 0.1 s later, and says so.
+        assert CLOCK.now() - frame.t > 0.08
+        assert frame.t - sent_s < 0.3
+
+
+def test_a_page_of_text_is_no_mjpeg(tmp_path):
+    (tmp_path / "page").write_text("<html>login first</html>" * 100)
+    with FileServer(tmp_path) as files:
+        url = f"http://127.0.0.1:{files.server.server_address[1]}/page"
+        with pytest.raises(SourceError, match="sends no video that ffmpeg can read"):
+            open_source(url, CONFIG, CLOCK).open()
+
+
+@pytest.mark.parametrize("password", ["pa/ss", "pa?ss", "pa#ss"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_password_that_must_be_encoded_is_hinted_at_and_goes_nowhere(
+    scheme, password, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(av, "open", lambda *args, **kwargs: asked.append(args))
+    source = open_source(f"{scheme}://me:{password}@127.0.0.1:9/live", CONFIG, CLOCK)
+    with pytest.raises(SourceError, match=r"%2F for /, %3F for ., %23 for #, %40 for @") as caught:
+        source.open()
+    assert password not in str(caught.value) and "me:" not in str(caught.value)
+    assert asked == []  # not even a look-up of a host called "me"
+
+
+@pytest.mark.parametrize(
+    ("url", "odd"),
+    [
+        *[("rtsp://cam:554/live", False), ("rtsp://me:secret@cam:554/live", False)],
+        *[("http://[::1]:80/live", False), ("http://[::1]/live", False), ("rtsp://cam", False)],
+        *[("rtsp://me:pa/ss@cam/live", True), ("http://cam/live@2x", False), ("walk.mp4", False)],
+    ],
+)
+def test_odd_ports(url, odd):
+    assert port_is_odd(url) is odd
 
 
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.capture import VideoFileSource
-from sonar.capture._media import MediaTime, oriented
+from sonar.capture._media import oriented
+from sonar.capture.video import MediaTime
 from sonar.errors import SourceError
 
 CLIPS = Path(__file__).resolve().parents[3] / "shared" / "clips"
@@ -155,22 +156,24 @@ def test_display_matrix_moves_every_pixel_where_it_says(a_b_c_d):
         assert (result[y - top, x - left] == value).all()
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-1e5, 1e5, width=32)), min_size=1), st.booleans())
-def test_media_time_starts_at_zero_and_only_grows(pts, may_jump):
-    times = MediaTime(0.04, may_jump=may_jump)
+@given(st.lists(st.one_of(st.none(), st.floats(-1e5, 1e5, width=32)), min_size=1))
+def test_media_time_starts_at_zero_only_grows_and_never_leaps(pts):
+    times = MediaTime(0.04, 60.0)
     result = [times.next(value) for value in pts]
     assert result[0] == 0.0
-    assert all(later > earlier for earlier, later in pairwise(result))
+    assert all(0.0 < later - earlier <= 60.001 for earlier, later in pairwise(result))
 
 
-def test_media_time_closes_jumps_only_where_the_container_has_them():
-    for may_jump, expected in ((True, 0.08), (False, 95443.0)):
-        times = MediaTime(0.04, may_jump=may_jump)
-        assert [times.next(0.0), times.next(0.04)] == [0.0, 0.04]
-        assert times.next(95443.0) == pytest.approx(expected)
-    times = MediaTime(0.04, may_jump=False)
+def test_media_time_closes_steps_of_the_clock():
+    times = MediaTime(0.04, 60.0)
+    assert [times.next(0.0), times.next(0.04), times.next(50.0)] == [0.0, 0.04, 50.0]
+    assert not times.take_step()
+    assert times.next(95443.0) == pytest.approx(50.04)
+    assert times.take_step() and not times.take_step()
+    times = MediaTime(0.04, 60.0)
     result = [times.next(t) for t in (1.0, 1.04, None, 0.0, 0.04)]
     assert result == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.16])
+    assert times.take_step()
 
 
 def clip(name: str) -> Path:

@@ -117,6 +117,7 @@ class _ClipCamera:
         self._due_s = 0.0
 
     rate_hz: float | None = CAMERA_RATE_HZ
+    one_behind = False
 
     def open(self) -> None:
         self._due_s = self._clock.now()

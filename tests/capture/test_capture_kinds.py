@@ -1,0 +1,426 @@
+"""Inputs of unusual kinds are read whole, upright, in their time; or one sentence refuses them."""
+
+import io
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.bitstream import BitStreamFilterContext
+from conftest import frames_of, write_video
+from PIL import Image
+
+from sonar.capture import ImageSource, LiveSource, VideoFileSource, open_source, read_image
+from sonar.clock import ManualClock
+from sonar.config import CaptureConfig
+from sonar.errors import MissingExtraError, SourceError
+
+
+def opened(spec, **settings):
+    return open_source(str(spec), CaptureConfig(**settings), ManualClock())
+
+
+def all_frames(spec, **settings) -> list:
+    source = opened(spec, **settings)
+    source.open()
+    try:
+        return list(iter(lambda: source.read(1.0), None))
+    finally:
+        source.close()
+
+
+def shades(count: int, size: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
+    return [np.full((*size, 3), 20 * (i + 1), np.uint8) for i in range(count)]
+
+
+def seen(frames) -> list[int]:
+    return [round(float(frame.image.mean()) / 20) for frame in frames]
+
+
+def marked() -> np.ndarray:
+    """Red at the top left, black elsewhere."""
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:32, :48] = (255, 0, 0)
+    return image
+
+
+def red_corner(image: np.ndarray) -> str:
+    corners = {name: image[place].astype(int) for name, place in CORNERS.items()}
+    return max(corners, key=lambda name: corners[name][0] - corners[name][2])
+
+
+CORNERS = {
+    "top left": (2, 2),
+    "top right": (2, -3),
+    "bottom left": (-3, 2),
+    "bottom right": (-3, -3),
+}
+
+
+# --- what is a camera ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")
+def test_a_recording_in_shared_memory_is_no_camera():
+    path = Path(f"/dev/shm/sonar-test-{os.getpid()}.mp4")
+    try:
+        write_video(path, shades(3))
+        assert seen(all_frames(path)) == [1, 2, 3]
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("spec", ["/dev/null", "/dev/zero"])
+def test_a_device_that_is_no_camera_is_refused_at_once(spec):
+    with pytest.raises(SourceError, match=f"{spec} is neither a file nor a camera"):
+        opened(spec)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(SourceError, match="neither a file nor a camera: save the recording"):
+        opened(tmp_path / "pipe.mp4")
+
+
+@pytest.mark.parametrize("spec", ["/dev/video93", "/dev/v4l/by-id/usb-Chest_cam-index0"])
+def test_a_camera_that_is_not_plugged_in_is_still_a_camera(spec):
+    assert isinstance(opened(spec), LiveSource)
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["2024-05-01T12:30:05.mp4", "crypto:walk.mkv", "100%d:x.avi"])
+def test_a_relative_name_with_a_colon_is_no_address(tmp_path, monkeypatch, name):
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    write_video(tmp_path / name, shades(3), codec=codec, pix_fmt="yuv420p")
+    monkeypatch.chdir(tmp_path)
+    assert seen(all_frames(name)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".png"])
+def test_a_name_that_is_not_utf8_is_read_and_its_label_can_be_written(tmp_path, suffix):
+    path = tmp_path / os.fsdecode(b"caf\xe9" + suffix.encode())
+    if suffix == ".mp4":
+        write_video(tmp_path / "plain.mp4", shades(2)).rename(path)
+    else:
+        Image.fromarray(shades(1)[0]).save(tmp_path / "plain.png")
+        (tmp_path / "plain.png").rename(path)
+    assert seen(all_frames(path))[0] == 1
+    assert opened(path).label.encode("utf-8").startswith(b"caf")
+
+
+def test_what_a_file_is_decides_its_bytes_not_its_name(tmp_path):
+    Image.fromarray(shades(1)[0]).save(tmp_path / "photo.png")
+    (tmp_path / "photo.png").rename(tmp_path / "photo.mp4")
+    assert isinstance(opened(tmp_path / "photo.mp4"), ImageSource)
+
+
+# --- images that are more than one -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["walk.webp", "walk.png", "walk.gif", "walk.avif"])
+def test_an_animation_is_read_whole_in_its_times(tmp_path, name):
+    first, *rest = [Image.fromarray(image) for image in shades(5)]
+    durations = [200, 200, 100, 400, 300]
+    first.save(tmp_path / name, save_all=True, append_images=rest, duration=durations)
+    source = opened(tmp_path / name)
+    source.open()
+    assert source.frame_count == 5
+    frames = list(iter(lambda: source.read(1.0), None))
+    assert seen(frames) == [1, 2, 3, 4, 5]
+    assert [f.t for f in frames] == pytest.approx([0.0, 0.2, 0.4, 0.5, 0.9], abs=0.011)
+    assert frames[-1].duration_s == pytest.approx(0.3, abs=0.011)
+    with pytest.raises(SourceError, match="holds 5 frames, not one image: use `sonar replay`"):
+        read_image(tmp_path / name)
+
+
+def test_pages_of_a_tiff_are_frames_at_the_rate_of_images(tmp_path):
+    first, *rest = [Image.fromarray(image) for image in shades(3)]
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=rest)
+    frames = all_frames(tmp_path / "pages.tif", image_rate_hz=4.0)
+    assert seen(frames) == [1, 2, 3]
+    assert [f.t for f in frames] == [0.0, 0.25, 0.5]
+    first.save(tmp_path / "one.tif")
+    assert seen(all_frames(tmp_path / "one.tif")) == [1] * 5  # as any still image
+
+
+def test_the_image_that_apng_keeps_for_old_viewers_is_not_a_frame(tmp_path):
+    still, *rest = [Image.fromarray(image) for image in shades(4)]
+    still.save(tmp_path / "a.png", save_all=True, append_images=rest, default_image=True)
+    assert seen(all_frames(tmp_path / "a.png")) == [2, 3, 4]
+
+
+def test_an_animation_that_is_cut_off_gives_what_is_whole_then_says_so(tmp_path):
+    rng = np.random.default_rng(0)
+    first, *rest = [Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)) for _ in range(6)]
+    first.save(tmp_path / "whole.png", save_all=True, append_images=rest, duration=100)
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    source = opened(tmp_path / "cut.png")
+    source.open()
+    assert source.read(1.0) is not None
+    with pytest.raises(SourceError, match=r"cut\.png is damaged or cut off"):
+        for _ in range(6):
+            source.read(1.0)
+
+
+def raw_photo(path: Path) -> None:
+    """As DNG, NEF and ARW are: a TIFF whose first image is a preview."""
+    from PIL import TiffImagePlugin
+
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 1
+    Image.fromarray(shades(1)[0]).save(path, format="TIFF", tiffinfo=tags)
+
+
+def test_a_cameras_raw_file_is_refused_instead_of_reading_its_preview(tmp_path):
+    raw_photo(tmp_path / "photo.dng")
+    with pytest.raises(SourceError, match=r"photo\.dng is a camera's raw file.*convert it to JPEG"):
+        all_frames(tmp_path / "photo.dng")
+
+
+def test_heic_is_refused_with_what_helps_where_its_reader_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    source = opened(tmp_path / "photo.heic")
+    with pytest.raises(MissingExtraError, match=r"HEIC.*convert it to JPEG.*'sonar-assist\[heic\]"):
+        source.open()
+
+
+def test_a_heif_sequence_is_refused(tmp_path):
+    (tmp_path / "burst.heic").write_bytes(b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc" + bytes(100))
+    with pytest.raises(SourceError, match=r"HEIF sequence.*convert it to MP4"):
+        opened(tmp_path / "burst.heic").open()
+
+
+def test_heic_in_tiles_is_read_whole(tmp_path):
+    pytest.importorskip("pillow_heif")
+    from heif_grid import grid_of
+
+    tiles = [Image.fromarray(image) for image in shades(4, (64, 64))]
+    (tmp_path / "photo.heic").write_bytes(grid_of(tiles, rows=2, columns=2))
+    image = read_image(tmp_path / "photo.heic")
+    assert image.shape == (128, 128, 3)
+    corners = [image[place].mean() for place in CORNERS.values()]
+    assert corners == pytest.approx([20, 40, 60, 80], abs=3)
+
+
+# --- videos: orientation, shape, streams ------------------------------------------------------
+
+
+def annexb(images: list[np.ndarray], orientation: str = "") -> bytes:
+    """H.264 without a container; ``orientation`` as the filter h264_metadata wants it."""
+    codec = av.CodecContext.create("libx264", "w")
+    codec.height, codec.width = images[0].shape[:2]
+    codec.pix_fmt, codec.time_base, codec.framerate = "yuv420p", Fraction(1, 30), 30
+    packets = []
+    for number, image in enumerate(images):
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts = number
+        packets += codec.encode(frame)
+    data = b"".join(bytes(packet) for packet in [*packets, *codec.encode(None)])
+    if not orientation:
+        return data
+    with av.open(io.BytesIO(data), format="h264") as container:
+        stream = container.streams.video[0]
+        only = f"h264_metadata=display_orientation=insert:{orientation}"
+        metadata = BitStreamFilterContext(only, stream)
+        packets = [p for p in container.demux(stream) if p.size]
+        filtered = [out for packet in packets for out in metadata.filter(packet)]
+        return b"".join(bytes(packet) for packet in filtered)
+
+
+def test_orientation_that_changes_within_a_stream(tmp_path):
+    parts = ["", "flip=horizontal", "rotate=180", ""]
+    path = tmp_path / "turning.h264"
+    path.write_bytes(b"".join(annexb([marked()] * 30, part) for part in parts))
+    corners = [red_corner(frame.image) for frame in frames_of(path)]
+    expected = ["top left", "top right", "bottom right", "top left"]
+    assert corners == [corner for corner in expected for _ in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("turn", "corner"),
+    [
+        *[((90, False, False), "bottom left"), ((0, True, False), "top right")],
+        *[((0, False, True), "bottom left"), ((180, False, False), "bottom right")],
+    ],
+)
+def test_orientation_of_a_container_turns_and_mirrors_every_frame(tmp_path, turn, corner):
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        if not hasattr(stream, "set_display_rotation"):
+            pytest.skip("this PyAV cannot write an orientation")
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
+        for _ in range(40):
+            frame = av.VideoFrame.from_ndarray(marked(), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert {red_corner(frame.image) for frame in frames_of(path)} == {corner}
+
+
+def squeezed(path: Path, image: np.ndarray, width: int, aspect: Fraction) -> Path:
+    """``image`` stored with ``width`` columns of pixels of this shape."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = image.shape[0], width, "yuv444p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        small = np.asarray(Image.fromarray(image).resize((width, image.shape[0])))
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["dv.mp4", "dv.mkv", "dv.ts"])
+@pytest.mark.parametrize(("width", "aspect"), [(144, Fraction(4, 3)), (216, Fraction(8, 9))])
+def test_frames_have_square_pixels(tmp_path, name, width, aspect):
+    scene = np.asarray(Image.fromarray(marked()).resize((192, 144)))
+    image = frames_of(squeezed(tmp_path / name, scene, width, aspect))[0].image
+    ratio = image.shape[1] / image.shape[0]
+    assert ratio == pytest.approx(192 / 144, abs=0.01)
+    same_size = np.asarray(Image.fromarray(image).resize((192, 144)))
+    assert np.abs(same_size.astype(int) - scene).mean() < 3
+
+
+def test_an_absurd_pixel_shape_is_ignored(tmp_path):
+    path = squeezed(tmp_path / "odd.mkv", marked(), 96, Fraction(200, 1))
+    assert frames_of(path)[0].image.shape == (64, 96, 3)
+
+
+def test_the_stream_that_is_marked_as_default_is_read(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream, default in zip(streams, (0, 1), strict=True):
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            stream.disposition = default
+        for stream, image in zip(streams, shades(2), strict=True):
+            for _ in range(3):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    assert seen(frames_of(path)) == [2, 2, 2]
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
+        cover.disposition = 1 << 10  # attached_pic
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(shades(1)[0], format="rgb24")))
+        container.mux(cover.encode())
+    with pytest.raises(SourceError, match="has no video in it"):
+        VideoFileSource(path).open()
+
+
+def test_a_video_without_a_decoder_is_not_called_damaged(tmp_path):
+    path = write_video(tmp_path / "new.avi", shades(3), codec="mpeg4", pix_fmt="yuv420p")
+    data = path.read_bytes()
+    assert b"FMP4" in data
+    path.write_bytes(data.replace(b"FMP4", b"QZX9").replace(b"fmp4", b"qzx9"))
+    with pytest.raises(SourceError, match=r"new\.avi holds a video in a format that cannot be"):
+        VideoFileSource(path).open()
+
+
+def test_a_playlist_named_like_a_video_reads_no_other_place(tmp_path, monkeypatch):
+    lookups = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args: lookups.append(args))
+    path = tmp_path / "walk.m3u8"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    with pytest.raises(SourceError):
+        all_frames(path)
+    assert lookups == []
+
+
+# --- videos: time ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["walk.h264", "walk.h265"])
+def test_a_raw_stream_runs_at_the_rate_its_codec_states(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("h264"):
+        path.write_bytes(annexb(shades(8) * 4))
+    else:
+        with av.open(str(path), "w", format="hevc") as container:
+            stream = container.add_stream(
+                "libx265", rate=30, options={"x265-params": "log-level=0"}
+            )
+            stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+            for image in shades(8) * 4:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    source = VideoFileSource(path)
+    source.open()
+    assert source.rate_hz == 30.0
+    frames = list(iter(lambda: source.read(1.0), None))
+    assert len(frames) == 32
+    assert [f.t for f in frames] == pytest.approx([i / 30 for i in range(32)])
+
+
+def test_a_raw_stream_that_states_no_rate_takes_the_configured_one(tmp_path, caplog):
+    path = write_video(tmp_path / "walk.mjpeg", shades(5), codec="mjpeg", pix_fmt="yuvj420p")
+    assert [f.t for f in all_frames(path, raw_rate_hz=10.0)] == pytest.approx(
+        [0.0, 0.1, 0.2, 0.3, 0.4]
+    )
+    assert "states no frame rate: 10 Hz is assumed (capture.raw_rate_hz)" in caplog.text
+
+
+@pytest.mark.parametrize("step_s", [3_000_000_000, 3_600])
+def test_a_step_of_the_recorders_clock_is_closed_and_said(tmp_path, caplog, step_s):
+    pts = [i * 100 + (step_s * 1000 if i >= 5 else 0) + 6_000_000 for i in range(10)]
+    path = write_video(tmp_path / "step.mkv", shades(10), pts=pts, pix_fmt="yuv420p")
+    frames = frames_of(path)
+    assert len(frames) == 10 and frames[-1].t < 1.3
+    assert caplog.text.count("its clock jumps") == 1
+
+
+def test_a_slow_video_keeps_its_long_gaps(tmp_path, caplog):
+    path = write_video(tmp_path / "slow.mkv", shades(3), pts=[0, 50_000, 90_000], pix_fmt="yuv420p")
+    assert [f.t for f in frames_of(path)] == pytest.approx([0.0, 50.0, 90.0], abs=0.01)
+    assert "jumps" not in caplog.text
+
+
+def test_the_last_frame_lasts_as_long_as_the_file_says(tmp_path):
+    with av.open(str(tmp_path / "slides.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        packets = []
+        for pts, image in zip((0, 1000), shades(2), strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 1000)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        packets[-1].duration = int(9 / packets[-1].time_base)
+        container.mux(packets)
+    frames = frames_of(tmp_path / "slides.mp4")
+    assert [f.t for f in frames] == pytest.approx([0.0, 1.0])
+    assert frames[-1].duration_s == pytest.approx(9.0, abs=0.01)
+
+
+def test_what_an_edit_list_leaves_out_is_not_expected(tmp_path):
+    path = tmp_path / "trimmed.mp4"
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        packets = [
+            packet
+            for image in shades(10) * 10
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+        ]
+        for packet in [*packets, *stream.encode()]:
+            packet.pts -= int(6 / packet.time_base)
+            packet.dts -= int(6 / packet.time_base)
+            container.mux(packet)
+    source = VideoFileSource(path)
+    source.open()
+    expected = source.frame_count
+    assert expected == len(list(iter(lambda: source.read(1.0), None))) == 40
