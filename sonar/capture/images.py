@@ -90,7 +90,7 @@ class _Opened:
         self._check_file()
         from PIL import Image, UnidentifiedImageError
 
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its error stays
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd EXIF, and large images
         head = _head(path)
         formats = list(_FORMATS)
         if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
 from sonar.replay.annotate import Annotator
-from sonar.replay.video import VideoWriter, even_size
+from sonar.replay.video import VideoWriter, even_size, fitted_size
 from sonar.threads import GuardedThread
 from sonar.types import Cue, DepthMap, RgbImage, Scene
 
@@ -44,6 +44,9 @@ class Film:
         self._path, self._config, self._rate_hz, self._edges = path, config, rate_hz, edges
         self._video: VideoWriter | None = None
         self._annotator: Annotator | None = None
+        self._caption: tuple[str, float] | None = None
+        self._size = self._part = (0, 0)
+        self._whole = np.zeros((0, 0, 3), np.uint8)
         self._sound_before: list[NDArray[np.float32]] = []
         self._error: BaseException | None = None
         self._todo: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
@@ -103,17 +106,29 @@ class Film:
     def _draw(
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
     ) -> None:
-        if self._video is None or self._annotator is None:
-            settings = self._config.replay
-            size = even_size(image.shape[0], image.shape[1], settings.max_width_px)
-            self._annotator = Annotator(*size, self._edges, settings.overlay)
+        settings = self._config.replay
+        if self._video is None:
+            self._size = even_size(image.shape[0], image.shape[1], settings.max_width_px)
+            self._whole = np.zeros((*self._size, 3), np.uint8)
             self._video = VideoWriter(
-                self._path, *size, self._rate_hz, self._config.audio.rate_hz, settings.crf
+                self._path, *self._size, self._rate_hz, self._config.audio.rate_hz, settings.crf
             )
             for samples in self._sound_before:
                 self._video.sound(samples)
             self._sound_before.clear()
-        self._video.picture(self._annotator.draw(image, depth, scene, cue), t)
+        part = fitted_size(image.shape[0], image.shape[1], *self._size)
+        if self._annotator is None or part != self._part:  # the recording changed its resolution
+            self._annotator = Annotator(*part, self._edges, settings.overlay)
+            self._part = part
+            self._whole[:] = 0
+            if self._caption is not None:
+                self._annotator.caption(*self._caption)
+        drawn = self._annotator.draw(image, depth, scene, cue)
+        if part != self._size:
+            top, left = (self._size[0] - part[0]) // 2, (self._size[1] - part[1]) // 2
+            self._whole[top : top + part[0], left : left + part[1]] = drawn
+            drawn = self._whole
+        self._video.picture(drawn, t)
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
         if self._video is None:  # the first picture decides the size
@@ -122,5 +137,6 @@ class Film:
             self._video.sound(samples)
 
     def _title(self, text: str, t: float) -> None:
+        self._caption = text, t
         if self._annotator is not None:
             self._annotator.caption(text, t)

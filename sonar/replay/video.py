@@ -31,6 +31,16 @@ def even_size(height: int, width: int, max_side_px: int) -> tuple[int, int]:
     )
 
 
+def fitted_size(height: int, width: int, high: int, wide: int) -> tuple[int, int]:
+    """(height, width) of an image of (height, width) made to fit into (high, wide), not stretched.
+
+    A difference of a pixel or two, which comes from rounding to even numbers, is filled.
+    """
+    scale = min(high / height, wide / width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    return (high if high - rows <= 2 else rows, wide if wide - columns <= 2 else columns)
+
+
 class VideoWriter:
     """H.264 + AAC in MP4; pictures and sound may come in any interleaving.
 

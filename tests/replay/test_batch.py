@@ -127,6 +127,13 @@ def test_what_is_a_batch(tmp_path: Path) -> None:
     assert find_videos([str(tmp_path / "films"), "walk.mp4"]) == [*films, "walk.mp4"]
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".h264", ".h265", ".wmv", ".flv", ".MTS", ".mjpeg"])
+def test_a_folder_is_searched_for_every_kind_of_video(tmp_path, suffix):
+    (tmp_path / f"walk{suffix}").touch()
+    (tmp_path / "walk.truth.yaml").touch()
+    assert find_videos([str(tmp_path)]) == [str(tmp_path / f"walk{suffix}")]
+
+
 def test_a_fingerprint_tells_what_matters(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     job = Job("a", str(tmp_path / "a.mp4"), tmp_path / "a")

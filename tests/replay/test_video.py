@@ -9,7 +9,7 @@ import pytest
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
 from sonar.replay.film import Film
-from sonar.replay.video import VideoWriter
+from sonar.replay.video import VideoWriter, even_size, fitted_size
 from sonar.types import Scene
 
 
@@ -44,6 +44,33 @@ def test_sound_before_the_first_picture_is_kept(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4")) as container:
         heard = np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1)
     assert heard.shape[1] >= 4800 and np.abs(heard[:, 1000:4000]).mean() > 0.3
+
+
+def test_a_resolution_that_changes_is_not_stretched(tmp_path: Path) -> None:
+    """A white frame of 4:3, then one upright of 3:4, then the first again: with black beside it."""
+    made = film(tmp_path / "a.mp4")
+    for index, size in enumerate([(240, 320), (320, 240), (240, 320)]):
+        image = np.full((*size, 3), 255, np.uint8)
+        made.picture(image, None, scene(), None, float(index))
+    made.close()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert [frame.shape for frame in frames] == [(240, 320)] * 3
+    row = [frame[120].astype(int) for frame in frames]
+    black = [np.flatnonzero(values < 40) for values in row]
+    assert len(black[0]) < 20 and len(black[2]) < 20
+    # 240 high leaves 180 of 320 columns: 70 black ones on either side.
+    assert (row[1][:68] < 40).all() and (row[1][-68:] < 40).all()
+    assert (row[1][90:150] > 200).any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1921, 1080), (640, 479), (33, 4000), (7, 5)])
+def test_the_whole_video_is_filled_where_the_resolution_stays(width: int, height: int) -> None:
+    size = even_size(height, width, 960)
+    rows, columns = fitted_size(height, width, *size)
+    if min(size) > 64:
+        assert (rows, columns) == size
+    assert 1 <= rows <= size[0] and 1 <= columns <= size[1]
 
 
 def test_nothing_drawn_is_no_file_and_no_error(tmp_path: Path) -> None:
