@@ -93,7 +93,7 @@ def assemble(
     Args:
         engine: to use instead of the configured one (the service guards its own).
         wait_for_speech: render every phrase first (recordings: the result must not depend on
-            how fast the synthesiser is); live runs start at once and speak when it is ready.
+            how fast the synthesizer is); live runs start at once and speak when it is ready.
 
     Raises:
         ModelError, MissingExtraError: the network cannot be opened. Nothing that was opened here

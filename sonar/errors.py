@@ -10,7 +10,7 @@
     |   +-- SourceLost             3   the source is gone for good
     +-- OutputError                3   a result cannot be written (full disk, read-only folder)
     +-- DeviceError                4   a camera or a sound device
-    |   +-- SpeechError            4   the speech synthesiser
+    |   +-- SpeechError            4   the speech synthesizer
     +-- ModelError                 5   a model file is missing, damaged or of the wrong kind
         +-- DepthError             5   the network failed, or gave something that is not depth
 
@@ -66,7 +66,7 @@ class DeviceError(SonarError):
 
 
 class SpeechError(DeviceError):
-    """The speech synthesiser is missing, failed or hung."""
+    """The speech synthesizer is missing, failed or hung."""
 
 
 class ModelError(SonarError):

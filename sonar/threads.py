@@ -1,9 +1,14 @@
 """Long-lived threads: one guard that logs, announces and restarts what fails in them.
 
-Standard library only: the supervisor uses it too.
+Also the place in line of threads and processes, and processes that end with their parent. Standard
+library only: the supervisor uses it too.
 """
 
+import contextlib
+import ctypes
 import logging
+import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -89,3 +94,37 @@ def run_briefly(name: str, work: Callable[[], object]) -> GuardedThread:
     thread = GuardedThread(name, work, restarts=0)
     thread.start()
     return thread
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Let Linux send signal ``number`` to this process when the process ``parent`` ends.
+
+    Strictly, when the thread that started this process ends. Elsewhere nothing happens.
+    """
+    try:
+        ctypes.CDLL(None).prctl(1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
+    except (OSError, AttributeError):  # not Linux
+        return
+    if os.getppid() != parent:  # it ended before
+        os.kill(os.getpid(), number)
+
+
+def realtime(priority: int, pid: int = 0) -> bool:
+    """Let a process (0: the calling thread) run before ordinary ones, but not what it starts.
+
+    Round-robin scheduling, see sched(7); ``priority`` from 1 to 99. Returns whether the system
+    permits it: to root, and where ``ulimit -r`` (``LimitRTPRIO=`` of a unit) allows the priority.
+    """
+    try:
+        policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(pid, policy, os.sched_param(priority))
+    except (AttributeError, OSError):  # no such call outside Linux; no right to it
+        return False
+    return True
+
+
+def is_realtime() -> bool:
+    """Whether the calling thread runs before ordinary ones."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+    return False

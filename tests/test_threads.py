@@ -1,12 +1,16 @@
 """A long-lived thread that fails is logged, announced and restarted, with a bound."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from sonar import threads
-from sonar.clock import ManualClock
+from sonar.clock import ManualClock, SystemClock
 from sonar.threads import GuardedThread, run_briefly
 
 LIMIT_S = 5.0
@@ -91,3 +95,48 @@ def test_a_short_piece_of_work_runs_at_once() -> None:
     assert done.wait(LIMIT_S)
     thread.join(LIMIT_S)
     assert not thread.gave_up and thread.daemon
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_the_place_is_that_of_one_thread_and_may_be_refused(monkeypatch):
+    found = []
+
+    def ask():
+        found.append((threads.realtime(5), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(5)
+    urgent, policy = found[0]
+    assert policy == (os.SCHED_RR if urgent else os.SCHED_OTHER)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # this thread's own
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert threads.realtime(5) is False
+
+
+def test_a_process_ends_with_its_parent_also_when_that_ended_before() -> None:
+    gone = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    gone.wait(30)
+    code = "import signal, time; from sonar.threads import end_with_parent; "
+    code += f"end_with_parent({gone.pid}, signal.SIGKILL); time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == -9
+    child = (
+        "import os, signal, time; from sonar.threads import end_with_parent; "
+        "end_with_parent(os.getppid(), signal.SIGKILL); print(os.getpid(), flush=True); "
+        "time.sleep(60)"
+    )
+    middle = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE)\n"
+        "print(child.stdout.readline().decode())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", middle], capture_output=True, timeout=30)
+    stat, clock = Path(f"/proc/{int(done.stdout)}/stat"), SystemClock()
+    until_s = clock.now() + 10
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert clock.now() < until_s
+        clock.sleep(0.02)

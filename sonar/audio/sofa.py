@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.head import PLACES, SIDE_DEG, Head, pan_of
-from sonar.audio.speech.pcm import resample
+from sonar.audio.speech.clips import resample
 from sonar.audio.synthesis.synth import HARMONICS, timbre
 from sonar.errors import ConfigError, MissingExtraError
 

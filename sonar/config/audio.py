@@ -79,7 +79,7 @@ class SpeechConfig(Section):
         "normal", description="how much is said: dangers only, obstacles too, or all changes"
     )
     timeout_s: Annotated[float, Field(ge=0.1, le=120)] = Field(
-        10.0, description="longest wait for the synthesiser to start, and for each phrase"
+        10.0, description="longest wait for the synthesizer to start, and for each phrase"
     )
 
 

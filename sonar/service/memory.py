@@ -1,8 +1,6 @@
 """Memory that runs short, and giving back what is not needed."""
 
-import ctypes
 import gc
-from collections.abc import Callable
 
 from sonar.service.sysfs import Memory
 from sonar.threads import run_briefly
@@ -67,20 +65,12 @@ def release() -> None:
     glibc keeps what threads free for themselves, so that each network that is closed and opened
     anew would cost its size again.
     """
+    from sonar.depth.backends.memory import give_back_memory
+
     gc.collect()
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
+    give_back_memory()
 
 
 def release_soon() -> None:
     """:func:`release` in a thread of its own: nobody who guides waits for it."""
     run_briefly("release", release)
-
-
-def _malloc_trim() -> Callable[[int], int] | None:
-    try:
-        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # not glibc
-        return None
-    return trim

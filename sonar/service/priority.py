@@ -24,24 +24,6 @@ def raised(nice: int = SUPERVISOR) -> int:
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def urgent(pid: int = 0) -> bool:
-    """Let a process (0 = this thread) run before all ordinary ones, though not what it starts;
-    whether that is permitted (root, or ``LimitRTPRIO`` in its unit). For what works little."""
-    try:
-        os.sched_setscheduler(pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(URGENT))
-    except (AttributeError, OSError):  # no such call outside Linux; no right to it
-        return False
-    return True
-
-
-def is_urgent() -> bool:
-    """Whether :func:`urgent` was permitted to this thread."""
-    try:
-        return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
-    except (AttributeError, OSError):
-        return False
-
-
 def give(pid: int, nice: int, proc: Path = PROC) -> None:
     """Give a process, and the session that it leads, ``nice``; what is not permitted is left."""
     with contextlib.suppress(OSError):

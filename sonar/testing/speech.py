@@ -1,4 +1,4 @@
-"""A speaker without a synthesiser: for tests, and to try a set-up of your own."""
+"""A speaker without a synthesizer: for tests, and to try a set-up of your own."""
 
 import math
 from collections.abc import Iterable, Mapping

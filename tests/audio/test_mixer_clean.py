@@ -112,7 +112,7 @@ def test_no_sample_beyond_the_limit_in_thousands_of_random_changes_of_everything
 
 
 def test_a_recording_cut_off_mid_wave_does_not_click():
-    """Phrases begin and end where the synthesiser left them; both ends are ramped."""
+    """Phrases begin and end where the synthesizer left them; both ends are ramped."""
 
     class Abrupt(ToneSpeaker):
         def get(self, phrase):

@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_playable_files(tmp_path: Path) -> None:
     assert json.loads((out / "summary.json").read_text())["complete"] is False
 
 
-def test_without_a_synthesiser_the_tones_go_on(
+def test_without_a_synthesizer_the_tones_go_on(
     sonar: Run, tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

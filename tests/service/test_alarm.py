@@ -188,7 +188,7 @@ def test_stop_is_at_once(make: Callable[..., Any], tmp_path: Path) -> None:
     assert not alarm.busy() and time.monotonic() - start < 0.5
 
 
-def test_words_come_from_the_synthesiser_and_may_be_missing(
+def test_words_come_from_the_synthesizer_and_may_be_missing(
     make: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "word.wav").write_bytes(sounds.wav([0.1] * 2400, 0.0))

@@ -2,7 +2,7 @@
 
 Real time, real zones and mixer, the real live source; cameras are stand-ins that misbehave. The
 faults of engines are in test_guide, of processes in test_processes, of disks in test_recorder,
-of sound devices and synthesisers in the tests of audio and speech.
+of sound devices and synthesizers in the tests of audio and speech.
 """
 
 import threading

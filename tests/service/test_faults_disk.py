@@ -1,4 +1,4 @@
-"""Faults of disks and of the synthesiser under the whole guide: recording and words are lost,
+"""Faults of disks and of the synthesizer under the whole guide: recording and words are lost,
 guidance is not."""
 
 import os
@@ -117,7 +117,7 @@ def test_a_kept_recording_that_finds_no_room_is_told(
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
+def test_a_synthesizer_that_is_killed_or_hangs_is_replaced(
     serve: Callable[..., Service],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -130,9 +130,9 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
     speech = run.running.speech
 
     def worker() -> Any:
-        return getattr(speech._client, "_process", None)
+        return getattr(speech._worker, "_process", None)
 
-    service.wait(lambda: worker() is not None and speech.status.ready > 0, "a synthesiser")
+    service.wait(lambda: worker() is not None and speech.status.ready > 0, "a synthesizer")
     victim, ready = worker(), speech.status.ready
     os.kill(victim.pid, number)
     frames = service.beats[-1].frames
@@ -142,7 +142,7 @@ def test_a_synthesiser_that_is_killed_or_hangs_is_replaced(
     assert service.raised is None
 
 
-def test_a_synthesiser_that_is_lost_for_good_is_told_and_tones_go_on(
+def test_a_synthesizer_that_is_lost_for_good_is_told_and_tones_go_on(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sonar.audio.speech import bank as speech

@@ -163,13 +163,13 @@ def test_a_machine_that_is_suspended_and_resumed(folder: Any) -> None:
 def test_a_guide_without_its_supervisor_is_told_to_end(tmp_path: Path) -> None:
     """It says goodbye, since nobody would sound its failure any more; systemd starts both anew."""
     guide = (
-        "import signal, time\n"
-        "from sonar.service.guide.headless import _die_with_parent\n"
+        "import os, signal, time\n"
+        "from sonar.threads import end_with_parent\n"
         "def bye(*_):\n"
         f"    open({str(tmp_path / 'bye')!r}, 'w').close()\n"
         "    raise SystemExit\n"
         "signal.signal(signal.SIGTERM, bye)\n"
-        "_die_with_parent()\n"
+        "end_with_parent(os.getppid(), signal.SIGTERM)\n"
         f"open({str(tmp_path / 'up')!r}, 'w').close()\n"
         "time.sleep(30)\n"
     )

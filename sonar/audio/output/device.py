@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.output import portaudio
-from sonar.audio.output.ages import AgeLog
 from sonar.audio.output.null import NullSink
 from sonar.audio.output.portaudio import choose_output, list_outputs, within
-from sonar.audio.output.realtime import Lateness, make_urgent, quick_switching
+from sonar.audio.output.timing import PRIORITY, AgeLog, Lateness, quick_switching
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock, SinkStatus, Spoken
-from sonar.threads import GuardedThread
+from sonar.threads import GuardedThread, realtime
 from sonar.types import Cue
 
 _WATCH_S = 0.1
@@ -175,7 +174,7 @@ class DeviceSink:
             return
         begun_s = self._clock.now()
         if self.urgent is None:
-            self.urgent = make_urgent()
+            self.urgent = realtime(PRIORITY)
         if status.output_underflow:
             self.xruns += 1
             self.own_xruns += self._lateness.recent

@@ -4,7 +4,6 @@ Without a supervisor above it, it tells systemd itself and has the health endpoi
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import logging
 import os
@@ -24,6 +23,7 @@ from sonar.service.guide.runs import SourceFactory
 from sonar.service.health import HealthServer
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
+from sonar.threads import end_with_parent
 
 
 def main(
@@ -43,7 +43,9 @@ def main(
     _log_warnings_of_the_rooms(log)
     sender = BeatSender.from_environment(clock)
     if sender is not None:
-        _die_with_parent()
+        # Without its supervisor nobody would sound a failure of this process: say goodbye and end;
+        # systemd starts both anew.
+        end_with_parent(os.getppid(), signal.SIGTERM)
     notifier = Notifier(clock, {} if sender is not None else None)
     guide = Guide(load, clock, log, open_source, sender=sender, notifier=notifier, **parts)
 
@@ -106,15 +108,3 @@ class _ToJson(logging.Handler):
 def _log_warnings_of_the_rooms(log: JsonLog) -> None:
     logging.getLogger("sonar").addHandler(_ToJson(log))
     logging.getLogger("sonar").propagate = False
-
-
-def _die_with_parent() -> None:
-    """Without its supervisor nobody would sound a failure of this process: say goodbye and end;
-    systemd starts both anew."""
-    parent = os.getppid()
-    try:
-        ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)  # PR_SET_PDEATHSIG
-    except (OSError, AttributeError):  # not Linux
-        return
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sonar.service import priority
 from sonar.service.supervisor import phrases, sounds
-from sonar.threads import run_briefly
+from sonar.threads import is_realtime, realtime, run_briefly
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
@@ -206,8 +206,8 @@ class PlayerAlarm:
                 self._commands.append(self._commands.pop(0))
                 continue
             priority.give_child(process.pid, below=0)
-            if priority.is_urgent():
-                priority.urgent(process.pid)
+            if is_realtime():
+                realtime(priority.URGENT, process.pid)
             self._playing = (name, process, self._clock.now() + seconds + HANG_S)
             return
 

@@ -17,11 +17,12 @@ from sonar.clock import SystemClock
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
-from sonar.service.priority import raised, urgent
+from sonar.service.priority import URGENT, raised
 from sonar.service.supervisor.alarm import system_alarm
 from sonar.service.supervisor.process import GuideProcess
 from sonar.service.supervisor.supervisor import Supervisor
 from sonar.service.supervisor.watch import Limits
+from sonar.threads import realtime
 
 STEP_S = 0.05
 
@@ -69,7 +70,7 @@ def main(text: str) -> int:
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)
-    log("supervising", nice=raised(), urgent=urgent())
+    log("supervising", nice=raised(), realtime=realtime(URGENT))
     alarm = system_alarm(
         clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log
     )

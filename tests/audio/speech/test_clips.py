@@ -1,4 +1,4 @@
-"""Trimmed, resampled and levelled: measured, not believed."""
+"""Trimmed, resampled and normalized: measured, not believed."""
 
 import math
 
@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from words import agree
 
-from sonar.audio.speech.pcm import (
-    LEVEL_DB,
+from sonar.audio.speech.clips import (
+    LOUDNESS_DB,
     PEAK_DB,
     Samples,
-    agree,
     clip_for_mixer,
-    level,
-    read_wav,
+    normalize,
     resample,
     trim,
-    write_wav,
 )
-from sonar.errors import SpeechError
 
 RATES = [(22_050, 48_000), (22_050, 44_100), (48_000, 22_050), (16_000, 44_100)]
 
@@ -47,7 +44,7 @@ def test_a_tone_keeps_its_place_level_and_purity(source: int, target: int, hz: f
     inner = slice(out.size // 10, -out.size // 10)
     wanted = 0.5 * np.sin(2 * math.pi * hz * np.arange(out.size) / target)
     residue = rms((out - wanted)[inner]) / rms(wanted[inner])
-    assert 20 * math.log10(residue) < -80  # level, delay, images and aliases in one figure
+    assert 20 * math.log10(residue) < -96  # level, delay, images and aliases in one figure
 
 
 def test_the_speech_band_is_flat_and_its_mirror_is_gone() -> None:
@@ -102,37 +99,19 @@ def test_silence_alone_gives_nothing(silent: Samples) -> None:
 def test_loud_and_soft_voices_end_at_one_level(peak: float) -> None:
     clip = clip_for_mixer(burst() * np.float32(2 * peak), 22_050, 48_000)
     spoken = clip[clip.size // 4 : clip.size // 2]
-    assert 20 * math.log10(rms(spoken)) == pytest.approx(LEVEL_DB, abs=0.5)
+    assert 20 * math.log10(rms(spoken)) == pytest.approx(LOUDNESS_DB, abs=0.5)
 
 
 def test_a_spiky_voice_is_held_below_the_ceiling() -> None:
     spiky = sine(300, 48_000, peak=0.01)
     spiky[::4800] = 1.0
-    assert np.abs(level(spiky, 48_000)).max() <= 10 ** (PEAK_DB / 20) + 1e-6
+    assert np.abs(normalize(spiky, 48_000)).max() <= 10 ** (PEAK_DB / 20) + 1e-6
 
 
 def test_edges_are_free_of_clicks() -> None:
     clip = clip_for_mixer(np.ones(9000, np.float32) * 0.5, 22_050, 48_000)
     assert clip[0] == 0.0 and clip[-1] == 0.0
     assert np.abs(np.diff(clip)).max() < 0.02
-
-
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.binary(max_size=200), st.booleans())
-def test_any_bytes_are_a_wav_or_a_speech_error(data: bytes, header: bool) -> None:
-    start = write_wav(np.zeros(4, np.float32), 22_050)[:36] if header else b""
-    try:
-        samples, _ = read_wav(start + data)
-    except SpeechError:
-        return
-    assert samples.dtype == np.float32 and np.abs(samples).max(initial=0) <= 1.0
-
-
-def test_a_wav_comes_back_as_it_was() -> None:
-    samples = sine(440, 48_000)
-    back, rate_hz = read_wav(write_wav(samples, 48_000))
-    assert rate_hz == 48_000
-    np.testing.assert_allclose(back, samples, atol=1e-4)
 
 
 def test_agreement_tells_words_apart() -> None:

@@ -1,6 +1,8 @@
-"""Whatever the synthesiser does, asking never waits and the loss is told."""
+"""Whatever the synthesizer does, asking never waits and the loss is told."""
 
 import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,9 +16,8 @@ import pytest
 from sonar.audio.cues.phrases import PHRASES
 from sonar.audio.speech import bank as speech
 from sonar.audio.speech.bank import SpeechBank
-from sonar.audio.speech.client import WORKER as WORKER_COMMAND
-from sonar.audio.speech.pcm import LEVEL_DB
-from sonar.audio.speech.worker import ORPHANED
+from sonar.audio.speech.clips import LOUDNESS_DB
+from sonar.audio.speech.process import WORKER as WORKER_COMMAND
 from sonar.clock import SystemClock
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError
@@ -58,7 +59,7 @@ def starts(log: Path) -> int:
     return log.read_text().splitlines().count("start")
 
 
-def test_every_phrase_is_rendered_trimmed_levelled_and_read_only(make: Make, log: Path) -> None:
+def test_every_phrase_is_rendered_trimmed_normalized_and_read_only(make: Make, log: Path) -> None:
     bank = make()
     assert bank.prepare(WAIT_S)
     assert bank.status == speech.SpeechStatus(len(PHRASES), len(PHRASES), done=True, lost=None)
@@ -104,14 +105,7 @@ def test_another_voice_is_rendered_anew(make: Make, log: Path, change: dict[str,
     assert len(asked(log)) == 2 * len(PHRASES)
 
 
-def test_another_synthesiser_replaces_the_cache(make: Make, log: Path, tmp_path: Path) -> None:
-    assert make("version=1").prepare(WAIT_S)
-    assert make("version=2").prepare(WAIT_S)
-    assert len(asked(log)) == 2 * len(PHRASES)
-    assert len(list((tmp_path / "cache").iterdir())) == len(set(asked(log)))
-
-
-def test_without_a_synthesiser_the_cache_still_speaks(make: Make) -> None:
+def test_without_a_synthesizer_the_cache_still_speaks(make: Make) -> None:
     assert make().prepare(WAIT_S)
     bank = make("fatal")
     assert bank.prepare(WAIT_S)
@@ -143,7 +137,7 @@ def test_a_damaged_clip_is_never_played_but_rendered_again(
 ) -> None:
     assert make().prepare(WAIT_S)
     before = len(asked(log))
-    hurt = sorted((tmp_path / "cache").glob("*.wav"))[:3]
+    hurt = sorted((tmp_path / "cache").glob("*.clip"))[:3]
     for path in hurt:
         damage(path)
     assert make().prepare(WAIT_S)
@@ -162,7 +156,7 @@ def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, wh
             cache = Path("/proc/sonar")
     elif where == "folders":
         assert make(cache_dir=cache).prepare(WAIT_S)
-        for path in cache.glob("*.wav"):
+        for path in cache.glob("*.clip"):
             damage_folder(path)
     elif where == "not_a_path":
         cache = tmp_path / ("x" * 300)
@@ -180,15 +174,13 @@ def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, wh
         (["fatal"], "espeak-ng is not installed", 1),
         (["dead"], "ended unexpectedly", speech.MAX_STARTS),
         (["mute_start"], "no answer for 0.3 s", speech.MAX_STARTS),
-        (['nonsense={"hello": 1}'], "nonsense", speech.MAX_STARTS),
-        (["nonsense={not json"], "nonsense", speech.MAX_STARTS),
-        (["flood"], "nonsense", speech.MAX_STARTS),
-        (["no_file"], "gone", speech.MAX_STARTS),
-        (["bad_wav"], "no WAV file", speech.MAX_STARTS),
+        (["nonsense=hello"], "nonsense", speech.MAX_STARTS),
+        (["nonsense=+"], "nonsense", speech.MAX_STARTS),
+        (["nonsense=+\x01\x01\x01\x01"], "nonsense", speech.MAX_STARTS),  # 16,843,009 Hz
         (["silent"], "gave silence", 1),
     ],
 )
-def test_a_useless_synthesiser_is_given_up_and_told(
+def test_a_useless_synthesizer_is_given_up_and_told(
     make: Make, log: Path, modes: list[str], says: str, most_starts: int
 ) -> None:
     bank = make(*modes, timeout_s=0.3 if "0.3 s" in says else 20.0)
@@ -245,11 +237,7 @@ def test_a_mistake_in_the_thread_is_told_when_restarts_are_used_up(
     assert status.done and "IndexError" in (status.lost or "")
 
 
-def test_what_a_library_prints_is_not_taken_for_an_answer(make: Make) -> None:
-    assert make("chatty").prepare(WAIT_S)
-
-
-def test_asking_never_waits_while_the_synthesiser_hangs(make: Make) -> None:
+def test_asking_never_waits_while_the_synthesizer_hangs(make: Make) -> None:
     bank = make("mute_start", timeout_s=60.0)
     clock = SystemClock()
     began = clock.now()
@@ -257,7 +245,7 @@ def test_asking_never_waits_while_the_synthesiser_hangs(make: Make) -> None:
     assert not bank.prepare(0.05)
     assert not bank.status.done
     bank.close()
-    assert clock.now() - began < 5.0, "closing waited for a hung synthesiser"
+    assert clock.now() - began < 5.0, "closing waited for a hung synthesizer"
     assert bank.status.done and bank.status.lost is None
     bank.close()
 
@@ -268,9 +256,9 @@ def test_closing_at_any_moment_leaves_no_process(make: Make, pause_s: float) -> 
     threading.Event().wait(pause_s)
     bank.close()
     assert bank._thread is not None and not bank._thread.is_alive()
-    client = bank._client
-    if client is not None and client._process is not None:
-        assert client._process.returncode is not None
+    worker = bank._worker
+    if worker is not None and worker._process is not None:
+        assert worker._process.returncode is not None
 
 
 def test_the_worker_ends_when_its_parent_is_gone() -> None:
@@ -278,14 +266,17 @@ def test_the_worker_ends_when_its_parent_is_gone() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait(WAIT_S)
     options = ["--voice=gmw/en-us", "--rate-wpm=190", "--pitch=50", f"--parent={gone.pid}"]
-    worker = subprocess.Popen(
-        [*WORKER_COMMAND, *options], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    try:
-        assert worker.wait(WAIT_S) == ORPHANED
-    finally:
-        worker.kill()
-        worker.communicate()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        number = theirs.fileno()
+        worker = subprocess.Popen(
+            [*WORKER_COMMAND, *options, f"--socket={number}"], pass_fds=(number,)
+        )
+        try:
+            assert worker.wait(WAIT_S) == -signal.SIGKILL
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 def test_switched_off_it_is_empty_and_content(make: Make, log: Path) -> None:
@@ -326,4 +317,4 @@ def test_the_level_is_the_documented_one(make: Make) -> None:
     clip = bank.get("stop")
     assert clip is not None
     middle = clip[clip.size // 8 : clip.size // 2]
-    assert 20 * np.log10(np.sqrt(np.mean(middle**2))) == pytest.approx(LEVEL_DB, abs=3.0)
+    assert 20 * np.log10(np.sqrt(np.mean(middle**2))) == pytest.approx(LOUDNESS_DB, abs=3.0)

@@ -10,7 +10,7 @@ from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import parse
 from sonar.errors import ConfigError
 
-FOLDER = Path(__file__).parents[2] / "sonar/audio/speech/catalogues"
+FOLDER = Path(__file__).parents[3] / "sonar/audio/speech/catalogues"
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """A device's time: ages, gaps, a clock that drifts, and the audio thread's place."""
 
-import os
 import sys
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +9,7 @@ from fake_portaudio import sink, wait_for
 from hearing import AUDIO, SPEECH, pulse
 
 from sonar.audio.output import device as output
-from sonar.audio.output import realtime
+from sonar.audio.output import timing
 from sonar.audio.output.device import DeviceSink
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.clock import ManualClock, SystemClock
@@ -70,14 +68,14 @@ def test_gaps_are_sonars_own_only_after_a_block_that_took_too_long(portaudio, mo
 
 
 def test_a_device_clock_that_drifts_is_not_taken_for_lateness():
-    late = realtime.Lateness()
+    late = timing.Lateness()
     for block in range(200_000):
         now_s = 0.01 * block
         late.note(5.0 + now_s * (1 - 5e-4), now_s, now_s + 0.001, 0.01, 0.02)
         assert not late.recent
     late.note(5.0 + 2000.0 * (1 - 5e-4) - 0.02, 2000.0, 2000.001, 0.01, 0.02)
     assert late.recent
-    silent = realtime.Lateness()  # a device that does not tell its time
+    silent = timing.Lateness()  # a device that does not tell its time
     for block in range(100):
         silent.note(0.0, 0.01 * block, 0.01 * block + 0.001, 0.01, 0.02)
     assert not silent.recent
@@ -87,14 +85,14 @@ def test_threads_take_turns_quickly_only_while_it_plays(portaudio):
     before_s = sys.getswitchinterval()
     own = sink()
     own.start()
-    assert sys.getswitchinterval() == pytest.approx(min(before_s, realtime.SWITCH_S))
+    assert sys.getswitchinterval() == pytest.approx(min(before_s, timing.SWITCH_S))
     own.close()
     assert sys.getswitchinterval() == before_s
 
 
 def test_the_audio_thread_asks_for_its_place_once_a_stream(portaudio, monkeypatch):
     asked = []
-    monkeypatch.setattr(output, "make_urgent", lambda: asked.append(1) is None)
+    monkeypatch.setattr(output, "realtime", lambda _: asked.append(1) is None)
     own = sink()
     own.start()
     moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
@@ -106,24 +104,3 @@ def test_the_audio_thread_asks_for_its_place_once_a_stream(portaudio, monkeypatc
     assert wait_for(lambda: own.reopened == 1)
     assert own.urgent is None
     own.close()
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
-def test_the_place_is_that_of_one_thread_and_may_be_refused(monkeypatch):
-    found = []
-
-    def ask():
-        found.append((realtime.make_urgent(), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join(5)
-    urgent, policy = found[0]
-    assert policy == (os.SCHED_RR if urgent else os.SCHED_OTHER)
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER  # this thread's own
-
-    def refuse(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert realtime.make_urgent() is False

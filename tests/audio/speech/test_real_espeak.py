@@ -1,4 +1,4 @@
-"""The real synthesiser, where it is installed: short enough, and each clip says its own words."""
+"""The real synthesizer, where it is installed: short enough, and each clip says its own words."""
 
 import shutil
 import subprocess
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from words import agree, read_wav
 
 from sonar.audio.cues.phrases import LONGEST_S, PHRASES
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.speech.catalogue import load_utterances
-from sonar.audio.speech.client import SpeechClient
-from sonar.audio.speech.pcm import agree, clip_for_mixer, read_wav
-from sonar.clock import SystemClock
+from sonar.audio.speech.clips import clip_for_mixer
+from sonar.audio.speech.process import SpeechWorker
 from sonar.config import SpeechConfig
 
 pytestmark = pytest.mark.skipif(
@@ -65,16 +65,16 @@ def test_a_missing_voice_is_told(tmp_path: Path) -> None:
 def spoken(config: SpeechConfig) -> tuple[np.ndarray, int]:
     """The first phrase of a worker: samples and their rate."""
     utterance = load_utterances(config)["step_left"]
-    client = SpeechClient(utterance.voice, 20.0, SystemClock())
+    worker = SpeechWorker(utterance.voice, 20.0)
     try:
-        client.start()
-        return client.render(utterance.text)
+        worker.start()
+        return worker.render(utterance.text)
     finally:
-        client.close()
+        worker.close()
 
 
 def test_the_rate_asked_for_is_the_rate_spoken_from_the_first_phrase_on() -> None:
-    """pyttsx3 applies a changed rate one utterance late; the worker must not."""
+    """pyttsx3's own loop applies a changed rate one utterance late; the worker must not."""
     lengths = []
     for rate in (140, 280):
         samples, hz = spoken(SpeechConfig(rate_wpm=rate))
