@@ -8,16 +8,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sonar.clock import SystemClock
 from sonar.errors import ConfigError, ModelError, OutputError, SonarError
-from sonar.ports import Clock
 
-CHUNK_BYTES = 1 << 20
-LOCK_POLL_S = 0.2
 _NO_HOME = "this user has no home folder; set HOME"
 SPARE_BYTES = 16 << 20  # left free beside what is written
 
@@ -151,77 +147,39 @@ def replace(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def copy_file(source: Path, target: Path, progress: Progress | None = None) -> str:
-    """Copy, hashing on the way; returns the SHA-256. Raises OSError."""
-    total, done = source.stat().st_size, 0
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while chunk := reader.read(CHUNK_BYTES):
-            writer.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            if progress is not None:
-                progress(done, total)
-    return digest.hexdigest()
-
-
 @contextmanager
 def exclusive(
-    path: Path,
-    what: str,
-    wait_s: float,
-    clock: Clock | None = None,
-    tell: Callable[[str], None] | None = None,
+    path: Path, what: str, wait_s: float, tell: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Hold the lock file ``path``: one process (and one thread) at a time.
 
-    The system itself drops the lock when its holder dies, so a crash leaves nothing stale; the
-    file stays behind, empty of meaning.
+    The system itself drops the lock when its holder dies, so a crash leaves nothing stale.
 
     Args:
         path: of the lock file.
         what: is worked on, for messages.
         wait_s: longest wait for another holder.
-        clock: to wait by.
         tell: called once, with a sentence, when there is something to wait for.
 
-    Raises ModelError naming the holder when it is not free in time.
+    Raises ModelError when it is not free in time, OutputError when it cannot be made.
     """
-    clock = clock or SystemClock()
+    from filelock import FileLock, Timeout
+
     make_folder(path.parent)
+    lock = FileLock(path)
+    busy = f"{what} is being worked on by another sonar"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if tell is not None:
+                tell(f"{busy}; waiting for it.")
+            lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise ModelError(f"{busy}; try again when it is done") from error
     except OSError as error:
         raise write_error(path, error) from error
     try:
-        deadline = clock.now() + wait_s
-        told = False
-        while not _try_lock(descriptor):
-            busy = f"{what} is being worked on by another sonar{_holder(descriptor)}"
-            if clock.now() >= deadline:
-                raise ModelError(f"{busy}; try again when it is done")
-            if tell is not None and not told:
-                tell(f"{busy}; waiting for it.")
-                told = True
-            clock.sleep(LOCK_POLL_S)
-        with suppress(OSError):  # the number only serves the message; a full disk may refuse it
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
         yield
     finally:
-        os.close(descriptor)  # and with it the lock
-
-
-def _try_lock(descriptor: int) -> bool:
-    import fcntl  # not on Windows; whoever only reads models does not need it
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(descriptor: int) -> str:
-    number = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-    return f" (process {number})" if number else ""
+        lock.release()

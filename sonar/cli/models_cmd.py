@@ -63,8 +63,7 @@ def import_model(
     from sonar.depth.models import acquire
 
     options = common(ctx)
-    with progress(options, f"importing {path.name}") as advance:
-        resolved = acquire.import_file(_store(options), path, name, advance)
+    resolved = acquire.import_file(_store(options), path, name)
     _tell(options, resolved)
 
 
@@ -208,7 +207,7 @@ def _as_json(row: Listed) -> dict[str, Any]:
         "what": entry.what,
         "status": row.status,
         "path": None if row.path is None else str(row.path),
-        "urls": list(entry.urls),
+        "urls": [entry.url] if entry.url else [],
         "size_bytes": entry.size_bytes,
         "sha256": entry.sha256,
         "licence": entry.licence,

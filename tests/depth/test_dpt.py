@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonar.depth.models.layouts import dpt_large
 from sonar.errors import ModelError
 
 torch = pytest.importorskip("torch", reason="needs the extra [midas]")
@@ -142,7 +141,6 @@ def test_full_size_layout_is_the_published_one():
         net = DptLarge()
         published_encoder = timm.create_model("vit_large_patch16_384")
     shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    assert shapes == dpt_large()
     encoder = {
         name.removeprefix("pretrained.model."): shape
         for name, shape in shapes.items()
@@ -154,8 +152,10 @@ def test_full_size_layout_is_the_published_one():
 def test_parameter_count_fits_the_official_file():
     # float32 plus some hundred bytes of bookkeeping for each tensor; one missing or doubled
     # layer (the smallest matrix here is 288 kB) would show
-    layout = dpt_large()
-    bookkeeping = OFFICIAL_FILE_BYTES - 4 * sum(math.prod(shape) for shape in layout.values())
+    with torch.device("meta"):
+        layout = DptLarge().state_dict()
+    sizes = sum(math.prod(value.shape) for value in layout.values())
+    bookkeeping = OFFICIAL_FILE_BYTES - 4 * sizes
     assert 0 < bookkeeping < 800 * len(layout)
 
 
@@ -192,6 +192,6 @@ def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path):
     path = tmp_path / "other.pt"
     torch.save({"pretrained.model.cls_token": torch.ones(1, 1, 1024)}, path)
     with pytest.raises(
-        ModelError, match=r"other\.pt is not a checkpoint of dpt_large: 367 missing"
+        ModelError, match=r"other\.pt is not a checkpoint of dpt_large: .* and 364 more"
     ):
         load_dpt_large(path)

@@ -19,7 +19,6 @@ from sonar.depth.midas.weights import (  # noqa: E402
     midas_small_by_rule,
     rule_weight,
 )
-from sonar.depth.models.layouts import ARCHITECTURES  # noqa: E402
 from sonar.depth.models.resolved import resolve_path  # noqa: E402
 from sonar.depth.models.store import Store  # noqa: E402
 from sonar.depth.practice import practice_pictures  # noqa: E402
@@ -49,15 +48,11 @@ def relative(found, expected):
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def test_names_and_shapes_are_the_official_ones(published):
-    shapes = {name: tuple(value.shape) for name, value in published.state_dict().items()}
-    assert shapes == dict(ARCHITECTURES["midas_small"])
-
-
 @pytest.mark.skipif(not PARITY.is_dir(), reason=f"reference vectors not at {PARITY}")
 def test_weights_rule_and_names_of_the_reference(published):
     listed = json.loads((PARITY / "state_dict_shapes.json").read_text())
-    assert list(published.state_dict()) == list(listed)
+    shapes = {name: list(value.shape) for name, value in published.state_dict().items()}
+    assert shapes == listed
 
 
 @pytest.mark.skipif(not PARITY.is_dir(), reason=f"reference vectors not at {PARITY}")

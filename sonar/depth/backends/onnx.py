@@ -54,7 +54,7 @@ class OnnxBackend:
             raise ModelError(
                 f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"
             ) from error
-        self._input, self.fixed_hw = _single_picture_input(session, path)
+        self._input, self.fixed_hw = _single_image_input(session, path)
         self.output_names: list[str] = [output.name for output in session.get_outputs()]
         self._session: Any = session
         give_back_memory()
@@ -77,17 +77,23 @@ def first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
 
 
-def _single_picture_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]:
+def _single_image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]:
     """The input's name and its fixed (rows, columns), or None where it takes several sizes."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise ModelError(f"the model {path} has {len(inputs)} inputs; a depth network has one")
-    shape = inputs[0].shape
-    if inputs[0].type != "tensor(float)" or len(shape or ()) != 4 or shape[1] != 3:
+    shape = list(inputs[0].shape or ())
+    sides = [side for side in shape[2:] if isinstance(side, int)]
+    fits = (
+        inputs[0].type == "tensor(float)"
+        and len(shape) == 4
+        and (shape[0] == 1 or not isinstance(shape[0], int))
+        and (shape[1] == 3 or not isinstance(shape[1], int))
+        and len(sides) != 1
+    )
+    if not fits:
         raise ModelError(
-            f"the model {path} takes {inputs[0].type} of shape {shape}; "
-            "a depth network takes tensor(float) of shape (1, 3, H, W)"
+            f"the model {path} takes {inputs[0].type} of shape {shape}; a depth network takes "
+            "tensor(float) of shape (1, 3, H, W), with both sides fixed or none"
         )
-    rows, columns = shape[2:]
-    fixed = (rows, columns) if isinstance(rows, int) and isinstance(columns, int) else None
-    return inputs[0].name, fixed
+    return inputs[0].name, (sides[0], sides[1]) if sides else None

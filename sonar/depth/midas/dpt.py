@@ -16,8 +16,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional
 
+from sonar.depth.midas.checkpoint import fill, read_checkpoint
 from sonar.depth.midas.network import FusionBlock
-from sonar.depth.models.checks_torch import check_layout, load_checkpoint, shapes_of
 
 
 class ProjectReadout(nn.Module):
@@ -138,11 +138,7 @@ def load_dpt_large(path: Path) -> DptLarge:
 
     Raises ModelError when the file is damaged, holds code, or is of another network.
     """
-    state = load_checkpoint(path)
-    check_layout(shapes_of(state), "dpt_large", path.name)
+    state = read_checkpoint(path)
     with torch.device("meta"):
         net = DptLarge()
-    floats = {name: value.float() for name, value in state.items()}
-    net.load_state_dict(floats, strict=True, assign=True)
-    net.eval()
-    return net
+    return fill(net, state, path.name, "dpt_large")  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, shapes_of
+from sonar.depth.midas.checkpoint import architecture_of, fill, read_checkpoint
 from sonar.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
@@ -70,21 +70,14 @@ def load_midas_small(path: Path) -> MidasSmall:
     Which one is told by its keys; every key must be there. Raises ModelError when the file is
     missing, damaged, holds code or is of another network; MissingExtraError without torch.
     """
-    if not path.is_file():
-        raise ModelError(f"the model file {path} is missing")
     _, network = _torch_room()
-    state = load_checkpoint(path)
-    architecture = architecture_of(shapes_of(state), path.name)
+    state = read_checkpoint(path)
+    architecture = architecture_of(state, path.name)
     if architecture not in _BUILDS:
         raise ModelError(f"{path.name} is a checkpoint of {architecture}, not of MiDaS small")
     backbone, features, walkable = _BUILDS[architecture]
     net = network.MidasSmall(backbone, features, walkable=walkable)
-    floats = {
-        name: value.float() if value.is_floating_point() else value for name, value in state.items()
-    }
-    net.load_state_dict(floats, strict=True)
-    net.eval()
-    return net  # type: ignore[no-any-return]
+    return fill(net, state, path.name, architecture)  # type: ignore[no-any-return]
 
 
 def _torch_room() -> tuple[Any, Any]:

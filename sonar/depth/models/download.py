@@ -1,33 +1,30 @@
-"""One file over HTTPS: resumed where it broke off, checked before anyone uses it."""
+"""One file over HTTPS: resumed where it broke off, its sum checked before anyone uses it.
+
+Ours, because the kept libraries do not resume: pooch starts a file over after a break, and
+huggingface_hub fetches from its own servers only.
+"""
 
 import errno
 import http.client
-import json
+import re
 import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO
 
 from sonar.clock import SystemClock
-from sonar.depth.models.web import (
-    SafeRedirects,
-    check_url,
-    content_range,
-    label,
-    looks_like_web_page,
-    web_page,
-    words,
-)
 from sonar.errors import ModelError
 from sonar.files import Progress, mebibytes, require_space, sha256_of, write_error
 from sonar.ports import Clock
 
-_READ_BYTES = 1 << 16
+READ_BYTES = 1 << 16
+MOST_BYTES = 8 << 30  # taken where the size is not known beforehand
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -48,17 +45,12 @@ class FetchLimits:
         attempts: connections in a row that may bring nothing.
         connections: connections in all.
         backoff_s: pause before the second attempt; doubles, 30 s at most.
-        slow_bytes, slow_s: fewer bytes than this in that time count as a dropped connection.
-        file_bytes: largest file taken from a server where the size is not known beforehand.
     """
 
     silence_s: float = 30.0
     attempts: int = 4
     connections: int = 50
     backoff_s: float = 1.0
-    slow_bytes: int = 64 << 10
-    slow_s: float = 60.0
-    file_bytes: int = 8 << 30
 
 
 @dataclass(slots=True)
@@ -66,13 +58,13 @@ class Download:
     """What is to be fetched and how.
 
     Attributes:
-        urls: tried in order.
-        part: where the bytes gather; kept for resuming, beside it a note ``<part>.json`` of what
-            they belong to.
+        url: where from.
+        part: where the bytes gather; kept for resuming where ``sha256`` is known, since only the
+            sum can tell that the pieces fit.
         size_bytes, sha256: of the whole file, or None where not known.
     """
 
-    urls: Sequence[str]
+    url: str
     part: Path
     size_bytes: int | None = None
     sha256: str | None = None
@@ -80,59 +72,44 @@ class Download:
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress | None = None
 
-    def run(self) -> tuple[str, str]:
-        """Fetch; afterwards ``part`` is the whole file. Returns (its SHA-256, the URL).
+    def run(self) -> str:
+        """Fetch; afterwards ``part`` is the whole file. Returns its SHA-256.
 
         Raises Unreachable for network and server failures, ModelError when what came is not the
         file that was expected (then nothing of it is kept), OutputError for a full disk.
         """
-        failures: list[ModelError] = []
-        for url in self.urls:
-            try:
-                return self._verified(url), url
-            except ModelError as error:
-                failures.append(error)
-        if not failures:
-            raise ModelError("there is no address to fetch this model from")
-        # the file being wrong says more than a server being away
-        raise next((e for e in failures if not isinstance(e, Unreachable)), failures[0])
-
-    def discard(self) -> None:
-        """Forget what has been fetched."""
-        self.part.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    @property
-    def _note(self) -> Path:
-        return self.part.with_name(self.part.name + ".json")
-
-    def _have(self) -> int:
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def _verified(self, url: str) -> str:
-        check_url(url)
+        check_url(self.url)
+        if self.sha256 is None:
+            self.discard()
         resumed = self._have() > 0
-        self._complete(url)
+        self._complete()
         actual = sha256_of(self.part)
         if self.sha256 not in (None, actual) and resumed:
             # an old beginning may not fit today's end: once more, from the first byte
             self.discard()
-            self._complete(url)
+            self._complete()
             actual = sha256_of(self.part)
         if self.sha256 not in (None, actual):
             self.discard()
             raise ModelError(
-                f"{label(url)} gave a damaged or different file: its SHA-256 is {actual}, "
+                f"{label(self.url)} gave a damaged or different file: its SHA-256 is {actual}, "
                 f"expected {self.sha256}; nothing was installed"
             )
         return actual
 
-    def _complete(self, url: str) -> None:
+    def discard(self) -> None:
+        """Forget what has been fetched."""
+        self.part.unlink(missing_ok=True)
+
+    def _have(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _complete(self) -> None:
         failed = 0
         for _ in range(self.limits.connections):
             before = self._have()
             try:
-                self._connection(url)
+                self._connection(before)
                 return
             except _Dropped as dropped:
                 reason = dropped
@@ -143,137 +120,119 @@ class Download:
                 break
             self.clock.sleep(min(30.0, self.limits.backoff_s * 2**failed))
         raise Unreachable(
-            f"{label(url)}: {reason}; {mebibytes(self._have())} are kept, the next try goes on "
-            "from there"
+            f"{label(self.url)}: {reason}; {mebibytes(self._have())} are here, the next try goes "
+            "on from there"
         )
 
-    def _connection(self, url: str) -> None:
+    def _connection(self, start: int) -> None:
         """One connection: append what it brings. Raises _Dropped where another may help."""
-        start, validator = self._resumable(url)
+        if self.size_bytes is not None and start > self.size_bytes:
+            self.discard()
+            start = 0
         if start and start == self.size_bytes:
             return
         headers = {"User-Agent": "sonar-assist", "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            if validator:
-                headers["If-Range"] = validator
+        with self._open(urllib.request.Request(self.url, headers=headers), start) as response:
+            content = response.headers.get_content_type()
+            if content in ("text/html", "application/xhtml+xml"):
+                raise ModelError(
+                    f"{label(self.url)} sent a web page instead of the file (a sign-in or proxy "
+                    "page?); nothing was installed"
+                )
+            if response.status == 206:
+                where = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+                if where is None or int(where[1]) != start:
+                    self.discard()
+                    raise _Dropped("the server sent another part of the file than was asked for")
+            else:
+                start = 0
+            self._receive(response, start)
+
+    def _open(self, request: urllib.request.Request, start: int) -> HTTPResponse:
+        opener = urllib.request.build_opener(_SafeRedirects)
         try:
-            response = self._open(urllib.request.Request(url, headers=headers))
+            opened: HTTPResponse = opener.open(request, timeout=self.limits.silence_s)
+            return opened
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 416 and start:
-                    if content_range(error.headers)[1] == start:
-                        return  # it was complete already
                     self.discard()
                     raise _Dropped("the server no longer has the rest of the file") from error
-                raise _http_failure(url, error) from error
-        with response:
-            self._receive(url, response, start)
-
-    def _resumable(self, url: str) -> tuple[int, str | None]:
-        """(bytes that can be kept, the server's mark of that version)."""
-        try:
-            note = json.loads(self._note.read_text(encoding="utf-8"))
-            known, validator = note["url"] == url, note["validator"]
-        except (OSError, ValueError, KeyError, TypeError):
-            known, validator = False, None
-        have = self._have()
-        too_long = self.size_bytes is not None and have > self.size_bytes
-        # without the server's mark only a known SHA-256 can tell that the pieces fit
-        if not known or too_long or (validator is None and self.sha256 is None):
-            self.discard()
-            return 0, None
-        return have, validator
-
-    def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        opener = urllib.request.build_opener(SafeRedirects)
-        try:
-            opened: http.client.HTTPResponse = opener.open(request, timeout=self.limits.silence_s)
-            return opened
-        except urllib.error.HTTPError:
-            raise
+                raise _http_failure(self.url, error) from error
         except urllib.error.URLError as error:
-            raise _connect_failure(request.full_url, error.reason, self._have() > 0) from error
+            raise _connect_failure(self.url, error.reason, start > 0) from error
         except (OSError, http.client.HTTPException) as error:
-            raise _connect_failure(request.full_url, error, self._have() > 0) from error
+            raise _connect_failure(self.url, error, start > 0) from error
 
-    def _receive(self, url: str, response: http.client.HTTPResponse, start: int) -> None:
-        if response.status not in (200, 206):
-            raise Unreachable(f"{label(url)} answered {response.status} {response.reason}")
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise ModelError(f"{label(url)} sent a re-encoded file, which cannot be checked")
-        if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-            raise web_page(url)
+    def _receive(self, response: HTTPResponse, done: int) -> None:
         length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else None
-        if response.status == 206:
-            first, total = content_range(response.headers)
-            if first != start:
-                self.discard()
-                raise _Dropped("the server sent another part of the file than was asked for")
-        else:
-            start = 0
-        total = self._checked_total(url, total)
-        require_space(self.part.parent, (total or 0) - start)
-        validator = response.headers.get("ETag") or response.headers.get("Last-Modified")
-        if validator is not None and validator.startswith("W/"):
-            validator = None
-        self._note.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
-        with self.part.open("ab" if start else "wb", buffering=0) as file:
-            end = self._copy(url, response, file, start, total)
-        if total is not None and end < total:
-            raise _Dropped(f"the connection ended after {end} of {total} bytes")
-
-    def _checked_total(self, url: str, total: int | None) -> int | None:
-        if total is not None and self.size_bytes is not None and total != self.size_bytes:
+        total = done + int(length) if length.isdecimal() else self.size_bytes
+        if self.size_bytes not in (None, total):
             raise ModelError(
-                f"{label(url)} offers a file of {total} bytes, expected {self.size_bytes}: "
+                f"{label(self.url)} offers a file of {total} bytes, expected {self.size_bytes}: "
                 "not the same file"
             )
-        if total is not None and total > self.limits.file_bytes:
-            raise ModelError(
-                f"{label(url)} offers {mebibytes(total)}, more than any model sonar takes"
-            )
-        return total if total is not None else self.size_bytes
+        most = total if total is not None else MOST_BYTES
+        require_space(self.part.parent, (total or 0) - done)
+        with self.part.open("ab" if done else "wb", buffering=0) as file:
+            while chunk := self._read(response):
+                done += len(chunk)
+                if done > most:
+                    self.discard()
+                    raise ModelError(
+                        f"{label(self.url)} sent more than the {mebibytes(most)} expected"
+                    )
+                view = memoryview(chunk)
+                while view:
+                    view = view[file.write(view) :]
+                if self.progress is not None:
+                    self.progress(done, total)
+        if total is not None and done < total:
+            raise _Dropped(f"the connection ended after {done} of {total} bytes")
 
-    def _copy(
+    def _read(self, response: HTTPResponse) -> bytes:
+        try:
+            return response.read1(READ_BYTES)
+        except TimeoutError as error:
+            raise _Dropped(f"nothing came for {self.limits.silence_s:g} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise _Dropped(f"the connection broke ({_words(error)})") from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """A few hops, never away from HTTPS."""
+
+    max_redirections = 5
+
+    def redirect_request(
         self,
-        url: str,
-        response: http.client.HTTPResponse,
-        file: IO[bytes],
-        done: int,
-        total: int | None,
-    ) -> int:
-        most = total if total is not None else self.limits.file_bytes
-        window_start, window_bytes = self.clock.now(), 0
-        while done < most or total is None:
-            try:
-                chunk = response.read1(_READ_BYTES)
-            except TimeoutError as error:
-                raise _Dropped(f"nothing came for {self.limits.silence_s:g} s") from error
-            except (OSError, http.client.HTTPException) as error:
-                raise _Dropped(f"the connection broke ({words(error)})") from error
-            if not chunk:
-                break
-            if done == 0 and looks_like_web_page(chunk):
-                self.discard()
-                raise web_page(url)
-            if done + len(chunk) > most:
-                self.discard()
-                raise ModelError(f"{label(url)} sent more than the {mebibytes(most)} expected")
-            view = memoryview(chunk)
-            while view:
-                view = view[file.write(view) :]
-            done += len(chunk)
-            window_bytes += len(chunk)
-            if self.progress is not None:
-                self.progress(done, total)
-            elapsed = self.clock.now() - window_start
-            if elapsed >= self.limits.slow_s:
-                if window_bytes < self.limits.slow_bytes:
-                    raise _Dropped(f"only {window_bytes} bytes in {elapsed:.0f} s")
-                window_start, window_bytes = self.clock.now(), 0
-        return done
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            raise ModelError(f"{label(req.full_url)} redirects to an address without HTTPS")
+        check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def check_url(url: str) -> None:
+    """Raises ModelError unless ``url`` is HTTPS, or HTTP to this very machine."""
+    parts = urllib.parse.urlsplit(url)
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not local and not (parts.scheme == "https" and parts.hostname):
+        raise ModelError(f"{label(url)}: models are fetched over https only")
+
+
+def label(url: str) -> str:
+    """A URL for messages: no credentials, no query."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _http_failure(url: str, error: urllib.error.HTTPError) -> Exception:
@@ -291,6 +250,15 @@ def _connect_failure(url: str, reason: object, begun: bool) -> Exception:
         isinstance(reason, OSError) and reason.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
     )
     if begun or not offline:
-        return _Dropped(f"the server cannot be reached ({words(reason)})")
+        return _Dropped(f"the server cannot be reached ({_words(reason)})")
     host = urllib.parse.urlsplit(url).hostname
-    return Unreachable(f"{host} cannot be reached ({words(reason)})")
+    return Unreachable(f"{host} cannot be reached ({_words(reason)})")
+
+
+def _words(reason: object) -> str:
+    """A low-level failure for people."""
+    if isinstance(reason, socket.gaierror):
+        return "its name is not found"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return str(reason) or type(reason).__name__

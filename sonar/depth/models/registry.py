@@ -33,12 +33,12 @@ class ModelEntry:
     Attributes:
         name: what people type.
         what: one line for people.
-        urls: where it is fetched from, tried in order; empty where there is nothing to fetch.
+        url: where it is fetched from; None where there is nothing to fetch.
         file_name: its name in the cache.
         size_bytes, sha256: of the file; None = not known, recorded at the first fetch.
         licence: of the weights.
         format: ``onnx``, or ``torch`` (a checkpoint, converted once with the extra [midas]).
-        architecture: key into :data:`sonar.depth.models.layouts.ARCHITECTURES` for torch files.
+        architecture: of a torch file: midas_small, midas_lite0, midas_lite0_walkable, dpt_large.
         contract: how it is fed.
         local_path: a file used where it lies (packaged, or named in the configuration).
         packaged: it comes with sonar.
@@ -50,7 +50,7 @@ class ModelEntry:
     format: ModelFormat
     licence: str
     file_name: str
-    urls: tuple[str, ...] = ()
+    url: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
     architecture: str | None = None
@@ -78,7 +78,7 @@ MIDAS_SMALL = ModelEntry(
     format="torch",
     licence="MIT (isl-org/MiDaS)",
     file_name="midas_v21_small_256.pt",
-    urls=(f"{_RELEASES}/v2_1/midas_v21_small_256.pt",),
+    url=f"{_RELEASES}/v2_1/midas_v21_small_256.pt",
     size_bytes=85_761_505,
     sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
     architecture="midas_small",
@@ -95,7 +95,7 @@ MIDAS_SMALL_ONNX = ModelEntry(
     format="onnx",
     licence="MIT (isl-org/MiDaS)",
     file_name="model-small.onnx",
-    urls=(f"{_RELEASES}/v2_1/model-small.onnx",),
+    url=f"{_RELEASES}/v2_1/model-small.onnx",
     size_bytes=66_764_249,
     sha256="2d8c6cb8f415229daf1eb041024208e2608c9f98e17c81cc7c6ecb449c56fd58",
 )
@@ -107,7 +107,7 @@ DPT_LARGE = ModelEntry(
     format="torch",
     licence="MIT (isl-org/MiDaS)",
     file_name="dpt_large_384.pt",
-    urls=(f"{_RELEASES}/v3/dpt_large_384.pt",),
+    url=f"{_RELEASES}/v3/dpt_large_384.pt",
     size_bytes=1_376_378_527,
     sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
     architecture="dpt_large",
@@ -151,7 +151,7 @@ def _from_config(name: str, described: ModelConfig) -> ModelEntry:
         format="onnx",
         licence=described.licence,
         file_name=f"{name}.onnx",
-        urls=() if described.url is None else (described.url,),
+        url=described.url,
         size_bytes=described.size_bytes,
         sha256=described.sha256,
         local_path=None if described.path is None else expanded(described.path),

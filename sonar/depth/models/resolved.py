@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sonar.depth.models.checks_onnx import check_onnx
-from sonar.depth.models.checks_torch import architecture_of, load_checkpoint, shapes_of
+from sonar.depth.models.checks import check_onnx
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN, DPT_LARGE, MIDAS_SMALL, ModelFormat
 from sonar.errors import ConfigError, ModelError
@@ -27,7 +26,7 @@ class ResolvedModel:
         contract: how it is fed.
         sha256: of the file, 64 hex digits.
         provenance: where it came from, for people.
-        architecture: key into :data:`sonar.depth.models.layouts.ARCHITECTURES` for torch files.
+        architecture: of a torch file, as in the registry.
     """
 
     name: str
@@ -72,7 +71,9 @@ def resolve_path(path: Path, kind: DepthKind | None = None) -> ResolvedModel:
         raise ModelError(f"the model file {path} is missing")
     provenance = f"your file {path}"
     if path.suffix in TORCH_SUFFIXES:
-        architecture = architecture_of(shapes_of(load_checkpoint(path)), path.name)
+        from sonar.depth.midas.checkpoint import architecture_of, read_checkpoint
+
+        architecture = architecture_of(read_checkpoint(path), path.name)
         contract = {
             "midas_lite0_walkable": BUILTIN.contract,
             "dpt_large": DPT_LARGE.contract,
@@ -84,7 +85,7 @@ def resolve_path(path: Path, kind: DepthKind | None = None) -> ResolvedModel:
     described = BUILTIN.contract if sha256 == BUILTIN.sha256 else MIDAS_SMALL.contract
     if kind is not None:
         described = replace(described, kind=kind)
-    contract = check_onnx(path, described, alone=False)
+    contract = check_onnx(path, described)
     return ResolvedModel(_name_of(path, sha256), path, "onnx", contract, sha256, provenance)
 
 

@@ -15,10 +15,9 @@ from typing import Literal
 
 from sonar.clock import SystemClock
 from sonar.config import ModelConfig, SonarConfig
-from sonar.depth.models.checks import check_file
-from sonar.depth.models.checks_onnx import check_onnx
+from sonar.depth.models.checks import check_file, check_onnx
 from sonar.depth.models.download import FetchLimits
-from sonar.depth.models.ledger import Record, read_record, remember
+from sonar.depth.models.record import Record, read_record, remember
 from sonar.depth.models.registry import ModelEntry, registry
 from sonar.depth.models.resolved import ResolvedModel, looks_like_path, path_and_kind, resolve_path
 from sonar.errors import ConfigError, ModelError, OutputError
@@ -53,7 +52,7 @@ class Store:
     Attributes:
         user_models: the configuration's ``models`` section.
         home: the cache; None = :func:`sonar.files.cache_home`.
-        clock: for waits and records.
+        clock: for the pauses of downloads.
         limits: of downloads.
         lock_wait_s: longest wait for another process that works on the same model.
         tell: called with a sentence that people should read, beside the result.
@@ -136,7 +135,7 @@ class Store:
             remember(self.folder(entry), path, sha256, record)
         contract = entry.contract
         if entry.local_path is not None and not entry.packaged:
-            contract = check_onnx(path, contract, alone=False)
+            contract = check_onnx(path, contract)
         elif record is not None and record.fixed_hw is not None:
             contract = dataclasses.replace(contract, fit="exact", fixed_hw=record.fixed_hw)
         provenance = _provenance(entry, record)
@@ -211,7 +210,7 @@ class Store:
     def working_on(self, entry: ModelEntry) -> AbstractContextManager[None]:
         """Keeps other processes off this model; ModelError when one stays too long."""
         lock = self.models_dir / f".{entry.name}.lock"
-        return exclusive(lock, entry.name, self.lock_wait_s, self.clock, self.tell)
+        return exclusive(lock, entry.name, self.lock_wait_s, self.tell)
 
     def _derived(self, sha256: str | None) -> list[Path]:
         if sha256 is None or not self.artefacts_dir.is_dir():

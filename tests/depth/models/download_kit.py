@@ -13,7 +13,7 @@ PAYLOAD = random.Random(3).randbytes(300_000)
 
 def make(server: Server, folder: Path, **changes: object) -> Download:
     fields: dict = {
-        "urls": [server.url],
+        "url": server.url,
         "part": folder / "model.part",
         "size_bytes": len(server.payload),
         "sha256": sha(server.payload),

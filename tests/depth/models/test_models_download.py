@@ -20,7 +20,7 @@ def test_whole_file_with_progress(server: Server, tmp_path: Path):
     server.payload = PAYLOAD
     seen: list[tuple[int, int | None]] = []
     download = make(server, tmp_path, progress=lambda done, total: seen.append((done, total)))
-    assert download.run() == (sha(PAYLOAD), server.url)
+    assert download.run() == sha(PAYLOAD)
     assert download.part.read_bytes() == PAYLOAD
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1] == (len(PAYLOAD), len(PAYLOAD))
@@ -32,11 +32,10 @@ def test_whole_file_with_progress(server: Server, tmp_path: Path):
 @given(
     data=st.binary(min_size=2, max_size=4000),
     shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
-    known_sum=st.booleans(),
     anew=st.booleans(),
 )
 def test_cut_anywhere_then_resumed_gives_the_same_file(
-    shared_server: Server, data: bytes, shares: list[float], known_sum: bool, anew: bool
+    shared_server: Server, data: bytes, shares: list[float], anew: bool
 ):
     """Cut at any byte, any number of times, in one run or over several."""
     server = shared_server
@@ -45,10 +44,10 @@ def test_cut_anywhere_then_resumed_gives_the_same_file(
     server.script = [whole(drop_after=cut) for cut in cuts]
     with tempfile.TemporaryDirectory() as name:
         limits = FetchLimits(silence_s=5.0, attempts=9, connections=1 if anew else 9)
-        changes = {"limits": limits, "sha256": sha(data) if known_sum else None}
+        changes = {"limits": limits}
         for _ in range(len(cuts) + 1):
             try:
-                digest, _ = make(server, Path(name), **changes).run()
+                digest = make(server, Path(name), **changes).run()
                 break
             except Unreachable:
                 assert anew
@@ -67,22 +66,8 @@ def test_any_leftover_ends_in_the_right_file(shared_server: Server, data: bytes,
     with tempfile.TemporaryDirectory() as name:
         download = make(shared_server, Path(name))
         download.part.write_bytes(junk)
-        download.part.with_name("model.part.json").write_text(
-            f'{{"url": "{shared_server.url}", "validator": "\\"v1\\""}}'
-        )
-        assert download.run()[0] == sha(data)
+        assert download.run() == sha(data)
         assert download.part.read_bytes() == data
-
-
-@pytest.mark.parametrize("note", ["", "{", "[]", '{"url": 3}', '{"url": "https://a/b"}'])
-def test_a_leftover_of_unknown_origin_is_not_built_upon(server: Server, tmp_path: Path, note: str):
-    server.payload = PAYLOAD
-    download = make(server, tmp_path, sha256=None)
-    download.part.write_bytes(b"x" * 100)
-    download.part.with_name("model.part.json").write_text(note)
-    download.run()
-    assert download.part.read_bytes() == PAYLOAD
-    assert server.ranges == [None]
 
 
 def test_server_without_ranges_starts_over(server: Server, tmp_path: Path):
@@ -95,36 +80,26 @@ def test_server_without_ranges_starts_over(server: Server, tmp_path: Path):
     assert download.part.read_bytes() == PAYLOAD
 
 
-def test_file_replaced_on_the_server_meanwhile(server: Server, tmp_path: Path):
+def test_a_file_replaced_on_the_server_meanwhile_is_found_out_by_the_sum(
+    server: Server, tmp_path: Path
+):
     server.payload = b"old" * 1000
     server.script = [whole(drop_after=500)]
     with pytest.raises(Unreachable):
         make(server, tmp_path, limits=FetchLimits(connections=1)).run()
-    server.payload, server.etag = b"new" * 1000, '"v2"'
-    download = make(server, tmp_path, sha256=None)
-    download.run()
-    assert server.requests[-1][1]["If-Range"] == '"v1"'
-    assert download.part.read_bytes() == server.payload
-
-
-def test_server_that_ignores_if_range_is_found_out_by_the_sum(server: Server, tmp_path: Path):
-    server.payload = b"old" * 1000
-    server.script = [whole(drop_after=500)]
-    with pytest.raises(Unreachable):
-        make(server, tmp_path, limits=FetchLimits(connections=1)).run()
-    server.payload = b"new" * 1000  # and the same mark
+    server.payload = b"new" * 1000
     download = make(server, tmp_path)
     download.run()
     assert server.ranges == [None, "bytes=500-", None]
     assert download.part.read_bytes() == server.payload
 
 
-def test_complete_but_unfinished_file_is_taken_at_416(server: Server, tmp_path: Path):
+def test_without_a_known_sum_nothing_is_built_upon_a_leftover(server: Server, tmp_path: Path):
     server.payload = PAYLOAD
-    download = make(server, tmp_path, size_bytes=None)
-    download.run()
-    assert download.run()[0] == sha(PAYLOAD)
-    assert server.ranges == [None, f"bytes={len(PAYLOAD)}-"]
+    download = make(server, tmp_path, sha256=None)
+    download.part.write_bytes(b"x" * 100)
+    assert download.run() == sha(PAYLOAD)
+    assert server.ranges == [None]
 
 
 def test_416_for_a_part_that_is_too_long_starts_over(server: Server, tmp_path: Path):
@@ -132,9 +107,6 @@ def test_416_for_a_part_that_is_too_long_starts_over(server: Server, tmp_path: P
     server.script = [answer(416, Content_Range="bytes */10")]
     download = make(server, tmp_path, size_bytes=None)
     download.part.write_bytes(PAYLOAD[:50])
-    download.part.with_name("model.part.json").write_text(
-        f'{{"url": "{server.url}", "validator": null}}'
-    )
     download.run()
     assert server.ranges == ["bytes=50-", None]
     assert download.part.read_bytes() == PAYLOAD
@@ -159,17 +131,9 @@ def test_wrong_sum_leaves_nothing(server: Server, tmp_path: Path):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        answer(200, b"\0" * 300_000, Content_Type="text/html; charset=utf-8"),
-        answer(200, (b"\r\n <!DOCTYPE html><title>Sign in</title>" * 9999)[:300_000]),
-    ],
-    ids=["says so", "looks so"],
-)
-def test_web_page_instead_of_the_file(server: Server, tmp_path: Path, act):
+def test_web_page_instead_of_the_file(server: Server, tmp_path: Path):
     server.payload = PAYLOAD
-    server.always = act
+    server.always = answer(200, b"\0" * 300_000, Content_Type="text/html; charset=utf-8")
     with pytest.raises(ModelError, match="sent a web page instead of the file"):
         make(server, tmp_path, sha256=None).run()
     assert leftovers(tmp_path) == []
@@ -186,14 +150,14 @@ def test_busy_server_is_asked_again_with_growing_pauses(server: Server, tmp_path
     server.payload = PAYLOAD
     server.script = [answer(503), answer(429)]
     clock = ManualClock()
-    assert make(server, tmp_path, clock=clock).run()[0] == sha(PAYLOAD)
+    assert make(server, tmp_path, clock=clock).run() == sha(PAYLOAD)
     assert clock.now() == pytest.approx(0.5 * 2 + 0.5 * 4)
 
 
 def test_a_line_cut_before_the_answer_is_tried_again(server: Server, tmp_path: Path):
     server.payload = PAYLOAD
     server.script = [lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)] * 2
-    assert make(server, tmp_path).run()[0] == sha(PAYLOAD)
+    assert make(server, tmp_path).run() == sha(PAYLOAD)
     assert len(server.requests) == 3
 
 
@@ -208,7 +172,7 @@ def test_a_line_that_always_breaks_is_given_up(server: Server, tmp_path: Path):
     server.payload = PAYLOAD
     server.always = whole(drop_after=10)
     limits = FetchLimits(silence_s=5.0, connections=7)
-    with pytest.raises(Unreachable, match=r"the connection ended after 70 of 300000 bytes.*kept"):
+    with pytest.raises(Unreachable, match=r"ended after 70 of 300000 bytes.*goes on"):
         make(server, tmp_path, limits=limits).run()
     assert (tmp_path / "model.part").read_bytes() == PAYLOAD[:70]
 
@@ -226,28 +190,3 @@ def test_silence_has_a_limit(server: Server, tmp_path: Path):
         release.set()
     assert clock.now() - start < 5.0
     assert len(server.requests) == 2
-
-
-def test_a_trickle_counts_as_a_dropped_line(server: Server, tmp_path: Path):
-    """Each piece that arrives takes 61 s by the clock: far too slow to wait for."""
-    server.payload = PAYLOAD[:5000]
-    clock = ManualClock()
-    limits = FetchLimits(silence_s=5.0, connections=3)
-    download = make(
-        server, tmp_path, clock=clock, limits=limits, progress=lambda *_: clock.advance(61.0)
-    )
-    server.always = whole(drop_after=100)
-    with pytest.raises(Unreachable, match="only 100 bytes in 61 s"):
-        download.run()
-    assert len(server.requests) == 3
-
-
-def test_second_address_helps_and_the_worst_news_is_told(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [answer(404)]
-    mirror = server.url + "?mirror"
-    assert make(server, tmp_path, urls=[server.url, mirror]).run()[1] == mirror
-    make(server, tmp_path).discard()
-    server.script = [answer(200, b"x" * 300_000), answer(404)]
-    with pytest.raises(ModelError, match="damaged or different file"):
-        make(server, tmp_path, urls=[server.url, mirror]).run()

@@ -145,7 +145,7 @@ def test_import_refuses_by_name(shop: Shop, tmp_path: Path):
         import_file(store, wrong, "mine")
     page = tmp_path / "model-small.onnx"
     page.write_text("<!DOCTYPE html><html>")
-    with pytest.raises(ModelError, match=r"model-small\.onnx is a web page"):
+    with pytest.raises(ModelError, match=r"model-small\.onnx is damaged or is not"):
         import_file(store, page)
     other = tmp_path / "else.onnx"
     other.write_bytes(OTHER)
