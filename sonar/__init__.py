@@ -1,15 +1,129 @@
 """sonar: one camera in; stereo tones and short spoken warnings out.
 
-Importing the package loads nothing heavy: models, cameras and sound devices are opened by
-:mod:`sonar.app`, the composition root.
+::
+
+    import sonar
+
+    scene = sonar.look("photo.jpg").scene
+    with sonar.open("walk.mp4", mount=sonar.Mount(height_m=1.35, pitch_deg=12)) as run:
+        for step in run:
+            print(step.frame.t, step.scene.center.band, step.scene.center.distance_m)
+
+Importing the package loads nothing heavy: each name below is loaded when it is first used.
 """
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from sonar.api import DepthEngine, Session, Zones, look, open, render
+    from sonar.config import MountConfig as Mount
+    from sonar.errors import (
+        ConfigError,
+        DepthError,
+        DeviceError,
+        MissingExtraError,
+        ModelError,
+        OutputError,
+        SonarError,
+        SourceError,
+        SourceLost,
+        SourceTimeout,
+        SpeechError,
+    )
+    from sonar.pipeline import Step
+    from sonar.records import Event
+    from sonar.types import (
+        Band,
+        Column,
+        Cue,
+        CueKind,
+        DepthKind,
+        DepthMap,
+        Frame,
+        Height,
+        Priority,
+        Reason,
+        Scene,
+        Side,
+        State,
+        ZoneReading,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Band",
+    "Column",
+    "ConfigError",
+    "Cue",
+    "CueKind",
+    "DepthEngine",
+    "DepthError",
+    "DepthKind",
+    "DepthMap",
+    "DeviceError",
+    "Event",
+    "Frame",
+    "Height",
+    "MissingExtraError",
+    "ModelError",
+    "Mount",
+    "OutputError",
+    "Priority",
+    "Reason",
+    "Scene",
+    "Session",
+    "Side",
+    "SonarError",
+    "SourceError",
+    "SourceLost",
+    "SourceTimeout",
+    "SpeechError",
+    "State",
+    "Step",
+    "ZoneReading",
+    "Zones",
+    "__version__",
+    "look",
+    "open",
+    "render",
+]
+
+_HOMES = {
+    "sonar.api": ("DepthEngine", "Session", "Zones", "look", "open", "render"),
+    "sonar.pipeline": ("Step",),
+    "sonar.records": ("Event",),
+    "sonar.types": (
+        *("Band", "Column", "Cue", "CueKind", "DepthKind", "DepthMap", "Frame", "Height"),
+        *("Priority", "Reason", "Scene", "Side", "State", "ZoneReading"),
+    ),
+    "sonar.errors": (
+        *("ConfigError", "DepthError", "DeviceError", "MissingExtraError", "ModelError"),
+        *("OutputError", "SonarError", "SourceError", "SourceLost", "SourceTimeout"),
+        *("SpeechError",),
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name == "Mount":
+        value = importlib.import_module("sonar.config").MountConfig
+    elif name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'sonar' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 # Nothing leaves the machine. Some libraries send usage data unless these are set before their
 # import; every entry (command, service, worker, script, API) passes here first.

@@ -79,6 +79,29 @@ def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFac
     return lambda mixer: WavSink(mixer, path, on_block=on_block)
 
 
+def without_sound(
+    config: SonarConfig, source: FrameSource, *, clock: Clock, engine: Engine | None = None
+) -> Pipeline:
+    """A run whose steps are all that is wanted: cues are decided, nothing is rendered or spoken.
+
+    Raises ModelError or MissingExtraError when the network cannot be opened.
+    """
+    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.audio.output.unheard import UnheardSink
+    from sonar.audio.speech.bank import SpeechBank
+
+    off = config.speech.model_copy(update={"enabled": False})
+    stages = Stages(
+        source=source,
+        engine=engine or open_engine(config),
+        zones=make_zones(config),
+        mapper=PulseMapper(config.audio, config.speech),
+        sink=UnheardSink(),
+        speaker=SpeechBank(off, config.audio.rate_hz, clock=clock),
+    )
+    return Pipeline(stages, clock, _limits(config))
+
+
 def assemble(
     config: SonarConfig,
     source: FrameSource,
@@ -125,12 +148,15 @@ def assemble(
             speaker=speech,
         )
         stack.pop_all()
-    limits = Limits(
+    view = View(config, clock)
+    pipeline = Pipeline(stages, clock, _limits(config))
+    controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
+    return Running(pipeline, source, stages.sink, speech, engine, controls, view)
+
+
+def _limits(config: SonarConfig) -> Limits:
+    return Limits(
         read_timeout_s=config.capture.read_timeout_s,
         open_timeout_s=config.capture.open_timeout_s,
         max_frame_age_s=config.capture.max_frame_age_s,
     )
-    view = View(config, clock)
-    pipeline = Pipeline(stages, clock, limits)
-    controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
-    return Running(pipeline, source, stages.sink, speech, engine, controls, view)

@@ -20,7 +20,19 @@ Exit code 130 is Ctrl-C.
 
 
 class SonarError(Exception):
-    """Base of every error that sonar raises on purpose."""
+    """Base of every error that sonar raises on purpose; its text is one sentence for a person.
+
+    Attributes:
+        exit_code: of the command line.
+
+    Example:
+        >>> import sonar
+        >>> try:
+        ...     sonar.look("nowhere.jpg")
+        ... except sonar.SonarError as error:
+        ...     print(error, error.exit_code)
+        nowhere.jpg does not exist. 3
+    """
 
     exit_code = 1
 

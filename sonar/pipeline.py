@@ -72,6 +72,15 @@ class Step(Update):
         frame: as the source gave it.
         depth: its depth map, or None where the network failed.
         timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
+
+    Example:
+        >>> import sonar
+        >>> with sonar.open("synthetic:box") as run:
+        ...     step = next(iter(run))
+        >>> step.scene.frame_id == step.frame.id == 0
+        True
+        >>> step.record().model_dump(by_alias=True)["schema"]
+        'sonar.frame/1'
     """
 
     frame: Frame
@@ -120,6 +129,7 @@ class Pipeline:
         self._limits = limits or Limits()
         self._timer = StageTimer(clock)
         self._stop = threading.Event()
+        self._closed = False
         self._origin_t: float | None = None
         self._last_id, self._last_t = -1, 0.0
         self._heard: tuple[object, ...] = ()
@@ -176,10 +186,16 @@ class Pipeline:
             self._leave()
             raise
         finally:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
-        """Close every stage, whatever the others' closing raises; the first error is kept."""
+    def close(self) -> None:
+        """Close every stage, whatever the others' closing raises; the first error is kept.
+
+        For a run whose steps were never taken; safe to call twice.
+        """
+        if self._closed:
+            return
+        self._closed = True
         stages = self._stages
         unexpected: Exception | None = None
         for stage in (stages.source, stages.sink, stages.engine, stages.speaker):

@@ -126,6 +126,18 @@ class Event(_Record):
     ``kind`` is ``cue`` (the sound changed), ``speech`` (a phrase began) or ``state``.
     ``side`` is left, center or right where the sound has one; ``text`` is what was said or
     would be said; ``why`` is the cause in words.
+
+    Attributes:
+        t: media time in seconds since the first frame.
+        frame: id of the frame that caused it; -1 before the first.
+        name: of the sound, the phrase or the state.
+
+    Example:
+        >>> import sonar
+        >>> with sonar.open("synthetic:box") as run:
+        ...     step = next(iter(run))
+        >>> [event.name for event in step.events if event.kind == "state"]
+        ['guiding']
     """
 
     schema_: Literal["sonar.event/1"] = Field(default=EVENT_SCHEMA, alias="schema")

@@ -16,14 +16,26 @@ RgbImage = NDArray[np.uint8]
 
 
 class DepthKind(StrEnum):
-    """What the values of a depth map mean."""
+    """What the values of a depth map mean.
+
+    Example:
+        >>> import sonar
+        >>> sonar.DepthKind("metric") is sonar.DepthKind.METRIC
+        True
+    """
 
     RELATIVE_INVERSE = "relative_inverse"  # larger is nearer; unknown scale and shift
-    METRIC = "metric"  # metres along the optical axis; larger is farther
+    METRIC = "metric"  # meters along the optical axis; larger is farther
 
 
 class Side(StrEnum):
-    """Which third of the way ahead, as the walker sees it."""
+    """Which third of the way ahead, as the walker sees it.
+
+    Example:
+        >>> import sonar
+        >>> [side.value for side in sonar.Side]
+        ['left', 'center', 'right']
+    """
 
     LEFT = "left"
     CENTER = "center"
@@ -34,7 +46,15 @@ SIDES: tuple[Side, Side, Side] = (Side.LEFT, Side.CENTER, Side.RIGHT)
 
 
 class Band(StrEnum):
-    """How near, in steps a listener can tell apart. UNKNOWN is not CLEAR."""
+    """How near the nearest obstacle of a zone is. UNKNOWN is not CLEAR.
+
+    The edges in meters are settings (``zones.bands``): stop 0.6, close 1.2, near 2.5, far 4.0.
+
+    Example:
+        >>> import sonar
+        >>> [band.value for band in sonar.Band]
+        ['clear', 'far', 'near', 'close', 'stop', 'unknown']
+    """
 
     CLEAR = "clear"
     FAR = "far"
@@ -48,7 +68,13 @@ BANDS_BY_NEARNESS: tuple[Band, ...] = (Band.CLEAR, Band.FAR, Band.NEAR, Band.CLO
 
 
 class Height(StrEnum):
-    """Where an obstacle meets the body."""
+    """Where an obstacle meets the body.
+
+    Example:
+        >>> import sonar
+        >>> sonar.Height.HEAD.value  # nothing below it: a cane passes under
+        'head'
+    """
 
     FLOOR = "floor"  # step over, trip
     BODY = "body"
@@ -56,7 +82,13 @@ class Height(StrEnum):
 
 
 class State(StrEnum):
-    """The running system's state machine; every state has its own sound."""
+    """The running system's state machine; every state has its own sound.
+
+    Example:
+        >>> import sonar
+        >>> [state.value for state in sonar.State]
+        ['loading', 'ready', 'guiding', 'degraded', 'stopped']
+    """
 
     LOADING = "loading"
     READY = "ready"
@@ -66,7 +98,13 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why sonar cannot see, or sees less well. Each has a phrase in the speech catalogue."""
+    """Why evidence is missing or weak. Each has a phrase in the speech catalogue.
+
+    Example:
+        >>> import sonar
+        >>> sonar.Reason("stale") is sonar.Reason.STALE  # no fresh frame in time
+        True
+    """
 
     STALE = "stale"  # no fresh frame in time
     SOURCE_LOST = "source_lost"  # camera or stream gone
@@ -76,14 +114,20 @@ class Reason(StrEnum):
     BLURRED = "blurred"
     COVERED = "covered"  # something lies on the lens
     BLANK = "blank"  # no texture: a wall at arm's length, or sky
-    FROZEN = "frozen"  # the same picture again and again
-    NO_GROUND = "no_ground"  # distances are guesses while no floor is seen
+    FROZEN = "frozen"  # the same frame again and again
+    NO_GROUND = "no_ground"  # distances are guesses while no ground is seen
     AUDIO_LOST = "audio_lost"
     SPEECH_LOST = "speech_lost"
 
 
 class CueKind(StrEnum):
-    """How a cue sounds."""
+    """How a cue sounds.
+
+    Example:
+        >>> import sonar
+        >>> [kind.value for kind in sonar.CueKind]
+        ['silence', 'pulse', 'continuous', 'earcon', 'scan']
+    """
 
     SILENCE = "silence"
     PULSE = "pulse"  # repeated at rate_hz
@@ -93,7 +137,13 @@ class CueKind(StrEnum):
 
 
 class Priority(IntEnum):
-    """Warnings outrank data; a higher one pre-empts a lower one."""
+    """How urgent a cue is; a higher one pre-empts a lower one.
+
+    Example:
+        >>> import sonar
+        >>> sonar.Priority.DANGER > sonar.Priority.WARNING
+        True
+    """
 
     IDLE = 0
     INFO = 1
@@ -113,7 +163,7 @@ def _check(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture.
+    """One frame of a source.
 
     Attributes:
         image: uint8 array of shape ``(H, W, 3)``, RGB.
@@ -122,6 +172,15 @@ class Frame:
             for a recording.
         duration_s: how long a recording shows the frame, > 0; None where it does not say, and for
             a live source.
+
+    Raises:
+        ValueError: ``image`` has another dtype or shape, or ``t`` is not finite.
+
+    Example:
+        >>> import numpy as np, sonar
+        >>> frame = sonar.Frame(np.zeros((480, 640, 3), np.uint8), id=0, t=0.0)
+        >>> frame.image.shape
+        (480, 640, 3)
     """
 
     image: RgbImage
@@ -148,10 +207,19 @@ class DepthMap:
 
     Attributes:
         values: float32 array of shape ``(H, W)``; meaning as ``kind`` says.
-        kind: relative inverse depth or metres, never mixed silently.
+        kind: relative inverse depth or meters, never mixed silently.
         model: name of the model that made it, by which its traits are known; "" for none.
         walkable: probability in [0, 1] of walkable ground, same shape, or None.
         stairs: probability in [0, 1] of stairs, same shape, or None.
+
+    Raises:
+        ValueError: an array has another dtype or shape.
+
+    Example:
+        >>> import numpy as np, sonar
+        >>> depth = sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC)
+        >>> depth.values.shape
+        (192, 256)
     """
 
     values: FloatImage
@@ -177,16 +245,25 @@ class DepthMap:
 
 @dataclass(frozen=True, slots=True)
 class ZoneReading:
-    """What is known of one side.
+    """What is known of one zone.
 
     Attributes:
         side: left, center or right.
         proximity: 0 (nothing near) to 1 (touching); 0 where the band is unknown.
         band: the latched, flicker-free step.
-        distance_m: metres to the nearest obstacle, or None where metres are not trusted.
-        distance_sigma_m: standard uncertainty of ``distance_m`` in metres, or None.
+        distance_m: meters to the nearest obstacle, or None where meters are not trusted.
+        distance_sigma_m: standard uncertainty of ``distance_m`` in meters, or None.
         ttc_s: seconds to collision at the present closing speed, or None (not closing, unknown).
         height: where the obstacle meets the body, or None (no obstacle, unknown).
+
+    Raises:
+        ValueError: a value is out of its range.
+
+    Example:
+        >>> import sonar
+        >>> reading = sonar.ZoneReading(sonar.Side.LEFT, sonar.Band.CLOSE, 0.8, distance_m=0.9)
+        >>> reading.distance_m
+        0.9
     """
 
     side: Side
@@ -208,11 +285,16 @@ class ZoneReading:
 
 
 class Column(NamedTuple):
-    """The nearest thing in a vertical strip of the picture.
+    """The nearest obstacle in a vertical strip of the frame.
 
     Attributes:
         proximity: 0 (nothing within the far band) to 1 (touching).
-        elevation: where in the picture it is: 0 at the lower edge, 1 at the upper.
+        elevation: where in the frame it is: 0 at the lower edge, 1 at the upper.
+
+    Example:
+        >>> import sonar
+        >>> sonar.Column(proximity=0.7, elevation=0.4).proximity
+        0.7
     """
 
     proximity: float
@@ -221,17 +303,26 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What sonar believes of the way ahead at one frame.
+    """What is known of the way ahead at one frame.
 
     Attributes:
         frame_id, t: of the frame it was read from; ``t`` in the source's seconds.
         left, center, right: the zones.
         drop_off: True possible drop ahead, False none seen, None not known.
-        drop_off_distance_m: metres to its edge where known.
+        drop_off_distance_m: meters to its edge where known.
         state: guiding, or degraded with ``reason``.
         reason: why evidence is missing or weak; None when all is well.
-        profile: what stands in each strip of the whole picture, left to right; empty where
-            nothing is known.
+        profile: the nearest obstacle in each strip of the whole frame, left to right; empty
+            where nothing is known.
+
+    Raises:
+        ValueError: the readings are not of left, center and right, in this order.
+
+    Example:
+        >>> import sonar
+        >>> scene = sonar.Scene.unknown(frame_id=0, t=0.0, reason=sonar.Reason.DARK)
+        >>> scene.center.band.value, scene.reason.value
+        ('unknown', 'dark')
     """
 
     frame_id: int
@@ -273,7 +364,7 @@ class Cue:
         kind: silence, pulse, continuous, earcon or scan.
         frame_id, t: of the frame that caused it (source's seconds); for frame-to-sound age.
         pan: -1 (left) to 1 (right).
-        rate_hz: pulses a second, > 0 for pulses.
+        rate_hz: pulses per second, > 0 for pulses.
         pitch_hz: fundamental.
         level_db: dB relative to the scheme's reference level, <= 0.
         priority: a higher one pre-empts at once.
@@ -282,6 +373,15 @@ class Cue:
         phrase: key into the speech catalogue, or None.
         why: the cause in words, for events and reports ("close, left, 0.9 m").
         columns: of a ``SCAN``, left to right.
+
+    Raises:
+        ValueError: a value is out of its range, or one that the kind needs is missing.
+
+    Example:
+        >>> import sonar
+        >>> cue = sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0)
+        >>> cue.priority.name
+        'IDLE'
     """
 
     kind: CueKind

@@ -8,7 +8,14 @@ from sonar.config._base import Degrees, Fraction, Metres, Positive, Seconds, Sec
 
 
 class MountConfig(Section):
-    """Where the camera sits and how it looks. `sonar calibrate` writes this."""
+    """Where the camera sits and how it looks. `sonar calibrate` writes this.
+
+    Example:
+        >>> import sonar
+        >>> mount = sonar.Mount(height_m=1.35, pitch_deg=12)
+        >>> mount.height_m, mount.hfov_deg
+        (1.35, None)
+    """
 
     height_m: Metres | None = Field(
         None, description="camera above the ground; unknown = 1.4 assumed, no metres reported"

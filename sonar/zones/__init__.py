@@ -35,13 +35,30 @@ class DepthZones:
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
         """The scene at ``frame``; ``depth`` is its map at any resolution."""
+        blind, self._sight = look(frame.image, frame.t, self._sight)
+        height, width = frame.image.shape[:2]
+        return self.update_map(depth, frame.id, (height, width), frame.t, blind)
+
+    def update_map(
+        self,
+        depth: DepthMap,
+        frame_id: int,
+        frame_hw: tuple[int, int],
+        t: float,
+        blind: Reason | None = None,
+    ) -> Scene:
+        """The scene at ``t`` seconds, by the map alone.
+
+        Args:
+            frame_hw: rows and columns of the frame, in pixels, for the camera's geometry.
+            blind: why the frame cannot be trusted, or None.
+        """
         if (depth.model, depth.kind) != self._made_by:
             self._made_by = depth.model, depth.kind
             self._settings = replace(self._settings, prior=prior_for(depth.model))
             self._state = with_new_units(self._state, self._settings)
-        blind, self._sight = look(frame.image, frame.t, self._sight)
         scene, self._state = analyse(
-            depth, frame.id, frame.image.shape[:2], blind, frame.t, self._state, self._settings
+            depth, frame_id, frame_hw, blind, t, self._state, self._settings
         )
         return scene
 
