@@ -20,6 +20,7 @@ from hearing import (
 )
 
 from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues.urgency import urgency_hz
 from sonar.config import AudioConfig
 from sonar.types import (
     Band,
@@ -106,22 +107,67 @@ def test_a_collision_course_is_heard_even_where_proximity_does_not_change():
     assert cues[-1][1].kind is CueKind.PULSE
 
 
-@pytest.mark.parametrize("zone", [NEAR, CLOSE])
-def test_a_receding_obstacle_stops_sounding(zone):
-    band, proximity = zone
+def test_a_receding_obstacle_stops_sounding_while_it_is_far_or_near():
     own = mapper()
-    own.update(scene(zone, t=0.0))
-    cues = run(own, lambda t: scene((band, proximity * 0.8**t), t=t), 2.0, start_s=0.05)
+    own.update(scene(NEAR, t=0.0))
+    cues = run(own, lambda t: scene((Band.NEAR, 0.4 * 0.8**t), t=t), 2.0, start_s=0.05)
     assert {cue.kind for t, cue in cues if t > 1.0} == {CueKind.SILENCE}
     again = own.update(scene((Band.CLOSE, 0.9), t=2.1))
     assert again.kind is CueKind.PULSE
 
 
-def test_a_close_obstacle_that_stops_receding_is_heard_again():
+@pytest.mark.parametrize("band", [Band.CLOSE, Band.STOP])
+def test_what_is_close_is_heard_while_it_recedes(band):
+    def make(t):
+        zones = [(band, proximity * 0.8**t) for proximity in (0.85, 0.9, 0.8)]
+        return scene(*zones, t=t)
+
+    assert all(cue.kind is not CueKind.SILENCE for _, cue in run(mapper(), make, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("zones", "pan", "phrase"),
+    [
+        (((Band.CLOSE, 0.72), (Band.CLOSE, 0.82), (Band.CLOSE, 0.84)), 0.0, "close_center"),
+        (((Band.CLOSE, 0.84), (Band.CLOSE, 0.71), (Band.CLOSE, 0.71)), 0.0, "close_center"),
+        (((Band.STOP, 0.95), (Band.STOP, 0.87), (Band.STOP, 0.93)), 0.0, "stop"),
+        (((Band.NEAR, 0.68), (Band.NEAR, 0.4), CLEAR), 0.0, "near_center"),
+        # a nearer band on one side, but within 12 % of the distance: 0.58 m beside 0.64 m
+        (((Band.STOP, 0.855), (Band.CLOSE, 0.84), (Band.CLOSE, 0.7)), 0.0, "stop"),
+        # and farther than that: 0.4 m beside 0.8 m, 1 m beside 1.4 m
+        (((Band.CLOSE, 0.7), (Band.CLOSE, 0.8), (Band.STOP, 0.9)), 1.0, "stop_right"),
+        (((Band.CLOSE, 0.75), (Band.NEAR, 0.65), CLEAR), -1.0, "close_left"),
+        # a collision on one side is far more urgent than what is as near
+        ((CLEAR, (Band.NEAR, 0.4), (Band.NEAR, 0.4, {"ttc_s": 1.0})), 1.0, "approaching_right"),
+    ],
+)
+def test_the_center_leads_when_it_is_as_near_as_a_side(zones, pan, phrase):
+    cue = mapper(verbosity="chatty").update(scene(*zones))
+    assert (cue.pan, cue.phrase) == (pan, phrase)
+    stop = any(zone[0] is Band.STOP for zone in zones)
+    assert (cue.priority is Priority.DANGER) == stop
+    if not stop:  # the sound is as fast as the most urgent side asks for
+        assert cue.rate_hz == max(urgency_hz(zone) for zone in scene(*zones).zones)
+
+
+def test_the_center_leads_beside_a_close_side_though_it_has_not_changed_for_long():
     own = mapper()
-    own.update(scene((Band.CLOSE, 0.9), t=0.0))
-    assert own.update(scene((Band.CLOSE, 0.7), t=0.5)).kind is CueKind.SILENCE
-    assert own.update(scene((Band.CLOSE, 0.7), t=1.6)).kind is CueKind.PULSE
+    run(own, lambda t: scene(CLEAR, (Band.NEAR, 0.68), CLEAR, t=t), 4.0)
+    assert own.update(scene((Band.CLOSE, 0.71), (Band.NEAR, 0.68), CLEAR, t=4.0)).pan == 0.0
+
+
+def test_a_side_takes_over_from_the_center_after_half_a_second_or_at_once():
+    def last_of(side, center, seconds):
+        own = mapper()
+        own.update(scene(CLEAR, CLOSE, CLEAR, t=0.0))
+        make = lambda t: scene(CLEAR, center, side, t=t)  # noqa: E731
+        return run(own, make, seconds, start_s=0.05)[-1][1].pan
+
+    near, close = (Band.NEAR, 0.64), (Band.CLOSE, 0.74)  # 1.4 m and 1 m
+    assert last_of(close, near, 0.4) == 0.0
+    assert last_of(close, near, 0.7) == 1.0
+    assert last_of(close, (Band.FAR, 0.2), 0.05) == 1.0  # what is ahead is much farther
+    assert last_of(STOP, near, 0.05) == 1.0
 
 
 def test_a_silent_early_obstacle_does_not_hide_a_new_one():

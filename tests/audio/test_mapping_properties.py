@@ -62,8 +62,8 @@ def test_a_mirrored_walk_gives_mirrored_cues(walk):
     t = 0.0
     for (left, center, right), gap in walk:
         t += gap
-        rates = [urgency_hz(zone) for zone in scene(left, center, right).zones]
-        assume(rates[0] != rates[2])  # equals have to be broken somehow; it is the left
+        ranks = [(urgency_hz(zone), zone.proximity) for zone in scene(left, center, right).zones]
+        assume(ranks[0] != ranks[2])  # equals have to be broken somehow; it is the left
         cue = plain.update(scene(left, center, right, t=t))
         other = mirrored.update(scene(right, center, left, t=t))
         assert other.pan == -cue.pan
@@ -99,6 +99,17 @@ def test_nearer_is_never_slower_or_quieter(band, other, proximity, more, ttc_s, 
     if near.kind is CueKind.PULSE:
         assert near.rate_hz >= base.rate_hz
     assert near.priority >= base.priority
+
+
+@settings(max_examples=150, deadline=None)
+@given(zones(), zones(), zones(), zones())
+def test_one_more_obstacle_never_makes_the_sound_slower_or_quieter(left, center, right, other):
+    fewer = first_cue(left, center, right)
+    more = first_cue(max(left, other, key=lambda zone: urgency_hz(scene(zone).left)), center, right)
+    assert more.level_db >= fewer.level_db
+    assert more.priority >= fewer.priority
+    if fewer.kind is more.kind is CueKind.PULSE:
+        assert more.rate_hz >= fewer.rate_hz
 
 
 def test_nearer_sounds_louder_and_not_only_on_paper():

@@ -5,7 +5,7 @@ import pytest
 from hearing import AUDIO, RATE, SPEECH, biggest_bend, cents, pitch_hz, render, scene
 
 from sonar import app
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues.mapping import SCHEMES, PulseMapper
 from sonar.audio.synthesis import sweep
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.audio.synthesis.synth import pan_gain
@@ -100,6 +100,17 @@ def test_the_scan_gives_way_to_danger_and_to_not_knowing():
     assert mapper.update(scene(t=20.0, profile=(NOTHING,) * 24)).kind is CueKind.SILENCE
     mapper.scheme = "pulse"
     assert mapper.update(scene(t=21.0, profile=profile)).kind is CueKind.SILENCE
+
+
+@pytest.mark.parametrize("profile", [(), (NOTHING,) * 24])
+@pytest.mark.parametrize("scheme", [one for one in SCHEMES if one != "quiet"])
+def test_what_is_close_pulses_in_any_scheme_where_there_is_nothing_to_scan(scheme, profile):
+    mapper = PulseMapper(AUDIO.model_copy(update={"scheme": scheme}), SPEECH)
+    close = (Band.CLOSE, 0.7)
+    for i in range(40):
+        cue = mapper.update(scene(CLEAR, CLEAR, close, t=i / 10, profile=profile))
+        wanted = CueKind.CONTINUOUS if scheme == "continuous" else CueKind.PULSE
+        assert (cue.kind, cue.pan) == (wanted, 1.0)
 
 
 def test_the_scan_ends_with_its_cue():

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sonar.audio.cues.mapping import PulseMapper
 from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
-from sonar.config import BandEdges, MountConfig, ZonesConfig
+from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
 from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
 from sonar.zones.geometry import intrinsics, make_grid, make_view
@@ -45,14 +46,19 @@ def flipped(frame):
 
 @pytest.mark.parametrize("model", ["", "builtin"])
 @pytest.mark.parametrize("name", ["left_box", "box", "wall_beside", "stairs_down"])
-def test_a_mirrored_picture_swaps_left_and_right(name, model):
-    pictures, depths = maps(name, distance_m=3.0)
-    there = run(pictures, depths, model)
-    back = run([flipped(f) for f in pictures], [mirrored(d) for d in depths], model)
+def test_a_mirrored_frame_swaps_left_and_right_in_zones_and_cues(name, model):
+    frames, depths = maps(name, distance_m=3.0)
+    there = run(frames, depths, model)
+    back = run([flipped(f) for f in frames], [mirrored(d) for d in depths], model)
+    cues, other_cues = (PulseMapper(AudioConfig(), SpeechConfig()) for _ in range(2))
     for a, b in zip(there, back, strict=True):
         for x, y in zip(a.zones, reversed(b.zones), strict=True):
-            assert x.proximity == pytest.approx(y.proximity, abs=0.03)
+            assert x.band is y.band
+            assert x.proximity == pytest.approx(y.proximity, abs=1e-3)  # sums in another order
         assert a.drop_off == b.drop_off
+        cue, other = cues.update(a), other_cues.update(b)
+        assert (cue.kind, cue.pan) == (other.kind, -other.pan)
+        assert cue.rate_hz == pytest.approx(other.rate_hz, abs=0.05)
 
 
 @HERE

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sonar.audio.cues.phrases import Verbosity
 from sonar.audio.cues.phrasing import Phrasing
-from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, level_db, tone_hz, urgency_hz
+from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, level_db, tone_hz
 from sonar.audio.cues.watch import SideWatch
 from sonar.audio.cues.why import why_of, why_silent, why_unknown
 from sonar.audio.synthesis.earcons import REMINDER_RATE_HZ
@@ -92,12 +92,10 @@ class PulseMapper:
         before, self._state = self._state, scene.state
         if scene.state in _STATE_EARCONS:
             return self._state_cue(scene)
-        audible = [
-            Lead(zone, urgency_hz(zone))
-            for zone in scene.zones
-            if self._watches[zone.side].audible(zone, scene.t)
-        ]
-        lead = self._leads.choose(audible, scene.t)
+        audible = {
+            zone.side for zone in scene.zones if self._watches[zone.side].audible(zone, scene.t)
+        }
+        lead = self._leads.choose(scene.zones, audible, scene.t)
         if before is State.READY:
             self._settling_until_t = scene.t + SETTLING_S
         weak = scene.state is State.DEGRADED
@@ -124,7 +122,7 @@ class PulseMapper:
             return self._drop(scene, drop)
         if self.scheme == "scan" and any(column.proximity for column in scene.profile):
             return self._scan(scene, lead, bool(blind) or weak)
-        if lead is not None and self.scheme in ("pulse", "continuous"):
+        if lead is not None and self.scheme != "quiet":
             return self._pulse(scene, lead, bool(blind) or weak)
         if blind or weak:
             return self._unknown(scene, blind, before)

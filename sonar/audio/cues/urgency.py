@@ -6,9 +6,10 @@ a wall that one walks along needs no pulse.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
-from sonar.types import BANDS_BY_NEARNESS, Band, Side, ZoneReading
+from sonar.types import BANDS_BY_NEARNESS, SIDES, Band, Side, ZoneReading
 
 SLOWEST_HZ, FASTEST_HZ = 1.0, 8.0
 BAND_RATES_HZ = {Band.FAR: (1.0, 1.8), Band.NEAR: (2.0, 3.6), Band.CLOSE: (4.0, 8.0)}
@@ -19,6 +20,11 @@ TTC_FASTEST_S, TTC_SLOWEST_S = 1.0, 6.0
 _LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
 _LEAD_HELD_BONUS = 2.0  # and this much within _LEAD_HOLD_S of the last change
 _LEAD_HOLD_S = 0.5
+_AS_NEAR = 1.12  # of a side's distance: the center is as near (as the hysteresis of the zones)
+_AS_NEAR_HELD = 1.25  # the same while the center leads
+_NOT_FAR = 1.5  # and for _LEAD_HOLD_S
+_FAR_MORE_URGENT = 2.3  # without a time to collision, rates within a band differ by 2 at most
+_AT_HAND = (Band.CLOSE, Band.STOP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +70,96 @@ def tone_hz(rate_hz: float) -> float:
 
 
 class LeadChooser:
-    """The most urgent side leads; the one already heard keeps the lead when it is close.
+    """Chooses the side that is heard; the rate is that of the most urgent side.
 
-    A side that took the lead keeps it for half a second unless another is in a nearer band or far
-    more urgent: sides whose urgency flickers must not throw the sound to and fro. Equals: the one
-    already heard, else the center, else the left.
+    - Of left and right the more urgent one is taken. The one already heard keeps the lead while
+      the other is hardly more urgent, and for half a second also when it is clearly more urgent
+      but in no nearer band: urgency that flickers must not throw the sound to and fro.
+    - The center leads when it is as near as that side (same band, or within the hysteresis of
+      the zones): what blocks the whole way is ahead, not on one side. Only a time to collision
+      that makes the side far more urgent comes first.
+    - From a center that leads and is hardly farther a side takes over after half a second, or
+      at once with ``stop``.
     """
 
     def __init__(self) -> None:
         self._lead: Side | None = None
-        self._since_t: float | None = None
+        self._changed_t = -math.inf  # when the lead changed last
+        self._ahead_t = -math.inf  # when the center last led in its own right
 
     def forget(self) -> None:
         """Nothing is being heard."""
         self._lead = None
 
-    def choose(self, audible: list[Lead], t: float) -> Lead | None:
-        """Of the sides worth a sound at ``t`` seconds; None where there is none."""
-        if not audible:
+    def choose(self, zones: Sequence[ZoneReading], audible: Set[Side], t: float) -> Lead | None:
+        """The side to be heard at ``t`` seconds, or None.
+
+        Args:
+            zones: left, center, right.
+            audible: the sides that are worth a sound. While one of them is close or stop, the
+                center counts too, though it has not changed for long.
+        """
+        leads = [Lead(zone, urgency_hz(zone)) for zone in zones]
+        heard = [lead for lead in leads if lead.zone.side in audible]
+        if not heard:
             self._lead = None
             return None
-        fresh = self._since_t is not None and 0.0 <= t - self._since_t < _LEAD_HOLD_S
-        nearest = max(BANDS_BY_NEARNESS.index(lead.zone.band) for lead in audible)
+        center = leads[SIDES.index(Side.CENTER)]
+        weights = self._weights(heard, t)
+        sides = [side for side in weights if side is not Side.CENTER]
+        best = leads[SIDES.index(max(sides, key=weights.__getitem__))] if sides else center
+        if best is center or self._is_ahead(center, best, weights):
+            self._ahead_t = t
+            lead = _in_place_of(center, best)
+        elif self._holds(center, best, t):
+            lead = center
+        else:
+            lead = best
+        if lead.zone.side is not self._lead:
+            self._lead, self._changed_t = lead.zone.side, t
+        return replace(lead, rate_hz=max(one.rate_hz for one in heard))
 
-        def rank(lead: Lead) -> tuple[bool, float, bool, bool]:
-            side, bonus = lead.zone.side, 1.0
-            if side is self._lead:
-                held = fresh and BANDS_BY_NEARNESS.index(lead.zone.band) == nearest
-                bonus = _LEAD_HELD_BONUS if held else _LEAD_BONUS
-            heard = side is self._lead
-            return (lead.stop, lead.rate_hz * bonus, heard, side is Side.CENTER)
+    def _weights(self, heard: list[Lead], t: float) -> dict[Side, tuple[bool, float, bool, float]]:
+        nearest = max(_rank(lead) for lead in heard)
+        fresh = 0.0 <= t - self._changed_t < _LEAD_HOLD_S
+        weights = {}
+        for lead in heard:
+            held, bonus = lead.zone.side is self._lead, 1.0
+            if held:
+                bonus = _LEAD_HELD_BONUS if fresh and _rank(lead) == nearest else _LEAD_BONUS
+            weight = (lead.stop, lead.rate_hz * bonus, held, lead.zone.proximity)
+            weights[lead.zone.side] = weight
+        return weights
 
-        best = max(audible, key=rank)
-        if best.zone.side is not self._lead:
-            self._lead, self._since_t = best.zone.side, t
-        return best
+    def _is_ahead(
+        self, center: Lead, side: Lead, weights: Mapping[Side, tuple[bool, float, bool, float]]
+    ) -> bool:
+        """Whether the center leads in its own right over the most urgent side."""
+        if _is_as_near(center, side, _AS_NEAR_HELD if self._lead is Side.CENTER else _AS_NEAR):
+            counts = Side.CENTER in weights or side.zone.band in _AT_HAND
+            return counts and side.rate_hz < _FAR_MORE_URGENT * center.rate_hz
+        return Side.CENTER in weights and weights[Side.CENTER] > weights[side.zone.side]
+
+    def _holds(self, center: Lead, side: Lead, t: float) -> bool:
+        recent = self._lead is Side.CENTER and 0.0 <= t - self._ahead_t <= _LEAD_HOLD_S
+        return recent and not side.stop and _is_as_near(center, side, _NOT_FAR)
+
+
+def _rank(lead: Lead) -> int:
+    return BANDS_BY_NEARNESS.index(lead.zone.band)
+
+
+def _is_as_near(center: Lead, side: Lead, factor: float) -> bool:
+    """Proximity is linear in distance: 1 minus it is the share of the far band's edge."""
+    if center.rate_hz == 0.0:
+        return False
+    if _rank(center) >= _rank(side):
+        return True
+    return 1.0 - center.zone.proximity <= factor * (1.0 - side.zone.proximity)
+
+
+def _in_place_of(center: Lead, side: Lead) -> Lead:
+    """The center; what stops the walker stays a stop, also when it is taken to be ahead."""
+    if center.stop or not side.stop:
+        return center
+    return replace(center, zone=replace(center.zone, band=Band.STOP))

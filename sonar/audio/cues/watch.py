@@ -3,7 +3,6 @@
 from sonar.types import BANDS_BY_NEARNESS, Band, Height, ZoneReading
 
 CHANGE = 1.12  # nearer or farther by this factor is a change, less is noise
-RECEDING_S = 1.0  # a close obstacle that has gone away is heard again if it stays this long
 CLOSING_S = 4.0  # a collision sooner than this is never an early stage
 _PROXIMITY_NOISE = 0.01
 
@@ -11,9 +10,9 @@ _PROXIMITY_NOISE = 0.01
 class SideWatch:
     """Follows one side.
 
-    ``stop`` is always heard. ``close`` is heard unless it is just receding. The early bands,
-    far and near, fall silent ``early_silence_s`` after their last change for the nearer, and
-    as soon as they recede, unless a collision is less than CLOSING_S away.
+    ``stop`` and ``close`` are always heard: what recedes may do so because the walker turns. The
+    early bands, far and near, fall silent ``early_silence_s`` after their last change for the
+    nearer, and as soon as they recede, unless a collision is less than CLOSING_S away.
     """
 
     def __init__(self, early_silence_s: float) -> None:
@@ -28,10 +27,10 @@ class SideWatch:
             self._last = None
             return False
         self._follow(zone, t)
-        if zone.band is Band.STOP or (zone.ttc_s is not None and zone.ttc_s <= CLOSING_S):
+        if zone.band in (Band.STOP, Band.CLOSE):
             return True
-        if zone.band is Band.CLOSE:
-            return self._receded_t is None or t - self._receded_t >= RECEDING_S
+        if zone.ttc_s is not None and zone.ttc_s <= CLOSING_S:
+            return True
         return self._receded_t is None and t - self._changed_t < self._early_silence_s
 
     def _follow(self, zone: ZoneReading, t: float) -> None:
