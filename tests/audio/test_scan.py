@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, biggest_bend, cents, pitch_hz, render, scene
+from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, cents, pitch_hz, render, scene
 
 from sonar import app
 from sonar.audio.cues.mapping import SCHEMES, PulseMapper
