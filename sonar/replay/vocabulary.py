@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from sonar.audio.cues.phrases import PHRASES
 from sonar.audio.speech.catalogue import languages, load_utterances
@@ -23,12 +24,18 @@ def known_words(speech: SpeechConfig) -> frozenset[str]:
         names += [str(member) for member in kind]
     names += [" and ".join((a, b)) for a in Side for b in Side if a is not b]
     parts = [part for name in names for part in name.split("_")]
-    spoken = [
-        utterance.text.lower()
-        for language in (*languages(), speech.language)
-        for utterance in load_utterances(speech.model_copy(update={"language": language})).values()
-    ]
+    spoken = [text for language in languages() for text in _packaged(language)]
+    spoken += _texts(speech) if speech.language not in languages() else ()
     return frozenset([*names, *parts, *spoken, *(word for text in spoken for word in text.split())])
+
+
+@cache
+def _packaged(language: str) -> tuple[str, ...]:
+    return _texts(SpeechConfig(language=language))
+
+
+def _texts(speech: SpeechConfig) -> tuple[str, ...]:
+    return tuple(utterance.text.lower() for utterance in load_utterances(speech).values())
 
 
 def unknown_word(words: Iterable[str], known: frozenset[str]) -> str | None:
