@@ -1,6 +1,7 @@
-"""Where frames come from: recordings, pictures, cameras, streams, drawn scenes.
+"""Where frames come from: recordings, images, cameras, streams, drawn scenes.
 
-:func:`open_source` decides by what it is given. Nothing heavy is imported before it is needed.
+:func:`open_source` decides by what it is given. OpenCV, PyAV and Pillow are imported when a source
+that needs them is opened.
 """
 
 import os
@@ -43,7 +44,7 @@ def open_source(
     """The source that ``spec`` names, not opened yet.
 
     Args:
-        spec: a video file, a picture, a folder of pictures; ``0``, ``camera:0``, ``camera:auto``
+        spec: a video file, an image, a folder of images; ``0``, ``camera:0``, ``camera:auto``
             or a device such as ``/dev/video0``; an rtsp, rtsps, http or https URL;
             ``synthetic:NAME``. A file whose name is a number is written ``./0``.
         config: sizes, rates and time limits.
@@ -52,7 +53,7 @@ def open_source(
             live source.
 
     Raises:
-        SourceError: there is no such thing.
+        SourceError: nothing of this name can be opened.
     """
     spec = spec.strip()
     if not spec:

@@ -16,8 +16,8 @@ from sonar.types import RgbImage
 
 Opener = Callable[[int | str], Any]  # address -> something like cv2.VideoCapture
 
-_USB2_BYTES_PER_S = 30e6  # about what isochronous transfers leave for uncompressed pictures
-_GARBAGE_LIMIT = 60  # damaged pictures in a row before the camera counts as failed
+_USB2_BYTES_PER_S = 30e6  # about what isochronous transfers leave for uncompressed frames
+_GARBAGE_LIMIT = 60  # damaged frames in a row before the camera counts as failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Camera:
     """One connection to a camera; a :class:`sonar.capture.device.Device`.
 
     Args:
-        address: index, device path, or None for the first camera that gives a picture.
+        address: index, device path, or None for the first camera that gives a frame.
         config: size and rate to ask for (the camera may choose others).
         opener: makes the capture object; ``cv2.VideoCapture`` by default.
         cameras: lists what None may take.
@@ -100,19 +100,19 @@ class Camera:
                 continue
             self.close()
         raise DeviceError(
-            f"None of the {len(found)} cameras gives a picture: another program may be using it."
+            f"None of the {len(found)} cameras gives a frame: another program may be using it."
             if found
             else "No camera was found: plug one in, or name a video file or a stream."
         )
 
     def wait(self) -> float | None:
-        """Blocks until a picture is there; V4L2 has no sender's clock to trust."""
+        """Blocks until a frame is there; V4L2 has no sender's clock to trust."""
         if not self._capture.grab():
-            raise SourceLost("the camera stopped giving pictures")
+            raise SourceLost("the camera stopped giving frames")
         return None
 
-    def picture(self) -> RgbImage | None:
-        """RGB, of what the driver gives: BGR, or grey of 8 or 16 bits."""
+    def image(self) -> RgbImage | None:
+        """RGB, of what the driver gives: BGR, or gray of 8 or 16 bits."""
         good, raw = self._capture.retrieve()
         image = _rgb(raw) if good else None
         self._garbage = 0 if image is not None else self._garbage + 1

@@ -1,4 +1,4 @@
-"""One connection to a camera or a stream: a thread that may hang, and when pictures were taken."""
+"""One connection to a camera or a stream: a thread that may hang, and when frames were taken."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from sonar.types import RgbImage
 
 _log = logging.getLogger(__name__)
 
-_DRIFT = 0.02  # s/s by which a late picture is forgiven, see StreamTime
+_DRIFT = 0.02  # s/s by which a late frame is tolerated, see StreamTime
 
 
 class Device(Protocol):
@@ -30,22 +30,22 @@ class Device(Protocol):
         """Raises SourceError or DeviceError."""
 
     def wait(self) -> float | None:
-        """Block until the next picture is there. Raises SourceError when the device is gone.
+        """Block until the next frame is there. Raises SourceError when the device is gone.
 
         Returns its presentation time in seconds on the sender's clock, or None where there is
         no such clock to trust.
         """
 
-    def picture(self) -> RgbImage | None:
-        """That picture; None where it is damaged."""
+    def image(self) -> RgbImage | None:
+        """That frame as RGB; None where it is damaged."""
 
     def close(self) -> None: ...
 
 
 class StreamTime:
-    """When a streamed picture was taken, on our clock.
+    """When a streamed frame was taken, on our clock.
 
-    After a stall a network hands over old pictures in a burst. Their arrival is new, they are
+    After a stall a network hands over old frames in a burst. Their arrival is new, they are
     not: counted from the fastest delivery so far, each is as old as the sender's clock says. That
     reference is let go by 2 % of the time passed, so that clocks may drift and be reset.
     """
@@ -59,8 +59,8 @@ class StreamTime:
         """Capture time, at most ``arrival_s``."""
         offset = arrival_s - pts_s
         if self._offset_s is not None and pts_s > self._pts_s:
-            forgiven = _DRIFT * (arrival_s - self._arrival_s)
-            offset = min(offset, self._offset_s + forgiven)
+            tolerated = _DRIFT * (arrival_s - self._arrival_s)
+            offset = min(offset, self._offset_s + tolerated)
         self._offset_s, self._pts_s, self._arrival_s = offset, pts_s, arrival_s
         return pts_s + offset
 
@@ -70,10 +70,10 @@ class Connection:
 
     Args:
         device: fresh and unopened; opened, read and closed in the thread.
-        clock: stamps the pictures.
+        clock: stamps the frames.
         news: its lock guards ``opened``, ``ended``, ``delivered`` and ``last_sign_s``; it is
             notified of each change.
-        publish: called in the thread with each picture and its capture time in seconds.
+        publish: called in the thread with each frame and its capture time in seconds.
 
     Attributes:
         error: why it ended; None where it was cancelled or has not ended.
@@ -135,7 +135,7 @@ class Connection:
             pts_s = self.device.wait()
             arrived = self._clock.now()
             now, before = (before if self.device.one_behind else arrived), arrived
-            image = self.device.picture()
+            image = self.device.image()
             if image is None or self._cancelled.is_set():
                 continue
             captured = now if pts_s is None else time.captured_at(pts_s, now)

@@ -62,7 +62,7 @@ def is_image(path: Path) -> bool:
 def read_image(path: Path | str) -> RgbImage:
     """The image in a file, upright by its EXIF or container orientation.
 
-    Greyscale is repeated over the channels; transparency is laid over white, as viewers show it;
+    Grayscale is repeated over the channels; transparency is laid over white, as viewers show it;
     16 bits are scaled to 8.
 
     Returns:
@@ -153,9 +153,9 @@ class _Opened:
         image = _upright(self._image)
         if image.mode == "F":
             raise SourceError(f"{self._path} holds floating-point values: convert it to PNG.")
-        if image.mode.startswith("I"):  # 16 bits of grey
-            grey = np.asarray(image).astype(np.uint32)
-            image = Image.fromarray(np.minimum((grey + 128) // 257, 255).astype(np.uint8))
+        if image.mode.startswith("I"):  # 16 bits of gray
+            gray = np.asarray(image).astype(np.uint32)
+            image = Image.fromarray(np.minimum((gray + 128) // 257, 255).astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

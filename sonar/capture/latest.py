@@ -1,4 +1,4 @@
-"""Live sources: only the newest picture counts, and what is lost is connected again."""
+"""Live sources: only the newest frame counts, and what is lost is connected again."""
 
 import logging
 import threading
@@ -18,19 +18,19 @@ _MOST_STUCK = 3  # threads hanging in a driver; more would only pile up
 
 
 class LiveSource:
-    """A camera or stream as a :class:`sonar.ports.FrameSource`: the newest picture wins.
+    """A camera or stream as a :class:`sonar.ports.FrameSource`: the newest frame wins.
 
-    Each connection runs in a daemon thread that keeps the newest picture only and stamps it with
+    Each connection runs in a daemon thread that keeps the newest frame only and stamps it with
     its capture time. All decisions are taken in ``read``: a connection that fails, or is silent
     for ``silence_s``, is let go (its thread is not waited for) and another is tried after a pause
     that doubles from ``reconnect_first_s`` to ``reconnect_max_s``; after ``reconnect_attempts``
-    tries without a picture, ``read`` raises SourceLost from then on.
+    tries without a frame, ``read`` raises SourceLost from then on.
 
     Args:
         label: for people; free of credentials.
         connect: makes a fresh, unopened device.
         config: waits and limits.
-        clock: stamps the pictures and times the pauses.
+        clock: stamps the frames and times the pauses.
 
     Attributes:
         reconnects: how often a lost connection was tried anew.
@@ -53,7 +53,7 @@ class LiveSource:
         self._captured = 0
         self._dropped = 0
         self._rate_hz: float | None = None
-        self._tries = 0  # since the last picture
+        self._tries = 0  # since the last frame
         self._retry_at_s = 0.0
         self._lost: str | None = None
         self._is_open = False
@@ -70,7 +70,7 @@ class LiveSource:
 
     @property
     def dropped(self) -> int:
-        """Pictures that a newer one replaced before they were read."""
+        """Frames that a newer one replaced before they were read."""
         return self._dropped
 
     def open(self) -> None:
@@ -92,7 +92,7 @@ class LiveSource:
         raise SourceTimeout(f"{self.label} did not open within {self._config.open_timeout_s:g} s.")
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The newest picture not read yet; see :meth:`sonar.ports.FrameSource.read`."""
+        """The newest frame not read yet; see :meth:`sonar.ports.FrameSource.read`."""
         with self._news:
             remaining_s = timeout_s
             while True:
@@ -103,7 +103,7 @@ class LiveSource:
                     return frame
                 pause_s = self._supervise()
                 if remaining_s <= 0.0:
-                    raise SourceTimeout(f"{self.label} gave no picture within {timeout_s:g} s.")
+                    raise SourceTimeout(f"{self.label} gave no frame within {timeout_s:g} s.")
                 wait_s = min(remaining_s, pause_s)
                 before_s = self._clock.now()
                 in_full = not self._news.wait(wait_s)
@@ -163,7 +163,7 @@ class LiveSource:
     def _patience_s(self, connection: Connection) -> float:
         """How long this connection may be silent.
 
-        A first picture takes longer than the next: cameras start up, streams send a whole picture
+        A first frame takes longer than the next: cameras start up, streams send a whole frame
         every second or two only. So that a short ``silence_s`` does not give up again and again
         just before it, patience doubles with each try, up to ``open_timeout_s``.
         """

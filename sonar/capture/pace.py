@@ -64,7 +64,7 @@ class PacedSource:
         if self._start_s is None:
             self._start_s = now - self._first_t
         while True:
-            self._ahead = self._look(timeout_s)
+            self._ahead = self._read_ahead(timeout_s)
             if not isinstance(self._ahead, Frame) or self._ahead.t + self._start_s > now:
                 break
             frame = self._ahead
@@ -82,7 +82,7 @@ class PacedSource:
             raise ahead
         return self._source.read(timeout_s) if ahead is None else ahead
 
-    def _look(self, timeout_s: float) -> Frame | SourceError | None:
+    def _read_ahead(self, timeout_s: float) -> Frame | SourceError | None:
         """One frame ahead; an error waits until the frame before it has been handed out."""
         try:
             return self._source.read(timeout_s)

@@ -59,7 +59,7 @@ class NetworkStream:
             )
         # ffmpeg knows the end of a bare JPEG by the beginning of the next.
         self.one_behind = container.format.name == "mjpeg"
-        # Frame threads would each hold a picture back.
+        # Frame threads would each hold a frame back.
         stream.thread_type = "SLICE"
         stream.codec_context.flags |= int(av.codec.context.Flags.low_delay)
         stream.codec_context.options = {"max_pixels": str(media.MOST_PIXELS)}
@@ -83,12 +83,12 @@ class NetworkStream:
             return None
         return float(self._frame.pts * self._frame.time_base)
 
-    def picture(self) -> RgbImage | None:
+    def image(self) -> RgbImage | None:
         """RGB, upright."""
         if self._frame.is_corrupt:
             return None
-        picture: RgbImage = self._pixels.rgb(self._frame)
-        return picture
+        image: RgbImage = self._pixels.rgb(self._frame)
+        return image
 
     def close(self) -> None:
         """Disconnect."""

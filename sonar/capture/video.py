@@ -74,11 +74,7 @@ class VideoFileSource:
         from sonar.capture import _media as media
 
         try:
-            # Only files: a playlist that somebody gave the name of a video must not reach into the
-            # network.
-            container = media.open_container(
-                media_path(self.path), options={"protocol_whitelist": "file"}
-            )
+            container = media.open_container(media_path(self.path))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise SourceError(
                 f"{self.path} is not a video that ffmpeg can read, or it is damaged."

@@ -63,7 +63,7 @@ class LoopDevice:
         self._clock.sleep(due - self._clock.now())
         return None
 
-    def picture(self) -> RgbImage | None:
+    def image(self) -> RgbImage | None:
         return self._image
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ class ScriptedSource:
     - ``Delay``: silence; ``Hang``: ``read`` blocks.
 
     A recording (``live=False``) hands out every item; an array's ``t`` is its number divided by
-    ``rate_hz``, and a ``Delay`` moves the clock. A live source captures one picture every
+    ``rate_hz``, and a ``Delay`` moves the clock. A live source captures one frame every
     ``1 / rate_hz`` seconds of ``clock`` from ``open`` on, stamps it with that instant, keeps the
     newest and counts the others as dropped; ``read`` sleeps on ``clock`` until the next is due
     and raises SourceTimeout where that is later than its timeout.
@@ -51,7 +51,7 @@ class ScriptedSource:
         script: see above.
         live: camera-like or recording-like.
         clock: ManualClock by default.
-        rate_hz: pictures a second, > 0.
+        rate_hz: frames a second, > 0.
         then: after the script: ``end`` (None), ``lost`` (SourceLost) or ``silence``
             (SourceTimeout for ever).
         open_errors: raised by the first calls of ``open``, one each.
@@ -103,7 +103,7 @@ class ScriptedSource:
 
     @property
     def dropped(self) -> int:
-        """Live pictures that a newer one replaced."""
+        """Live frames that a newer one replaced."""
         return self._dropped
 
     def open(self) -> None:
@@ -180,7 +180,7 @@ class ScriptedSource:
 
     def _silence(self, deadline: float) -> Frame | None:
         self._clock.sleep(deadline - self._clock.now())
-        raise SourceTimeout(f"{self.label} gave no picture in time.")
+        raise SourceTimeout(f"{self.label} gave no frame in time.")
 
     def _after(self, timeout_s: float) -> Frame | None:
         if self._then == "lost":
@@ -211,7 +211,7 @@ class FakeVideoCapture:
         self.released = False
         self._items = list(items)
         self._opens = opens
-        self._picture: Any = None
+        self._frame: Any = None
         self._free = threading.Event()
 
     def isOpened(self) -> bool:
@@ -233,11 +233,11 @@ class FakeVideoCapture:
         if isinstance(item, Hang):
             self._free.wait(item.limit_s)
             return False
-        self._picture = item
+        self._frame = item
         return True
 
     def retrieve(self) -> tuple[bool, Any]:
-        return self._picture is not None, self._picture
+        return self._frame is not None, self._frame
 
     def release(self) -> None:
         self.released = True

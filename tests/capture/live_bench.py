@@ -56,7 +56,7 @@ class Wire:
             return pts_s
         raise SourceLost("released")
 
-    def picture(self) -> object:
+    def image(self) -> object:
         return self._image
 
     def close(self) -> None:

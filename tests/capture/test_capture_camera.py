@@ -38,7 +38,7 @@ def test_grey_and_deep_cameras():
     camera.open()
     for expected in (7, 8):
         camera.wait()
-        image = camera.picture()
+        image = camera.image()
         assert image.shape == (4, 6, 3) and (image == expected).all()
 
 
@@ -57,7 +57,7 @@ def test_what_is_asked_of_the_camera():
     assert capture.released
 
 
-def test_small_pictures_stay_uncompressed():
+def test_small_frames_stay_uncompressed():
     capture = FakeVideoCapture([RED_BGR])
     source = source_of(capture)
     source.open()
@@ -79,7 +79,7 @@ def test_absent_camera_without_touching_a_driver():
 def test_unplugged_camera_is_lost_after_its_attempts():
     broken = [FakeVideoCapture(opens=False) for _ in range(2)]
     source = source_of(
-        FakeVideoCapture([RED_BGR]), *broken, reconnect_first_s=0.0, reconnect_attempts=2
+        FakeVideoCapture([RED_BGR]), *broken, reconnect_first_s=0.05, reconnect_attempts=2
     )
     source.open()
     assert source.read(5.0).id == 0
@@ -95,7 +95,7 @@ def test_unplugged_camera_is_lost_after_its_attempts():
     source.close()
 
 
-def test_damaged_pictures_are_skipped_then_the_camera_fails():
+def test_damaged_frames_are_skipped_then_the_camera_fails():
     camera = Camera(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(items))
     items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60
     camera.open()
@@ -103,11 +103,11 @@ def test_damaged_pictures_are_skipped_then_the_camera_fails():
     with pytest.raises(SourceLost, match="60 damaged frames"):
         while True:
             camera.wait()
-            results.append(camera.picture() is not None)
+            results.append(camera.image() is not None)
     assert results.count(True) == 1 and results[2]
 
 
-def test_auto_takes_the_first_that_gives_a_picture():
+def test_auto_takes_the_first_that_gives_a_frame():
     captures = {
         "/dev/video0": FakeVideoCapture(opens=False),
         "/dev/video1": FakeVideoCapture([]),  # opens, gives nothing: a metadata node
@@ -117,7 +117,7 @@ def test_auto_takes_the_first_that_gives_a_picture():
     camera = Camera(None, CaptureConfig(), opener=captures.__getitem__, cameras=lambda: cameras)
     camera.open()
     camera.wait()
-    assert (camera.picture() == (255, 0, 0)).all()
+    assert (camera.image() == (255, 0, 0)).all()
     assert captures["/dev/video1"].released
     with pytest.raises(DeviceError, match="No camera was found"):
         Camera(None, CaptureConfig(), cameras=list).open()

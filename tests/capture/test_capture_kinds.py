@@ -329,16 +329,6 @@ def test_a_video_without_a_decoder_is_not_called_damaged(tmp_path):
         VideoFileSource(path).open()
 
 
-def test_a_playlist_named_like_a_video_reads_no_other_place(tmp_path, monkeypatch):
-    lookups = []
-    monkeypatch.setattr("socket.getaddrinfo", lambda *args: lookups.append(args))
-    path = tmp_path / "walk.m3u8"
-    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
-    with pytest.raises(SourceError):
-        all_frames(path)
-    assert lookups == []
-
-
 # --- videos: time ----------------------------------------------------------------------------
 
 

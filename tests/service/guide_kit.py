@@ -62,6 +62,7 @@ class Camera:
 
     class Connection:
         rate_hz = 30.0
+        one_behind = False
 
         def __init__(self, camera: "Camera") -> None:
             self.camera = camera
@@ -79,7 +80,7 @@ class Camera:
             time.sleep(1 / 30)
             return None
 
-        def picture(self) -> RgbImage | None:
+        def image(self) -> RgbImage | None:
             camera = self.camera
             if camera.mood == "garbage":
                 return None

@@ -219,7 +219,7 @@ def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Path)
     seen = []
     for _ in range(25):
         device.wait()
-        image = device.picture()
+        image = device.image()
         assert image is not None
         seen.append(round((float(image.mean()) - 20) / 20))
     assert seen == [i % 10 for i in range(25)]

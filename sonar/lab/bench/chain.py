@@ -127,7 +127,7 @@ class _ClipCamera:
         self._clock.sleep(self._due_s - self._clock.now())
         return None
 
-    def picture(self) -> RgbImage:
+    def image(self) -> RgbImage:
         # Forth and back, so that the scene never jumps.
         length = len(self._pictures)
         place = self._next % (2 * length)
