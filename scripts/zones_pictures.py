@@ -14,7 +14,7 @@ from sonar.depth.models.registry import BUILTIN
 from sonar.depth.models.resolved import resolve_path
 from sonar.errors import SonarError, SourceError
 from sonar.lab.evaluate.data import find_datasets
-from sonar.lab.evaluate.run import known_mounts
+from sonar.lab.evaluate.folder import known_mounts
 from sonar.lab.evaluate.truth import FLOOR_M, FLOOR_PER_M, read_zones
 from sonar.lab.simulate.places.rgbd import FOLDERS
 from sonar.types import SIDES, Frame

@@ -15,10 +15,8 @@ if TYPE_CHECKING:  # numpy and OpenCV are not every command's need
     from sonar.lab.evaluate.data import Dataset
     from sonar.lab.evaluate.folder import MountUse
     from sonar.lab.evaluate.jobs import Way
-    from sonar.lab.evaluate.page import Evaluated
+    from sonar.lab.evaluate.results import Evaluated
     from sonar.replay.labels import Clip
-
-LOCAL = "local"
 
 
 def evaluate(
@@ -47,21 +45,14 @@ def evaluate(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, max=64, help="so many processes at a time")
     ] = 1,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            "--dask",
-            metavar="[ADDRESS]",
-            help="Dask scheduler such as tcp://host:8786; without one, a cluster on this machine",
-        ),
-    ] = None,
 ) -> None:
     """Figures of distances, bands and warnings.
 
     Folders of pictures with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
+    from sonar.lab.evaluate import processes, serial
     from sonar.lab.evaluate.folder import MountUse
-    from sonar.lab.evaluate.page import document, lines, write_results
+    from sonar.lab.evaluate.results import document, lines, write_results
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
     options = common(ctx)
@@ -69,7 +60,7 @@ def evaluate(
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     variants = _variants(options, models or [])
-    way = _way(dask, jobs)
+    way = processes(jobs) if jobs > 1 else serial
     datasets, clips = _sorted_out(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
@@ -110,14 +101,6 @@ def _variants(options: Common, models: Sequence[str]) -> list[tuple[str, SonarCo
     return list(found.items())
 
 
-def _way(dask: str | None, jobs: int) -> "Way":
-    from sonar.lab.evaluate import jobs as evaluate_jobs
-
-    if dask is not None:
-        return evaluate_jobs.dask(None if dask == LOCAL else dask, max(2, jobs))
-    return evaluate_jobs.processes(jobs) if jobs > 1 else evaluate_jobs.serial
-
-
 def _sorted_out(paths: Sequence[Path]) -> "tuple[list[Dataset], list[Clip]]":
     """RGB-D folders and labelled recordings among ``paths``. Raises SourceError."""
     from sonar.lab.evaluate.data import find_datasets
@@ -149,8 +132,8 @@ def _evaluated(
     from sonar.lab.evaluate.data import Dataset
     from sonar.lab.evaluate.folder import FolderReadings
     from sonar.lab.evaluate.jobs import Piece, Result, pinned
-    from sonar.lab.evaluate.page import Evaluated
-    from sonar.lab.evaluate.run import sum_up
+    from sonar.lab.evaluate.report import sum_up
+    from sonar.lab.evaluate.results import Evaluated
     from sonar.lab.evaluate.walks import walk_figures
     from sonar.replay.heard import ClipResult
     from sonar.replay.labels import Clip

@@ -1,10 +1,8 @@
 """The root command: shared options, errors as one sentence, exit codes."""
 
-import re
 import sys
 import traceback
 from collections.abc import Iterator
-from itertools import chain
 from typing import Annotated
 
 import typer
@@ -96,9 +94,6 @@ _FLAGS = {"--json", "--plain", "-v", "-vv", "-vvv", "--verbose"}
 _WITH_VALUE = {"--config", "--set"}
 
 
-_ADDRESS = re.compile(r"local|\w+://\S+|[\w.-]+:\d+")
-
-
 def hoist(argv: list[str]) -> list[str]:
     """Shared options may stand anywhere; the parser wants them before the command."""
     front: list[str] = []
@@ -109,13 +104,6 @@ def hoist(argv: list[str]) -> list[str]:
             rest += [word, *words]
         elif word in _FLAGS or (word.split("=", 1)[0] in _WITH_VALUE and "=" in word):
             front.append(word)
-        elif word == "--dask":  # its address may be left out
-            rest.append(word)
-            following = next(words, None)
-            address = following is not None and _ADDRESS.fullmatch(following)
-            rest.append(following if address and following else "local")
-            if following is not None and not address:
-                words = chain([following], words)
         elif word in _WITH_VALUE:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
         else:

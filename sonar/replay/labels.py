@@ -20,8 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import SourceError
-from sonar.replay.batch_plan import VIDEO_SUFFIXES
 
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".ivf", ".m1v", ".m2ts", ".m2v"),
+        *(".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"),
+        *(".ts", ".vob", ".webm", ".wmv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg"),
+        ".mjpg",
+    )
+)
 FOLDER_LABELS = "events_truth.yaml"
 FOLDER_VIDEO = "video"
 LABEL_SUFFIX = ".truth.yaml"

@@ -9,9 +9,10 @@ import numpy as np
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import BandEdges, MountConfig, SonarConfig
 from sonar.errors import DepthError
-from sonar.lab.evaluate.data import Intrinsics
+from sonar.lab.evaluate.data import Intrinsics, find_datasets
 from sonar.lab.evaluate.figures import band_of
-from sonar.lab.evaluate.run import evaluate
+from sonar.lab.evaluate.folder import FolderRun, MountUse
+from sonar.lab.evaluate.report import EvaluationReport, sum_up
 from sonar.types import SIDES, DepthMap, Frame, Reason, Scene, ZoneReading
 
 SIZE = (120, 160)
@@ -88,11 +89,12 @@ class Oracle:
     def reset(self) -> None: ...
 
 
-def run(path: Path, oracle: Oracle, **kwargs: object):
-    return evaluate(
-        [path],
-        SonarConfig(),
-        lambda: oracle,
-        lambda mount: (oracle.set_mount(mount), oracle)[1],
-        **kwargs,
-    )
+def run(path: Path, oracle: Oracle, mount_use: MountUse = "frames") -> EvaluationReport:
+    config = SonarConfig()
+    found = []
+    for dataset in find_datasets([path]):
+        folder = FolderRun(dataset, config, oracle, mount_use)
+        for _ in folder.play(lambda mount: (oracle.set_mount(mount), oracle)[1]):
+            pass
+        found.append(folder.result)
+    return sum_up(found, config, oracle.label, mount_use)

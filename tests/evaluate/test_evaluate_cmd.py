@@ -1,4 +1,4 @@
-"""``sonar evaluate`` as people run it: on pictures and videos, here, in processes, on Dask."""
+"""``sonar evaluate`` as people run it: on pictures and videos, here and in processes."""
 
 import csv
 import json
@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sonar.cli.root import hoist
-from sonar.errors import MissingExtraError
-from sonar.lab.evaluate import jobs as evaluate_jobs
 from tests.cli.conftest import Run, sonar, write_video
 from tests.evaluate.test_evaluate import write_folder
 
@@ -59,46 +56,14 @@ def test_only_pictures_are_told_as_ever(sonar: Run, data: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.timeout(400)  # five processes start, each with all its libraries
-def test_wherever_it_runs_the_figures_are_the_same(sonar: Run, data: Path) -> None:
-    pytest.importorskip("distributed")
+@pytest.mark.timeout(400)  # processes start, each with all its libraries
+def test_in_processes_the_figures_are_the_same(sonar: Run, data: Path) -> None:
     told = []
-    for way in ((), ("--jobs", "2"), ("--dask", "--jobs", "2")):
+    for way in ((), ("--jobs", "2")):
         code, out, err = sonar("evaluate", *way, data, "--json", *QUICK)
         assert code == 0, err
         told.append(json.loads(out))
-    assert told[0] == told[1] == told[2]
-
-
-@pytest.mark.timeout(400)
-def test_a_cluster_that_runs_already_and_one_that_does_not(sonar: Run, data: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        address = cluster.scheduler_address
-        code, out, err = sonar("evaluate", data / "box", "--json", *QUICK, "--dask", address)
-        assert code == 0, err
-    assert json.loads(out) == json.loads(sonar("evaluate", data / "box", "--json", *QUICK)[1])
-
-
-def test_no_scheduler_is_one_sentence(
-    sonar: Run, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(evaluate_jobs, "CONNECT_S", 1.0)
-    code, _, err = sonar("evaluate", data, "--dask", "127.0.0.1:1", *QUICK)
-    assert code == 2 and "no Dask scheduler" in err and "Traceback" not in err
-
-
-def test_without_dask_the_extra_is_named(
-    sonar: Run, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
-    code, _, err = sonar("evaluate", data, "--dask")
-    assert code == 2 and "sonar-assist[dask]" in err
-    with pytest.raises(MissingExtraError):
-        evaluate_jobs.dask(None, 2)
+    assert told[0] == told[1]
 
 
 def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_path: Path) -> None:
@@ -115,27 +80,6 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
     assert list(told["variants"]) == ["replay builtin", "loud builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert '<th scope="col" class="number">loud builtin</th>' in page
-
-
-@pytest.mark.parametrize(
-    ("words", "address"),
-    [
-        (["--dask", "DATA"], "local"),
-        (["DATA", "--dask"], "local"),
-        (["DATA", "--dask", "local"], "local"),
-        (["--dask", "tcp://host:8786", "DATA"], "tcp://host:8786"),
-        (["--dask", "10.0.0.1:8786", "DATA"], "10.0.0.1:8786"),
-        (["--dask", "--json", "DATA"], "local"),
-    ],
-)
-def test_the_address_of_a_cluster_may_be_left_out(words: list[str], address: str) -> None:
-    found = hoist(["evaluate", *words])
-    place = found.index("--dask")
-    assert found[place + 1] == address
-    assert [word for word in found if word not in ("--dask", address, "--json")] == [
-        "evaluate",
-        "DATA",
-    ]
 
 
 def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:

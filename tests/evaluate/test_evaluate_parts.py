@@ -9,8 +9,8 @@ from evaluate_kit import SIZE, intrinsics, source
 from sonar.config import BandEdges, ZonesConfig
 from sonar.lab.evaluate.data import FrameMount, read_dataset
 from sonar.lab.evaluate.figures import Reading, band_of, figures
+from sonar.lab.evaluate.folder import rank_distance
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_levels
-from sonar.lab.evaluate.run import rank_distance
 from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
 

@@ -75,7 +75,7 @@ def labels(data: bytes, folder: Path) -> None:
     """Labels of a recording, expectations about one, the description of measured frames."""
     from sonar.lab.evaluate.data import find_datasets
     from sonar.replay.labels import read_truth
-    from sonar.replay.regress_check import read_checks
+    from sonar.replay.regression.checks import read_checks
 
     path = folder / "events_truth.yaml"
     path.write_bytes(data)
@@ -92,7 +92,7 @@ def labels(data: bytes, folder: Path) -> None:
 
 def records(data: bytes, folder: Path) -> None:
     """What a run left behind: events, frames and summary, read by regression and report."""
-    from sonar.replay.regress import read_events
+    from sonar.replay.regression.compare import read_events
     from sonar.replay.report.data import read_run
 
     first, _, rest = data.partition(b"\0")

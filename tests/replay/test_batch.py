@@ -12,9 +12,9 @@ import pytest
 
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError
-from sonar.replay.batch import Done, Options, fingerprint, worst
-from sonar.replay.batch_page import write_batch
-from sonar.replay.batch_plan import Job, find_videos, plan
+from sonar.replay.batch.page import write_batch
+from sonar.replay.batch.plan import Job, find_videos, plan
+from sonar.replay.batch.run import Done, Options, fingerprint, worst
 from tests.cli.conftest import Run, sonar, spawn, write_video
 
 __all__ = ["sonar"]  # the fixture
@@ -157,7 +157,7 @@ def test_one_exit_code_for_all(tmp_path: Path) -> None:
 def test_a_report_of_one_recording_and_of_one_that_breaks_off(sonar: Run, tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mkv", frames=40)
     assert sonar("replay", whole, "--out", "whole", "--report")[0] == 0
-    assert "40 pictures" in (tmp_path / "whole" / "report.html").read_text()
+    assert "40 frames" in (tmp_path / "whole" / "report.html").read_text()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     code, _, err = sonar("replay", cut, "--out", "cut", "--report")

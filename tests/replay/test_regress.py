@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regress import Expectation, _words, compare, read_events, unmet
-from sonar.replay.regress_check import read_checks
-from sonar.replay.vocabulary import known_words
+from sonar.replay.regression.checks import read_checks
+from sonar.replay.regression.compare import Expectation, _words, compare, read_events, unmet
+from sonar.replay.regression.vocabulary import known_words
 
 Side = Literal["left", "center", "right"]
 

@@ -117,7 +117,7 @@ def test_a_long_recording_is_thinned_and_nothing_short_is_lost(tmp_path: Path) -
 
 def test_runs_that_ended_early_have_a_report(tmp_path: Path) -> None:
     text = write_report(write_run(tmp_path / "a", [], [], interrupted=True)).read_text()
-    assert "No picture was processed" in text and "interrupted" in text and Page(text)
+    assert "No frame was processed" in text and "interrupted" in text and Page(text)
     folder = write_run(tmp_path / "b", steady(3), [])
     with (folder / "frames.jsonl").open("a") as file:
         file.write('{"schema": "sonar.fr')  # killed in the middle of a line
@@ -142,8 +142,8 @@ def test_labels_beside_a_recording_are_shown_with_what_was_heard(tmp_path: Path)
     page = Page(text)
     said = " ".join(page.words)
     assert "What was there, and what was heard of it" in said
-    assert "warned of at 1.0 s" in said and "0.9 s before contact" in said
-    assert "not warned of" in said and "Warnings of what is not labelled: none." in said
+    assert "warning at 1.0 s" in said and "0.9 s before contact" in said
+    assert "no warning" in said and "Warnings of what is not labeled: none." in said
     plot = next(a["aria-label"] for a in page.all("div") if "Labels" in (a.get("aria-label") or ""))
     assert plot is not None and "0.5 to 2.0 s: obstacle, left; 2.5 to 3.0 s: drop" in plot
     plain = write_report(write_run(tmp_path / "plain", steady(30), [close, after])).read_text()

@@ -1,6 +1,6 @@
-"""The work of an evaluation in pieces that run anywhere: here, in processes, on a Dask cluster.
+"""The work of an evaluation in pieces: here, or in several processes.
 
-A piece is one folder of pictures, or one labelled recording, with one variant (a configuration).
+A piece is one folder of images, or one labeled recording, with one variant (a configuration).
 Its result depends on nothing else, so that figures do not depend on where it ran.
 """
 
@@ -12,18 +12,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sonar import app
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError, MissingExtraError, SonarError, SourceError
+from sonar.errors import SonarError, SourceError
 from sonar.lab.evaluate.data import Dataset
 from sonar.lab.evaluate.folder import FolderReadings, FolderRun, MountUse
 from sonar.replay.heard import ClipResult, judge
 from sonar.replay.labels import Clip
-from sonar.replay.regress import read_events
-
-CONNECT_S = 20.0
+from sonar.replay.regression import read_events
 
 Result = FolderReadings | ClipResult
 
@@ -44,7 +41,7 @@ Way = Callable[[Sequence[Piece]], Iterator[Numbered]]
 def pinned(config: SonarConfig) -> tuple[SonarConfig, str]:
     """``config`` with nothing left to choose by measuring, and the engine's name.
 
-    Without this, every machine of a cluster would take what is fastest there.
+    Without this, each process would choose what is fastest in its moment.
 
     Raises ModelError or MissingExtraError.
     """
@@ -90,49 +87,6 @@ def processes(count: int) -> Way:
     return run
 
 
-def dask(address: str | None, workers: int) -> Way:
-    """The Dask cluster whose scheduler is at ``address``; None makes one here.
-
-    The cluster's machines must see recordings and folders under the same paths and have the same
-    version of sonar.
-
-    Args:
-        workers: processes of a cluster made here.
-
-    Raises:
-        MissingExtraError: without Dask. ConfigError, when it runs: no scheduler at ``address``.
-    """
-    try:
-        import distributed
-    except ImportError as error:
-        raise MissingExtraError("dask", "Evaluating on a cluster (--dask)") from error
-
-    dd: Any = distributed  # it has types for some of it only
-
-    def run(pieces: Sequence[Piece]) -> Iterator[Numbered]:
-        cluster = None
-        if address is None:
-            cluster = dd.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
-            )
-        shared = [_sharing(piece, workers) if cluster else piece for piece in pieces]
-        try:
-            try:
-                client = dd.Client(cluster or address, timeout=CONNECT_S)
-            except (OSError, TimeoutError, ValueError) as error:
-                raise ConfigError(f"There is no Dask scheduler at {address}: {error}") from error
-            with client:
-                futures = client.map(perform, shared, pure=False)
-                places = {future.key: index for index, future in enumerate(futures)}
-                for future in dd.as_completed(futures):
-                    yield places[future.key], future.result()
-        finally:
-            if cluster is not None:
-                cluster.close()
-
-    return run
-
-
 def _sharing(piece: Piece, count: int) -> Piece:
     """The piece with its part of the cores, unless the configuration says how many."""
     engine = piece.config.engine
@@ -163,7 +117,7 @@ def _clip(clip: Clip, config: SonarConfig) -> ClipResult:
         if result.outcome.error is not None:
             raise result.outcome.error
         if not result.outcome.frames:
-            raise SourceError(f"{clip.video} holds no picture.")
+            raise SourceError(f"{clip.video} holds no frame.")
         return judge(
             clip.name,
             clip.truth,

@@ -15,6 +15,7 @@ from sonar.replay.labels import Truth
 
 COLUMNS = 1200
 SIDES = ("left", "center", "right")
+NAMES = {"left": "Left", "center": "Ahead", "right": "Right"}
 # What a column shows of several bands: unknown must not hide behind clear or far.
 _URGENCY = {"clear": 0, "far": 1, "unknown": 2, "near": 3, "close": 4, "stop": 5}
 _Json = dict[str, Any]

@@ -1,145 +1,140 @@
-"""The timeline of a report: one figure a row, drawn as SVG that stretches with the page.
+"""The timeline of a report: one plot a row, drawn by ``templates/parts.html``.
 
-No text stands inside the SVG (it would stretch): names, scales and captions are HTML beside it.
-What colour tells is told by height, dash or lane as well.
+x runs over the recording, 0 to :data:`WIDTH`; y from 0 (top) to 100. What color shows is shown
+by height, dash or lane as well, and each plot has its content in words.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sonar.replay.labels import Truth
-from sonar.replay.report.data import SIDES, Moment, Run, side_of, sound_words
+from sonar.replay.report.data import NAMES, SIDES, Moment, Run, side_of, sound_words
 
 T = TypeVar("T")
 
 WIDTH = 1000.0
-_LEVELS = {"clear": 1, "far": 2, "near": 3, "close": 4, "stop": 5, "unknown": 5}
+_BAND_ROWS = {"clear": 1, "far": 2, "near": 3, "close": 4, "stop": 5, "unknown": 5}
+_LANES = {"left": 0.0, "center": 33.3, "right": 66.6}
+_LANE_LINES = (33, 66)
+_QUARTERS = (25, 50, 75)
 _DASHES = "left dashed, ahead solid, right dotted"
-_SAID_S = 0.8  # how long a phrase is drawn
-NAMES = {"left": "Left", "center": "Ahead", "right": "Right"}
-
-HATCH = (
-    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>'
-    '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
-    'patternTransform="rotate(45)"><rect width="6" height="6" fill="#e3e3ea"/>'
-    '<rect width="2.5" height="6" fill="#55555f"/></pattern></defs></svg>'
-)
+_PHRASE_S = 0.8  # how long a phrase is drawn
 
 
-def figure(name: str, scale: str, plot: str, alt: str, caption: str = "") -> str:
-    """One row. ``plot`` is markup; everything else is text, and escaped here."""
-    return (
-        f'<figure><div class="name">{escape(name)}<span class="scale">{escape(scale)}</span></div>'
-        f'<div class="plot" role="img" aria-label="{escape(alt, quote=True)}">{plot}</div>'
-        f"{f'<figcaption>{escape(caption)}</figcaption>' if caption else ''}</figure>"
-    )
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A rectangle of a CSS class ``style``; ``text`` shows when the mouse rests on it."""
+
+    style: str
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
 
 
-def axis(duration_s: float) -> str:
-    """Seconds below the rows."""
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One row of the timeline: marks and lines, or an image.
+
+    Attributes:
+        name, scale: beside it; alt: its content in words; caption: below it.
+        grid: heights of horizontal lines; lines: (CSS class, SVG path).
+        image: its address; image_width_percent: of the row's width.
+    """
+
+    name: str
+    scale: str
+    alt: str
+    caption: str = ""
+    height_px: int = 24
+    grid: Sequence[int] = ()
+    marks: Sequence[Mark] = ()
+    lines: Sequence[tuple[str, str]] = ()
+    image: str = ""
+    image_width_percent: float = 100.0
+
+
+def ticks(duration_s: float) -> list[tuple[float, float]]:
+    """(per cent of the width, seconds) of the marks below the rows."""
     step = next(s for s in _round_steps() if duration_s / s <= 12)
     count = int(duration_s / step + 1e-9)
-    marks = "".join(
-        f'<span style="left:{100 * i * step / duration_s:.2f}%">{i * step:g} s</span>'
-        for i in range(count + 1)
-    )
-    return f'<div class="axis" aria-hidden="true"><div>{marks}</div></div>'
+    return [(100 * i * step / duration_s, i * step) for i in range(count + 1)]
 
 
-def timeline(run: Run) -> str:
+def timeline(run: Run) -> list[Plot]:
     """Every row that is drawn from the records."""
-    return "\n".join(
-        [
-            *([] if run.truth is None else [_labels(run, run.truth)]),
-            *(_bands(run, side) for side in SIDES),
-            _lines(
-                run,
-                "Distance",
-                6.0,
-                "m",
-                lambda moment, side: moment.sides[side].distance_m,
-                "nearest",
-            ),
-            _lines(
-                run,
-                "Time to contact",
-                8.0,
-                "s",
-                lambda moment, side: moment.sides[side].ttc_s,
-                "shortest",
-            ),
-            _lines(
-                run,
-                "Confidence",
-                100.0,
-                "% uncertain",
-                lambda moment, side: _uncertain(moment, side),
-                "best",
-            ),
-            _cues(run),
-            _speech(run),
-            _states(run),
-            _latency(run),
-        ]
-    )
+
+    def distance(moment: Moment, side: str) -> float | None:
+        return moment.sides[side].distance_m
+
+    def contact(moment: Moment, side: str) -> float | None:
+        return moment.sides[side].ttc_s
+
+    return [
+        *([] if run.truth is None else [_labels(run, run.truth)]),
+        *(_bands(run, side) for side in SIDES),
+        _values(run, "Distance", 6.0, "m", distance, "nearest"),
+        _values(run, "Time to contact", 8.0, "s", contact, "shortest"),
+        _values(run, "Confidence", 100.0, "% uncertain", _uncertain, "best"),
+        _cues(run),
+        _speech(run),
+        _states(run),
+        _latency(run),
+    ]
 
 
-def _labels(run: Run, truth: Truth) -> str:
-    lanes = {"left": 0, "center": 1, "right": 2}
-    marks = [f'<path class="grid" d="M0 {y}H{WIDTH:g}"/>' for y in (33, 66)]
-    told = []
+def _labels(run: Run, truth: Truth) -> Plot:
+    marks, lines = [], []
     for event in truth.events:
         text = f"{event.from_s:.1f} to {event.to_s:.1f} s: {event.kind}, {event.side}"
-        told.append(text)
-        y = 33.3 * lanes[event.side] + 4
-        marks.append(_rect(run, event.from_s, event.to_s, y, 26, "label", text))
+        lines.append(text)
+        y = _LANES[event.side] + 4
+        marks.append(_mark(run, event.from_s, event.to_s, y, 26, "label", text))
         if event.contact_s is not None:
-            marks.append(
-                _rect(run, event.contact_s, event.contact_s, y - 4, 33, "contact", "contact")
-            )
-    alt = f"Labels of what was there, in three lanes: {'; '.join(told) or 'none'}."
-    return figure("Labels", "lanes: left, ahead, right; line = contact", _svg(60, marks), alt)
+            at_s = event.contact_s
+            marks.append(_mark(run, at_s, at_s, y - 4, 33, "contact", "contact"))
+    alt = f"Labels of what was there, in three lanes: {'; '.join(lines) or 'none'}."
+    scale = "lanes: left, ahead, right; line = contact"
+    return Plot("Labels", scale, alt, height_px=60, grid=_LANE_LINES, marks=marks)
 
 
-def _bands(run: Run, side: str) -> str:
+def _bands(run: Run, side: str) -> Plot:
     shares: Counter[str] = Counter()
     marks = []
+    name = NAMES[side]
     for start, end, band in _spans(run, lambda moment: moment.sides[side].band):
         shares[band] += round(1000 * (end - start))
-        height = 20.0 * _LEVELS[band]
-        marks.append(_rect(run, start, end, 100 - height, height, band, f"{NAMES[side]}: {band}"))
+        height = 20.0 * _BAND_ROWS[band]
+        marks.append(_mark(run, start, end, 100 - height, height, band, f"{name}: {band}"))
     total = max(1, sum(shares.values()))
-    told = ", ".join(
-        f"{band} {100 * ms / total:.0f} %"
-        for band, ms in sorted(shares.items(), key=lambda item: -_LEVELS[item[0]])
-    )
-    alt = f"Bands {NAMES[side].lower()} over time. Of the time: {told or 'nothing seen'}."
-    return figure(NAMES[side], "higher = nearer, hatched = unknown", _svg(40, marks), alt)
+    ordered = sorted(shares.items(), key=lambda item: -_BAND_ROWS[item[0]])
+    words = ", ".join(f"{band} {100 * ms / total:.0f} %" for band, ms in ordered)
+    alt = f"Bands {name.lower()} over time. Of the time: {words or 'nothing seen'}."
+    return Plot(name, "higher = nearer, hatched = unknown", alt, height_px=40, marks=marks)
 
 
-def _lines(
+def _values(
     run: Run,
     name: str,
     top: float,
     unit: str,
     value: Callable[[Moment, str], float | None],
     extreme: str,
-) -> str:
-    marks = [f'<path class="grid" d="M0 {y}H{WIDTH:g}"/>' for y in (25, 50, 75)]
-    told = []
+) -> Plot:
+    lines, words = [], []
     for side in SIDES:
         points = [(moment.start_s, value(moment, side)) for moment in run.moments]
+        lines.append((side, _path(run, points, top)))
         known = [(v, t) for t, v in points if v is not None]
-        marks.append(f'<path class="line {side}" d="{_path(run, points, top)}"/>')
-        if known:
-            least, at_s = min(known)
-            told.append(f"{NAMES[side].lower()} {extreme} {least:.1f} {unit} at {at_s:.1f} s")
-        else:
-            told.append(f"{NAMES[side].lower()} not known")
-    alt = f"{name} over time, from 0 to {top:g} {unit}: {'; '.join(told)}."
-    return figure(name, f"0 to {top:g} {unit}; {_DASHES}", _svg(80, marks), alt, "; ".join(told))
+        least = f"{extreme} {min(known)[0]:.1f} {unit} at {min(known)[1]:.1f} s" if known else ""
+        words.append(f"{NAMES[side].lower()} {least or 'not known'}")
+    caption = "; ".join(words)
+    alt = f"{name} over time, from 0 to {top:g} {unit}: {caption}."
+    scale = f"0 to {top:g} {unit}; {_DASHES}"
+    return Plot(name, scale, alt, caption, 80, _QUARTERS, lines=lines)
 
 
 def _uncertain(moment: Moment, side: str) -> float | None:
@@ -150,8 +145,7 @@ def _uncertain(moment: Moment, side: str) -> float | None:
     return 100.0 * reading.sigma_m / reading.distance_m
 
 
-def _cues(run: Run) -> str:
-    lanes = {"left": 0, "center": 1, "right": 2}
+def _cues(run: Run) -> Plot:
     marks = []
     sounding_s = 0.0
     for start, end, key in _spans(run, _cue_key):
@@ -160,12 +154,12 @@ def _cues(run: Run) -> str:
         side, kind, rate_hz, text = key
         sounding_s += end - start
         height = 30.0 if kind != "pulse" else 8.0 + 22.0 * min(1.0, rate_hz / 10.0)
-        low = 33.3 * lanes[side] + 31.5
-        marks.append(_rect(run, start, end, low - height, height, kind, text))
-    marks += [f'<path class="grid" d="M0 {y}H{WIDTH:g}"/>' for y in (33, 66)]
+        y = _LANES[side] + 31.5 - height
+        marks.append(_mark(run, start, end, y, height, kind, text))
     share = 100 * sounding_s / run.duration_s
     alt = f"What sounds over time, in three lanes; something sounds {share:.0f} % of the time."
-    return figure("Sound", "lanes: left, ahead, right; higher = faster", _svg(80, marks), alt)
+    scale = "lanes: left, ahead, right; higher = faster"
+    return Plot("Sound", scale, alt, height_px=80, grid=_LANE_LINES, marks=marks)
 
 
 def _cue_key(moment: Moment) -> tuple[str, str, float, str] | None:
@@ -175,45 +169,45 @@ def _cue_key(moment: Moment) -> tuple[str, str, float, str] | None:
     return side_of(cue), cue["kind"], round(cue["rate_hz"], 0), sound_words(cue)
 
 
-def _speech(run: Run) -> str:
-    said = [event for event in run.events if event["kind"] == "speech"]
+def _speech(run: Run) -> Plot:
+    spoken = [event for event in run.events if event["kind"] == "speech"]
     marks = [
-        _rect(run, e["t"], e["t"] + _SAID_S, 10, 80, "speech", f"{e['t']:.1f} s: {e['text']}")
-        for e in said
+        _mark(run, e["t"], e["t"] + _PHRASE_S, 10, 80, "speech", f"{e['t']:.1f} s: {e['text']}")
+        for e in spoken
     ]
-    counted = Counter(str(event["text"]) for event in said).most_common(6)
-    told = ", ".join(f"“{text}” {count}×" for text, count in counted) or "nothing"
-    alt = f"{len(said)} phrases spoken: {told}. All are in the table of events."
-    return figure("Speech", f"{len(said)} phrases", _svg(24, marks), alt, told)
+    counted = Counter(str(event["text"]) for event in spoken).most_common(6)
+    caption = ", ".join(f"“{text}” {count}×" for text, count in counted) or "nothing"
+    alt = f"{len(spoken)} phrases spoken: {caption}. All are in the table of events."
+    return Plot("Speech", f"{len(spoken)} phrases", alt, caption, marks=marks)
 
 
-def _states(run: Run) -> str:
+def _states(run: Run) -> Plot:
     marks = []
     lost: Counter[str] = Counter()
     for start, end, (state, reason) in _spans(run, lambda m: (m.state, m.reason)):
-        name = state if state in ("guiding", "degraded") else "other"
+        style = state if state in ("guiding", "degraded") else "other"
         text = f"{state} {(reason or '').replace('_', ' ')}".strip()
         if state == "degraded":
             lost[text] += round(1000 * (end - start))
-        marks.append(_rect(run, start, end, 0, 100, name, text))
-    told = ", ".join(f"{text} for {ms / 1000:.1f} s" for text, ms in lost.most_common())
-    caption = told or "guiding throughout"
-    return figure("State", "hatched = degraded", _svg(24, marks), f"State: {caption}.", caption)
+        marks.append(_mark(run, start, end, 0, 100, style, text))
+    words = ", ".join(f"{text} for {ms / 1000:.1f} s" for text, ms in lost.most_common())
+    caption = words or "guiding throughout"
+    return Plot("State", "hatched = degraded", f"State: {caption}.", caption, marks=marks)
 
 
-def _latency(run: Run) -> str:
+def _latency(run: Run) -> Plot:
     most = max((m.latency_ms.get("total", 0.0) for m in run.moments), default=0.0)
     top = next(s for s in _round_steps() if s >= max(10.0, most))
-    marks = [f'<path class="grid" d="M0 {y}H{WIDTH:g}"/>' for y in (25, 50, 75)]
-    for stage, style in (("depth", "left"), ("total", "center")):
-        points = [(m.start_s, m.latency_ms.get(stage)) for m in run.moments]
-        marks.append(f'<path class="line {style}" d="{_path(run, points, top)}"/>')
+    lines = [
+        (style, _path(run, [(m.start_s, m.latency_ms.get(stage)) for m in run.moments], top))
+        for stage, style in (("depth", "left"), ("total", "center"))
+    ]
     alt = (
-        f"Processing time of each picture, 0 to {top:g} ms; the longest took {most:.0f} ms. "
+        f"Processing time of each frame, 0 to {top:g} ms; the longest took {most:.0f} ms. "
         "Medians are in the table of figures."
     )
     scale = f"0 to {top:g} ms; depth dashed, total solid"
-    return figure("Processing time", scale, _svg(60, marks), alt)
+    return Plot("Processing time", scale, alt, height_px=60, grid=_QUARTERS, lines=lines)
 
 
 def _spans(run: Run, key: Callable[[Moment], T]) -> Iterable[tuple[float, float, T]]:
@@ -230,15 +224,11 @@ def _x(run: Run, t: float) -> float:
     return WIDTH * min(1.0, t / run.duration_s)
 
 
-def _rect(
+def _mark(
     run: Run, start: float, end: float, y: float, height: float, style: str, text: str
-) -> str:
+) -> Mark:
     x = _x(run, start)
-    width = max(0.8, _x(run, end) - x)
-    return (
-        f'<rect class="{escape(style, quote=True)}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
-        f'height="{height:.1f}"><title>{escape(text)}</title></rect>'
-    )
+    return Mark(style, x, y, max(0.8, _x(run, end) - x), height, text)
 
 
 def _path(run: Run, points: Sequence[tuple[float, float | None]], top: float) -> str:
@@ -252,13 +242,6 @@ def _path(run: Run, points: Sequence[tuple[float, float | None]], top: float) ->
             parts.append(f"{'L' if drawing else 'M'}{_x(run, t):.1f} {y:.1f}h0.5")
         drawing = value is not None
     return "".join(parts)
-
-
-def _svg(height_px: int, marks: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH:g} 100" preserveAspectRatio="none" aria-hidden="true" '
-        f'style="height:{height_px}px">{"".join(marks)}</svg>'
-    )
 
 
 def _round_steps() -> Iterator[float]:

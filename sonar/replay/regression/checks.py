@@ -9,8 +9,14 @@ import yaml
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regress import Expectation, compare, parse_expectations, read_events, unmet
-from sonar.replay.vocabulary import known_words
+from sonar.replay.regression.compare import (
+    Expectation,
+    compare,
+    parse_expectations,
+    read_events,
+    unmet,
+)
+from sonar.replay.regression.vocabulary import known_words
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,18 @@
-"""How good is it? Figures on pictures with measured depth, beside the common approach.
+"""The report on folders of images with measured depth, beside the common approach.
 
-:func:`evaluate` runs the depth engine and the zones over every pair of every folder, in order,
-and compares each zone with the truth derived from the measured depth. Definitions of the
-figures: :mod:`sonar.lab.evaluate.figures`; of the truth: :mod:`sonar.lab.evaluate.truth`;
-of the approach beside it: :mod:`sonar.lab.evaluate.naive`.
+Definitions of the figures: :mod:`sonar.lab.evaluate.figures`; of the truth:
+:mod:`sonar.lab.evaluate.truth`; of the approach beside it: :mod:`sonar.lab.evaluate.naive`.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from sonar.config import SonarConfig
-from sonar.lab.evaluate.data import find_datasets
 from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, Figures, Reading, figures
-from sonar.lab.evaluate.folder import (
-    FolderReadings,
-    FolderRun,
-    MountOrigin,
-    MountUse,
-    ZonesFactory,
-    known_mounts,
-    rank_distance,
-)
+from sonar.lab.evaluate.folder import FolderReadings, MountOrigin, MountUse
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance
-from sonar.ports import Engine
-
-__all__ = [
-    "EvaluationReport",
-    "SourceReport",
-    "evaluate",
-    "known_mounts",
-    "rank_distance",
-    "sum_up",
-]
 
 ABOUT = (
     "Per folder: sonar's figures, and under 'naive' those of per-frame min-max over fixed thirds,"
@@ -78,52 +56,6 @@ class EvaluationReport(BaseModel):
     head_height_m: float
     center_width_deg: float
     sources: dict[str, SourceReport]
-
-    def to_json(self) -> str:
-        """Indented JSON."""
-        return self.model_dump_json(indent=2)
-
-
-def evaluate(
-    paths: Sequence[Path],
-    config: SonarConfig,
-    engine_factory: Callable[[], Engine],
-    zones_factory: ZonesFactory,
-    *,
-    mount_use: MountUse = "frames",
-    progress: Callable[[int, int], None] | None = None,
-    seed: int = 0,
-) -> EvaluationReport:
-    """Run everything over the datasets in ``paths``.
-
-    Args:
-        paths: dataset folders, or folders of them.
-        zones_factory: a fresh analyser for a mount; one a folder. If it has ``set_mount``, it is
-            told each frame's height and angles where they are known.
-        mount_use: ``frames`` tells the analyser each frame's mount, ``fixed`` the folder's median
-            (angles known to the spread within the folder), ``none`` only the intrinsics.
-        progress: called with (pairs done, pairs in all).
-        seed: of the resampling for confidence intervals.
-
-    Raises:
-        SourceError: a folder or file that cannot be used.
-    """
-    datasets = find_datasets(paths)
-    total = sum(len(d.pairs) for d in datasets)
-    done = 0
-    found: list[FolderReadings] = []
-    engine = engine_factory()
-    try:
-        for dataset in datasets:
-            run = FolderRun(dataset, config, engine, mount_use)
-            for _ in run.play(zones_factory):
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-            found.append(run.result)
-    finally:
-        engine.close()
-    return sum_up(found, config, engine.label, mount_use, seed)
 
 
 def sum_up(

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonar.errors import ConfigError, SourceError
-
-VIDEO_SUFFIXES = frozenset(
-    (
-        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".ivf", ".m1v", ".m2ts", ".m2v"),
-        *(".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"),
-        *(".ts", ".vob", ".webm", ".wmv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg"),
-        ".mjpg",
-    )
-)
+from sonar.replay.labels import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,18 @@ Variants (configurations or models) stand side by side.
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from sonar.lab.evaluate.run import EvaluationReport
+from sonar.files import json_text
+from sonar.lab.evaluate.report import EvaluationReport
 from sonar.lab.evaluate.walks import FIGURES as WALK_FIGURES
 from sonar.lab.evaluate.walks import WalkFigures
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.heard import ClipResult
-from sonar.replay.report.page import page, table
+from sonar.replay.report.render import render
 
 NAME = "evaluation"
 DEPTH_FIGURES = (
@@ -30,17 +29,17 @@ DEPTH_FIGURES = (
 )
 WALK_NAMES = {
     "warning_recall": "warned events",
-    "false_alarms_per_minute": "false alarms a minute",
+    "false_alarms_per_minute": "false alarms per minute",
     "lead_median_s": "lead before contact, median s",
     "warned_1s_ahead": "warned a second before contact",
     "side_accuracy": "right side",
-    "cues_per_minute": "sounds and phrases a minute",
+    "cues_per_minute": "sounds and phrases per minute",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One variant: its figures on pictures, on recordings, or on both."""
+    """One variant: its figures on images, on recordings, or on both."""
 
     name: str
     model: str
@@ -49,7 +48,7 @@ class Evaluated:
     clips: tuple[ClipResult, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """As ``--json`` prints it: what pictures give, and under ``walks`` what recordings give."""
+        """As ``--json`` prints it: what images give, and under ``walks`` what recordings give."""
         found: dict[str, Any] = {"model": self.model, "sources": {}}
         if self.depth is not None:
             found = self.depth.model_dump(mode="json")
@@ -68,14 +67,14 @@ def document(variants: Sequence[Evaluated]) -> dict[str, Any]:
 
 def lines(variants: Sequence[Evaluated]) -> list[str]:
     """The same for people, as plain text."""
-    told: list[str] = []
+    text: list[str] = []
     for variant in variants:
-        told += ["", f"== {variant.name}: {variant.model}"] if len(variants) > 1 else []
+        text += ["", f"== {variant.name}: {variant.model}"] if len(variants) > 1 else []
         if variant.depth is not None:
-            told += _depth_lines(variant.depth)
+            text += _depth_lines(variant.depth)
         if variant.walks is not None:
-            told += _walk_lines(variant.walks)
-    return told[1:] if told and not told[0] else told
+            text += _walk_lines(variant.walks)
+    return text[1:] if text and not text[0] else text
 
 
 def write_results(
@@ -87,7 +86,7 @@ def write_results(
     not ours.
     """
     contents = {
-        "json": json.dumps(document(variants), ensure_ascii=False, indent=2) + "\n",
+        "json": json_text(document(variants)),
         "csv": _csv(variants),
         "html": _page(variants),
     }
@@ -100,26 +99,26 @@ def write_results(
 
 def _depth_lines(report: EvaluationReport) -> list[str]:
     """A paragraph for each folder: what, sonar, the common approach."""
-    told = [f"{report.model}; near is closer than {report.near_m:g} m"]
+    text = [f"{report.model}; near is closer than {report.near_m:g} m"]
     for name, source in report.sources.items():
-        told += ["", f"{name}: {source.n} zones in {source.frames} frames, mount {source.mount}"]
-        told.append(f"  {'':<24}{'sonar':>8}{'min-max':>10}")
+        text += ["", f"{name}: {source.n} zones in {source.frames} frames, mount {source.mount}"]
+        text.append(f"  {'':<24}{'sonar':>8}{'min-max':>10}")
         for key, label in DEPTH_FIGURES:
             ours, theirs = getattr(source, key), getattr(source.naive, key)
-            told.append(f"  {label:<24}{_number(ours):>8}{_number(theirs):>10}")
-    return told
+            text.append(f"  {label:<24}{_number(ours):>8}{_number(theirs):>10}")
+    return text
 
 
 def _walk_lines(walks: WalkFigures) -> list[str]:
-    told = [
+    text = [
         "",
-        f"{walks.clips} labelled recordings, {walks.minutes:.1f} minutes, {walks.events} events",
+        f"{walks.clips} labeled recordings, {walks.minutes:.1f} minutes, {walks.events} events",
     ]
     for name in WALK_FIGURES:
-        told.append(f"  {WALK_NAMES[name]:<34}{_with_interval(walks, name)}")
+        text.append(f"  {WALK_NAMES[name]:<34}{_with_interval(walks, name)}")
     for kind, count in walks.by_kind.items():
-        told.append(f"  {'of kind ' + kind:<34}{count.warned} of {count.events} warned")
-    return told
+        text.append(f"  {'of kind ' + kind:<34}{count.warned} of {count.events} warned")
+    return text
 
 
 def _number(value: float | None) -> str:
@@ -161,62 +160,57 @@ def _csv(variants: Sequence[Evaluated]) -> str:
 
 
 def _page(variants: Sequence[Evaluated]) -> str:
-    body = ["<h1>Evaluation</h1>"]
-    names = [[escape(v.name), escape(v.model)] for v in variants]
-    body.append(table("What was evaluated", ["Variant", "Depth model"], names))
-    if any(variant.walks for variant in variants):
-        body += _walk_section(variants)
-    sources = {name for v in variants if v.depth for name in v.depth.sources}
-    if sources:
-        body.append("<h2>Pictures with measured depth</h2>")
-        body.append(
-            "<p>In brackets: 95 % intervals by resampling pictures. Min-max is the common approach "
-            "of stretching each picture's depth between its least and greatest value.</p>"
-        )
-    for source in sorted(sources):
-        body.append(f'<div class="wide">{_depth_table(source, variants)}</div>')
-    return page("sonar: evaluation", "".join(body))
+    return render(
+        "evaluation.html",
+        "sonar.lab.evaluate",
+        title="sonar: evaluation",
+        variants=[(variant.name, variant.model) for variant in variants],
+        walks=_walks(variants),
+        sources=_sources(variants),
+    )
 
 
-def _depth_table(source: str, variants: Sequence[Evaluated]) -> str:
-    columns: list[tuple[str, Any]] = []
+def _sources(variants: Sequence[Evaluated]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """For each folder of images: its name, the table's heads, and its rows."""
+    columns: dict[str, list[tuple[str, Any]]] = {}
     for variant in variants:
-        report = variant.depth.sources.get(source) if variant.depth else None
-        if report is not None:
-            columns += [(variant.name, report), (f"{variant.name}, min-max", report.naive)]
-    rows = [
-        [label, *(_with_interval(figures, key) for _, figures in columns)]
-        for key, label in DEPTH_FIGURES
-    ]
-    return table(source, ["Figure", *(name for name, _ in columns)], rows, numbers=True)
-
-
-def _walk_section(variants: Sequence[Evaluated]) -> list[str]:
-    some = [variant for variant in variants if variant.walks is not None]
-    rows = [
-        [WALK_NAMES[name], *(_with_interval(variant.walks, name) for variant in some)]
-        for name in WALK_FIGURES
-    ]
-    heads = ["Figure", *(variant.name for variant in some)]
-    parts = [
-        "<h2>Recordings with labelled events</h2>",
-        "<p>In brackets: 95 % intervals by resampling recordings.</p>",
-        f'<div class="wide">{table("All recordings", heads, rows, numbers=True)}</div>',
-    ]
-    for variant in some:
-        rows = []
-        for clip in variant.clips:
-            missed = [e for e in clip.events if e.warned_at_s is None]
-            told = ", ".join(f"{e.kind} {e.side} at {e.from_s:.1f} s" for e in missed)
-            rows.append(
-                [
-                    escape(clip.name),
-                    f"{clip.duration_s:.1f} s",
-                    f"{len(clip.events) - len(missed)} of {len(clip.events)}",
-                    told,
-                    ", ".join(f"{w.start_s:.1f} s {w.side or w.what}" for w in clip.false_alarms),
-                ]
+        for name, report in variant.depth.sources.items() if variant.depth else ():
+            columns.setdefault(name, []).extend(
+                [(variant.name, report), (f"{variant.name}, min-max", report.naive)]
             )
-        heads = ["Recording", "Length", "Warned", "Missed", "False alarms"]
-        parts.append(f'<div class="wide">{table(f"Recordings: {variant.name}", heads, rows)}</div>')
-    return parts
+    return [
+        (
+            name,
+            ["Figure", *(head for head, _ in found)],
+            [
+                [label, *(_with_interval(of, key) for _, of in found)]
+                for key, label in DEPTH_FIGURES
+            ],
+        )
+        for name, found in sorted(columns.items())
+    ]
+
+
+def _walks(variants: Sequence[Evaluated]) -> dict[str, Any] | None:
+    some = [variant for variant in variants if variant.walks is not None]
+    if not some:
+        return None
+    return {
+        "heads": ["Figure", *(variant.name for variant in some)],
+        "rows": [
+            [WALK_NAMES[name], *(_with_interval(variant.walks, name) for variant in some)]
+            for name in WALK_FIGURES
+        ],
+        "clips": [(variant.name, [_clip(clip) for clip in variant.clips]) for variant in some],
+    }
+
+
+def _clip(clip: ClipResult) -> list[str]:
+    missed = [event for event in clip.events if event.warned_at_s is None]
+    return [
+        clip.name,
+        f"{clip.duration_s:.1f} s",
+        f"{len(clip.events) - len(missed)} of {len(clip.events)}",
+        ", ".join(f"{event.kind} {event.side} at {event.from_s:.1f} s" for event in missed),
+        ", ".join(f"{w.start_s:.1f} s {w.side or w.what}" for w in clip.false_alarms),
+    ]

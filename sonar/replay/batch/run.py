@@ -21,7 +21,7 @@ from sonar import __version__
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
 from sonar.pipeline import Pipeline
-from sonar.replay.batch_plan import Job
+from sonar.replay.batch.plan import Job
 from sonar.threads import GuardedThread
 
 SCHEMA = "sonar.batch/1"

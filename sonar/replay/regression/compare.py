@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.vocabulary import unknown_word
+from sonar.replay.regression.vocabulary import unknown_word
 
 TOLERANCE_S = 0.5
 LATE_S = 2.0  # further apart than this, two sounds are not the same one
