@@ -44,11 +44,6 @@ class AudioConfig(Section):
         description="how much later a sound fully to one side reaches the other ear; 0 = off, "
         "650 is natural with headphones and useless with bone conduction",
     )
-    hrtf: str | None = Field(
-        None,
-        description="path of a SOFA file: with headphones, sounds come from where this measured "
-        "head would hear them, instead of pan_db and itd_us; needs the extra hrtf",
-    )
     max_duty: Annotated[float, Field(ge=0.1, le=1)] = Field(
         0.4,
         description="share of the time that a pulse or tone may fill, so that the street is heard; "

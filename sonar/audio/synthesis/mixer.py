@@ -40,10 +40,6 @@ class Mixer:
     Attributes:
         rate_hz: samples a second.
         rendered: samples handed out so far.
-
-    Raises:
-        ConfigError: ``audio.hrtf`` cannot be used.
-        MissingExtraError: its reader is not installed.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
 """Where a sound comes from: what every voice needs to reach both ears.
 
-Two ways: :class:`Panned`, a level difference and a small delay, and
-:class:`sonar.audio.head.HeadSpace`, a measured head.
+:class:`Panned`: a level difference and a small delay.
 """
 
 from typing import Protocol
@@ -81,17 +80,10 @@ class Panned:
 def make_spaces(audio: AudioConfig) -> tuple[Space, Space]:
     """One for tones, which give way to speech, and one for speech.
 
-    Raises ConfigError for an ``audio.hrtf`` that cannot be used, MissingExtraError where its
-    reader is not installed. For one ear (``audio.mono``) there is no side and no head.
+    For one ear (``audio.mono``) there is no side.
     """
     if audio.mono:
         panned = Panned(Panning(0.0))
         return panned, panned
-    if audio.hrtf is not None:
-        from sonar.audio.head import HeadSpace
-        from sonar.audio.sofa import load_head
-
-        head = load_head(audio.hrtf, audio.rate_hz)
-        return HeadSpace(head), HeadSpace(head)
     panned = Panned(Panning(audio.pan_db, audio.itd_us * 1e-6 * audio.rate_hz))
     return panned, panned
