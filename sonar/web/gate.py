@@ -1,6 +1,6 @@
 """Who may use the page: a browser on this machine, or whoever knows the password.
 
-It stands in front of every route, Gradio's own included.
+It checks every request, those to Gradio's own routes included.
 """
 
 import base64
@@ -18,7 +18,7 @@ from sonar.service.health import is_loopback
 
 USER = "sonar"
 SHORTEST = 16  # characters of a password
-# Gradio asks this of itself before it says that it is up; it tells nothing and starts nothing new.
+# Gradio asks this of itself before it says that it is up; the answer holds no data.
 _OWN = "/gradio_api/startup-events"
 
 Message = MutableMapping[str, Any]
@@ -73,9 +73,9 @@ class Gate:
             return None
         if self._password is None:
             if not is_loopback(_name(host)):
-                return 403, "Open this page by the address that sonar web told.\n"
+                return 403, "Open this page by the address that sonar web printed.\n"
         elif not _knows(headers.get("authorization", ""), self._password):
-            return 401, f"The user is {USER}, the password what sonar web told.\n"
+            return 401, f"The user is {USER}, the password is the one that sonar web printed.\n"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             return 403, "Another site's page may not use this one.\n"

@@ -1,4 +1,4 @@
-"""A running sonar of this user, seen and told things through its control socket."""
+"""Watch and control a running sonar of this user, through its control socket."""
 
 import base64
 import json
@@ -35,17 +35,17 @@ from sonar.types import (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One look.
+class LiveView:
+    """What a running sonar reported at one moment.
 
     Attributes:
-        told: ``sonar.controls.view/1`` as a mapping.
-        picture: the camera's newest picture with the zones drawn in, uint8 (H, W, 3) RGB, or
-            None where pictures are off or none came yet.
+        report: the record ``sonar.view/1`` as a mapping.
+        image: the newest frame with the zones drawn in, uint8 (H, W, 3) RGB, or None where
+            images are off or no frame has come yet.
     """
 
-    told: Mapping[str, Any]
-    picture: RgbImage | None
+    report: Mapping[str, Any]
+    image: RgbImage | None
 
 
 def instances() -> list[str]:
@@ -53,14 +53,14 @@ def instances() -> list[str]:
     return [instance_of(path) for path in running_instances()]
 
 
-def look(instance: str | None) -> Seen:
+def look(instance: str | None) -> LiveView:
     """What the one that runs, or the one named, sees and sounds now. Raises SonarError."""
     verdict, _, line = send(choose_instance(instance), "view").partition(" ")
     try:
-        told = json.loads(line)
-        if verdict != "ok" or told["schema"] != SCHEMA:
+        report = json.loads(line)
+        if verdict != "ok" or report["schema"] != SCHEMA:
             raise ValueError(verdict)
-        return Seen(told, _picture(told))
+        return LiveView(report, _image(report))
     except (ValueError, KeyError, TypeError, cv2.error) as error:
         raise DeviceError("the running sonar is another version; it shows nothing here") from error
 
@@ -68,52 +68,52 @@ def look(instance: str | None) -> Seen:
 def command(instance: str | None, words: str) -> str:
     """Do what ``sonar control`` does; one sentence, also about what went wrong."""
     try:
-        verdict, _, told = send(choose_instance(instance), words).partition(" ")
+        verdict, _, answer = send(choose_instance(instance), words).partition(" ")
     except SonarError as error:
         return f"Not done: {error}."
-    return f"Done: {told}." if verdict == "ok" else f"Not done: {told}."
+    return f"Done: {answer}." if verdict == "ok" else f"Not done: {answer}."
 
 
-def _picture(told: Mapping[str, Any]) -> RgbImage | None:
-    if told["picture"] is None:
+def _image(report: Mapping[str, Any]) -> RgbImage | None:
+    if report["picture"] is None:
         return None
-    coded = np.frombuffer(base64.b64decode(told["picture"]), np.uint8)
+    coded = np.frombuffer(base64.b64decode(report["picture"]), np.uint8)
     image = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    left, right = told["borders"]
+    left, right = report["borders"]
     size = even_size(image.shape[0], image.shape[1], WIDTH_PX)
     annotator = Annotator(*size, lambda height, width: (left, right), 0.0)
-    return annotator.draw(np.asarray(image, np.uint8), None, _scene(told), _cue(told))
+    return annotator.draw(np.asarray(image, np.uint8), None, _scene(report), _cue(report))
 
 
-def _scene(told: Mapping[str, Any]) -> Scene:
-    left, center, right = (_zone(side, told["zones"][side]) for side in SIDES)
+def _scene(report: Mapping[str, Any]) -> Scene:
+    left, center, right = (_zone(side, report["zones"][side]) for side in SIDES)
     return Scene(
         -1,
-        told["t"],
+        report["t"],
         left,
         center,
         right,
-        drop_off=told["drop_off"],
-        state=State(told["state"]),
-        reason=None if told["reason"] is None else Reason(told["reason"]),
+        drop_off=report["drop_off"],
+        state=State(report["state"]),
+        reason=None if report["reason"] is None else Reason(report["reason"]),
     )
 
 
-def _zone(side: Side, told: Mapping[str, Any]) -> ZoneReading:
-    height = told["height"]
+def _zone(side: Side, report: Mapping[str, Any]) -> ZoneReading:
+    height = report["height"]
     return ZoneReading(
         side,
-        Band(told["band"]),
-        told["proximity"],
-        told["distance_m"],
-        told["distance_sigma_m"],
-        told["ttc_s"],
+        Band(report["band"]),
+        report["proximity"],
+        report["distance_m"],
+        report["distance_sigma_m"],
+        report["ttc_s"],
         None if height is None else Height(height),
     )
 
 
-def _cue(told: Mapping[str, Any]) -> Cue | None:
-    cue = told["cue"]
+def _cue(report: Mapping[str, Any]) -> Cue | None:
+    cue = report["cue"]
     if cue is None or cue["kind"] == CueKind.SCAN:  # a scan has no one place
         return None
     return Cue(CueKind(cue["kind"]), pan=cue["pan"], rate_hz=cue["rate_hz"], earcon=cue["earcon"])

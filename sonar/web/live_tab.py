@@ -1,4 +1,4 @@
-"""The part of the page that shows a running sonar and tells it things."""
+"""The part of the page that shows and controls a running sonar."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from sonar.web import live, show
 
 EVERY_S = 0.5
 _START, _STOP = "Start watching", "Stop watching"
-_NOTHING_RUNS = show.said(
+_NOTHING_RUNS = show.sentence(
     "No sonar runs for you on this machine. Start one in a terminal, for example: sonar run 0 "
     "(camera 0). Then press Start watching."
 )
@@ -41,7 +41,7 @@ def live_tab() -> list[Component]:
             for name, words in _BUTTONS.items()
         }
     done = gr.HTML("<p>Each of these answers by sound too.</p>", elem_id="done")
-    verbosity = gr.Radio(list(VERBOSITIES), label="How much is said", interactive=False)
+    verbosity = gr.Radio(list(VERBOSITIES), label="How much is spoken", interactive=False)
     scheme = gr.Radio(list(SCHEMES), label="Kind of sound", interactive=False)
     controls: list[Component] = [*buttons, verbosity, scheme]
 
@@ -49,11 +49,13 @@ def live_tab() -> list[Component]:
     start.click(toggle, [watching, which], [watching, start, timer, which, now, *controls], **quiet)
     timer.tick(shown, which, now, trigger_mode="once", **quiet)
     for button, words in buttons.items():
-        button.click(lambda name, words=words: told(name, words), which, done, **quiet)
+        button.click(lambda name, words=words: send_command(name, words), which, done, **quiet)
     verbosity.input(
-        lambda name, to: told(name, f"verbosity {to}"), [which, verbosity], done, **quiet
+        lambda name, to: send_command(name, f"verbosity {to}"), [which, verbosity], done, **quiet
     )
-    scheme.input(lambda name, to: told(name, f"scheme {to}"), [which, scheme], done, **quiet)
+    scheme.input(
+        lambda name, to: send_command(name, f"scheme {to}"), [which, scheme], done, **quiet
+    )
     return [watching, now, *controls]
 
 
@@ -78,10 +80,10 @@ def toggle(watching: bool, which: str | None) -> tuple[Any, ...]:
         html = _NOTHING_RUNS
     else:
         try:
-            seen = live.look(name)
-            values = (seen.told["verbosity"], seen.told["scheme"])
+            view = live.look(name)
+            values = (view.report["verbosity"], view.report["scheme"])
             timer = gr.Timer(active=True)
-            return (True, gr.Button(_STOP), timer, radio, show.now(seen), *_controls(True, *values))
+            return (True, gr.Button(_STOP), timer, radio, show.now(view), *_controls(True, *values))
         except SonarError as error:
             html = _none(error)
     return (False, gr.Button(_START), gr.skip(), radio, html, *_controls(False))
@@ -97,16 +99,16 @@ def _controls(enabled: bool, verbosity: str | None = None, scheme: str | None = 
 
 
 def shown(which: str | None) -> str:
-    """What the sonar ``which`` sees and sounds now, or why that cannot be told."""
+    """What the sonar ``which`` sees and sounds now, or why nothing is known."""
     try:
         return show.now(live.look(which))
     except SonarError as error:
         return _none(error)
 
 
-def told(which: str | None, words: str) -> str:
+def send_command(which: str | None, words: str) -> str:
     """Do it; what came of it."""
-    return show.said(live.command(which, words))
+    return show.sentence(live.command(which, words))
 
 
 def _none(error: SonarError) -> str:

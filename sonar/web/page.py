@@ -66,7 +66,7 @@ class Studio:
     """What the page's buttons do. Every answer is HTML to show; a problem is a sentence.
 
     Args:
-        load: makes the configuration; a wrong setting is told as a sentence.
+        load: makes the configuration; a wrong setting is reported in a sentence.
         work: folder for results; the oldest are deleted.
     """
 
@@ -75,7 +75,7 @@ class Studio:
         self._photographer = Photographer(load([]))
 
     def photo(self, path: str, *settings: Any) -> str:
-        """Heat map, sound and sentence of an uploaded picture."""
+        """Heat map, sound and sentence of an uploaded photo."""
         try:
             config = self._load(as_settings(*settings))
             return show.looked_at(
@@ -165,7 +165,7 @@ def build(studio: Studio) -> gr.Blocks:
         ) -> str:
             def advance(done: int, total: int | None) -> None:
                 if total and done % 10 == 0:
-                    progress((done, total), desc="Looking", unit="pictures")
+                    progress((done, total), desc="Looking", unit="frames")
 
             return studio.video(path, *rest, advance=advance)
 
@@ -182,7 +182,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 
 def serve(load: Load, password: str | None, started: Callable[[str], None]) -> None:
-    """Serve until interrupted; ``started`` is told the address. ``password``: see ``web.gate``.
+    """Serve until interrupted; ``started`` receives the address. ``password``: see ``web.gate``.
 
     Raises:
         OSError: the address cannot be used.

@@ -26,21 +26,21 @@ from sonar.types import Cue, RgbImage
 _SHOWN_PX = 960
 _LEGEND_PX = 34
 _HEARD_S = 3.0
-_POST_S = 0.1  # as often as a slow camera brings news
+_POST_S = 0.1  # seconds between cues, as with a slow camera
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PhotoResult:
     """What came of a photo.
 
     Attributes:
-        picture: uint8 (H, W, 3) RGB: the heat map with zones and a legend.
+        image: uint8 (H, W, 3) RGB: the heat map with zones and a legend.
         spoken: the phrase that would be spoken, or "" for none.
         sentence: the way ahead in one sentence.
         sound: a WAV file of three seconds.
     """
 
-    picture: RgbImage
+    image: RgbImage
     spoken: str
     sentence: str
     sound: Path
@@ -59,10 +59,10 @@ class Photographer:
         self._speech = SpeechBank(config.speech, config.audio.rate_hz, clock=SystemClock())
         self._speech.prepare(config.speech.timeout_s)
 
-    def look(self, path: Path, config: SonarConfig, out: Path) -> Look:
-        """Look at the picture in ``path``; files go into the folder ``out``.
+    def look(self, path: Path, config: SonarConfig, out: Path) -> PhotoResult:
+        """Look at the photo in ``path``; files go into the folder ``out``.
 
-        Raises SourceError for a bad picture, DepthError where the network fails, OutputError
+        Raises SourceError for a bad photo, DepthError where the network fails, OutputError
         where the sound cannot be written.
         """
         source = ImageSource.of_file(path, animations=False)
@@ -78,11 +78,13 @@ class Photographer:
                 phrase = phrase or cue.phrase
             size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
             annotator = Annotator(*size, partial(zone_borders, config), 1.0)
-            picture = annotator.draw(image, depth, scene, cue)
+            drawn = annotator.draw(image, depth, scene, cue)
             sound = out / "heard.wav"
             self._render(cue, config, sound)
         spoken = self._speech.text(phrase) if phrase else ""
-        return Look(np.vstack([picture, legend(picture.shape[1])]), spoken, describe(scene), sound)
+        return PhotoResult(
+            np.vstack([drawn, legend(drawn.shape[1])]), spoken, describe(scene), sound
+        )
 
     def close(self) -> None:
         with ExitStack() as stack:  # one that fails keeps no other open
@@ -101,9 +103,9 @@ class Photographer:
 
 
 def legend(width: int) -> RgbImage:
-    """The colours from far to near, labelled; uint8 (34, width, 3) RGB."""
+    """The colors from far to near, labelled; uint8 (34, width, 3) RGB."""
     ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_LEGEND_PX, 1))
     bar = heat_map(ramp, 0.0, 1.0)
-    for text, x, colour in (("far", 8, (255, 255, 255)), ("near", width - 56, (0, 0, 0))):
-        cv2.putText(bar, text, (x, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+    for text, x, color in (("far", 8, (255, 255, 255)), ("near", width - 56, (0, 0, 0))):
+        cv2.putText(bar, text, (x, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, 1, cv2.LINE_AA)
     return bar

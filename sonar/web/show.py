@@ -10,26 +10,26 @@ from urllib.parse import quote
 import cv2
 
 from sonar.types import SIDES, RgbImage
-from sonar.web.live import Seen
-from sonar.web.photo import Look
-from sonar.web.video import Watched
+from sonar.web.live import LiveView
+from sonar.web.photo import PhotoResult
+from sonar.web.video import VideoResult
 
 FILES = "/gradio_api/file="  # where Gradio serves files of allowed folders
 
 
-def looked_at(look: Look) -> str:
-    """Picture and sound of a photo, inside the page: nothing to fetch, nothing kept."""
+def looked_at(look: PhotoResult) -> str:
+    """Heat map and sound of a photo, inside the page: nothing to fetch, nothing kept."""
     alt = f"Heat map of depth, bright is near, with the three zones: {look.sentence}."
     return (
         "<h2>What sonar sees and says</h2>"
         f'<p class="said">{spoken(look)}</p>'
-        + _picture(look.picture, alt)
+        + _img(look.image, alt)
         + '<p>What would be heard, three seconds: <audio controls aria-label="What would be heard" '
         f'src="{_data("audio/wav", look.sound.read_bytes())}"></audio></p>'
     )
 
 
-def watched(result: Watched) -> str:
+def watched(result: VideoResult) -> str:
     """Player and report of a video."""
     return (
         "<h2>What sonar saw and said</h2>"
@@ -41,30 +41,31 @@ def watched(result: Watched) -> str:
     )
 
 
-def now(seen: Seen) -> str:
+def now(view: LiveView) -> str:
     """What a running sonar sees, sounds and says at this moment."""
-    told = seen.told
-    age = "" if told["age_s"] is None else f" The newest picture is {told['age_s']:.1f} s old."
-    parts = [f'<p class="said">{escape(_sentence(told["sentence"]))}{age}</p>']
-    if seen.picture is not None:
-        parts.append(_picture(seen.picture, f"What the camera sees: {told['sentence']}."))
-    elif told["picture_allowed"]:
-        parts.append("<p>No picture has come yet.</p>")
+    report = view.report
+    age = "" if report["age_s"] is None else f" The newest frame is {report['age_s']:.1f} s old."
+    parts = [f'<p class="said">{escape(_sentence(report["sentence"]))}{age}</p>']
+    if view.image is not None:
+        parts.append(_img(view.image, f"What the camera sees: {report['sentence']}."))
+    elif report["picture_allowed"]:
+        parts.append("<p>No frame has come yet.</p>")
     else:
         parts.append(
             "<p>The picture is off, because it shows people who did not ask for it. The sonar that "
             "runs shows it with <code>controls.picture: true</code> in its configuration.</p>"
         )
-    parts.append(_zones(told["zones"]))
-    parts.append(f"<h2>Heard</h2><p>{escape(_heard(told))}</p>")
-    if told["said"]:
+    parts.append(_zones(report["zones"]))
+    parts.append(f"<h2>Heard</h2><p>{escape(_heard(report))}</p>")
+    if report["said"]:
         said = "".join(
-            f"<li>“{escape(word['text'])}”, {word['ago_s']:.0f} s ago</li>" for word in told["said"]
+            f"<li>“{escape(word['text'])}”, {word['ago_s']:.0f} s ago</li>"
+            for word in report["said"]
         )
         parts.append(f"<ul>{said}</ul>")
     parts.append(
-        f"<p>Sound {'off' if told['muted'] else 'on'}, volume {told['volume_db']:g} dB, verbosity "
-        f"{escape(told['verbosity'])}, scheme {escape(told['scheme'])}.</p>"
+        f"<p>Sound {'off' if report['muted'] else 'on'}, volume {report['volume_db']:g} dB, "
+        f"verbosity {escape(report['verbosity'])}, scheme {escape(report['scheme'])}.</p>"
     )
     return "".join(parts)
 
@@ -79,9 +80,9 @@ def _zones(zones: Mapping[str, Any]) -> str:
     ]
     body = "".join(
         f'<tr><th scope="row">{name}</th>'
-        + "".join(f"<td>{escape(told(zones[side]))}</td>" for side in SIDES)
+        + "".join(f"<td>{escape(read(zones[side]))}</td>" for side in SIDES)
         + "</tr>"
-        for name, told in rows
+        for name, read in rows
     )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("left", "ahead", "right"))
     return (
@@ -90,8 +91,8 @@ def _zones(zones: Mapping[str, Any]) -> str:
     )
 
 
-def _heard(told: Mapping[str, Any]) -> str:
-    heard, cue = told["heard"], told["cue"]
+def _heard(report: Mapping[str, Any]) -> str:
+    heard, cue = report["heard"], report["cue"]
     if heard is None or heard["name"] == "silence":
         return "No tone."
     side = {"left": " on the left", "center": " in the middle", "right": " on the right"}
@@ -109,7 +110,7 @@ def _unit(value: float | None, unit: str) -> str:
     return "–" if value is None else f"{value:.1f} {unit}"
 
 
-def said(text: str) -> str:
+def sentence(text: str) -> str:
     """One sentence."""
     return f'<p class="said">{escape(text)}</p>'
 
@@ -120,7 +121,7 @@ def problem(text: str) -> str:
 
 
 def facts(found: dict[str, object]) -> str:
-    """What a running service tells about itself."""
+    """What a running service reports about itself."""
     rows = "".join(
         f'<tr><th scope="row">{escape(key.replace("_", " "))}</th>'
         f"<td>{escape(str(value))}</td></tr>"
@@ -130,13 +131,13 @@ def facts(found: dict[str, object]) -> str:
     return f"<table><caption>The service on this machine</caption><tbody>{rows}</tbody></table>"
 
 
-def spoken(look: Look) -> str:
+def spoken(look: PhotoResult) -> str:
     """What would be said, and everything in one sentence."""
     said = f"Spoken: “{escape(look.spoken)}”." if look.spoken else "Nothing would be spoken."
     return f"{said} In full: {escape(look.sentence)}."
 
 
-def _picture(image: RgbImage, alt: str) -> str:
+def _img(image: RgbImage, alt: str) -> str:
     """``image``, uint8 (H, W, 3) RGB, inside the page."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()

@@ -17,7 +17,7 @@ _EMBED_MB = 40.0  # the report is downloaded alone, so the video goes into it
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class VideoResult:
     """What came of a video: files, and one sentence."""
 
     video: Path
@@ -30,7 +30,7 @@ def watch(
     config: SonarConfig,
     out: Path,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Watched:
+) -> VideoResult:
     """Process a video into ``out``, with its report.
 
     Raises SourceError for what is no video or is too long, and other SonarErrors where nothing
@@ -50,15 +50,15 @@ def watch(
     over = f"the limit of {config.web.time_limit_s:g} seconds was reached"
     if not outcome.frames:
         if outcome.interrupted:
-            raise SourceError(f"{over} before a picture was done".capitalize() + ".")
-        raise outcome.error or SourceError("There is no picture in this video.")
+            raise SourceError(f"{over} before one frame was done".capitalize() + ".")
+        raise outcome.error or SourceError("There is no frame in this video.")
     said = sum(summary["spoken"].values())
-    sentence = f"{outcome.frames} pictures, {summary['duration_s']:.1f} seconds, {said} phrases."
+    sentence = f"{outcome.frames} frames, {summary['duration_s']:.1f} seconds, {said} phrases."
     if outcome.error is not None:
         sentence += f" It ended early: {outcome.error}"
     elif outcome.interrupted:
         sentence += f" It ended early: {over}."
-    return Watched(out / "annotated.mp4", out / REPORT, sentence)
+    return VideoResult(out / "annotated.mp4", out / REPORT, sentence)
 
 
 def _check_length(path: Path, config: SonarConfig) -> None:

@@ -176,11 +176,13 @@ def test_no_path_and_no_address_is_taken_from_a_request(address: str, tmp_path: 
                     **{"Content-Type": "application/json"},
                 )
                 assert status == 200  # it is queued, and refused below
-                _, told = fetch(f"{address}/gradio_api/queue/data?session_hash=abc")
-                last = [json.loads(line[6:]) for line in told.splitlines() if line[:5] == b"data:"]
+                _, answer = fetch(f"{address}/gradio_api/queue/data?session_hash=abc")
+                last = [
+                    json.loads(line[6:]) for line in answer.splitlines() if line[:5] == b"data:"
+                ]
                 done = [one for one in last if one["msg"] == "process_completed"]
                 assert len(done) == 1 and done[0]["success"] is False
-                assert b"secret" not in told.replace(str(secret).encode(), b"")
+                assert b"secret" not in answer.replace(str(secret).encode(), b"")
     finally:
         server.shutdown()
     assert Elsewhere.asked == 0

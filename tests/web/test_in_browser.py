@@ -104,7 +104,7 @@ def test_a_real_photo(page: Any, real_photo: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_a_real_video(page: Any, real_clip: Path, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Video").click()
-    choose(page, "Choose a video", real_clip, "#watched", "pictures")
+    choose(page, "Choose a video", real_clip, "#watched", "frames")
     page.wait_for_function("document.querySelector('#watched video').duration > 1.5")
     shown = page.locator("#watched video")
     assert shown.evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 272]

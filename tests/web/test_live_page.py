@@ -13,7 +13,7 @@ pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist
 from sonar.controls.listen.socket_server import SocketServer, send
 from sonar.errors import DeviceError
 from sonar.web import live, show
-from sonar.web.live_tab import shown, told
+from sonar.web.live_tab import send_command, shown
 from tests.cli.conftest import write_video
 from tests.test_view import Seen
 from tests.web.conftest import Spawn, check_accessible, check_narrow
@@ -35,11 +35,11 @@ def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> SocketServ
 def test_no_sonar_is_said(alone: Path) -> None:
     assert live.instances() == []
     assert "Problem:" in shown(None) and "no sonar" in shown(None).lower()
-    assert "Not done: no sonar" in told(None, "mute")
+    assert "Not done: no sonar" in send_command(None, "mute")
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_what_is_told_is_shown(alone: Path, allowed: bool) -> None:
+def test_a_report_is_shown(alone: Path, allowed: bool) -> None:
     seen = Seen(f"controls.picture={str(allowed).lower()}")
     seen.guide()
     with serve(alone, lambda line: "ok " + seen.view.answer(seen.controls)):
@@ -49,24 +49,24 @@ def test_what_is_told_is_shown(alone: Path, allowed: bool) -> None:
     assert "Pulse on the left, 4.0 a second: close, left." in html
     assert "“&lt;Stop&gt;”" in html and "<Stop>" not in html
     if not allowed:
-        assert found.picture is None and "The picture is off" in html
+        assert found.image is None and "The picture is off" in html
         return
-    assert found.picture is not None and found.picture.shape == (360, 480, 3)
+    assert found.image is not None and found.image.shape == (360, 480, 3)
     assert 'alt="What the camera sees: close on the left' in html
     # Red on the left, as the camera sees it, and the frame of a close zone around it.
-    assert abs(found.picture[200, 20:100].mean(0) - (250, 20, 20)).max() < 12
-    assert abs(found.picture[200, 2].astype(int) - (255, 140, 30)).max() < 40
+    assert abs(found.image[200, 20:100].mean(0) - (250, 20, 20)).max() < 12
+    assert abs(found.image[200, 2].astype(int) - (255, 140, 30)).max() < 40
 
 
 def test_commands_are_answered_in_a_sentence(alone: Path) -> None:
     with serve(alone, lambda line: "ok did " + line):
-        assert "Done: did volume up." in told(None, "volume up")
+        assert "Done: did volume up." in send_command(None, "volume up")
     with serve(alone, lambda line: "refused; no"):
-        assert "Not done: no." in told(None, "volume up")
+        assert "Not done: no." in send_command(None, "volume up")
 
 
 @pytest.mark.parametrize("answer", ["refused; sonar knows: mute", "ok {}", "ok nonsense", ""])
-def test_another_version_is_told(alone: Path, answer: str) -> None:
+def test_another_version_is_named(alone: Path, answer: str) -> None:
     with serve(alone, lambda line: answer):
         with pytest.raises(DeviceError, match="another version"):
             live.look(None)
@@ -76,8 +76,8 @@ def test_another_version_is_told(alone: Path, answer: str) -> None:
 def test_of_several_one_is_chosen(alone: Path) -> None:
     with serve(alone, lambda line: "ok one", 1), serve(alone, lambda line: "ok two", 2):
         assert live.instances() == ["1", "2"]
-        assert "Done: two." in told("2", "x") and "Done: one." in told("1", "x")
-        assert "choose one" in told(None, "x")
+        assert "Done: two." in send_command("2", "x") and "Done: one." in send_command("1", "x")
+        assert "choose one" in send_command(None, "x")
 
 
 @pytest.mark.timeout(300)

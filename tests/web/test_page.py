@@ -73,7 +73,7 @@ def test_a_bad_file_is_one_sentence_without_our_paths(
         assert str(tmp_path) not in answer and answer.count("<p") == 1
 
 
-def test_settings_reach_the_run_and_wrong_ones_are_told(studio: Studio, photo: Path) -> None:
+def test_settings_reach_the_run_and_wrong_ones_are_refused(studio: Studio, photo: Path) -> None:
     assert as_settings("1,3", " -5 ", "", True, False) == [
         "mount.height_m=1.3", "mount.pitch_deg=-5", "audio.swap_sides=true",
     ]  # fmt: skip
@@ -99,12 +99,12 @@ def test_limits_of_size_length_and_time(studio: Studio, tmp_path: Path) -> None:
         endless = write_video(tmp_path / "endless.mp4", frames=3000)
         answer = hasty.video(str(endless), *NONE)
         assert "limit of 3 seconds was reached" in answer
-        assert "<video" in answer or "before a picture was done" in answer  # on a busy machine
+        assert "<video" in answer or "before one frame was done" in answer  # on a busy machine
     finally:
         hasty.close()
 
 
-def test_time_that_is_over_before_the_first_picture_is_told(
+def test_time_that_ends_before_the_first_frame_is_reported(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
@@ -114,14 +114,14 @@ def test_time_that_is_over_before_the_first_picture_is_told(
 
     monkeypatch.setattr("sonar.web.video._time_limit", lambda limit_s: at_once)
     answer = studio.video(str(write_video(tmp_path / "walk.mp4", frames=8)), *NONE)
-    assert "The limit of 300 seconds was reached before a picture was done." in answer
+    assert "The limit of 300 seconds was reached before one frame was done." in answer
 
 
 def test_a_video_comes_back_with_its_report(studio: Studio, tmp_path: Path) -> None:
     calls: list[tuple[int, int | None]] = []
     source = write_video(tmp_path / "walk.mp4", frames=8)
     html = studio.video(str(source), *NONE, advance=lambda *call: calls.append(call))
-    assert "8 pictures, 0.8 seconds" in html and calls[-1][0] == 8
+    assert "8 frames, 0.8 seconds" in html and calls[-1][0] == 8
     report = re.search(r'file=([^"]+/report\.html)"', html)
     assert report and "data:video/mp4" in Path(report[1]).read_text()
 
@@ -142,8 +142,8 @@ def test_no_service_is_said(studio: Studio) -> None:
 
 
 def test_a_service_tells_how_it_is(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Snapshot("degraded", "<dark>", {"fps": 9.5, "battery_percent": 40.0})
-    server = HealthServer("127.0.0.1", 0, None, lambda: told)
+    snapshot = Snapshot("degraded", "<dark>", {"fps": 9.5, "battery_percent": 40.0})
+    server = HealthServer("127.0.0.1", 0, None, lambda: snapshot)
     try:
         monkeypatch.setattr(studio, "_load", lambda _: load([f"service.health_port={server.port}"]))
         html = studio.service()
