@@ -5,18 +5,10 @@ that ends well is repacked once (no re-encoding) with its index in front, which 
 browser can seek in.
 """
 
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from sonar.errors import OutputError
+from sonar.capture.encode import VideoWriter
 from sonar.files import media_path
-
-TICKS_HZ = 90_000  # the usual video clock: fine enough for variable frame rates
 
 
 def even_size(height: int, width: int, max_side_px: int) -> tuple[int, int]:
@@ -41,113 +33,29 @@ def fitted_size(height: int, width: int, high: int, wide: int) -> tuple[int, int
     return (high if high - rows <= 2 else rows, wide if wide - columns <= 2 else columns)
 
 
-class VideoWriter:
-    """H.264 + AAC in MP4; pictures and sound may come in any interleaving.
-
-    Raises OutputError when the file cannot be written.
-    """
+class AnnotatedVideo(VideoWriter):
+    """H.264 + AAC in fragmented MP4, which is repacked when it ends well."""
 
     def __init__(
         self, path: Path, height: int, width: int, rate_hz: float, audio_rate_hz: int, quality: int
     ) -> None:
-        import av
-
-        self.path = path
-        self._audio_rate_hz = audio_rate_hz
-        self._planes = np.empty((height * 3 // 2, width), np.uint8)
-        self._last_ticks = -1
-        self._samples = 0
-        self._failed = False
-        try:
-            self._container: Any = av.open(
-                media_path(path),
-                "w",
-                format="mp4",
-                options={
-                    "movflags": "frag_keyframe+delay_moov+default_base_moof",
-                    "flush_packets": "1",  # a killed process has written what it drew
-                },
-            )
-        except (OSError, av.FFmpegError) as error:
-            raise OutputError(f"cannot write {path}: {error}") from error
-        self._video = self._container.add_stream(
-            "libx264", rate=Fraction(max(1.0, rate_hz)).limit_denominator(1001)
+        super().__init__(
+            path,
+            height,
+            width,
+            rate_hz,
+            format="mp4",
+            options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
+            # For crf in place of qp, x264 guesses the cost of every frame first: a fifth more time.
+            x264={"qp": str(quality)},
+            audio_rate_hz=audio_rate_hz,
         )
-        self._video.width, self._video.height = width, height
-        self._video.pix_fmt = "yuv420p"
-        self._video.time_base = Fraction(1, TICKS_HZ)
-        self._video.codec_context.time_base = Fraction(1, TICKS_HZ)
-        # A key frame a second: seeking works, and at most a second is lost in a crash.
-        self._video.codec_context.gop_size = max(1, round(rate_hz))
-        # No lookahead: what was drawn is in the file within a second. ultrafast takes half the
-        # time of superfast and a third more space; a second thread of x264 costs a tenth more, and
-        # for crf in place of qp it would guess every picture's cost first: a fifth more.
-        self._video.codec_context.thread_count = 1
-        self._video.codec_context.options = {
-            "preset": "ultrafast",
-            "qp": str(quality),
-            "tune": "zerolatency",
-        }
-        self._audio = self._container.add_stream("aac", rate=audio_rate_hz, layout="stereo")
-        self._audio.bit_rate = 128_000
-        # Less than half the time of the default search, and nearer to the sound as it was.
-        self._audio.codec_context.options = {"aac_coder": "fast"}
-
-    def picture(self, image: NDArray[np.uint8], t: float) -> None:
-        """One picture, uint8 (H, W, 3) RGB of the writer's size, shown from ``t`` seconds on."""
-        import av
-
-        # OpenCV's conversion (BT.601, as ffmpeg's) takes a quarter of the time of ffmpeg's.
-        cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420, dst=self._planes)
-        frame = av.VideoFrame.from_ndarray(self._planes, format="yuv420p")
-        ticks = max(self._last_ticks + 1, round(t * TICKS_HZ))
-        frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
-        self._last_ticks = ticks
-        self._mux(self._video, frame)
-
-    def sound(self, samples: NDArray[np.float32]) -> None:
-        """The next samples, float32 (n, 2) in [-1, 1]."""
-        import av
-
-        if not len(samples):
-            return
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples.T, dtype=np.float32), format="fltp", layout="stereo"
-        )
-        frame.sample_rate = self._audio_rate_hz
-        frame.pts, frame.time_base = self._samples, Fraction(1, self._audio_rate_hz)
-        self._samples += len(samples)
-        self._mux(self._audio, frame)
 
     def close(self) -> None:
         """Finish the file and repack it; after an earlier failure, only release it."""
-        import av
-
-        if self._container is None:
-            return
-        try:
-            if not self._failed:
-                self._mux(self._video, None)
-                self._mux(self._audio, None)
-        finally:
-            container, self._container = self._container, None
-            try:
-                container.close()
-            except (OSError, av.FFmpegError) as error:
-                if not self._failed:
-                    raise OutputError(f"cannot finish {self.path}: {error}") from error
-        if not self._failed:
+        super().close()
+        if not self.failed:
             _repack(self.path)
-
-    def _mux(self, stream: Any, frame: Any) -> None:
-        import av
-
-        try:
-            for packet in stream.encode(frame):
-                self._container.mux(packet)
-        except (OSError, av.FFmpegError) as error:
-            self._failed = True
-            raise OutputError(f"cannot write {self.path}: {error}") from error
 
 
 def _repack(path: Path) -> None:

@@ -15,8 +15,8 @@ from sonar.config import SonarConfig
 from sonar.errors import OutputError
 from sonar.pipeline import Step, Update
 from sonar.records import Event
-from sonar.replay.film import Film
 from sonar.replay.folder import write_json
+from sonar.replay.video_thread import VideoThread
 from sonar.types import Cue, CueKind, side_of
 
 SUMMARY_SCHEMA = "sonar.summary/1"
@@ -42,7 +42,7 @@ class ReplayWriter:
         video: bool = True,
     ) -> None:
         self._out, self._config = out, config
-        self._film: Film | None = None
+        self._video: VideoThread | None = None
         self._origin_t: float | None = None
         self._bands: Counter[str] = Counter()
         self._nearest: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class ReplayWriter:
         except OSError as error:
             raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
         if video:
-            self._film = Film(out / "annotated.mp4", config, rate_hz, edges)
+            self._video = VideoThread(out / "annotated.mp4", config, rate_hz, edges)
 
     def consume(self, update: Update) -> None:
         """Raises OutputError when the disk is full or the folder is gone."""
@@ -74,31 +74,31 @@ class ReplayWriter:
             self._bands[f"{zone.side}:{zone.band}"] += 1
         if record.cue is not None and record.cue.kind is not CueKind.EARCON:
             self._nearest[side_of(record.cue.pan)] += 1
-        if self._film is not None:
+        if self._video is not None:
             cue = None
             if record.cue is not None:
                 shown = record.cue
                 cue = Cue(shown.kind, pan=shown.pan, rate_hz=shown.rate_hz, earcon=shown.earcon)
-            self._film.picture(frame.image, step.depth, step.scene, cue, frame.t - self._origin_t)
+            self._video.frame(frame.image, step.depth, step.scene, cue, frame.t - self._origin_t)
 
     def _write_event(self, event: Event) -> None:
         self._write(self._events_file, event.model_dump_json())
         self._events[event.kind] += 1
         if event.kind == "speech" and event.text:
             self._spoken[event.text] += 1
-            if self._film is not None and self._origin_t is not None:
-                self._film.caption(event.text, event.t + self._origin_t)
+            if self._video is not None and self._origin_t is not None:
+                self._video.caption(event.text, event.t + self._origin_t)
 
     def on_sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2), as the sink rendered them."""
-        if self._film is not None:
-            self._film.sound(samples)
+        if self._video is not None:
+            self._video.sound(samples)
 
     def close(self) -> None:
         """Finish the files; safe after a failure."""
         try:
-            if self._film is not None:
-                self._film.close()
+            if self._video is not None:
+                self._video.close()
         finally:
             for file in (self._frames_file, self._events_file):
                 try:

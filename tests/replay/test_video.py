@@ -8,16 +8,16 @@ import pytest
 
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
-from sonar.replay.film import Film
-from sonar.replay.video import VideoWriter, even_size, fitted_size
+from sonar.replay.video import AnnotatedVideo, even_size, fitted_size
+from sonar.replay.video_thread import VideoThread
 from sonar.types import Scene
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 140, 200)])
 def test_colours_stay(tmp_path: Path, colour: tuple[int, int, int]) -> None:
     path = tmp_path / "a.mp4"
-    writer = VideoWriter(path, 64, 96, 10, 48_000, 18)
-    writer.picture(np.full((64, 96, 3), colour, np.uint8), 0.0)
+    writer = AnnotatedVideo(path, 64, 96, 10, 48_000, 18)
+    writer.frame(np.full((64, 96, 3), colour, np.uint8), 0.0)
     writer.close()
     with av.open(str(path)) as container:
         shown = next(container.decode(video=0)).to_ndarray(format="rgb24")
@@ -29,15 +29,15 @@ def scene() -> Scene:
     return Scene.unknown(0, 0.0, None)
 
 
-def film(path: Path) -> Film:
-    return Film(path, SonarConfig(), 10.0, lambda height, width: (0.3, 0.7))
+def film(path: Path) -> VideoThread:
+    return VideoThread(path, SonarConfig(), 10.0, lambda height, width: (0.3, 0.7))
 
 
 def test_sound_before_the_first_picture_is_kept(tmp_path: Path) -> None:
     made = film(tmp_path / "a.mp4")
     made.sound(np.full((4800, 2), 0.5, np.float32))
     for index in range(3):
-        made.picture(np.zeros((64, 96, 3), np.uint8), None, scene(), None, index / 10)
+        made.frame(np.zeros((64, 96, 3), np.uint8), None, scene(), None, index / 10)
     made.close()
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 3
@@ -51,7 +51,7 @@ def test_a_resolution_that_changes_is_not_stretched(tmp_path: Path) -> None:
     made = film(tmp_path / "a.mp4")
     for index, size in enumerate([(240, 320), (320, 240), (240, 320)]):
         image = np.full((*size, 3), 255, np.uint8)
-        made.picture(image, None, scene(), None, float(index))
+        made.frame(image, None, scene(), None, float(index))
     made.close()
     with av.open(str(tmp_path / "a.mp4")) as container:
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
@@ -82,13 +82,13 @@ def test_an_error_of_the_thread_is_told_once_and_nobody_waits(tmp_path: Path) ->
     made = film(tmp_path / "nowhere" / "a.mp4")
     with pytest.raises(OutputError, match="nowhere"):
         for _ in range(200):  # far more than the queue takes
-            made.picture(np.zeros((64, 96, 3), np.uint8), None, scene(), None, 0.0)
+            made.frame(np.zeros((64, 96, 3), np.uint8), None, scene(), None, 0.0)
     made.close()
     made.close()
 
 
 def test_an_error_at_the_end_is_told_by_close(tmp_path: Path) -> None:
     made = film(tmp_path / "nowhere" / "a.mp4")
-    made.picture(np.zeros((64, 96, 3), np.uint8), None, scene(), None, 0.0)
+    made.frame(np.zeros((64, 96, 3), np.uint8), None, scene(), None, 0.0)
     with pytest.raises(OutputError, match="nowhere"):
         made.close()

@@ -13,13 +13,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sonar.capture.encode import VideoWriter
 from sonar.errors import OutputError
 from sonar.files import media_path
+from sonar.types import RgbImage
 
-TICKS_HZ = 90_000
 CLUSTER_MS = 500
 VIDEO, RECORDS = ".mkv", ".jsonl"
 VIDEO_NAME, FRAMES_NAME = f"walk{VIDEO}", "frames.jsonl"
@@ -38,40 +36,28 @@ class Segment:
     """
 
     def __init__(self, stem: Path, height: int, width: int, rate_hz: float, t0: float) -> None:
-        import av
-
         self.stem, self.t0 = stem, t0
-        self._last_ticks = -1
         try:
             self._records: BinaryIO = stem.with_suffix(RECORDS).open("wb", buffering=0)
-            self._container: Any = av.open(
-                media_path(stem.with_suffix(VIDEO)),
-                "w",
-                format="matroska",
-                options={"cluster_time_limit": str(CLUSTER_MS), "flush_packets": "1"},
-            )
-            self._stream = self._container.add_stream(
-                "libx264", rate=Fraction(max(1.0, rate_hz)).limit_denominator(1001)
-            )
-            self._stream.width, self._stream.height = width, height
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.time_base = Fraction(1, TICKS_HZ)
-            self._stream.codec_context.time_base = Fraction(1, TICKS_HZ)
-            self._stream.codec_context.gop_size = max(1, round(rate_hz))
-            self._stream.codec_context.thread_count = 1  # the guiding needs the other cores
-            self._stream.options = {"preset": "ultrafast", "crf": "28", "tune": "zerolatency"}
-        except (OSError, av.FFmpegError) as error:
+        except OSError as error:
             raise OutputError(f"cannot write {stem}: {error}") from error
+        try:
+            self._video = VideoWriter(
+                stem.with_suffix(VIDEO),
+                height,
+                width,
+                rate_hz,
+                format="matroska",
+                options={"cluster_time_limit": str(CLUSTER_MS)},
+                x264={"crf": "28"},
+            )
+        except OutputError:
+            self._records.close()
+            raise
 
-    def picture(self, image: NDArray[np.uint8], t: float) -> None:
+    def picture(self, image: RgbImage, t: float) -> None:
         """uint8 (H, W, 3) RGB of the segment's size, taken at ``t`` source seconds."""
-        import av
-
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        ticks = max(self._last_ticks + 1, round((t - self.t0) * TICKS_HZ))
-        frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
-        self._last_ticks = ticks
-        self._mux(frame)
+        self._video.frame(image, t - self.t0)
 
     def record(self, kind: str, values: dict[str, Any]) -> None:
         """``{kind: values}`` as one line, in one write: a crash leaves whole lines. ``kind`` is
@@ -89,28 +75,13 @@ class Segment:
 
     def close(self) -> None:
         """Finish both files; releases them also when that fails with OutputError."""
-        import av
-
-        if self._container is None:
-            return
         try:
-            self._mux(None)
+            self._video.close()
         finally:
-            container, self._container = self._container, None
             try:
-                with self._records, container:  # both are closed, whichever fails
-                    pass
-            except (OSError, av.FFmpegError) as error:
+                self._records.close()
+            except OSError as error:
                 raise OutputError(f"cannot finish {self.stem}: {error}") from error
-
-    def _mux(self, frame: Any) -> None:
-        import av
-
-        try:
-            for packet in self._stream.encode(frame):
-                self._container.mux(packet)
-        except (OSError, av.FFmpegError) as error:
-            raise OutputError(f"cannot write {self.stem}: {error}") from error
 
 
 def stem_for(folder: Path, number: int) -> Path:

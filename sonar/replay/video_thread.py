@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sonar.config import SonarConfig
 from sonar.errors import OutputError, SonarError
 from sonar.replay.annotate import Annotator
-from sonar.replay.video import VideoWriter, even_size, fitted_size
+from sonar.replay.video import AnnotatedVideo, even_size, fitted_size
 from sonar.threads import GuardedThread
 from sonar.types import Cue, DepthMap, RgbImage, Scene
 
@@ -23,7 +23,7 @@ _WAITING = 8  # pictures and blocks of sound at most: bounded memory, also for 4
 _LIMIT_S = 60.0  # an encoder that takes longer for a few pictures hangs
 
 
-class Film:
+class VideoThread:
     """Takes pictures and sound in any interleaving and writes them to ``path``.
 
     An error of the thread is raised, as OutputError, by the call that comes next; what was
@@ -42,7 +42,7 @@ class Film:
         edges: Callable[[int, int], tuple[float, float]],
     ) -> None:
         self._path, self._config, self._rate_hz, self._edges = path, config, rate_hz, edges
-        self._video: VideoWriter | None = None
+        self._video: AnnotatedVideo | None = None
         self._annotator: Annotator | None = None
         self._caption: tuple[str, float] | None = None
         self._size = self._part = (0, 0)
@@ -53,7 +53,7 @@ class Film:
         self._thread = GuardedThread("film", self._work, restarts=0)
         self._thread.start()
 
-    def picture(
+    def frame(
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
     ) -> None:
         """The next picture, shown from ``t`` seconds after the first one on."""
@@ -110,7 +110,7 @@ class Film:
         if self._video is None:
             self._size = even_size(image.shape[0], image.shape[1], settings.max_width_px)
             self._whole = np.zeros((*self._size, 3), np.uint8)
-            self._video = VideoWriter(
+            self._video = AnnotatedVideo(
                 self._path, *self._size, self._rate_hz, self._config.audio.rate_hz, settings.crf
             )
             for samples in self._sound_before:
@@ -128,7 +128,7 @@ class Film:
             top, left = (self._size[0] - part[0]) // 2, (self._size[1] - part[1]) // 2
             self._whole[top : top + part[0], left : left + part[1]] = drawn
             drawn = self._whole
-        self._video.picture(drawn, t)
+        self._video.frame(drawn, t)
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
         if self._video is None:  # the first picture decides the size
