@@ -79,10 +79,17 @@ def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFac
     return lambda mixer: WavSink(mixer, path, on_block=on_block)
 
 
-def without_sound(
-    config: SonarConfig, source: FrameSource, *, clock: Clock, engine: Engine | None = None
+def without_speech(
+    config: SonarConfig,
+    source: FrameSource,
+    sink: AudioSink | None,
+    clock: Clock,
+    engine: Engine | None = None,
 ) -> Pipeline:
-    """A run whose steps are all that is wanted: cues are decided, nothing is rendered or spoken.
+    """A run whose steps and cues are all that is wanted: nothing is rendered or spoken.
+
+    Args:
+        sink: what gets the cues, or None.
 
     Raises ModelError or MissingExtraError when the network cannot be opened.
     """
@@ -96,7 +103,7 @@ def without_sound(
         engine=engine or open_engine(config),
         zones=make_zones(config),
         mapper=PulseMapper(config.audio, config.speech),
-        sink=UnheardSink(),
+        sink=sink or UnheardSink(),
         speaker=SpeechBank(off, config.audio.rate_hz, clock=clock),
     )
     return Pipeline(stages, clock, _limits(config))

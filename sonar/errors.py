@@ -25,7 +25,7 @@ class SonarError(Exception):
     Attributes:
         exit_code: of the command line.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> try:
         ...     sonar.look("nowhere.jpg")

@@ -73,7 +73,7 @@ class Step(Update):
         depth: its depth map, or None where the network failed.
         timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
 
-    Example:
+    Examples:
         >>> import sonar
         >>> with sonar.open("synthetic:box") as run:
         ...     step = next(iter(run))

@@ -6,7 +6,7 @@ removing one raises it.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -132,7 +132,7 @@ class Event(_Record):
         frame: id of the frame that caused it; -1 before the first.
         name: of the sound, the phrase or the state.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> with sonar.open("synthetic:box") as run:
         ...     step = next(iter(run))
@@ -148,6 +148,15 @@ class Event(_Record):
     side: Literal["left", "center", "right"] | None = None
     text: str | None = None
     why: str = ""
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of a model; its descriptions are the docstrings up to their examples."""
+    schema: dict[str, Any] = model.model_json_schema()
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if "description" in part:
+            part["description"] = part["description"].partition("\n\nExamples:")[0]
+    return schema
 
 
 def _rounded(value: float | None) -> float | None:

@@ -18,7 +18,7 @@ RgbImage = NDArray[np.uint8]
 class DepthKind(StrEnum):
     """What the values of a depth map mean.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> sonar.DepthKind("metric") is sonar.DepthKind.METRIC
         True
@@ -31,7 +31,7 @@ class DepthKind(StrEnum):
 class Side(StrEnum):
     """Which third of the way ahead, as the walker sees it.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> [side.value for side in sonar.Side]
         ['left', 'center', 'right']
@@ -50,7 +50,7 @@ class Band(StrEnum):
 
     The edges in meters are settings (``zones.bands``): stop 0.6, close 1.2, near 2.5, far 4.0.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> [band.value for band in sonar.Band]
         ['clear', 'far', 'near', 'close', 'stop', 'unknown']
@@ -70,7 +70,7 @@ BANDS_BY_NEARNESS: tuple[Band, ...] = (Band.CLEAR, Band.FAR, Band.NEAR, Band.CLO
 class Height(StrEnum):
     """Where an obstacle meets the body.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> sonar.Height.HEAD.value  # nothing below it: a cane passes under
         'head'
@@ -84,7 +84,7 @@ class Height(StrEnum):
 class State(StrEnum):
     """The running system's state machine; every state has its own sound.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> [state.value for state in sonar.State]
         ['loading', 'ready', 'guiding', 'degraded', 'stopped']
@@ -100,7 +100,7 @@ class State(StrEnum):
 class Reason(StrEnum):
     """Why evidence is missing or weak. Each has a phrase in the speech catalogue.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> sonar.Reason("stale") is sonar.Reason.STALE  # no fresh frame in time
         True
@@ -123,7 +123,7 @@ class Reason(StrEnum):
 class CueKind(StrEnum):
     """How a cue sounds.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> [kind.value for kind in sonar.CueKind]
         ['silence', 'pulse', 'continuous', 'earcon', 'scan']
@@ -139,7 +139,7 @@ class CueKind(StrEnum):
 class Priority(IntEnum):
     """How urgent a cue is; a higher one pre-empts a lower one.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> sonar.Priority.DANGER > sonar.Priority.WARNING
         True
@@ -176,7 +176,7 @@ class Frame:
     Raises:
         ValueError: ``image`` has another dtype or shape, or ``t`` is not finite.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> frame = sonar.Frame(np.zeros((480, 640, 3), np.uint8), id=0, t=0.0)
         >>> frame.image.shape
@@ -215,7 +215,7 @@ class DepthMap:
     Raises:
         ValueError: an array has another dtype or shape.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> depth = sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC)
         >>> depth.values.shape
@@ -259,7 +259,7 @@ class ZoneReading:
     Raises:
         ValueError: a value is out of its range.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> reading = sonar.ZoneReading(sonar.Side.LEFT, sonar.Band.CLOSE, 0.8, distance_m=0.9)
         >>> reading.distance_m
@@ -291,7 +291,7 @@ class Column(NamedTuple):
         proximity: 0 (nothing within the far band) to 1 (touching).
         elevation: where in the frame it is: 0 at the lower edge, 1 at the upper.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> sonar.Column(proximity=0.7, elevation=0.4).proximity
         0.7
@@ -318,7 +318,7 @@ class Scene:
     Raises:
         ValueError: the readings are not of left, center and right, in this order.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> scene = sonar.Scene.unknown(frame_id=0, t=0.0, reason=sonar.Reason.DARK)
         >>> scene.center.band.value, scene.reason.value
@@ -377,7 +377,7 @@ class Cue:
     Raises:
         ValueError: a value is out of its range, or one that the kind needs is missing.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> cue = sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0)
         >>> cue.priority.name

@@ -22,7 +22,7 @@ class DepthEngine:
         ModelError: the model is not installed, or its file is damaged.
         ConfigError: a setting is wrong, or an optional extra is missing.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> with sonar.DepthEngine("builtin") as engine:
         ...     depth = engine(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))

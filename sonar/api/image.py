@@ -41,7 +41,7 @@ def look(
         ModelError: the model is not installed, or its file is damaged.
         ConfigError: a setting is wrong.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
         >>> step = sonar.look(noise, mount=sonar.Mount(height_m=1.4))

@@ -14,7 +14,7 @@ from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import OutputError
 from sonar.pipeline import Outcome, Step, Update
-from sonar.ports import Clock, Engine, FrameSource
+from sonar.ports import AudioSink, Clock, Engine, FrameSource
 from sonar.types import Frame
 
 
@@ -30,7 +30,7 @@ class Session:
     Attributes:
         source: where frames come from.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> with sonar.open("synthetic:box") as run:
         ...     for step in run:
@@ -45,15 +45,15 @@ class Session:
         source: FrameSource,
         config: SonarConfig,
         *,
-        sound: str | PathLike[str] | None = None,
+        sound: str | PathLike[str] | AudioSink | None = None,
         engine: Engine | None = None,
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
         borrowed = None if engine is None else Borrowed(engine)
         self.source = source
-        if sound is None:
-            self._pipeline = app.without_sound(config, source, clock=clock, engine=borrowed)
+        if sound is None or not isinstance(sound, str | PathLike):
+            self._pipeline = app.without_speech(config, source, sound, clock, borrowed)
         else:
             sink = app.device_sink(config, clock)
             if fspath(sound) != "device":
@@ -122,7 +122,7 @@ def open(
     model: str | PathLike[str] | None = None,
     mount: MountConfig | None = None,
     *,
-    sound: str | PathLike[str] | None = None,
+    sound: str | PathLike[str] | AudioSink | None = None,
     realtime: bool = False,
     engine: Engine | None = None,
     settings: Settings | None = None,
@@ -137,7 +137,8 @@ def open(
         model: a model's name, or the path of a model file; the built-in model by default.
         mount: where the camera sits; distances in meters need its height.
         sound: None for no sound; ``"device"`` for the sound card; the path of a WAV file to
-            write, for recordings.
+            write, for recordings; or a sink of your own (:class:`sonar.ports.AudioSink`), which
+            gets the cues.
         realtime: play a recording at its own pace, and skip frames that come too late.
         engine: an open :class:`DepthEngine`, or one of your own, to use instead of ``model``; it
             stays open.
@@ -154,7 +155,7 @@ def open(
         ConfigError: a setting is wrong.
         OutputError: ``sound`` is the recording itself.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> with sonar.open("synthetic:box", mount=sonar.Mount(height_m=1.4)) as run:
         ...     for step in run:
@@ -168,12 +169,17 @@ def open(
     opened: FrameSource
     if isinstance(source, str | PathLike | int):
         spec = str(source) if isinstance(source, int) else fspath(source)
-        if sound is not None and Path(sound).exists() and Path(sound).samefile(spec):
+        if isinstance(sound, str | PathLike) and _is_same(sound, spec):
             raise OutputError(f"{spec} is the recording; name another file for the sound")
         opened = app.open_source(spec, config, clock, realtime=realtime)
     else:
         opened = source
     return Session(opened, config, sound=sound, engine=engine, clock=clock)
+
+
+def _is_same(out: str | PathLike[str], source: str) -> bool:
+    out_path, source_path = Path(fspath(out)), Path(source)
+    return out_path.exists() and source_path.exists() and out_path.samefile(source_path)
 
 
 def _without_frame(update: Update, newest: Frame) -> Step:

@@ -39,7 +39,7 @@ def render(
         ConfigError: a setting is wrong.
         ValueError: an earcon that does not exist, or times that decrease.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> left = sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0)
         >>> samples = sonar.render([left], rate_hz=48_000)

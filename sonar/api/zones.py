@@ -20,7 +20,7 @@ class Zones:
     Raises:
         ConfigError: a setting is wrong.
 
-    Example:
+    Examples:
         >>> import numpy as np, sonar
         >>> rows = np.linspace(0.0, 1.0, 96, dtype=np.float32)
         >>> ground = sonar.DepthMap(np.repeat(rows[:, None], 128, axis=1))

@@ -50,15 +50,16 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the configuration or records."""
     if records:
-        from sonar.records import Event, FrameRecord
+        from sonar.records import Event, FrameRecord, schema_of
 
         emit_json(
             {
-                "frame": FrameRecord.model_json_schema(by_alias=True),
-                "event": Event.model_json_schema(by_alias=True),
+                "frame": schema_of(FrameRecord),
+                "event": schema_of(Event),
             }
         )
     else:
         from sonar.config import SonarConfig
+        from sonar.records import schema_of
 
-        emit_json(SonarConfig.model_json_schema())
+        emit_json(schema_of(SonarConfig))

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from sonar.config import SonarConfig
 from sonar.config._base import Section
 from sonar.config.plain_yaml import Path, dump, dump_scalar
+from sonar.records import schema_of
 
 UNITS = {
     "s": "seconds",
@@ -142,7 +143,7 @@ def dump_config(config: SonarConfig) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a configuration file, for editors."""
-    schema = SonarConfig.model_json_schema()
+    schema = schema_of(SonarConfig)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -10,7 +10,7 @@ from sonar.config._base import Degrees, Fraction, Metres, Positive, Seconds, Sec
 class MountConfig(Section):
     """Where the camera sits and how it looks. `sonar calibrate` writes this.
 
-    Example:
+    Examples:
         >>> import sonar
         >>> mount = sonar.Mount(height_m=1.35, pitch_deg=12)
         >>> mount.height_m, mount.hfov_deg

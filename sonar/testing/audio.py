@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.output.offline import OfflineSink, OnBlock
+from sonar.audio.output.unheard import UnheardSink
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.types import Cue
 
@@ -35,6 +36,29 @@ class CollectSink(OfflineSink):
 
     def _write(self, block: NDArray[np.float32]) -> None:
         self._blocks.append(block.copy())
+
+
+class CueSink(UnheardSink):
+    """Keeps the cues that were posted; nothing is rendered.
+
+    Give it to :func:`sonar.open` as ``sound``.
+
+    Attributes:
+        cues: everything posted, in order.
+        closed: :meth:`close` was called.
+    """
+
+    label = "cues"
+
+    def __init__(self) -> None:
+        self.cues: list[Cue] = []
+        self.closed = False
+
+    def post(self, cue: Cue) -> None:
+        self.cues.append(cue)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class ToneSpeaker:

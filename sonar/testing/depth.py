@@ -12,13 +12,13 @@ from sonar.types import DepthMap, Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Hang:
-    """A call that takes this long on the fake's clock, then works."""
+class Slow:
+    """A call that takes so many seconds of the fake's clock, then works."""
 
     seconds: float
 
 
-Failure = Exception | Hang
+Failure = Exception | Slow
 
 
 class FakeEngine:
@@ -41,11 +41,11 @@ class FakeEngine:
     ) -> None:
         """``depth``: one map for ever, a sequence (the last one repeats) or a function.
 
-        ``failures`` by call, 0 first: an exception is raised, a Hang sleeps on ``clock`` first.
+        ``failures`` by call, 0 first: an exception is raised, a Slow sleeps on ``clock`` first.
         ``latency_s`` is slept on ``clock`` in every call.
         """
         if clock is None and (
-            latency_s > 0 or any(isinstance(f, Hang) for f in (failures or {}).values())
+            latency_s > 0 or any(isinstance(f, Slow) for f in (failures or {}).values())
         ):
             raise ValueError("a FakeEngine that takes time needs a clock")
         self.label = label
@@ -64,8 +64,8 @@ class FakeEngine:
         call, self.calls = self.calls, self.calls + 1
         failure = self._failures.get(call)
         if self._clock is not None:
-            hang_s = failure.seconds if isinstance(failure, Hang) else 0.0
-            self._clock.sleep(self._latency_s + hang_s)
+            more_s = failure.seconds if isinstance(failure, Slow) else 0.0
+            self._clock.sleep(self._latency_s + more_s)
         if isinstance(failure, Exception):
             raise failure
         if isinstance(self._depth, DepthMap):

@@ -13,7 +13,7 @@ from sonar.depth.models.store import Store
 from sonar.depth.select import open_engine
 from sonar.depth.threads import physical_cores, thread_count
 from sonar.errors import DepthError, ModelError
-from sonar.testing.depth import FakeBackend, FakeEngine, Hang
+from sonar.testing.depth import FakeBackend, FakeEngine, Slow
 from sonar.types import DepthKind, DepthMap, Frame
 
 
@@ -261,7 +261,7 @@ def test_fake_engine_follows_its_script():
     clock = ManualClock()
     engine = FakeEngine(
         [depth_of(1), depth_of(2)],
-        failures={1: DepthError("scripted"), 2: Hang(5.0)},
+        failures={1: DepthError("scripted"), 2: Slow(5.0)},
         clock=clock,
         latency_s=0.1,
     )

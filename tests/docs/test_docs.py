@@ -19,7 +19,8 @@ PAGES = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]
 # What a reader of the site looks for; each is a page of its own.
 PROMISED = (
     "start", "safety", "wearable", "headless", "recordings", "web", "sound", "calibration",
-    "models", "configuration", "records", "design", "contributing", "changelog",
+    "models", "configuration", "records", "design", "contributing", "changelog", "api",
+    "notebook", "testing",
 )  # fmt: skip
 FILES = (".py", ".json", ".jsonl", ".yaml", ".md", ".npz", ".toml", ".html", ".wav", ".mp4")
 SAFETY = (  # of the safety notice, wherever it stands
@@ -212,6 +213,7 @@ def test_pictures_have_words(page: Path) -> None:
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="needs the extra: docs")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="needs the extra: docs")
+    pytest.importorskip("mkdocstrings", reason="needs the extra: docs")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path / "site"],
         capture_output=True, text=True, cwd=REPO, timeout=100,
