@@ -1,8 +1,8 @@
-"""The embedded clip: a walk past obstacles, rendered by :mod:`sonar.lab.simulate.mujoco_walk`.
+"""The embedded clip: a walk past obstacles, rendered by MuJoCo with the first edition of sonar.
 
 ``walk.mp4``: H.264, 640x480, 25 frames a second. ``walk_depth.npz``: exact depth of every fifth
 frame at 120x160, see :func:`sonar.demo.depth`. ``walk_truth.json``: mount, path and the nearest
-obstacles, once a second. All three come from ``scripts/render_demo``.
+obstacles, once a second. The three files stay as they are.
 """
 
 import json

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonar.lab.simulate.body import BODY_RADIUS_M, Body
 from sonar.lab.simulate.ears import EarsFactory, Listens, eye_pose, mount_of
 from sonar.lab.simulate.listener import SLOW_MPS, SPEED_MPS, Listener
 from sonar.lab.simulate.scenario import Scenario
-from sonar.lab.simulate.stage import Stage
-from sonar.lab.simulate.world import World
+from sonar.lab.simulate.scene.body import BODY_RADIUS_M, Body
+from sonar.lab.simulate.scene.stage import Stage
+from sonar.lab.simulate.scene.world import World
 from sonar.types import Cue, CueKind
 
 RATE_HZ = 10.0

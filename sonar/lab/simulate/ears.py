@@ -9,9 +9,9 @@ import numpy as np
 
 from sonar.capture.synthetic.source import mixed_noise
 from sonar.config import MountConfig, ZonesConfig
-from sonar.lab.simulate.offscreen import Pose
 from sonar.lab.simulate.scenario import CameraSpec
-from sonar.lab.simulate.stage import Sight, Stage
+from sonar.lab.simulate.scene.offscreen import Pose
+from sonar.lab.simulate.scene.stage import Sight, Stage
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
 from sonar.ports import CueMapper, Engine, ZoneAnalyser
 from sonar.types import SIDES, Band, Cue, DepthMap, Frame, Height, Scene, ZoneReading

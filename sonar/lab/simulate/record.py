@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from sonar.config import ZonesConfig
 from sonar.config.plain_yaml import dump
 from sonar.files import media_path
-from sonar.lab.simulate.body import Body
 from sonar.lab.simulate.ears import eye_pose, mount_of
 from sonar.lab.simulate.listener import SPEED_MPS, Listener
-from sonar.lab.simulate.offscreen import Pose
 from sonar.lab.simulate.scenario import Scenario
-from sonar.lab.simulate.stage import Sight, Stage
+from sonar.lab.simulate.scene.body import Body
+from sonar.lab.simulate.scene.offscreen import Pose
+from sonar.lab.simulate.scene.stage import Sight, Stage
+from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import Ahead, drop_ahead, nearest_things
 from sonar.lab.simulate.truth_file import EventLog, Kind, Truth, write_truth
-from sonar.lab.simulate.walk_files import coarse_mm
-from sonar.lab.simulate.world import World
 from sonar.replay.folder import output_folder
-from sonar.types import Side
+from sonar.types import FloatImage, Side
 
 FPS = 15.0
 SIZE = (480, 640)
@@ -38,6 +37,12 @@ DROP_TOLD_M = 4.0
 TIME_FACTOR = 2.5  # of the straight walk's time
 FILES = ("video.mp4", "depth.npz", "poses.csv", "config.yaml", "events_truth.yaml")
 _COLUMNS = ("t", "x_m", "y_m", "height_m", "yaw_deg", "pitch_deg", "roll_deg")
+
+
+def coarse_mm(depth_m: FloatImage) -> NDArray[np.uint16]:
+    """Every fourth pixel from the third on, in millimeters: (480, 640) -> (120, 160)."""
+    millimeters = np.rint(depth_m[2::4, 2::4].astype(np.float64) * 1000.0)
+    return np.clip(millimeters, 0, 65535).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sonar.lab.simulate.builder import MATERIALS
+from sonar.lab.simulate.scene.builder import MATERIALS
 
 SCHEMA: Literal["sonar.scenario/1"] = "sonar.scenario/1"
 

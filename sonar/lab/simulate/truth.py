@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.config import ZonesConfig
-from sonar.lab.simulate.offscreen import Pose
-from sonar.lab.simulate.stage import Sight, Stage
+from sonar.lab.simulate.scene.offscreen import Pose
+from sonar.lab.simulate.scene.stage import Sight, Stage
 from sonar.types import SIDES, Side
 
 MIN_SHARE = 5e-4  # of the picture; smaller is not seen

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.capture.synthetic import Camera
-from sonar.lab.simulate import textures
-from sonar.lab.simulate.builder import MATERIALS
-from sonar.lab.simulate.offscreen import aim, load_mujoco, open_renderer, png
 from sonar.lab.simulate.places.scenes import make_scene
 from sonar.lab.simulate.places.things import Kind, Scene
+from sonar.lab.simulate.scene import textures
+from sonar.lab.simulate.scene.builder import MATERIALS
+from sonar.lab.simulate.scene.offscreen import aim, load_mujoco, open_renderer, png
 from sonar.types import FloatImage, RgbImage
 
 SIZE = (240, 320)

@@ -7,7 +7,6 @@ else is not for walking: it stands in the way, or lies below an edge.
 
 import numpy as np
 
-from sonar.lab.simulate.builder import RoomBuilder
 from sonar.lab.simulate.places.things import (
     KINDS,
     SOLID,
@@ -19,6 +18,7 @@ from sonar.lab.simulate.places.things import (
     street_thing,
     thing,
 )
+from sonar.lab.simulate.scene.builder import RoomBuilder
 
 SHARES = (0.30, 0.20, 0.20, 0.11, 0.06, 0.13)
 

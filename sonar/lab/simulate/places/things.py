@@ -1,6 +1,6 @@
 """What stands in a made-up place: furniture, people, cars, posts, things at head height.
 
-Built from the parts of the demo's hallway (:class:`sonar.lab.simulate.builder.RoomBuilder`).
+Built from the parts of the demo's hallway (:class:`sonar.lab.simulate.scene.builder.RoomBuilder`).
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from sonar.lab.simulate.builder import MATERIALS, RoomBuilder, Vec
+from sonar.lab.simulate.scene.builder import MATERIALS, RoomBuilder, Vec
 
 Kind = Literal["room", "corridor", "street", "stairs_down", "stairs_up", "drop"]
 KINDS: tuple[Kind, ...] = ("room", "corridor", "street", "stairs_down", "stairs_up", "drop")

@@ -7,7 +7,7 @@ import pytest
 from sonar.errors import ConfigError
 from sonar.lab.simulate.scenario import Scenario
 from sonar.lab.simulate.scenario_files import load, names, read
-from sonar.lab.simulate.world import World
+from sonar.lab.simulate.scene.world import World
 
 START = "schema: sonar.scenario/1\nabout: x\nground: {area: [-3, -3, 3, 9]}\n"
 END = "walk: {route: [[0, 5]]}\n"

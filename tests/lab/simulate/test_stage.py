@@ -9,11 +9,11 @@ from simulate_kit import need_mujoco, scenario
 
 from sonar.config import ZonesConfig
 from sonar.errors import ConfigError, MissingExtraError
-from sonar.lab.simulate import stage as stage_module
-from sonar.lab.simulate.offscreen import Pose
-from sonar.lab.simulate.stage import Stage
+from sonar.lab.simulate.scene import stage as stage_module
+from sonar.lab.simulate.scene.offscreen import Pose
+from sonar.lab.simulate.scene.stage import Stage
+from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
-from sonar.lab.simulate.world import World
 from sonar.types import Side
 from sonar.zones.visibility import judge, subsample
 

@@ -5,9 +5,9 @@ import math
 import pytest
 from simulate_kit import scenario
 
-from sonar.lab.simulate.body import BODY_RADIUS_M, Body
 from sonar.lab.simulate.closed_loop import walk
-from sonar.lab.simulate.world import World
+from sonar.lab.simulate.scene.body import BODY_RADIUS_M, Body
+from sonar.lab.simulate.scene.world import World
 
 
 def test_gaps_are_distances_to_outlines() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from sonar.lab.simulate import scenario as sc
 
 if TYPE_CHECKING:
-    from sonar.lab.simulate.world import WorldBuilder
+    from sonar.lab.simulate.scene.world import WorldBuilder
 
 Plan = tuple[float, float]
 

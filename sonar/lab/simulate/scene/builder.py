@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
-from sonar.lab.simulate import textures
+from sonar.lab.simulate.scene import textures
 from sonar.types import RgbImage
 
 Vec = tuple[float, float, float]

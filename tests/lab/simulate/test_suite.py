@@ -14,7 +14,7 @@ from sonar.lab.simulate.closed_loop import SIZE, WalkResult, tally, walk
 from sonar.lab.simulate.ears import Ears, SpoiltDepth, mount_of
 from sonar.lab.simulate.record import moments
 from sonar.lab.simulate.scenario_files import load, names
-from sonar.lab.simulate.stage import Stage
+from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.suite import Walked
 from sonar.lab.simulate.truth_file import EventLog, TruthEvent
 from sonar.types import Band, Cue, CueKind, DepthMap, Frame

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sonar.lab.simulate.scenario import Point
-from sonar.lab.simulate.world import Gap, World
+from sonar.lab.simulate.scene.world import Gap, World
 
 BODY_RADIUS_M = 0.25
 FOOT_M = 0.1  # this far ahead of the middle the ground is met

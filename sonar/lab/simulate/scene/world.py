@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.lab.simulate import scenario as sc
-from sonar.lab.simulate.builder import TOP_M, RoomBuilder, Vec
-from sonar.lab.simulate.motion import Motion
-from sonar.lab.simulate.things import draw
+from sonar.lab.simulate.scene.builder import TOP_M, RoomBuilder, Vec
+from sonar.lab.simulate.scene.motion import Motion
+from sonar.lab.simulate.scene.things import draw
 
 FELT_FROM_M = 0.08  # lower things are stepped on
 BODY_TOP_M = 1.8

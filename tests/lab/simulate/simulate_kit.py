@@ -5,8 +5,8 @@ import pytest
 from sonar.errors import ConfigError
 from sonar.lab.simulate.scenario import Scenario
 from sonar.lab.simulate.scenario_files import read
-from sonar.lab.simulate.stage import Stage
-from sonar.lab.simulate.world import World
+from sonar.lab.simulate.scene.stage import Stage
+from sonar.lab.simulate.scene.world import World
 
 ROOM = "schema: sonar.scenario/1\nabout: a test\nground: {area: [-4, -3, 4, 12], ceiling_m: 2.6}\n"
 

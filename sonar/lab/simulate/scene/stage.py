@@ -1,6 +1,6 @@
 """Renders a world offscreen by MuJoCo: pictures and exact depth from any pose.
 
-Needs what :mod:`sonar.lab.simulate.offscreen` needs.
+Needs what :mod:`sonar.lab.simulate.scene.offscreen` needs.
 """
 
 import math
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.lab.simulate.builder import Look, pictures
-from sonar.lab.simulate.offscreen import Pose, aim, load_mujoco, open_renderer, png
 from sonar.lab.simulate.scenario import Light
-from sonar.lab.simulate.world import World
+from sonar.lab.simulate.scene.builder import Look, pictures
+from sonar.lab.simulate.scene.offscreen import Pose, aim, load_mujoco, open_renderer, png
+from sonar.lab.simulate.scene.world import World
 from sonar.types import FloatImage, RgbImage
 
 FAR_M = 60.0
