@@ -15,10 +15,11 @@ from sonar.capture.synthetic import (
     Role,
     SyntheticScene,
     SyntheticSource,
+    floor,
     mixed_noise,
+    paint,
     scenario,
 )
-from sonar.capture.synthetic.scenarios import floor
 from sonar.errors import SourceError
 from sonar.ports import Engine, FrameSource
 from sonar.types import SIDES, DepthKind, Height
@@ -69,8 +70,8 @@ def test_points_and_depth_agree(camera: Camera, distance: float) -> None:
     )
 
 
-def test_windowed_drawing_equals_drawing_everything() -> None:
-    """A small box drawn through its bounding window is the same as one slab test per pixel."""
+def test_a_box_is_hit_where_its_six_faces_are() -> None:
+    """Against one slab test per pixel, written out."""
     small = Box((-0.2, 2.0, 0.3), (0.3, 2.4, 0.9))
     camera = Camera(pitch_deg=17, roll_deg=8, yaw_deg=5)
     view = SyntheticScene((small,), camera).view(0.0, *SIZE)
@@ -154,7 +155,7 @@ def test_every_scenario_is_a_frame_source(name: str) -> None:
     assert [f.id for f in frames[:3] if f] == [0, 1, 2]
     assert frames[2] is not None and frames[2].t == pytest.approx(0.4)
     assert frames[2].image.shape == (*SIZE, 3)
-    assert frames[2].image.std() > 12, "a picture without texture"
+    assert frames[2].image.std() > 12, "an image without texture"
     depth = source.depth_at(2)
     assert depth.dtype == np.float32 and depth.shape == SIZE and (depth > 0).all()
     assert [z.side for z in source.truth_at(2).zones] == list(SIDES)
@@ -167,16 +168,16 @@ def test_every_scenario_is_a_frame_source(name: str) -> None:
 
 
 def test_texture_moves_with_the_surface() -> None:
-    """Walking on, a spot of the end wall keeps its colour while it moves across the picture."""
+    """Walking on, a spot of the end wall keeps its colour while it moves across the image."""
     scene = scenario("wall", Camera(pitch_deg=0), distance_m=3.0)
     first, later = scene.view(0.0, 240, 320), scene.view(0.5, 240, 320)
-    pictures = scene.picture(first).astype(int), scene.picture(later).astype(int)
+    images = paint(first).astype(int), paint(later).astype(int)
     # (u - cx) grows by the ratio of the distances, 3 / 2.5 = 1.2.
     rows, cols = np.meshgrid(np.arange(80, 160), np.arange(100, 220), indexing="ij")
     rows2 = np.rint((rows - 119.5) * 1.2 + 119.5).astype(int)
     cols2 = np.rint((cols - 159.5) * 1.2 + 159.5).astype(int)
-    same = np.abs(pictures[0][rows, cols] - pictures[1][rows2, cols2]).mean()
-    other = np.abs(pictures[0][rows, cols] - pictures[1][rows, cols]).mean()
+    same = np.abs(images[0][rows, cols] - images[1][rows2, cols2]).mean()
+    other = np.abs(images[0][rows, cols] - images[1][rows, cols]).mean()
     assert same < 0.6 * other
 
 

@@ -1,8 +1,9 @@
-"""Boxes seen by a pinhole camera: exact depth and a textured picture, in plain numpy.
+"""Boxes seen by a pinhole camera: exact depth and a textured image, in plain numpy.
 
-World axes, in metres: x to the right, y forward, z up; the ground is z = 0. Everything is an
-axis-aligned box, and a side may lie at infinity: the floor is a box that reaches down without
-end, a flight of stairs is a row of them, a wall is a thin one. One slab test draws them all.
+World axes, in meters: x to the right, y forward, z up; the ground is z = 0. Everything is an
+axis-aligned box, and a side may lie at infinity: the ground is a box that reaches down without
+end, a flight of stairs is a row of boxes, a wall is a thin one. One slab test draws them all
+(Kay and Kajiya 1986).
 
 Camera: pixel (u, v) looks along ``(x, y, 1)`` with ``x = (u - cx) / f``, ``y = (v - cy) / f``,
 ``cx = (W - 1) / 2``, ``cy = (H - 1) / 2``, ``f = W / (2 tan(hfov / 2))``. Pitch is positive
@@ -22,14 +23,16 @@ from sonar.types import FloatImage, RgbImage
 INF = math.inf
 _EPS = 1e-12
 _MIN_Z_M = 0.02  # nearer than any lens sees; keeps a camera that touches a box out of trouble
+_SKY = (0.62, 0.75, 0.92)
 
 Float = NDArray[np.float64]
+Triple = tuple[float, float, float]
 
 
 class Role(StrEnum):
     """What a box is to a walker."""
 
-    GROUND = "ground"  # the level that is walked on
+    GROUND = "ground"  # what is walked on
     BELOW = "below"  # steps down, road below a kerb, track below a platform
     OBSTACLE = "obstacle"
     OVERHEAD = "overhead"  # ceiling, sky: never in the way
@@ -40,21 +43,21 @@ class Box:
     """An axis-aligned box, at time 0, moving with ``velocity_mps``.
 
     Attributes:
-        low, high: corners (x, y, z) in metres; infinite sides allowed.
+        low, high: corners (x, y, z) in meters; infinite sides allowed.
         role: what it is to a walker.
-        name: boxes of one name are one thing (a person is three boxes).
-        colour: RGB in [0, 1].
+        name: boxes of one name are one obstacle (a person is three boxes).
+        color: RGB in [0, 1].
         tile_m: size of the checker pattern.
         velocity_mps: (x, y, z).
     """
 
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
+    low: Triple
+    high: Triple
     role: Role = Role.OBSTACLE
     name: str = "box"
-    colour: tuple[float, float, float] = (0.7, 0.5, 0.35)
+    color: Triple = (0.7, 0.5, 0.35)
     tile_m: float = 0.25
-    velocity_mps: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    velocity_mps: Triple = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not all(a < b for a, b in zip(self.low, self.high, strict=True)):
@@ -64,12 +67,9 @@ class Box:
         """The box ``t`` seconds later."""
         if not any(self.velocity_mps):
             return self
-        x, y, z = (v * t for v in self.velocity_mps)
-        return replace(
-            self,
-            low=(self.low[0] + x, self.low[1] + y, self.low[2] + z),
-            high=(self.high[0] + x, self.high[1] + y, self.high[2] + z),
-        )
+        (a, b, c), (x, y, z) = self.low, (v * t for v in self.velocity_mps)
+        d, e, f = self.high
+        return replace(self, low=(a + x, b + y, c + z), high=(d + x, e + y, f + z))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,44 +86,31 @@ class Camera:
 
     @property
     def origin(self) -> Float:
-        """Position (3,) in metres."""
+        """Position (3,) in meters."""
         return np.array([self.x_m, self.y_m, self.height_m])
 
     @property
     def axes(self) -> Float:
         """Rows: the camera's right, down and forward in world axes, shape (3, 3)."""
         p, r, a = (math.radians(d) for d in (self.pitch_deg, self.roll_deg, self.yaw_deg))
-        right = np.array([1.0, 0.0, 0.0])
-        forward = np.array([0.0, math.cos(p), -math.sin(p)])
+        right, forward = np.array([1.0, 0.0, 0.0]), np.array([0.0, math.cos(p), -math.sin(p)])
         down = np.array([0.0, -math.sin(p), -math.cos(p)])
-        rows = np.stack(
-            [
-                math.cos(r) * right + math.sin(r) * down,
-                math.cos(r) * down - math.sin(r) * right,
-                forward,
-            ]
+        rolled = (
+            math.cos(r) * right + math.sin(r) * down,
+            math.cos(r) * down - math.sin(r) * right,
         )
-        turn = np.array(
-            [
-                [math.cos(a), -math.sin(a), 0.0],
-                [math.sin(a), math.cos(a), 0.0],
-                [0.0, 0.0, 1.0],
-            ]
-        )
-        axes: Float = rows @ turn
+        yaw = [[math.cos(a), -math.sin(a), 0.0], [math.sin(a), math.cos(a), 0.0], [0.0, 0.0, 1.0]]
+        axes: Float = np.stack([*rolled, forward]) @ np.array(yaw)
         return axes
 
     @property
     def heading(self) -> tuple[Float, Float]:
         """Horizontal unit vectors (x, y): forward and to the right of the way ahead."""
         a = math.radians(self.yaw_deg)
-        return (
-            np.array([math.sin(a), math.cos(a)]),
-            np.array([math.cos(a), -math.sin(a)]),
-        )
+        return np.array([math.sin(a), math.cos(a)]), np.array([math.cos(a), -math.sin(a)])
 
     def focal_px(self, width: int) -> float:
-        """Focal length in pixels for a picture of this width."""
+        """Focal length in pixels for an image of this width."""
         return width / (2.0 * math.tan(math.radians(self.hfov_deg) / 2.0))
 
     def pixel_rays(self, height: int, width: int) -> tuple[Float, Float]:
@@ -139,11 +126,11 @@ class View:
     """What a camera sees.
 
     Attributes:
-        depth_m: float32 (H, W), metres along the optical axis; infinite where nothing is hit.
+        depth_m: float32 (H, W), meters along the optical axis; infinite where nothing is hit.
         hit: int16 (H, W), index into ``boxes``, -1 for nothing.
         points_m: float32 (3, H, W), the hit in world axes (garbage where ``hit`` is -1).
-        boxes: as they stood at that moment.
-        camera: that looked.
+        boxes: where they were at that moment.
+        camera: where it was.
     """
 
     depth_m: FloatImage
@@ -154,103 +141,59 @@ class View:
 
 
 def cast(boxes: tuple[Box, ...], camera: Camera, height: int, width: int) -> View:
-    """Exact depth of ``boxes`` (computed in float64) for a picture of (height, width) pixels."""
+    """Exact depth of ``boxes`` (computed in float64) for an image of (height, width) pixels."""
     xs, ys = camera.pixel_rays(height, width)
     axes, origin = camera.axes, camera.origin
     # One direction component is a sum of a row vector and a column vector: cheap to build.
     rays = [xs[None, :] * axes[0, k] + (ys[:, None] * axes[1, k] + axes[2, k]) for k in range(3)]
-    inverse = []
     for ray in rays:
         ray[np.abs(ray) < _EPS] = _EPS
-        inverse.append(1.0 / ray)
+    inverse = [1.0 / ray for ray in rays]
     depth = np.full((height, width), INF)
     hit = np.full((height, width), -1, np.int16)
     for index, box in enumerate(boxes):
-        window = _window(box, camera, axes, origin, height, width)
-        if window is None:
-            continue
-        enter = np.full((1, 1), -INF)
-        leave = np.full((1, 1), INF)
+        enter, leave = np.full((height, width), _MIN_Z_M), depth.copy()
         for k in range(3):
-            inv = inverse[k][window]
-            a, b = (box.low[k] - origin[k]) * inv, (box.high[k] - origin[k]) * inv
-            enter = np.maximum(enter, np.minimum(a, b))
-            leave = np.minimum(leave, np.maximum(a, b))
-        near = depth[window]
-        mask = (enter <= leave) & (enter < near) & (enter > _MIN_Z_M)
-        near[mask] = enter[mask]
-        hit[window][mask] = index
+            if box.low[k] == -INF and box.high[k] == INF:
+                continue
+            a, b = (box.low[k] - origin[k]) * inverse[k], (box.high[k] - origin[k]) * inverse[k]
+            np.maximum(enter, np.minimum(a, b), out=enter)
+            np.minimum(leave, np.maximum(a, b), out=leave)
+        mask = (enter <= leave) & (enter < depth) & (enter > _MIN_Z_M)
+        depth[mask], hit[mask] = enter[mask], index
     finite = np.where(hit >= 0, depth, 0.0)
-    points = np.empty((3, height, width), np.float32)
-    for k in range(3):
-        points[k] = origin[k] + finite * rays[k]
+    points = np.stack([origin[k] + finite * rays[k] for k in range(3)]).astype(np.float32)
     return View(depth.astype(np.float32), hit, points, boxes, camera)
 
 
-def _window(
-    box: Box, camera: Camera, axes: Float, origin: Float, height: int, width: int
-) -> tuple[slice, slice] | None:
-    """The pixels a box can cover; None when it cannot be seen."""
-    if not np.isfinite([*box.low, *box.high]).all():
-        return (slice(0, height), slice(0, width))
-    corners = np.array(
-        [
-            (x, y, z)
-            for x in (box.low[0], box.high[0])
-            for y in (box.low[1], box.high[1])
-            for z in (box.low[2], box.high[2])
-        ]
-    )
-    local = (corners - origin) @ axes.T
-    if (local[:, 2] <= 0.0).all():
-        return None
-    if (local[:, 2] <= 1e-3).any():
-        return (slice(0, height), slice(0, width))
-    f = camera.focal_px(width)
-    us = local[:, 0] / local[:, 2] * f + (width - 1) / 2.0
-    vs = local[:, 1] / local[:, 2] * f + (height - 1) / 2.0
-    u0, u1 = max(0, math.floor(us.min())), min(width, math.ceil(us.max()) + 1)
-    v0, v1 = max(0, math.floor(vs.min())), min(height, math.ceil(vs.max()) + 1)
-    return (slice(v0, v1), slice(u0, u1)) if u0 < u1 and v0 < v1 else None
-
-
 def paint(view: View, *, brightness: float = 1.0) -> RgbImage:
-    """A picture of the view: checkers and hashed noise on every face, light from above.
+    """An image of the view: checkers and hashed noise on every face, light from above.
 
-    Returns uint8 (H, W, 3), RGB. The noise hangs on the surface, not on the pixel, so that it
+    Returns uint8 (H, W, 3), RGB. The noise is fixed to the surface, not to the pixel, so that it
     moves as a real texture does; on a moving box it moves with the box.
     """
-    colours = np.array([box.colour for box in view.boxes] + [(0.62, 0.75, 0.92)], np.float32)
-    tiles = np.array([box.tile_m for box in view.boxes] + [1.0], np.float32)
-    # Textures hang on a finite corner of the box.
-    anchors = np.array(
-        [
-            [lo if math.isfinite(lo) else hi if math.isfinite(hi) else 0.0 for lo, hi in sides]
-            for sides in (list(zip(b.low, b.high, strict=True)) for b in view.boxes)
-        ]
-        + [[0.0, 0.0, 0.0]],
-        np.float32,
-    )
+    colors = np.array([*(box.color for box in view.boxes), _SKY], np.float32)
+    tiles = np.array([*(box.tile_m for box in view.boxes), 1.0], np.float32)
+    corners = [
+        [lo if math.isfinite(lo) else hi if math.isfinite(hi) else 0.0 for lo, hi in sides]
+        for sides in (zip(box.low, box.high, strict=True) for box in view.boxes)
+    ]
+    anchors = np.array([*corners, [0.0, 0.0, 0.0]], np.float32)  # a finite corner of each box
     hit = view.hit
-    tile = tiles[hit]
-    shade = np.full(hit.shape, 0.78, np.float32)
     code = hit.astype(np.uint32) * np.uint32(40503)
     parity = np.zeros(hit.shape, np.uint32)
     for k, salt in enumerate((0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)):
-        along = view.points_m[k] - anchors[hit, k]
-        # Half a millimetre keeps a face that lies on a cell's edge in one cell.
-        cell = np.floor((along + np.float32(5e-4)) / tile).astype(np.int32)
-        parity ^= cell.view(np.uint32) & np.uint32(1)
-        fine = np.floor((along + np.float32(5e-4)) * 24.0).astype(np.int32)
-        code ^= fine.view(np.uint32) * np.uint32(salt)
+        # Half a millimeter keeps a face that lies on a cell's edge in one cell.
+        along = view.points_m[k] - anchors[hit, k] + np.float32(5e-4)
+        parity ^= np.floor(along / tiles[hit]).astype(np.int32).view(np.uint32) & np.uint32(1)
+        code ^= np.floor(along * 24.0).astype(np.int32).view(np.uint32) * np.uint32(salt)
     code ^= code >> np.uint32(15)
     code *= np.uint32(0x2C1B3C6D)
     code ^= code >> np.uint32(12)
-    noise = (code & np.uint32(255)).astype(np.float32) * np.float32(1 / 255)
-    shade += np.float32(0.16) * parity.astype(np.float32) + np.float32(0.22) * (noise - 0.5)
-    # Fewer lumens farther away, and a face that looks up is lighter: enough to read the shapes.
-    shade *= np.float32(1.15) / (np.float32(1.0) + np.minimum(view.depth_m, 30.0) * 0.05)
+    noise = (code & np.uint32(255)).astype(np.float32) / 255 - np.float32(0.5)
+    shade = 0.78 + np.float32(0.16) * parity.astype(np.float32) + np.float32(0.22) * noise
+    # Less light farther away: enough to read the shapes.
+    shade *= np.float32(1.15) / (1.0 + np.minimum(view.depth_m, 30.0) * np.float32(0.05))
     shade[hit < 0] = 1.0
-    shade *= np.float32(255.0 * brightness)
-    image = colours[hit] * shade[:, :, None]
-    return np.clip(image, 0.0, 255.0, out=image).astype(np.uint8)
+    image = colors[hit] * (shade * np.float32(255.0 * brightness))[:, :, None]
+    return np.clip(image, 0.0, 255.0).astype(np.uint8)

@@ -1,11 +1,11 @@
-"""A frame source that draws its pictures and knows the answers."""
+"""A source that draws its frames and knows the answers."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonar.capture.synthetic.scenarios import SyntheticScene, scenario
-from sonar.capture.synthetic.scene import Role, View
-from sonar.capture.synthetic.truth import SceneTruth
+from sonar.capture.synthetic.scene import Role, View, paint
+from sonar.capture.synthetic.truth import SceneTruth, read_truth
 from sonar.config import ZonesConfig
 from sonar.errors import SourceError
 from sonar.types import DepthKind, DepthMap, FloatImage, Frame
@@ -20,11 +20,12 @@ class SyntheticSource:
         scene: a scenario's name, or a scene of one's own.
         rate_hz: frames a second.
         frames: how many.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the frames in pixels.
         brightness: 1 = normal, 0 = a dark room.
     """
 
     live = False
+    dropped = 0
 
     def __init__(
         self,
@@ -40,64 +41,54 @@ class SyntheticSource:
         self.label = f"synthetic:{scene if isinstance(scene, str) else 'scene'}"
         self.scene = scenario(scene) if isinstance(scene, str) else scene
         self.size = size
-        self._rate_hz = rate_hz
-        self._frames = frames
-        self._brightness = brightness
-        self._next = 0
-        self._open = False
+        self._rate_hz, self._frames, self._brightness = rate_hz, frames, brightness
+        self._next: int | None = None
         self._last: tuple[int, View] | None = None
 
     @property
     def frame_count(self) -> int:
+        """As given."""
         return self._frames
 
     @property
     def rate_hz(self) -> float:
+        """As given."""
         return self._rate_hz
 
-    @property
-    def dropped(self) -> int:
-        return 0
-
     def open(self) -> None:
+        """Start from the first frame."""
         self._next = 0
-        self._open = True
 
     def read(self, timeout_s: float = 1.0) -> Frame | None:
         """The next frame; None at the end. Never waits."""
-        if not self._open:
+        if self._next is None:
             raise SourceError(f"{self.label} is not open.")
         if self._next >= self._frames:
             return None
-        frame = self.frame_at(self._next)
         self._next += 1
-        return frame
+        return self.frame_at(self._next - 1)
 
     def close(self) -> None:
-        self._open = False
+        """Nothing to release."""
+        self._next = None
 
     # --- the answers -------------------------------------------------------------------------
 
-    def time_of(self, frame_id: int) -> float:
-        """Media time of a frame in seconds."""
-        return frame_id / self._rate_hz
-
     def frame_at(self, frame_id: int) -> Frame:
         """Any frame, whatever has been read."""
-        image = self.scene.picture(self.view_at(frame_id), brightness=self._brightness)
-        return Frame(image, frame_id, self.time_of(frame_id))
+        image = paint(self.view_at(frame_id), brightness=self._brightness)
+        return Frame(image, frame_id, frame_id / self._rate_hz)
 
     def view_at(self, frame_id: int) -> View:
         """Exact depth, hits and points of a frame."""
         if not 0 <= frame_id < self._frames:
             raise SourceError(f"{self.label} has no frame {frame_id}.")
         if self._last is None or self._last[0] != frame_id:
-            view = self.scene.view(self.time_of(frame_id), *self.size)
-            self._last = (frame_id, view)
+            self._last = frame_id, self.scene.view(frame_id / self._rate_hz, *self.size)
         return self._last[1]
 
     def depth_at(self, frame_id: int) -> FloatImage:
-        """Exact metres along the optical axis, float32 (H, W); infinite for the sky."""
+        """Exact meters along the optical axis, float32 (H, W); infinite for the sky."""
         return self.view_at(frame_id).depth_m
 
     def walkable_at(self, frame_id: int) -> FloatImage:
@@ -108,18 +99,19 @@ class SyntheticSource:
 
     def truth_at(self, frame_id: int, zones: ZonesConfig | None = None) -> SceneTruth:
         """What is ahead at a frame, per zone."""
-        return self.scene.truth(self.view_at(frame_id), self.time_of(frame_id), zones)
+        t, view = frame_id / self._rate_hz, self.view_at(frame_id)
+        return read_truth(self.scene, view, t, zones or ZonesConfig())
 
 
 class ExactDepth:
-    """A :class:`sonar.ports.Engine` that gives a source's exact depth, spoilt as asked.
+    """A :class:`sonar.ports.DepthEngine` that gives a source's exact depth, with noise as asked.
 
     Args:
-        source: the frames must come from it; depth has the size of its pictures.
+        source: the frames must come from it; depth has the size of its frames.
         kind: relative (``scale / Z + shift``) or metric.
         scale, shift: of the relative kind.
         noise: standard deviation as a share of the inverse depth's 5th-95th percentile range;
-            half of it is smooth over about 1/12 of the picture, as a network's errors are.
+            half of it is smooth over about 1/12 of the image, as a network's errors are.
         walkable: also give the exact walkable mask, softened by the same noise.
         seed: of the noise; a frame's noise depends on this and on its id alone.
     """
@@ -136,27 +128,25 @@ class ExactDepth:
         seed: int = 0,
     ) -> None:
         self.label = f"exact depth of {source.label}"
-        self._source = source
-        self._kind = kind
+        self._source, self._kind = source, kind
         self._scale, self._shift, self._noise = scale, shift, noise
-        self._walkable = walkable
-        self._seed = seed
+        self._walkable, self._seed = walkable, seed
 
     def warm_up(self, height: int, width: int) -> None:
         """Nothing to warm."""
 
     def estimate(self, frame: Frame) -> DepthMap:
         """The depth of the frame with this id."""
-        metres = np.minimum(self._source.depth_at(frame.id), FAR_M).astype(np.float64)
-        inverse = 1.0 / metres
-        rng = np.random.default_rng((self._seed, frame.id))
-        low, high = np.percentile(inverse, (5, 95))
-        if self._noise:
-            inverse += self._noise * (high - low) * mixed_noise(rng, inverse.shape)
+        depth_m = np.minimum(self._source.depth_at(frame.id), FAR_M).astype(np.float64)
+        inverse = 1.0 / depth_m
         walkable = self._source.walkable_at(frame.id) if self._walkable else None
-        if walkable is not None and self._noise:
-            soft = walkable + 2.0 * self._noise * mixed_noise(rng, inverse.shape)
-            walkable = np.clip(soft, 0.0, 1.0).astype(np.float32)
+        if self._noise:
+            rng = np.random.default_rng((self._seed, frame.id))
+            low, high = np.percentile(inverse, (5, 95))
+            inverse += self._noise * (high - low) * mixed_noise(rng, inverse.shape)
+            if walkable is not None:
+                soft = walkable + 2.0 * self._noise * mixed_noise(rng, inverse.shape)
+                walkable = np.clip(soft, 0.0, 1.0).astype(np.float32)
         if self._kind is DepthKind.METRIC:
             values = 1.0 / np.maximum(inverse, 1.0 / FAR_M)
         else:
@@ -168,7 +158,7 @@ class ExactDepth:
 
 
 def mixed_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Unit-variance noise of shape (H, W), half of its variance smooth across the picture."""
+    """Unit-variance noise of shape (H, W), half of its variance smooth across the image."""
     height, width = shape
     coarse = rng.standard_normal((13, 13))
     rows, cols = np.linspace(0, 12, height), np.linspace(0, 12, width)
