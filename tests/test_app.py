@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from sonar import app
-from sonar.capture.synthetic import ExactDepth, SyntheticSource
+from sonar.capture.synthetic import SyntheticSource
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import DeviceError
 from sonar.replay.session import replay
 from sonar.testing.depth import FakeEngine
+from sonar.testing.exact import ExactDepth
+from sonar.testing.truth import truth_at
 from sonar.types import DepthMap, Frame
 from sonar.web.photo import Photographer
 
@@ -77,7 +79,7 @@ def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> 
     """The governor's eco model: its maps have other units, and no prior."""
     source = SyntheticSource("box", rate_hz=15, frames=60, size=(96, 128))
     exact = ExactDepth(source, scale=1.75, shift=0.03, noise=0.0)
-    config = SonarConfig.model_validate({"mount": source.truth_at(0).mount.model_dump()})
+    config = SonarConfig.model_validate({"mount": truth_at(source, 0).mount.model_dump()})
     zones = app.make_zones(config)
     distances = []
     for number in range(60):
@@ -90,7 +92,7 @@ def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> 
         scene = zones.update(depth, frame)
         distances.append(scene.center.distance_m)
         assert (zones._settings.prior is None) is (number >= 20)
-    truth = source.truth_at(59).center.distance_m
+    truth = truth_at(source, 59).center.distance_m
     assert distances[19] is not None and distances[20] is not None
     assert abs(distances[20] - distances[19]) < 0.5, "the walker came no half meter in a frame"
     assert distances[-1] == pytest.approx(truth, rel=0.25)

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from sonar.audio.cues.mapping import PulseMapper
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.capture.synthetic import ExactDepth, SyntheticSource
+from sonar.capture.synthetic import SyntheticSource
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.pipeline import Pipeline, Stages, Step, Update
 from sonar.records import Event, FrameRecord
 from sonar.testing.audio import CollectSink, ToneSpeaker
+from sonar.testing.exact import ExactDepth
+from sonar.testing.truth import truth_at
 from sonar.types import Band, DepthMap, Frame
 from sonar.zones import DepthZones
 
@@ -69,7 +71,7 @@ def listen(scene: str, *, mirror: bool = False) -> tuple[NDArray[np.float32], Lo
     config = SonarConfig()
     source = SyntheticSource(scene, rate_hz=15, frames=75)
     engine = ExactDepth(source, scale=0.7, shift=0.1, noise=0.01)
-    mount = source.truth_at(0).mount
+    mount = truth_at(source, 0).mount
     mixer = Mixer(config.audio, config.speech, ToneSpeaker(config.audio.rate_hz, missing={"x"}))
     sink = CollectSink(mixer)
     log = Log()

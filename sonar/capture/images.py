@@ -285,16 +285,19 @@ class ImageSource:
 
     Attributes:
         corrupt: files that could not be read.
+        frame_count: of files, or of frames in the one animation once it is open.
+        rate_hz: still images a second.
     """
 
     live = False
+    dropped = 0  # files wait for their reader
 
     def __init__(self, paths: Sequence[Path], rate_hz: float, label: str) -> None:
         self.label = shown_name(label)
         self.corrupt = 0
         self._paths = tuple(paths)
-        self._rate_hz = rate_hz
-        self._count = len(self._paths)
+        self.rate_hz = rate_hz
+        self.frame_count = len(self._paths)
         self._repeat, self._animations = 1, True
         self._frames: Generator[Frame, None, None] | None = None
 
@@ -312,21 +315,6 @@ class ImageSource:
         source._repeat, source._animations = STILL_FRAMES, animations
         return source
 
-    @property
-    def frame_count(self) -> int | None:
-        """How many frames there are; of one file once it is open."""
-        return self._count
-
-    @property
-    def rate_hz(self) -> float | None:
-        """Still images a second."""
-        return self._rate_hz
-
-    @property
-    def dropped(self) -> int:
-        """Always 0: files wait for their reader."""
-        return 0
-
     def open(self) -> None:
         """Start from the first image. Raises SourceError where the only file cannot be read."""
         self.close()
@@ -335,9 +323,9 @@ class ImageSource:
             with _Opened(self._paths[0]) as opened:
                 if not self._animations:
                     opened.must_be_still()
-                self._count = opened.count
+                self.frame_count = opened.count
                 if self._repeat > 1 and opened.count == 1:
-                    self._count, self._rate_hz = self._repeat, STILL_RATE_HZ
+                    self.frame_count, self.rate_hz = self._repeat, STILL_RATE_HZ
         self._frames = self._read_all()
 
     def read(self, timeout_s: float) -> Frame | None:
@@ -354,7 +342,7 @@ class ImageSource:
 
     def _read_all(self) -> Generator[Frame, None, None]:
         number, t, given = 0, 0.0, 0
-        still_s = 1.0 / self._rate_hz
+        still_s = 1.0 / self.rate_hz
         for path in self._paths:
             try:
                 with _Opened(path) as opened:

@@ -33,16 +33,21 @@ class LiveSource:
         clock: stamps the frames and times the pauses.
 
     Attributes:
+        rate_hz: what the device says; None before ``open`` or where unknown.
+        dropped: frames that a newer one replaced before they were read.
         reconnects: how often a lost connection was tried anew.
     """
 
     live = True
+    frame_count = None
 
     def __init__(
         self, label: str, connect: Callable[[], Device], config: CaptureConfig, clock: Clock
     ) -> None:
         self.label = label
         self.reconnects = 0
+        self.dropped = 0
+        self.rate_hz: float | None = None
         self._connect = connect
         self._config = config
         self._clock = clock
@@ -51,27 +56,10 @@ class LiveSource:
         self._stuck: list[Connection] = []
         self._newest: Frame | None = None
         self._captured = 0
-        self._dropped = 0
-        self._rate_hz: float | None = None
         self._tries = 0  # since the last frame
         self._retry_at_s = 0.0
         self._lost: str | None = None
         self._is_open = False
-
-    @property
-    def frame_count(self) -> int | None:
-        """Always None."""
-        return None
-
-    @property
-    def rate_hz(self) -> float | None:
-        """What the device says; None before ``open`` or where unknown."""
-        return self._rate_hz
-
-    @property
-    def dropped(self) -> int:
-        """Frames that a newer one replaced before they were read."""
-        return self._dropped
 
     def open(self) -> None:
         """Connect once. Raises SourceError or DeviceError, SourceTimeout after open_timeout_s."""
@@ -83,7 +71,7 @@ class LiveSource:
             connection = self._start()
             self._wait(lambda: connection.opened or connection.ended, self._config.open_timeout_s)
             if connection.opened:
-                self._rate_hz = connection.device.rate_hz
+                self.rate_hz = connection.device.rate_hz
                 self._is_open = True
                 return
             self._let_go(connection)
@@ -131,7 +119,7 @@ class LiveSource:
             connection.last_sign_s = self._clock.now()
             connection.delivered = True
             self._tries = 0
-            self._dropped += self._newest is not None
+            self.dropped += self._newest is not None
             self._newest = Frame(image, self._captured, t)
             self._captured += 1
             self._news.notify_all()

@@ -36,9 +36,11 @@ class VideoFileSource:
 
     Attributes:
         corrupt: packets and frames that could not be decoded.
+        rate_hz, frame_count: as the container states them; None before ``open`` or where unknown.
     """
 
     live = False
+    dropped = 0  # a file waits for its reader
 
     def __init__(self, path: Path, raw_rate_hz: float = _FALLBACK_RATE_HZ) -> None:
         self.path = path
@@ -47,23 +49,8 @@ class VideoFileSource:
         self._raw_rate_hz = raw_rate_hz
         self._container: Any = None
         self._frames: Iterator[Frame] | None = None
-        self._rate_hz: float | None = None
-        self._frame_count: int | None = None
-
-    @property
-    def frame_count(self) -> int | None:
-        """From the container, or duration times rate; None before ``open`` or where unknown."""
-        return self._frame_count
-
-    @property
-    def rate_hz(self) -> float | None:
-        """The mean rate that the container states; None before ``open`` or where unknown."""
-        return self._rate_hz
-
-    @property
-    def dropped(self) -> int:
-        """Always 0: a file waits for its reader."""
-        return 0
+        self.rate_hz: float | None = None
+        self.frame_count: int | None = None
 
     def open(self) -> None:
         """Raises SourceError where there is no video to read."""
@@ -85,14 +72,14 @@ class VideoFileSource:
                 raise SourceError(_why_no_video(self.path, container))
             stream.thread_type = "AUTO"
             stream.codec_context.options = {"max_pixels": str(media.MOST_PIXELS)}
-            self._rate_hz = media.stream_rate_hz(stream)
-            if self._rate_hz is None and media.is_raw(container):
-                self._rate_hz = self._raw_rate_hz
+            self.rate_hz = media.stream_rate_hz(stream)
+            if self.rate_hz is None and media.is_raw(container):
+                self.rate_hz = self._raw_rate_hz
                 _log.warning(
                     "%s states no frame rate: %g Hz is assumed (capture.raw_rate_hz).",
-                    *(self.label, self._rate_hz),
+                    *(self.label, self.rate_hz),
                 )
-            self._frame_count = _expected_frames(container, stream, self._rate_hz)
+            self.frame_count = _expected_frames(container, stream, self.rate_hz)
         except BaseException:
             container.close()
             raise
@@ -149,7 +136,7 @@ class VideoFileSource:
             ) from packets.error
 
     def _times(self, container: Any) -> "MediaTime":
-        period_s = 1.0 / (self._rate_hz or _FALLBACK_RATE_HZ)
+        period_s = 1.0 / (self.rate_hz or _FALLBACK_RATE_HZ)
         if int(container.format.flags) & _AVFMT_TS_DISCONT:
             return MediaTime(period_s, max(_LEAPING_GAP_S, _LONGEST_GAP_PERIODS * period_s))
         return MediaTime(period_s, max(_LONGEST_GAP_S, _LONGEST_GAP_PERIODS * period_s))

@@ -9,12 +9,13 @@ from sonar.audio.cues.mapping import SCHEMES, PulseMapper
 from sonar.audio.synthesis import sweep
 from sonar.audio.synthesis.mixer import Mixer
 from sonar.audio.synthesis.synth import pan_gain
-from sonar.capture.synthetic import Box, Camera, ExactDepth, SyntheticScene, SyntheticSource
+from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
 from sonar.pipeline import Step
 from sonar.testing.audio import CollectSink
+from sonar.testing.exact import ExactDepth
 from sonar.types import Band, Column, Cue, CueKind, Height, Reason, Scene
 from sonar.zones import DepthZones
 

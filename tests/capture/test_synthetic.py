@@ -11,17 +11,17 @@ from sonar.capture.synthetic import (
     SCENARIOS,
     Box,
     Camera,
-    ExactDepth,
     Role,
     SyntheticScene,
     SyntheticSource,
     floor,
-    mixed_noise,
     paint,
     scenario,
 )
 from sonar.errors import SourceError
 from sonar.ports import Engine, FrameSource
+from sonar.testing.exact import ExactDepth, mixed_noise
+from sonar.testing.truth import truth_at
 from sonar.types import SIDES, DepthKind, Height
 
 SIZE = (48, 64)
@@ -101,7 +101,7 @@ def test_a_box_is_hit_where_its_six_faces_are() -> None:
 )
 def test_truth_of_an_obstacle(name: str, side: str, height: Height) -> None:
     source = SyntheticSource(name, frames=31)
-    truth = getattr(source.truth_at(30), side)
+    truth = getattr(truth_at(source, 30), side)
     assert truth.height is height
     walked = 2.0
     start = {"person_approaching": 7.0 - 0.14, "wall": 4.0}.get(name, 5.0)
@@ -111,9 +111,9 @@ def test_truth_of_an_obstacle(name: str, side: str, height: Height) -> None:
 
 def test_truth_of_nothing_in_the_way() -> None:
     for name in ("wall_beside", "stairs_down"):
-        truth = SyntheticSource(name, frames=31).truth_at(30)
+        truth = truth_at(SyntheticSource(name, frames=31), 30)
         assert [zone.distance_m for zone in truth.zones] == [None, None, None]
-    leaving = SyntheticSource("person_leaving", frames=31).truth_at(30).center
+    leaving = truth_at(SyntheticSource("person_leaving", frames=31), 30).center
     assert leaving.distance_m == pytest.approx(2.0 - 0.14 + 2.0, abs=0.02)
     assert leaving.ttc_s is None
 
@@ -121,8 +121,8 @@ def test_truth_of_nothing_in_the_way() -> None:
 @pytest.mark.parametrize("name", ["stairs_down", "kerb", "platform"])
 def test_drop_edge(name: str) -> None:
     source = SyntheticSource(name, frames=46)
-    assert source.truth_at(0).drop_distance_m == pytest.approx(5.0)
-    assert source.truth_at(45).drop_distance_m == pytest.approx(2.0)
+    assert truth_at(source, 0).drop_distance_m == pytest.approx(5.0)
+    assert truth_at(source, 45).drop_distance_m == pytest.approx(2.0)
     view = source.view_at(0)
     below = np.isin(view.hit, [i for i, b in enumerate(view.boxes) if b.role is Role.BELOW])
     assert below.any()
@@ -135,8 +135,8 @@ def test_drop_edge(name: str) -> None:
 
 
 def test_mirror_symmetry() -> None:
-    left = SyntheticSource("left_box", frames=31).truth_at(30)
-    right = SyntheticSource("right_box", frames=31).truth_at(30)
+    left = truth_at(SyntheticSource("left_box", frames=31), 30)
+    right = truth_at(SyntheticSource("right_box", frames=31), 30)
     assert left.left.distance_m == pytest.approx(right.right.distance_m, abs=1e-3)
     depth_left = SyntheticSource("left_box", frames=31).depth_at(30)
     depth_right = SyntheticSource("right_box", frames=31).depth_at(30)
@@ -158,7 +158,7 @@ def test_every_scenario_is_a_frame_source(name: str) -> None:
     assert frames[2].image.std() > 12, "an image without texture"
     depth = source.depth_at(2)
     assert depth.dtype == np.float32 and depth.shape == SIZE and (depth > 0).all()
-    assert [z.side for z in source.truth_at(2).zones] == list(SIDES)
+    assert [z.side for z in truth_at(source, 2).zones] == list(SIDES)
     source.close()
     source.close()
     source.open()

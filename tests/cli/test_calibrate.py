@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from sonar.calibration import calibrate
-from sonar.capture.synthetic import ExactDepth, SyntheticSource
+from sonar.capture.synthetic import SyntheticSource
 from sonar.config import MountConfig, SonarConfig
 from sonar.demo import CLIP
+from sonar.testing.exact import ExactDepth
+from sonar.testing.truth import truth_at
 from sonar.types import Frame
 from tests.cli.conftest import Run
 
@@ -37,7 +39,7 @@ def test_angles_of_the_built_in_clip(sonar: Run, tmp_path: Path) -> None:
 def test_exact_depth_gives_exact_angles_and_a_distance_checks_the_height(scene: str) -> None:
     source = SyntheticSource(scene, frames=20)
     engine = ExactDepth(source, scale=0.6, shift=0.1, noise=0.01)
-    truth = source.truth_at(0).mount
+    truth = truth_at(source, 0).mount
     known = MountConfig(height_m=truth.height_m, hfov_deg=truth.hfov_deg)
     config = SonarConfig.model_validate({"engine": {"model": "unknown.onnx"}})
     found = calibrate([source.frame_at(i) for i in range(20)], engine, config, known)

@@ -13,6 +13,7 @@ from sonar.lab.evaluate.data import Intrinsics, find_datasets
 from sonar.lab.evaluate.figures import band_of
 from sonar.lab.evaluate.folder import FolderRun, MountUse
 from sonar.lab.evaluate.report import EvaluationReport, sum_up
+from sonar.testing.truth import truth_at
 from sonar.types import SIDES, DepthMap, Frame, Reason, Scene, ZoneReading
 
 SIZE = (120, 160)
@@ -73,7 +74,7 @@ class Oracle:
         self.mounts.append(mount)
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
-        truth = self.src.truth_at(frame.id)
+        truth = truth_at(self.src, frame.id)
         zones = []
         for side, true in zip(SIDES, truth.zones, strict=True):
             metres = None if true.distance_m is None else true.distance_m * self.factor

@@ -12,6 +12,7 @@ from sonar.lab.evaluate.figures import Reading, band_of, figures
 from sonar.lab.evaluate.folder import rank_distance
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_levels
 from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
+from sonar.testing.truth import truth_at
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
 
 SHARED = Path(__file__).parents[3] / "shared" / "rgbd"
@@ -29,7 +30,7 @@ def test_measured_truth_agrees_with_geometry(name: str) -> None:
     for index in range(6):
         depth = src.depth_at(index) * (1 + 0.005 * rng.standard_normal(SIZE).astype(np.float32))
         zones = read_zones(depth.astype(np.float32), intrinsics(), mount, ZonesConfig())
-        for measured, true in zip(zones, src.truth_at(index).zones, strict=True):
+        for measured, true in zip(zones, truth_at(src, index).zones, strict=True):
             assert measured.measured
             if true.distance_m is None:
                 assert measured.distance_m is None

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticScene, SyntheticSource, scenario
+from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, scenario
 from sonar.capture.synthetic.scenarios import ceiling, floor, hall, person, wall
 from sonar.capture.synthetic.scene import Box
 from sonar.config import MountConfig, ZonesConfig
+from sonar.testing.exact import ExactDepth
+from sonar.testing.truth import truth_at
 from sonar.types import Band, Frame, Height, Reason, State
 from sonar.zones import DepthZones
 
@@ -31,7 +33,7 @@ def approach(*boxes, stop_m=0.25, seconds=7.0, room=None, scene=SyntheticScene):
     for k in range(frames):
         frame = source.frame_at(k)
         gap = START_M - min(SPEED_MPS * k / RATE_HZ, START_M - stop_m)
-        out.append((gap, zones.update(engine.estimate(frame), frame), source.truth_at(k)))
+        out.append((gap, zones.update(engine.estimate(frame), frame), truth_at(source, k)))
     return out
 
 

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
+from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
+from sonar.testing.exact import ExactDepth
 from sonar.types import Frame, Height, Reason
 from sonar.zones import DepthZones, approach
 from sonar.zones.calibrate import estimate_mount, height_from_distance

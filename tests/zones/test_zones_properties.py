@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sonar.audio.cues.mapping import PulseMapper
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
+from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
+from sonar.testing.exact import ExactDepth
 from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
 from sonar.zones.geometry import intrinsics, make_grid, make_view

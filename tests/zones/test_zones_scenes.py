@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticSource, scenario
+from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
+from sonar.testing.exact import ExactDepth
+from sonar.testing.truth import truth_at
 from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
 from sonar.zones import DepthZones
 
@@ -38,7 +40,7 @@ def walk(
     source.open()
     out = []
     while (frame := source.read()) is not None:
-        out.append((zones.update(engine.estimate(frame), frame), source.truth_at(frame.id)))
+        out.append((zones.update(engine.estimate(frame), frame), truth_at(source, frame.id)))
     return out
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, ExactDepth, SyntheticScene, SyntheticSource, scenario
+from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, scenario
 from sonar.capture.synthetic.scenarios import hall, person
 from sonar.config import MountConfig, ZonesConfig
+from sonar.testing.exact import ExactDepth
 from sonar.types import DepthMap, Frame, Height
 from sonar.zones import DepthZones, approach
 from sonar.zones.obstacles import Obstacle

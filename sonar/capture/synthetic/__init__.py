@@ -1,6 +1,7 @@
-"""Frames drawn from simple geometry, with exact depth and truth; numpy only.
+"""Frames drawn from simple geometry, with exact depth; numpy only.
 
-For tests, calibration checks, the ear trainer and the ``synthetic:NAME`` source.
+The ``synthetic:NAME`` source, and scenes for tests; what is ahead in them, and a depth engine that
+knows their depth, are in :mod:`sonar.testing`.
 """
 
 from sonar.capture.synthetic.scenarios import (
@@ -14,24 +15,19 @@ from sonar.capture.synthetic.scenarios import (
     wall,
 )
 from sonar.capture.synthetic.scene import Box, Camera, Role, View, paint
-from sonar.capture.synthetic.source import ExactDepth, SyntheticSource, mixed_noise
-from sonar.capture.synthetic.truth import SceneTruth, ZoneTruth
+from sonar.capture.synthetic.source import SyntheticSource
 
 __all__ = [
     "SCENARIOS",
     "Box",
     "Camera",
-    "ExactDepth",
     "Role",
-    "SceneTruth",
     "SyntheticScene",
     "SyntheticSource",
     "View",
-    "ZoneTruth",
     "ceiling",
     "floor",
     "hall",
-    "mixed_noise",
     "paint",
     "person",
     "scenario",

@@ -8,10 +8,11 @@ import random
 from dataclasses import dataclass, replace
 
 from sonar.audio.cues.mapping import PAN, PulseMapper
-from sonar.capture.synthetic import Box, Camera, ExactDepth, SyntheticScene, SyntheticSource
+from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
 from sonar.errors import SonarError
+from sonar.testing.exact import ExactDepth
 from sonar.types import SIDES, Band, Cue, Height, Scene, Side
 from sonar.zones import DepthZones
 

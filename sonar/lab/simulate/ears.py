@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from sonar.capture.synthetic.source import mixed_noise
 from sonar.config import MountConfig, ZonesConfig
 from sonar.lab.simulate.scenario import CameraSpec
 from sonar.lab.simulate.scene.offscreen import Pose
 from sonar.lab.simulate.scene.stage import Sight, Stage
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
 from sonar.ports import CueMapper, Engine, ZoneAnalyser
+from sonar.testing.exact import mixed_noise
 from sonar.types import SIDES, Band, Cue, DepthMap, Frame, Height, Scene, ZoneReading
 
 GAIT_HZ, GAIT_DEG = 1.8, 0.7
@@ -30,7 +30,7 @@ class SpoiltDepth:
     """The exact depth as a network would give it: unknown scale and shift, and noise.
 
     ``noise``: standard deviation as a share of the inverse depth's 5th-95th percentile range,
-    half of it smooth, as :class:`sonar.capture.synthetic.ExactDepth` has it.
+    half of it smooth, as :class:`sonar.testing.exact.ExactDepth` has it.
     """
 
     seed: int

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sonar.capture.synthetic.scenarios import SyntheticScene
-from sonar.capture.synthetic.scene import Role, View
+from sonar.capture.synthetic import Role, SyntheticSource, View
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import SIDES, Height, Side
 
@@ -55,8 +54,12 @@ class SceneTruth:
         return (self.left, self.center, self.right)
 
 
-def read_truth(scene: SyntheticScene, view: View, t: float, zones: ZonesConfig) -> SceneTruth:
-    """What ``view``, taken of ``scene`` at ``t``, shows inside the corridor of ``zones``."""
+def truth_at(
+    source: SyntheticSource, frame_id: int, zones: ZonesConfig | None = None
+) -> SceneTruth:
+    """What is ahead at a frame of ``source``, inside the corridor of ``zones``."""
+    zones, scene = zones or ZonesConfig(), source.scene
+    t, view = frame_id / source.rate_hz, source.view_at(frame_id)
     camera = view.camera
     ahead, right = camera.heading
     dx, dy = view.points_m[0] - camera.x_m, view.points_m[1] - camera.y_m
