@@ -93,7 +93,7 @@ def replay(
     else:
         say(_headline(summary, out))
     if not code and checks.any:
-        code = _tell_differences(checks.differences(planned[0].name, out))
+        code = _note_differences(checks.differences(planned[0].name, out))
     if code:
         raise typer.Exit(code)
 
@@ -130,8 +130,8 @@ def demo(
         raise typer.Exit(code)
 
 
-def _tell_differences(problems: list[str], name: str = "") -> int:
-    """Tell them, and give the exit code."""
+def _note_differences(problems: list[str], name: str = "") -> int:
+    """Report them, and give the exit code."""
     for problem in problems:
         note(problem)
     where = f" of {name}" if name else ""
@@ -159,7 +159,7 @@ def _batch(
     config = options.load("replay")
     prepare(config)
 
-    def tell(result: Done, done: int, total: int) -> None:
+    def show(result: Done, done: int, total: int) -> None:
         how = result.problem or ("complete already" if result.resumed else "done")
         note(f"{done} of {total}: {result.job.spec}: {how}")
 
@@ -174,7 +174,7 @@ def _batch(
                 Options(video, report, realtime or config.replay.realtime),
                 workers=jobs,
                 resume=resume,
-                tell=tell,
+                report=show,
                 guard=stops,
                 inputs=inputs,
             )
@@ -186,8 +186,8 @@ def _batch(
                 if result.code == 0:
                     name = result.job.name
                     different[name] = checks.differences(name, result.job.out)
-                    told = _tell_differences(different[name], name)
-                    code = code or told
+                    failed = _note_differences(different[name], name)
+                    code = code or failed
         document = write_batch(out, results, different)
     if options.json:
         emit_json(document)

@@ -170,13 +170,13 @@ def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
 
 
 def _bands() -> "Bands":
-    from sonar.lab.evaluate.naive import naive_band, naive_levels
+    from sonar.lab.evaluate.naive import naive_band, naive_inverse_depths
     from sonar.types import Band, DepthMap
 
     def bands(
         depth: DepthMap,
     ) -> tuple[tuple[Band, float], tuple[Band, float], tuple[Band, float]]:
-        left, center, right = ((naive_band(level), level) for level in naive_levels(depth))
+        left, center, right = ((naive_band(value), value) for value in naive_inverse_depths(depth))
         return left, center, right
 
     return bands

@@ -1,6 +1,6 @@
-"""Looking ahead in a recording: its next pictures are decoded and seen while the last is heard.
+"""Looking ahead in a recording: frames are decoded, and their depth estimated, before their turn.
 
-A recording waits for nobody, so several pictures can be in the network at once. Each gets exactly
+A recording can be read ahead, so several frames can be in the network at once. Each gets exactly
 the depth that it would have got alone, and they come out in order: what is heard and written does
 not depend on whether, or how far, one looks ahead.
 """
@@ -27,19 +27,19 @@ from sonar.telemetry import WINDOW, quantiles_ms
 from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame
 
-MAX_ENGINES = 4  # zones and sound, one picture after the other, keep about three of them busy
-SPARE = 2  # pictures that are done, or read, beyond those in the engines
-_LIMIT_S = 120.0  # the largest network needs some seconds for a picture; more is a hang
+MAX_ENGINES = 4  # zones and sound, one frame after the other, keep about three of them busy
+SPARE = 2  # frames that are done, or read, beyond those in the engines
+_LIMIT_S = 120.0  # the largest network needs some seconds for a frame; more is a hang
 
 _Seen = tuple[Frame, Future[DepthMap]]
 
 
 def open_engines(config: SonarConfig) -> list[Engine]:
-    """Equal engines that share the configured threads, one picture each.
+    """Equal engines that share the configured threads, one frame each.
 
-    Several pictures at once keep the cores busier than several threads at one picture. torch's
+    Several frames at once keep the cores busier than several threads at one frame. torch's
     threads belong to the process, so that there it stays one. A session of ONNX Runtime takes
-    several pictures at once, so that its weights are there, and in the cache, once.
+    several frames at once, so that its weights are there, and in the cache, once.
 
     Raises ModelError or MissingExtraError.
     """
@@ -75,7 +75,7 @@ def opencv_alone() -> Iterator[None]:
 @contextmanager
 def unhurried() -> Iterator[None]:
     """Threads begun in here are not interrupted for one another all the time (SCHED_BATCH, see
-    sched(7)): nobody waits for a single picture of a recording, and a core keeps what it has at
+    sched(7)): nobody waits for a single frame of a recording, and a core keeps what it has at
     hand. Elsewhere than on Linux, and for who has another place in line, nothing changes.
     """
     changed = False
@@ -95,8 +95,8 @@ class Ahead:
     """Reads ``source`` and runs ``engines`` on threads of its own.
 
     Attributes:
-        source: the pictures in order, for the pipeline; errors come where they would have come.
-        engine: gives each of these pictures its depth, which is done or on its way.
+        source: the frames in order, for the pipeline; errors come where they would have come.
+        engine: gives each of these frames its depth, which is done or on its way.
 
     Args:
         source: a recording; opened already.
@@ -128,7 +128,7 @@ class Ahead:
         return {stage: quantiles_ms(ms) for stage, ms in self._history.items()}
 
     def read(self) -> Frame | None:
-        """The next picture. Raises what reading it raised."""
+        """The next frame. Raises what reading it raised."""
         if self._reader is None:
             self._reader = GuardedThread("reader", self._read_all, restarts=0)
             self._reader.start()
@@ -146,14 +146,14 @@ class Ahead:
         return None
 
     def estimate(self, frame: Frame) -> DepthMap:
-        """The depth of a picture that :meth:`read` gave. Raises DepthError."""
+        """The depth of a frame that :meth:`read` gave. Raises DepthError."""
         try:
             return self._depths.pop(frame.id).result(_LIMIT_S)
         except LateError:
             raise DepthError(f"{self.engine.label} hangs") from None
 
     def warm_up(self, height: int, width: int) -> None:
-        """One engine proves that it works; a recording waits for the first pictures anyway."""
+        """One engine proves that it works; a recording waits for the first frames anyway."""
         with self._engine() as engine:
             engine.warm_up(height, width)
 
@@ -192,7 +192,7 @@ class Ahead:
                 self._spent_ms[frame.id] = spent
                 self._put((frame, self._pool.submit(self._see, frame, spent)))
         except BaseException as error:
-            end = error  # it is raised where this picture would have been read
+            end = error  # it is raised where this frame would have been read
         self._put(end)
 
     def _see(self, frame: Frame, spent: dict[str, float]) -> DepthMap:

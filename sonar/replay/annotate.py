@@ -1,6 +1,6 @@
-"""Drawing what sonar saw and what is heard onto a picture, for a sighted helper.
+"""Drawing what sonar saw and what is heard onto a frame, for a sighted helper.
 
-Nothing is told by colour alone: every band is written out, and near obstacles get thicker
+Nothing is shown by color alone: every band is written out, and near obstacles get thicker
 frames.
 """
 
@@ -24,7 +24,7 @@ from sonar.types import (
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 # RGB, chosen to differ in lightness too.
-_COLOUR = {
+_COLOR = {
     Band.CLEAR: (120, 200, 120),
     Band.FAR: (170, 220, 90),
     Band.NEAR: (255, 215, 60),
@@ -41,7 +41,7 @@ _THICKNESS = {Band.NEAR: 2, Band.CLOSE: 3, Band.STOP: 5}
 
 
 def heat_map(values: NDArray[np.float32], low: float, high: float) -> RgbImage:
-    """INFERNO colours, bright = near, of inverse depth between ``low`` and ``high``.
+    """INFERNO colors, bright = near, of inverse depth between ``low`` and ``high``.
 
     Args:
         values: float32 (H, W); larger is nearer.
@@ -50,8 +50,8 @@ def heat_map(values: NDArray[np.float32], low: float, high: float) -> RgbImage:
         uint8 (H, W, 3) RGB.
     """
     span = max(high - low, 1e-9)
-    grey = np.clip((values - low) * (255.0 / span), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.applyColorMap(grey, _INFERNO), dtype=np.uint8)
+    gray = np.clip((values - low) * (255.0 / span), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(gray, _INFERNO), dtype=np.uint8)
 
 
 def nearness(depth: DepthMap) -> NDArray[np.float32]:
@@ -64,13 +64,13 @@ def nearness(depth: DepthMap) -> NDArray[np.float32]:
 class Annotator:
     """Pictures of one fixed size with depth, zones, distances, sound and words.
 
-    Pages of memory are costly to come by: a picture is drawn where the last one was.
+    Pages of memory are costly to come by: a frame is drawn where the last one was.
 
     Args:
-        height, width: size of the pictures made.
-        edges: maps a picture's width-over-height to the two borders between the zones, as
+        height, width: size of the frames made.
+        edges: maps a frame's width-over-height to the two borders between the zones, as
             fractions of the width from the left.
-        overlay: 0 (picture only) to 1 (depth only).
+        overlay: 0 (frame only) to 1 (depth only).
     """
 
     def __init__(
@@ -96,25 +96,25 @@ class Annotator:
     def draw(
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None
     ) -> RgbImage:
-        """One annotated picture, uint8 (height, width, 3) RGB, overwritten by the next call;
+        """One annotated frame, uint8 (height, width, 3) RGB, overwritten by the next call;
         ``image`` is left alone."""
         size, canvas = (self._width, self._height), self._canvas
         scaled = image.shape[:2] != (self._height, self._width)
-        picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scaled else image
+        frame = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scaled else image
         if depth is not None and self._overlay > 0:
             cv2.resize(self._heat(depth), size, dst=canvas, interpolation=cv2.INTER_LINEAR)
-            cv2.addWeighted(canvas, self._overlay, picture, 1 - self._overlay, 0, dst=canvas)
+            cv2.addWeighted(canvas, self._overlay, frame, 1 - self._overlay, 0, dst=canvas)
         else:
-            np.copyto(canvas, picture)
+            np.copyto(canvas, frame)
         left, right = self._edges(*image.shape[:2])
         borders = [0, int(left * self._width), int(right * self._width), self._width]
         for index, zone in enumerate(scene.zones):
             self._draw_zone(canvas, zone, borders[index], borders[index + 1])
-        self._draw_foot(canvas, scene, cue)
+        self._draw_footer(canvas, scene, cue)
         return canvas
 
     def _heat(self, depth: DepthMap) -> RgbImage:
-        """Heat map on a range that follows slowly, so that colours keep their meaning."""
+        """Heat map on a range that follows slowly, so that colors keep their meaning."""
         values = nearness(depth)
         sample = values[::4, ::4].flatten()
         rank = sample.size // 100
@@ -129,14 +129,14 @@ class Annotator:
     def _draw_zone(
         self, canvas: NDArray[np.uint8], zone: ZoneReading, start: int, end: int
     ) -> None:
-        colour = _COLOUR[zone.band]
+        color = _COLOR[zone.band]
         thickness = _THICKNESS.get(zone.band, 1)
         inset = thickness
         cv2.rectangle(
             canvas,
             (start + inset, inset),
             (end - inset - 1, self._height - inset - 1),
-            colour,
+            color,
             thickness,
         )
         lines = [zone.band.value.upper()]
@@ -148,9 +148,9 @@ class Annotator:
             lines.append(f"in {zone.ttc_s:.1f} s")
         for row, line in enumerate(lines):
             y = int((row + 1) * 34 * self._text + 8)
-            self._write(canvas, line, start + 8, y, colour)
+            self._write(canvas, line, start + 8, y, color)
 
-    def _draw_foot(self, canvas: NDArray[np.uint8], scene: Scene, cue: Cue | None) -> None:
+    def _draw_footer(self, canvas: NDArray[np.uint8], scene: Scene, cue: Cue | None) -> None:
         words = [scene.state.value]
         if scene.reason is not None:
             words.append(scene.reason.value.replace("_", " "))
@@ -173,10 +173,10 @@ class Annotator:
             self._write(canvas, f'"{self._caption}"', 8, y - int(40 * self._text), (255, 255, 255))
 
     def _write(
-        self, canvas: NDArray[np.uint8], text: str, x: int, y: int, colour: tuple[int, int, int]
+        self, canvas: NDArray[np.uint8], text: str, x: int, y: int, color: tuple[int, int, int]
     ) -> None:
         """``text`` with its baseline at ``y``; what does not fit is cut off."""
-        kept, added, above = _stamp(text, colour, self._text)
+        kept, added, above = _stamp(text, color, self._text)
         top, left = y - above, x - _RIM
         first_y, first_x = max(0, top), max(0, left)
         end_y, end_x = max(0, top + len(kept)), max(0, left + kept.shape[1])
@@ -190,12 +190,12 @@ class Annotator:
 
 @lru_cache(maxsize=256)
 def _stamp(
-    text: str, colour: tuple[int, int, int], size: float
+    text: str, color: tuple[int, int, int], size: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], int]:
-    """Text with a dark rim, readable on any picture; the same words come again and again.
+    """Text with a dark rim, readable on any frame; the same words come again and again.
 
     Returns:
-        uint8 (h, w, 3) of 255ths that stay of the picture, uint8 (h, w, 3) to be added to it, and
+        uint8 (h, w, 3) of 255ths that stay of the frame, uint8 (h, w, 3) to be added to it, and
         how many rows of them are above the baseline.
     """
     (width, height), below = cv2.getTextSize(text, _FONT, size, 1)
@@ -205,5 +205,5 @@ def _stamp(
     # Not one thicker stroke: that is wider too, and slips along the line.
     for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
         cv2.putText(kept, text, (_RIM + dx, above + dy), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
-    cv2.putText(added, text, (_RIM, above), _FONT, size, colour, 1, cv2.LINE_AA)
+    cv2.putText(added, text, (_RIM, above), _FONT, size, color, 1, cv2.LINE_AA)
     return kept, added, above

@@ -3,8 +3,8 @@
 Definitions:
 
 - A *warning* is a tone whose cause is in band ``close`` or ``stop`` or on its way to a collision,
-  the sound of a drop, or a phrase that tells one of these. Warnings of the same kind and side less
-  than ``MERGE_S`` apart are one. What sounds farther away informs; it is no warning here.
+  the sound of a drop, or a phrase that announces one of these. Warnings of the same kind and side
+  less than ``MERGE_S`` apart are one. What sounds farther away informs; it is no warning here.
 - Events that stay beyond ``NEAR_M`` (1.5 m) need no warning; one there is no false alarm either.
 - An event is *warned* of when a warning sounds between ``EARLY_S`` before ``from_s`` and ``to_s``
   (or ``contact_s``: a warning that begins after contact is none). Drops only by the drop warning,
@@ -51,7 +51,7 @@ class Warned(_Model):
 
 
 class EventResult(_Model):
-    """A labelled event, and what was heard of it; null where nothing was."""
+    """A labeled event, and what was heard of it; null where nothing was."""
 
     kind: Kind
     side: SideName

@@ -1,6 +1,6 @@
 """Recordings with labels: what was really there, and when, as people or the simulator wrote it.
 
-A label file stands beside its recording: ``events_truth.yaml`` beside ``video.mp4`` (or any other
+A label file lies beside its recording: ``events_truth.yaml`` beside ``video.mp4`` (or any other
 video called ``video``), or ``NAME.truth.yaml`` beside ``NAME.mp4``::
 
     schema: sonar.truth/1
@@ -109,7 +109,7 @@ class Clip:
 
 
 def find_clips(path: Path) -> list[Clip]:
-    """The labelled recordings of ``path``: a video, a folder of them, or a folder of folders.
+    """The labeled recordings of ``path``: a video, a folder of them, or a folder of folders.
 
     Raises:
         SourceError: a label file that is wrong, or has no recording beside it.

@@ -21,7 +21,7 @@ from sonar.replay.report.strip import DepthStrip
 from sonar.replay.writer import ReplayWriter
 
 Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
-FALLBACK_RATE_HZ = 25.0  # for recordings that do not tell theirs
+FALLBACK_RATE_HZ = 25.0  # for recordings that do not state theirs
 
 
 class ReplayResult:
@@ -61,8 +61,8 @@ def replay(
         video: write ``annotated.mp4``.
         report: write ``report.html`` too, with the labels beside the recording; a video up to
             ``embed_mb`` megabytes goes into it.
-        look_ahead: see the next pictures while one is heard: the same result in half the time.
-            Not done in ``realtime``, where a picture is only there when its time has come.
+        look_ahead: process the next frames before their turn: the same result in half the time.
+            Not done in ``realtime``, where a frame is only there when its time has come.
         progress: called after each frame.
         guard: makes a context around the run, e.g. to stop it by signal.
         inputs: further files and folders that are read; like ``spec`` they are never overwritten.
@@ -83,7 +83,7 @@ def replay(
     ]
     with output_folder(out, [spec, *inputs]) as folder:
         folder.claim([name for name in REPLAY_FILES if name not in unused], unused)
-        source.open()  # its frame rate shapes the files; a bad recording is told before they exist
+        source.open()  # before the files exist: its frame rate shapes them
         rate_hz = source.rate_hz or FALLBACK_RATE_HZ
         writer: ReplayWriter | None = None
         ahead: Ahead | None = None
@@ -119,7 +119,7 @@ def replay(
         except SonarError as error:
             outcome.error = outcome.error or error
         summary = writer.summary(
-            **_told(outcome, source, rate_hz),
+            **_facts(outcome, source, rate_hz),
             model=running.engine.label,
             speech=asdict(running.speech.status),
             **({} if truth is None else {"labels": truth.model_dump(mode="json")}),
@@ -134,8 +134,8 @@ def replay(
         return ReplayResult(outcome, summary)
 
 
-def _told(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:
-    """What a summary tells of the run: how far it came, and why no farther."""
+def _facts(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:
+    """Facts of the run for the summary: how far it came, and why no farther."""
     end_s = None
     if outcome.end_t is not None:
         end_s = round(outcome.end_t + (outcome.shown_s or 1 / rate_hz), 3)

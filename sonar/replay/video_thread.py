@@ -1,7 +1,7 @@
 """The annotated video, drawn and encoded on a thread of its own.
 
 Drawing and H.264 cost about as much as looking does; beside each other they take the time of
-the slower one. The order of pictures and sound is kept, so the file is the same as without it.
+the slower one. The order of frames and sound is kept, so the file is the same as without it.
 """
 
 import queue
@@ -19,18 +19,18 @@ from sonar.replay.video import AnnotatedVideo, even_size, fitted_size
 from sonar.threads import GuardedThread
 from sonar.types import Cue, DepthMap, RgbImage, Scene
 
-_WAITING = 8  # pictures and blocks of sound at most: bounded memory, also for 4K
-_LIMIT_S = 60.0  # an encoder that takes longer for a few pictures hangs
+_WAITING = 8  # frames and blocks of sound at most: bounded memory, also for 4K
+_LIMIT_S = 60.0  # an encoder that takes longer for a few frames hangs
 
 
 class VideoThread:
-    """Takes pictures and sound in any interleaving and writes them to ``path``.
+    """Takes frames and sound in any interleaving and writes them to ``path``.
 
     An error of the thread is raised, as OutputError, by the call that comes next; what was
     written before it plays.
 
     Args:
-        rate_hz: nominal picture rate.
+        rate_hz: nominal frame rate.
         edges: borders of the zones, see :class:`~sonar.replay.annotate.Annotator`.
     """
 
@@ -56,7 +56,7 @@ class VideoThread:
     def frame(
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
     ) -> None:
-        """The next picture, shown from ``t`` seconds after the first one on."""
+        """The next frame, shown from ``t`` seconds after the first one on."""
         self._put(partial(self._draw, image, depth, scene, cue, t))
 
     def sound(self, samples: NDArray[np.float32]) -> None:
@@ -131,7 +131,7 @@ class VideoThread:
         self._video.frame(drawn, t)
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
-        if self._video is None:  # the first picture decides the size
+        if self._video is None:  # the first frame decides the size
             self._sound_before.append(samples)
         else:
             self._video.sound(samples)

@@ -27,7 +27,7 @@ class ReplayWriter:
 
     Args:
         out: the folder; must exist, without files of these names.
-        rate_hz: nominal picture rate of the recording.
+        rate_hz: nominal frame rate of the recording.
         edges: borders of the zones, see :class:`~sonar.replay.annotate.Annotator`.
         video: write ``annotated.mp4`` too.
     """

@@ -10,7 +10,7 @@ from sonar.config import BandEdges, ZonesConfig
 from sonar.lab.evaluate.data import FrameMount, read_dataset
 from sonar.lab.evaluate.figures import Reading, band_of, figures
 from sonar.lab.evaluate.folder import rank_distance
-from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_levels
+from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_inverse_depths
 from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
 from sonar.testing.truth import truth_at
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
@@ -104,8 +104,12 @@ def test_true_bands(distance: float | None, band: Band) -> None:
 
 def test_naive_is_blind_to_scale() -> None:
     values = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8)
-    assert naive_levels(DepthMap(values)) == pytest.approx(naive_levels(DepthMap(5 + 3 * values)))
-    left, middle, right = naive_levels(DepthMap(np.tile(np.arange(9, dtype=np.float32), (4, 1))))
+    assert naive_inverse_depths(DepthMap(values)) == pytest.approx(
+        naive_inverse_depths(DepthMap(5 + 3 * values))
+    )
+    left, middle, right = naive_inverse_depths(
+        DepthMap(np.tile(np.arange(9, dtype=np.float32), (4, 1)))
+    )
     assert left < middle < right
     assert naive_band(0.9) is Band.STOP and naive_band(0.1) is Band.CLEAR
 

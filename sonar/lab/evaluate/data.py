@@ -1,6 +1,6 @@
-"""Folders of colour and measured depth: read, checked, in order.
+"""Folders of color and measured depth: read, checked, in order.
 
-A dataset folder holds ``<id>_rgb.jpg`` (or .png), ``<id>_depth.png`` (16-bit, millimetres, 0 = no
+A dataset folder holds ``<id>_rgb.jpg`` (or .png), ``<id>_depth.png`` (16-bit, millimeters, 0 = no
 measurement, same size) and ``meta.json``: ``intrinsics`` (fx, fy, cx, cy in pixels), optionally
 ``frames`` (per id ``height_m``, ``pitch_deg``, ``roll_deg``; pitch positive looking down, roll
 positive with the right side lower) and ``rate_hz`` (pairs a second).
@@ -32,7 +32,7 @@ class _Meta(BaseModel):
 
 
 class Intrinsics(_Meta):
-    """Pinhole camera, in pixels of the pictures of the folder."""
+    """Pinhole camera, in pixels of the images of the folder."""
 
     fx: _Positive
     fy: _Positive
@@ -69,32 +69,32 @@ class Meta(_Meta):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One picture and its measured depth."""
+    """One image and its measured depth."""
 
     id: str
     rgb: Path
     depth: Path
 
     def load(self) -> tuple[RgbImage, FloatImage]:
-        """RGB uint8 (H, W, 3) and float32 (H, W) metres, NaN where nothing was measured.
+        """RGB uint8 (H, W, 3) and float32 (H, W) meters, NaN where nothing was measured.
 
         Raises:
             SourceError: unreadable, not 16-bit, or of different sizes.
         """
         import cv2
 
-        colour = _decode(self.rgb, cv2.IMREAD_COLOR)
+        color = _decode(self.rgb, cv2.IMREAD_COLOR)
         raw = _decode(self.depth, cv2.IMREAD_UNCHANGED)
         if raw.dtype != np.uint16 or raw.ndim != 2:
-            raise SourceError(f"{self.depth} is not a 16-bit depth picture with one channel.")
-        if raw.shape != colour.shape[:2]:
+            raise SourceError(f"{self.depth} is not a 16-bit depth image with one channel.")
+        if raw.shape != color.shape[:2]:
             raise SourceError(
-                f"{self.rgb.name} is {_size(colour)} but {self.depth.name} is {_size(raw)}:"
+                f"{self.rgb.name} is {_size(color)} but {self.depth.name} is {_size(raw)}:"
                 " they must have the same size."
             )
-        metres = raw.astype(np.float32) / np.float32(1000.0)
-        metres[raw == 0] = np.nan
-        return np.ascontiguousarray(colour[:, :, ::-1]), metres
+        meters = raw.astype(np.float32) / np.float32(1000.0)
+        meters[raw == 0] = np.nan
+        return np.ascontiguousarray(color[:, :, ::-1]), meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def find_datasets(paths: Sequence[Path]) -> tuple[Dataset, ...]:
     """Every dataset in ``paths``: each one a dataset, or a folder of datasets.
 
     Raises:
-        SourceError: no such folder, nothing in it, damaged ``meta.json``, pictures without depth,
+        SourceError: no such folder, nothing in it, damaged ``meta.json``, images without depth,
             or two datasets of one name.
     """
     found: list[Dataset] = []
@@ -153,7 +153,7 @@ def read_dataset(folder: Path) -> Dataset:
         key = depth.name.removesuffix(DEPTH_SUFFIX)
         rgb = next((p for s in RGB_SUFFIXES if (p := folder / f"{key}{s}").is_file()), None)
         if rgb is None:
-            raise SourceError(f"{depth} has no picture {key}_rgb.jpg beside it.")
+            raise SourceError(f"{depth} has no image {key}_rgb.jpg beside it.")
         pairs.append(Pair(key, rgb, depth))
     if not pairs:
         raise SourceError(f"{folder} holds no NAME_depth.png.")
@@ -191,7 +191,7 @@ def _decode(path: Path, mode: int) -> np.ndarray[Any, Any]:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
     image = cv2.imdecode(data, mode) if data.size else None
     if image is None:
-        raise SourceError(f"{path} is not a picture that can be read.")
+        raise SourceError(f"{path} is not an image that can be read.")
     decoded: np.ndarray[Any, Any] = image
     return decoded
 

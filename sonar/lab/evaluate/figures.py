@@ -3,14 +3,14 @@
 Definitions, for one folder of ``n`` zone readings (a zone of a frame with enough measured depth):
 
 - near: the true nearest obstacle is closer than ``NEAR_M``; reported near: the reported distance
-  is, or, where no metres are reported, the distance that the proximity stands for.
+  is, or, where no meters are reported, the distance that the proximity stands for.
 - ``near_auc``: probability that a near zone is reported nearer than another; an unknown zone
   says nothing and counts half against every other.
 - ``near_recall``, ``near_false_alarm``: share of the near zones, and of the others, that are
   reported near; unknown is not near. ``near_balance``: the first minus the second (an approach
   that always, or never, alarms gets 0).
 - distance errors: |reported - true| / true, over zones with an obstacle closer than
-  ``DISTANCE_RANGE_M`` for which metres are reported; ``distance_share`` says for how many that is.
+  ``DISTANCE_RANGE_M`` for which meters are reported; ``distance_share`` says for how many that is.
 - ``nearest_zone_agreement``: over frames with an obstacle closer than ``DISTANCE_RANGE_M``, share
   in which the zone reported nearest is the nearest, or within 5 % of it; a tie counts its part.
 - ``band_agreement``, ``bands``: true band (rows, by the configured edges) against reported.
@@ -75,9 +75,9 @@ class Reading:
     Attributes:
         frame: index of the frame in its folder.
         true_m: None = no obstacle.
-        rank_m: what the report ranks by: metres, or the distance that its proximity stands for;
+        rank_m: what the report ranks by: meters, or the distance that its proximity stands for;
             infinite for clear, None for unknown.
-        said_m: metres reported, or None.
+        said_m: meters reported, or None.
         band: reported.
     """
 

@@ -1,4 +1,4 @@
-"""One folder of pictures with measured depth, played through engine and zones."""
+"""One folder of images with measured depth, played through engine and zones."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from sonar.config import MountConfig, SonarConfig
 from sonar.errors import DepthError
 from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, FrameMount, Intrinsics
 from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, Reading
-from sonar.lab.evaluate.naive import naive_levels
+from sonar.lab.evaluate.naive import naive_inverse_depths
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, read_zones
 from sonar.ports import Engine, ZoneAnalyser
 from sonar.types import Band, Frame, Reason, ZoneReading
@@ -29,13 +29,13 @@ class FolderReadings:
 
     Attributes:
         readings: one for each zone with enough measured depth.
-        levels: of the common approach, one for each reading.
+        inverse_depths: of the common approach, one for each reading.
         frames: used; pairs: in the folder; unmeasured: zones left out.
     """
 
     name: str
     readings: tuple[Reading, ...]
-    levels: tuple[float, ...]
+    inverse_depths: tuple[float, ...]
     frames: int
     pairs: int
     unmeasured: int
@@ -43,10 +43,10 @@ class FolderReadings:
     intrinsics: Literal["given", "assumed"]
 
     def naive_pairs(self) -> list[tuple[float, float]]:
-        """(level, true metres) of the obstacles in range."""
+        """(inverse_depth, true meters) of the obstacles in range."""
         return [
-            (level, r.true_m)
-            for level, r in zip(self.levels, self.readings, strict=True)
+            (inverse_depth, r.true_m)
+            for inverse_depth, r in zip(self.inverse_depths, self.readings, strict=True)
             if r.true_m is not None and r.true_m < DISTANCE_RANGE_M
         ]
 
@@ -69,7 +69,7 @@ class FolderRun:
         self._size, self._k = _camera(dataset)
         self._mounts, self._origin = known_mounts(dataset, self._k)
         self._readings: list[Reading] = []
-        self._levels: list[float] = []
+        self._inverse_depths: list[float] = []
         self._unmeasured = 0
         self._frames = 0
 
@@ -93,7 +93,7 @@ class FolderRun:
         return FolderReadings(
             self._data.name,
             tuple(self._readings),
-            tuple(self._levels),
+            tuple(self._inverse_depths),
             self._frames,
             len(self._data.pairs),
             self._unmeasured,
@@ -108,15 +108,15 @@ class FolderRun:
         truth: tuple[ZoneMeasured, ZoneMeasured, ZoneMeasured],
     ) -> None:
         self._frames += 1
-        levels = (0.0, 0.0, 0.0)
+        inverse_depths = (0.0, 0.0, 0.0)
         try:
             depth = self._engine.estimate(frame)
         except DepthError:
             scene = analyser.lost(frame.id, frame.t, Reason.DEPTH_FAILED)
         else:
             scene = analyser.update(depth, frame)
-            levels = naive_levels(depth)
-        for true, said, level in zip(truth, scene.zones, levels, strict=True):
+            inverse_depths = naive_inverse_depths(depth)
+        for true, said, inverse_depth in zip(truth, scene.zones, inverse_depths, strict=True):
             if not true.measured:
                 self._unmeasured += 1
                 continue
@@ -124,7 +124,7 @@ class FolderRun:
             self._readings.append(
                 Reading(frame.id, true.distance_m, rank, said.distance_m, said.band)
             )
-            self._levels.append(level)
+            self._inverse_depths.append(inverse_depth)
 
     def _mount_config(self, mount: FrameMount | None) -> MountConfig:
         known = mount if mount is not None and self._use != "none" else FrameMount()
@@ -164,9 +164,9 @@ class FolderRun:
 
 
 def rank_distance(said: ZoneReading, far_m: float) -> float | None:
-    """Metres by which a reading is ranked; infinite for clear, None for unknown.
+    """Meters by which a reading is ranked; infinite for clear, None for unknown.
 
-    Where no metres are reported, those that its proximity stands for:
+    Where no meters are reported, those that its proximity stands for:
     ``(1 - proximity) * far_m``.
     """
     if said.band is Band.UNKNOWN:
@@ -207,7 +207,7 @@ def known_mounts(dataset: Dataset, k: Intrinsics) -> tuple[Mapping[str, FrameMou
 
 
 def _camera(dataset: Dataset) -> tuple[tuple[int, int], Intrinsics]:
-    """(height, width) of the folder's pictures, and intrinsics (assumed where not given)."""
+    """(height, width) of the folder's images, and intrinsics (assumed where not given)."""
     image, _ = dataset.pairs[0].load()
     height, width = image.shape[:2]
     if dataset.intrinsics is not None:

@@ -1,8 +1,8 @@
 """The approach that sonar is measured against: min-max of each frame, fixed thirds.
 
-As common open-source programs do it: normalise each frame's inverse depth to [0, 1], take the
-picture's left, middle and right third, and let the largest value (a robust maximum, to be fair)
-decide by fixed fractions. It has no metres; to be generous it is given the best affine fit of
+As common open-source programs do it: normalize each frame's inverse depth to [0, 1], take the
+image's left, middle and right third, and let the largest value (a robust maximum, to be fair)
+decide by fixed fractions. It has no meters; to be generous it is given the best affine fit of
 1/distance to the truth of everything evaluated (each folder counting the same), which no user
 would have.
 """
@@ -18,7 +18,7 @@ FRACTIONS = ((0.8, Band.STOP), (0.6, Band.CLOSE), (0.4, Band.NEAR), (0.2, Band.F
 FARTHEST_M = 20.0
 
 
-def naive_levels(depth: DepthMap) -> tuple[float, float, float]:
+def naive_inverse_depths(depth: DepthMap) -> tuple[float, float, float]:
     """Left, middle and right third: 0 (farthest of this frame) to 1 (nearest of this frame)."""
     values = depth.values.astype(np.float64)
     if depth.kind is DepthKind.METRIC:
@@ -32,22 +32,22 @@ def naive_levels(depth: DepthMap) -> tuple[float, float, float]:
     return left, middle, right
 
 
-def naive_band(level: float) -> Band:
+def naive_band(inverse_depth: float) -> Band:
     """By fixed fractions."""
-    return next((band for edge, band in FRACTIONS if level >= edge), Band.CLEAR)
+    return next((band for edge, band in FRACTIONS if inverse_depth >= edge), Band.CLEAR)
 
 
 def fit_distance(
-    levels: Sequence[float], distances_m: Sequence[float], weights: Sequence[float]
+    inverse_depths: Sequence[float], distances_m: Sequence[float], weights: Sequence[float]
 ) -> tuple[float, float] | None:
-    """(a, b) of ``1 / distance = a * level + b`` with a >= 0; None for fewer than three.
+    """(a, b) of ``1 / distance = a * inverse_depth + b`` with a >= 0; None for fewer than three.
 
-    The least weighted mean relative error of distance, by trying a grid of distances at level 0 and
-    level 1: steps of 4 %, so no method of fitting does noticeably better.
+    The least weighted mean relative error of distance, by trying a grid of distances at 0 and at 1:
+    steps of 4 %, so no method of fitting does noticeably better.
     """
-    if len(levels) < 3:
+    if len(inverse_depths) < 3:
         return None
-    x, true = np.asarray(levels, float), np.asarray(distances_m, float)
+    x, true = np.asarray(inverse_depths, float), np.asarray(distances_m, float)
     share = np.asarray(weights, float) / np.sum(weights)
     ends = np.geomspace(1.0 / FARTHEST_M, 5.0, 118)
     best, least = (0.0, 1.0 / FARTHEST_M), np.inf
@@ -61,6 +61,6 @@ def fit_distance(
     return best
 
 
-def naive_distance(level: float, fit: tuple[float, float]) -> float:
-    """Metres by the fit."""
-    return 1.0 / max(fit[0] * level + fit[1], 1.0 / FARTHEST_M)
+def naive_distance(inverse_depth: float, fit: tuple[float, float]) -> float:
+    """Meters by the fit."""
+    return 1.0 / max(fit[0] * inverse_depth + fit[1], 1.0 / FARTHEST_M)

@@ -18,8 +18,8 @@ ABOUT = (
     "Per folder: sonar's figures, and under 'naive' those of per-frame min-max over fixed thirds,"
     " whose distances are fitted to the truth of all folders of this run. near: closer than"
     " near_m. mount: 'given' = height and angles came with the frames; 'fitted' = from the floor"
-    " in the measured depth (the angles of each frame as an IMU would tell them, the folder's"
-    " height); 'none' = sonar was told the intrinsics only. Truth: horizontal distance ahead to"
+    " in the measured depth (the angles of each frame as an IMU would measure them, the folder's"
+    " height); 'none' = sonar knew the intrinsics only. Truth: horizontal distance ahead to"
     " the nearest obstacle in the corridor, floor removed."
 )
 
@@ -30,7 +30,7 @@ class SourceReport(Figures):
     Attributes:
         frames: used; frames_without_floor: left out, gravity is not known there.
         near: zones nearer than ``near_m``; unmeasured: zones left out, too little depth there.
-        mount: what sonar was told of the camera; intrinsics: given or assumed.
+        mount: what sonar knew of the camera; intrinsics: given or assumed.
     """
 
     frames: int
@@ -95,21 +95,21 @@ def _report(
 
 def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[Reading]:
     readings = []
-    for level, r in zip(folder.levels, folder.readings, strict=True):
-        metres = None if fit is None else naive_distance(level, fit)
-        # A hair of the level keeps its order where the fit makes all distances one.
-        rank = (1.0 if metres is None else metres) - 1e-6 * level
-        readings.append(Reading(r.frame, r.true_m, rank, metres, naive_band(level)))
+    for inverse_depth, r in zip(folder.inverse_depths, folder.readings, strict=True):
+        distance_m = None if fit is None else naive_distance(inverse_depth, fit)
+        # A hair of the inverse depth keeps its order where the fit makes all distances one.
+        rank = (1.0 if distance_m is None else distance_m) - 1e-6 * inverse_depth
+        readings.append(Reading(r.frame, r.true_m, rank, distance_m, naive_band(inverse_depth)))
     return readings
 
 
 def _naive_fit(found: Sequence[FolderReadings]) -> tuple[float, float] | None:
     """One fit for all folders, each counting the same."""
     pairs = [
-        (level, true, 1.0 / len(inside))
+        (inverse_depth, true, 1.0 / len(inside))
         for folder in found
         if (inside := folder.naive_pairs())
-        for level, true in inside
+        for inverse_depth, true in inside
     ]
-    levels, true, weights = zip(*pairs, strict=True) if pairs else ((), (), ())
-    return fit_distance(levels, true, weights)
+    inverse_depths, true, weights = zip(*pairs, strict=True) if pairs else ((), (), ())
+    return fit_distance(inverse_depths, true, weights)

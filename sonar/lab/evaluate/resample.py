@@ -14,7 +14,7 @@ def intervals(whole: Values, count: int, figures: Figures, *, times: int, seed: 
     """From ``times`` draws of ``count`` members out of as many, with repeats.
 
     Args:
-        whole: the figures over all members, by name; None is one that they do not tell.
+        whole: the figures over all members, by name; None is one that cannot be given.
         count: how many members there are: frames, or recordings.
         figures: the same over some members (indices, int (count,)).
         times: draws.
@@ -22,7 +22,7 @@ def intervals(whole: Values, count: int, figures: Figures, *, times: int, seed: 
 
     Returns:
         Per figure the 2.5 % and 97.5 % quantiles, to four digits; None where the whole, or
-        more than half of the draws, does not tell it, and for fewer than two members.
+        more than half of the draws, cannot give it, and for fewer than two members.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in whole}

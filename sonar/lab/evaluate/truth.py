@@ -15,11 +15,11 @@ from sonar.lab.evaluate.data import FrameMount, Intrinsics
 from sonar.types import SIDES, FloatImage, Side
 
 MIN_MEASURED = 0.30  # share of a zone's pixels that must be measured
-MIN_AREA = 0.004  # share of the picture that an obstacle must cover in a zone
+MIN_AREA = 0.004  # share of the image that an obstacle must cover in a zone
 WINDOW_M = 0.30  # its pixels lie within this depth of each other
 NEAR_SHARE = 0.10  # its distance is this quantile of them: near face, without the last speckle
-FLOOR_M = 0.10  # what stands less above the floor is floor...
-FLOOR_PER_M = 0.02  # ...plus this for every metre of distance (sensor and angle errors)
+FLOOR_M = 0.10  # what rises less above the floor is floor...
+FLOOR_PER_M = 0.02  # ...plus this for every meter of distance (sensor and angle errors)
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
@@ -61,7 +61,7 @@ def read_zones(
     """Left, center, right.
 
     Args:
-        depth_m: float32 (H, W), metres along the optical axis, NaN where not measured.
+        depth_m: float32 (H, W), meters along the optical axis, NaN where not measured.
         k: the camera.
         mount: complete height and angles.
     """
@@ -77,7 +77,7 @@ def read_zones(
     depth = np.where(known, depth_m, 0.0)
     ahead, side = ray_ahead * depth, ray_side * depth
     up = mount.height_m - ray_down * depth
-    stands = (
+    obstacle = (
         known
         & (up > FLOOR_M + FLOOR_PER_M * ahead)
         & (up <= zones.head_height_m)
@@ -91,7 +91,7 @@ def read_zones(
     for name, mask in zip(SIDES, masks, strict=True):
         total = int(np.count_nonzero(mask))
         enough = total > 0 and np.count_nonzero(known & mask) >= MIN_MEASURED * total
-        distance = nearest_group(ahead[stands & mask], needed) if enough else None
+        distance = nearest_group(ahead[obstacle & mask], needed) if enough else None
         readings.append(ZoneMeasured(name, bool(enough), distance))
     left, center, right = readings
     return left, center, right
@@ -115,8 +115,8 @@ def fit_floor(depth_m: FloatImage, k: Intrinsics, *, seed: int = 0) -> Plane | N
     """The floor in measured depth: the plane below the camera with nothing beneath it.
 
     A plane is ``1/Z = a x + b y + c`` with ``(a, b, c) = gravity / height``: RANSAC over triples
-    of pixels, then least squares on the inliers. Tables are told from the floor by what lies
-    below them, where any floor is seen.
+    of pixels, then least squares on the inliers. A table is distinguished from the floor by what
+    lies below it, where any floor is seen.
 
     Returns:
         The plane, or None where none with a plausible height (0.3 to 2.5 m), pitch (-35 to 70

@@ -1,4 +1,4 @@
-"""The figures of recordings with labelled events; for what is counted see
+"""The figures of recordings with labeled events; for what is counted see
 :mod:`sonar.replay.heard`.
 
 - ``warning_recall``: share of the events that are warned of.

@@ -30,7 +30,7 @@ CRASHED = 1
 _END_S = 30.0  # a recording that is asked to stop gets so long to finish its files
 
 Guard = Callable[[Pipeline], AbstractContextManager[None]]
-Tell = Callable[["Done", int, int], None]  # a finished recording, how many are done, of how many
+Report = Callable[["Done", int, int], None]  # a finished recording, how many are done, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def run_batch(
     *,
     workers: int = 1,
     resume: bool = False,
-    tell: Tell | None = None,
+    report: Report | None = None,
     guard: Guard | None = None,
     inputs: Sequence[Path | str] = (),
 ) -> list[Done]:
@@ -68,7 +68,7 @@ def run_batch(
 
     Args:
         resume: skip those that are complete.
-        tell: called in this process as each ends.
+        report: called in this process as each ends.
         guard: as in :func:`sonar.replay.session.replay`; must be picklable (a function).
         inputs: what is read besides the recordings; never overwritten, as these.
 
@@ -87,8 +87,8 @@ def run_batch(
 
     def finished(result: Done) -> None:
         done[result.job.name] = result
-        if tell is not None:
-            tell(result, len(done), len(jobs))
+        if report is not None:
+            report(result, len(done), len(jobs))
 
     try:
         while waiting or running:
@@ -132,7 +132,7 @@ def fingerprint(job: Job, config: SonarConfig, options: Options) -> dict[str, An
         facts = path.stat()
         found |= {"bytes": facts.st_size, "modified_ns": facts.st_mtime_ns}
     except OSError:
-        pass  # it is told when it is opened
+        pass  # opening it reports why
     return found
 
 
@@ -169,7 +169,7 @@ class _Worker:
             if self.pipe.poll(_END_S):
                 answer = self.pipe.recv()
         except (EOFError, OSError):
-            pass  # it died without a word; its exit code tells
+            pass  # it died without an answer; its exit code says how
         self._process.join(_END_S)
         if self._process.is_alive():
             self._process.kill()

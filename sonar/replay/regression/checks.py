@@ -55,7 +55,7 @@ def read_checks(
     expect: Path | None,
     speech: SpeechConfig | None = None,
 ) -> Checks:
-    """Read everything before the work, so that a mistake in it is told before and not after.
+    """Read everything before the work, so that a mistake in it is reported before and not after.
 
     Args:
         names: of the recordings, as their folders are called.

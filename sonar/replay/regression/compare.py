@@ -54,8 +54,8 @@ def compare(
     """What is heard ``now`` against what was heard ``before``, in order of time.
 
     Sounds and phrases are matched by what they are, nearest in time first; a match beyond
-    ``tolerance_s`` is late or early, one on another side is told, and what is left over is
-    missing or extra. Silences are not matched: their neighbours tell.
+    ``tolerance_s`` is late or early, one on another side is reported, and what is left over is
+    missing or extra. Silences are not matched: the sounds around them are.
     """
     old, new = _heard(before), _heard(now)
     pairs = sorted(

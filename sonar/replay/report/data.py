@@ -23,7 +23,7 @@ _Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Side:
-    """One side in one moment: metres and seconds, None where not known."""
+    """One side in one moment: meters and seconds, None where not known."""
 
     band: str = "unknown"
     distance_m: float | None = None
@@ -75,7 +75,7 @@ class Run:
     """One replay's results.
 
     Attributes:
-        duration_s: of the pictures, or of the sound where that is longer.
+        duration_s: of the frames, or of the sound where that is longer.
         moments: in order of time.
         events: as in ``events.jsonl``, times not below 0.
         truth: the labels beside the recording, where there are some.
@@ -89,7 +89,7 @@ class Run:
     truth: Truth | None = None
 
     def end_s(self, index: int) -> float:
-        """Where a moment ends: at the next one, the last with the pictures."""
+        """Where a moment ends: at the next one, the last with the frames."""
         if index + 1 < len(self.moments):
             return self.moments[index + 1].start_s
         last = self.moments[index].start_s

@@ -1,7 +1,7 @@
 """Pages from the templates beside this file: one style, one table, and no network.
 
 Jinja2 escapes whatever comes from outside (file names, words, settings). The content policy
-forbids everything but what stands in the page and the media beside it.
+forbids everything but what is in the page and the media beside it.
 """
 
 from functools import cache

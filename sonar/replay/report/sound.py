@@ -1,4 +1,4 @@
-"""The sound of a run as a picture: a spectrogram of both ears, and its figures in words."""
+"""The spectrogram of a run, both ears, and its figures in words."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Sound:
 
     @property
     def words(self) -> str:
-        """The picture in one sentence."""
+        """The spectrogram in one sentence."""
         left, right = (round(100 * share) for share in self.louder)
         return (
             f"Something sounds for {100 * self.sounding:.0f} % of the time; of that, {left} % "
@@ -59,7 +59,7 @@ def _analyse(rate_hz: int, samples: NDArray[np.int16]) -> Sound:
     columns = max(1, min(_COLUMNS, length // (_WINDOW // 4)))
     rows = int(TOP_HZ / rate_hz * _WINDOW)
     powers = np.zeros((2, rows, columns), np.float32)
-    levels: list[NDArray[np.float32]] = []
+    rms: list[NDArray[np.float32]] = []
     shape = np.hanning(_WINDOW).astype(np.float32)
     edges = np.linspace(0, length, columns + 1).astype(int)
     for column in range(columns):
@@ -68,16 +68,16 @@ def _analyse(rate_hz: int, samples: NDArray[np.int16]) -> Sound:
         power = np.zeros((2, rows), np.float32)
         for offset in np.linspace(start, max(start, end - _WINDOW), count).astype(int):
             block = _read(samples, int(offset))
-            levels.append(np.sqrt((block**2).mean(axis=1)))
+            rms.append(np.sqrt((block**2).mean(axis=1)))
             spectrum = np.abs(np.fft.rfft(block * shape, axis=1)[:, :rows]) / (_WINDOW / 4)
             power = np.maximum(power, spectrum.astype(np.float32) ** 2)
         powers[:, :, column] = power
-    loud = 20 * np.log10(np.maximum(np.stack(levels), 1e-6))
+    loud = 20 * np.log10(np.maximum(np.stack(rms), 1e-6))
     heard = loud[loud.max(axis=1) > _SILENT_DBFS]
     apart = heard[:, 0] - heard[:, 1]
     return Sound(
         length / rate_hz,
-        _picture(powers),
+        _image(powers),
         len(heard) / len(loud),
         (float((apart > 6).mean()), float((apart < -6).mean())) if len(heard) else (0.0, 0.0),
     )
@@ -91,12 +91,12 @@ def _read(samples: NDArray[np.int16], offset: int) -> NDArray[np.float32]:
     return block
 
 
-def _picture(powers: NDArray[np.float32]) -> bytes:
+def _image(powers: NDArray[np.float32]) -> bytes:
     level_db = 10 * np.log10(np.maximum(powers, 1e-12))
-    grey = np.clip((level_db - _FLOOR_DB) / -_FLOOR_DB * 255, 0, 255).astype(np.uint8)
+    gray = np.clip((level_db - _FLOOR_DB) / -_FLOOR_DB * 255, 0, 255).astype(np.uint8)
     # The loudest of the rows that fall together: a mean would hide a pure tone.
-    starts = np.linspace(0, grey.shape[1], _ROWS, endpoint=False).astype(int)
-    ears = [np.maximum.reduceat(ear, starts, axis=0)[::-1] for ear in grey]
+    starts = np.linspace(0, gray.shape[1], _ROWS, endpoint=False).astype(int)
+    ears = [np.maximum.reduceat(ear, starts, axis=0)[::-1] for ear in gray]
     line = np.full((2, powers.shape[2]), 255, np.uint8)
-    coloured = cv2.applyColorMap(np.vstack([ears[0], line, ears[1]]), cv2.COLORMAP_INFERNO)
-    return bytes(cv2.imencode(".png", coloured)[1].tobytes())
+    colored = cv2.applyColorMap(np.vstack([ears[0], line, ears[1]]), cv2.COLORMAP_INFERNO)
+    return bytes(cv2.imencode(".png", colored)[1].tobytes())

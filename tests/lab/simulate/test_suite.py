@@ -8,7 +8,7 @@ from simulate_kit import need_mujoco, scenario
 
 from sonar.audio.cues.mapping import PulseMapper
 from sonar.config import MountConfig, SonarConfig
-from sonar.lab.evaluate.naive import naive_band, naive_levels
+from sonar.lab.evaluate.naive import naive_band, naive_inverse_depths
 from sonar.lab.simulate import suite
 from sonar.lab.simulate.closed_loop import SIZE, WalkResult, tally, walk
 from sonar.lab.simulate.ears import Ears, SpoiltDepth, mount_of
@@ -41,7 +41,7 @@ def mapper() -> PulseMapper:
 
 
 def bands(depth: DepthMap) -> tuple[tuple[Band, float], ...]:
-    return tuple((naive_band(level), level) for level in naive_levels(depth))
+    return tuple((naive_band(level), level) for level in naive_inverse_depths(depth))
 
 
 @pytest.fixture(scope="module")
