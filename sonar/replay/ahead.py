@@ -92,20 +92,22 @@ def unhurried() -> Iterator[None]:
 
 
 class Ahead:
-    """Reads ``source`` and runs ``engines`` on threads of its own.
+    """A recording whose frames, and their depth, are worked on before their turn: a FrameSource.
 
     Attributes:
-        source: the frames in order, for the pipeline; errors come where they would have come.
-        engine: gives each of these frames its depth, which is done or on its way.
+        engine: gives each of its frames the depth, which is done or on its way.
 
     Args:
         source: a recording; opened already.
         engines: equal ones; each is used by one thread at a time. Owned from here on.
     """
 
+    live = False
+
     def __init__(
         self, source: FrameSource, engines: Sequence[Engine], clock: Clock | None = None
     ) -> None:
+        self.label = source.label
         self._clock = clock or SystemClock()
         self._inner = source
         self._engines = list(engines)
@@ -114,20 +116,37 @@ class Ahead:
             self._free.put(engine)
         self._pool = ThreadPoolExecutor(len(engines), "depth")
         self._ready: queue.Queue[_Seen | BaseException | None] = queue.Queue(len(engines) + SPARE)
-        self._depths: dict[int, Future[DepthMap]] = {}
         self._spent_ms: dict[int, dict[str, float]] = {}
         self._history: dict[str, deque[float]] = {}
         self._closing = threading.Event()
         self._reader: GuardedThread | None = None
-        self.source: FrameSource = _Source(self)
+        self.depths: dict[int, Future[DepthMap]] = {}
         self.engine: Engine = _Engine(self, engines[0].label)
+
+    @property
+    def frame_count(self) -> int | None:
+        """Of the recording."""
+        return self._inner.frame_count
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Of the recording."""
+        return self._inner.rate_hz
+
+    @property
+    def dropped(self) -> int:
+        """Of the recording."""
+        return self._inner.dropped
 
     @property
     def timings(self) -> dict[str, dict[str, float]]:
         """Median and p95 milliseconds by stage; what a stage took, not what was waited for it."""
         return {stage: quantiles_ms(ms) for stage, ms in self._history.items()}
 
-    def read(self) -> Frame | None:
+    def open(self) -> None:
+        """It is open."""
+
+    def read(self, timeout_s: float) -> Frame | None:
         """The next frame. Raises what reading it raised."""
         if self._reader is None:
             self._reader = GuardedThread("reader", self._read_all, restarts=0)
@@ -135,27 +154,14 @@ class Ahead:
         try:
             item = self._ready.get(timeout=_LIMIT_S)
         except queue.Empty:
-            raise SourceError(f"{self._inner.label}: decoding hangs.") from None
+            raise SourceError(f"{self.label}: decoding hangs.") from None
         if isinstance(item, tuple):
-            frame, depth = item
-            self._depths[frame.id] = depth
+            frame, self.depths[item[0].id] = item
             return frame
         self._put(item)  # the end stays the end
         if item is not None:
             raise item
         return None
-
-    def estimate(self, frame: Frame) -> DepthMap:
-        """The depth of a frame that :meth:`read` gave. Raises DepthError."""
-        try:
-            return self._depths.pop(frame.id).result(_LIMIT_S)
-        except LateError:
-            raise DepthError(f"{self.engine.label} hangs") from None
-
-    def warm_up(self, height: int, width: int) -> None:
-        """One engine proves that it works; a recording waits for the first frames anyway."""
-        with self._engine() as engine:
-            engine.warm_up(height, width)
 
     def close(self) -> None:
         """Stop, and release source and engines."""
@@ -196,7 +202,7 @@ class Ahead:
         self._put(end)
 
     def _see(self, frame: Frame, spent: dict[str, float]) -> DepthMap:
-        with self._engine() as engine:
+        with self.free_engine() as engine:
             began = self._clock.now()
             try:
                 return engine.estimate(frame)
@@ -214,44 +220,13 @@ class Ahead:
         return round(1000.0 * (self._clock.now() - began_s), 3)
 
     @contextmanager
-    def _engine(self) -> Iterator[Engine]:
+    def free_engine(self) -> Iterator[Engine]:
+        """One of the engines, for as long as the block lasts."""
         engine = self._free.get(timeout=_LIMIT_S)
         try:
             yield engine
         finally:
             self._free.put(engine)
-
-
-class _Source:
-    """What the pipeline reads."""
-
-    live = False
-
-    def __init__(self, ahead: Ahead) -> None:
-        self._ahead = ahead
-        self._inner = ahead._inner
-        self.label = self._inner.label
-
-    @property
-    def frame_count(self) -> int | None:
-        return self._inner.frame_count
-
-    @property
-    def rate_hz(self) -> float | None:
-        return self._inner.rate_hz
-
-    @property
-    def dropped(self) -> int:
-        return self._inner.dropped
-
-    def open(self) -> None:
-        """It is open."""
-
-    def read(self, timeout_s: float) -> Frame | None:
-        return self._ahead.read()
-
-    def close(self) -> None:
-        self._ahead.close()
 
 
 class _Engine:
@@ -262,10 +237,16 @@ class _Engine:
         self.label = label
 
     def warm_up(self, height: int, width: int) -> None:
-        self._ahead.warm_up(height, width)
+        """One engine proves that it works; a recording waits for the first frames anyway."""
+        with self._ahead.free_engine() as engine:
+            engine.warm_up(height, width)
 
     def estimate(self, frame: Frame) -> DepthMap:
-        return self._ahead.estimate(frame)
+        """The depth of a frame that was read. Raises DepthError."""
+        try:
+            return self._ahead.depths.pop(frame.id).result(_LIMIT_S)
+        except LateError:
+            raise DepthError(f"{self.label} hangs") from None
 
     def close(self) -> None:
         self._ahead.close()

@@ -102,7 +102,7 @@ def replay(
                     ahead = Ahead(source, open_engines(config))
                 running = app.assemble(
                     config,
-                    ahead.source if ahead else source,
+                    ahead or source,
                     app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
                     wait_for_speech=True,
                     engine=ahead.engine if ahead else None,

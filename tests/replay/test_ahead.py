@@ -52,7 +52,7 @@ def depth_of(frame: Frame) -> DepthMap:
 
 def all_of(ahead: Ahead) -> list[tuple[int, float]]:
     found = []
-    while (frame := ahead.source.read(1.0)) is not None:
+    while (frame := ahead.read(1.0)) is not None:
         found.append((frame.id, float(ahead.engine.estimate(frame).values[0, 0])))
     return found
 
@@ -74,7 +74,7 @@ def test_pictures_and_their_depths_come_in_order() -> None:
     engines = [FakeEngine(slow), FakeEngine(fast)]
     ahead = Ahead(Pictures(40), engines)
     assert all_of(ahead) == [(index, float(index)) for index in range(40)]
-    assert ahead.source.read(1.0) is None  # the end stays the end
+    assert ahead.read(1.0) is None  # the end stays the end
     assert gate.is_set() and engines[1].calls >= 2
     ahead.close()
 
@@ -91,7 +91,7 @@ def test_an_engine_is_never_used_by_two_at_once() -> None:
         return depth_of(frame)
 
     ahead = Ahead(Pictures(20), [FakeEngine(watched)])
-    first = ahead.source.read(1.0)
+    first = ahead.read(1.0)
     assert first is not None
     ahead.engine.warm_up(4, 4)
     ahead.engine.estimate(first)
@@ -102,7 +102,7 @@ def test_an_engine_is_never_used_by_two_at_once() -> None:
 def test_it_does_not_run_away() -> None:
     source = Pictures(1000)
     ahead = Ahead(source, [FakeEngine(depth_of), FakeEngine(depth_of)])
-    assert ahead.source.read(1.0) is not None
+    assert ahead.read(1.0) is not None
     threading.Event().wait(0.3)
     assert source.read_so_far <= 1 + 2 + SPARE + 1  # one may wait for its place
     ahead.close()
@@ -114,7 +114,7 @@ def test_a_damaged_recording_ends_after_its_last_picture() -> None:
     ahead = Ahead(Pictures(5, SourceError("cut off")), [FakeEngine(depth_of)])
     seen = []
     with pytest.raises(SourceError, match="cut off"):
-        while (frame := ahead.source.read(1.0)) is not None:
+        while (frame := ahead.read(1.0)) is not None:
             seen.append(frame.id)
     assert seen == [0, 1, 2, 3, 4]
     ahead.close()
@@ -123,7 +123,7 @@ def test_a_damaged_recording_ends_after_its_last_picture() -> None:
 def test_a_picture_that_fails_is_only_that_picture() -> None:
     ahead = Ahead(Pictures(4), [FakeEngine(depth_of, failures={2: DepthError("nonsense")})])
     told = []
-    while (frame := ahead.source.read(1.0)) is not None:
+    while (frame := ahead.read(1.0)) is not None:
         try:
             told.append(float(ahead.engine.estimate(frame).values[0, 0]))
         except DepthError:
@@ -135,7 +135,7 @@ def test_a_picture_that_fails_is_only_that_picture() -> None:
 def test_times_are_what_a_stage_took_not_what_was_waited() -> None:
     clock = ManualClock()
     ahead = Ahead(Pictures(1), [FakeEngine(depth_of, clock=clock, latency_s=0.025)], clock)
-    frame = ahead.source.read(1.0)
+    frame = ahead.read(1.0)
     assert frame is not None
     ahead.engine.estimate(frame)
     step = Step(

@@ -12,8 +12,8 @@ from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
 from sonar.replay.regression.checks import read_checks
-from sonar.replay.regression.compare import Expectation, _words, compare, read_events, unmet
-from sonar.replay.regression.vocabulary import known_words
+from sonar.replay.regression.compare import compare, read_events
+from sonar.replay.regression.expect import Expectation, _words, known_words, unmet
 
 Side = Literal["left", "center", "right"]
 

@@ -17,7 +17,7 @@ Definitions, for one folder of ``n`` zone readings (a zone of a frame with enoug
 - ``ci``: 95 % intervals of the figures, by resampling frames (seeded).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from sonar.config import BandEdges
-from sonar.lab.evaluate.resample import Intervals, Values, intervals
 from sonar.types import Band
 
 NEAR_M = 1.5
@@ -34,6 +33,9 @@ DISTANCE_RANGE_M = 5.0
 NEAREST_TOLERANCE = 0.05
 RESAMPLES = 400
 
+Values = Mapping[str, float | None]
+FiguresOver = Callable[[NDArray[np.intp]], Values]
+Intervals = dict[str, tuple[float, float] | None]
 Figure = Annotated[float, Field(allow_inf_nan=False)] | None
 FIGURES = (
     "distance_median_rel_error",
@@ -196,6 +198,39 @@ def _intervals(table: _Table, values: Values, seed: int) -> Intervals:
         return {name: table.figure(name, at) for name in FIGURES}
 
     return intervals(values, len(members), over, times=RESAMPLES, seed=seed)
+
+
+def intervals(
+    whole: Values, count: int, figures: FiguresOver, *, times: int, seed: int
+) -> Intervals:
+    """From ``times`` draws of ``count`` members out of as many, with repeats.
+
+    Args:
+        whole: the figures over all members, by name; None is one that cannot be given.
+        count: how many members there are: frames, or recordings.
+        figures: the same over some members (indices, int (count,)).
+        times: draws.
+        seed: the same draws for the same seed.
+
+    Returns:
+        Per figure the 2.5 % and 97.5 % quantiles, to four digits; None where the whole, or
+        more than half of the draws, cannot give it, and for fewer than two members.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[float]] = {name: [] for name in whole}
+    for _ in range(times if count > 1 else 0):
+        for name, value in figures(rng.integers(0, count, count)).items():
+            if value is not None:
+                drawn[name].append(value)
+    return {
+        name: None
+        if whole[name] is None or len(sample) < times // 2
+        else (
+            round(float(np.quantile(sample, 0.025)), 4),
+            round(float(np.quantile(sample, 0.975)), 4),
+        )
+        for name, sample in drawn.items()
+    }
 
 
 def _confusion(readings: Sequence[Reading], edges: BandEdges) -> dict[str, dict[str, int]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from sonar.lab.evaluate.resample import Values, intervals
+from sonar.lab.evaluate.figures import Values, intervals
 from sonar.replay.heard import ClipResult
 
 RESAMPLES = 1000

@@ -9,14 +9,8 @@ import yaml
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regression.compare import (
-    Expectation,
-    compare,
-    parse_expectations,
-    read_events,
-    unmet,
-)
-from sonar.replay.regression.vocabulary import known_words
+from sonar.replay.regression.compare import compare, read_events
+from sonar.replay.regression.expect import Expectation, known_words, parse_expectations, unmet
 
 
 @dataclass(frozen=True)

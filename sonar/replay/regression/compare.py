@@ -1,26 +1,14 @@
-"""Is the same heard as before, and is what must be heard there?
+"""Is the same heard as before? Compares the ``events.jsonl`` of two runs (``--baseline``)."""
 
-Both questions are about ``events.jsonl``: ``--baseline`` compares it with a stored run's,
-``--expect`` with a file of sentences such as ``between 3 s and 5 s: close, left``.
-"""
-
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar.errors import ConfigError, SourceError
+from sonar.errors import SourceError
 from sonar.records import Event
-from sonar.replay.regression.vocabulary import unknown_word
 
 TOLERANCE_S = 0.5
 LATE_S = 2.0  # further apart than this, two sounds are not the same one
-_SENTENCE = re.compile(
-    r"^\s*(?P<never>never\s+)?between\s+(?P<start>\d+(?:\.\d*)?)\s*s?\s+and\s+(?P<end>\d+(?:\.\d*)?)\s*s?\s*:"
-    r"\s*(?P<words>.+?)\s*$",
-    re.IGNORECASE,
-)
 
 
 def read_events(path: Path) -> list[Event]:
@@ -75,104 +63,13 @@ def compare(
         free_new.remove(j)
         a, b = old[i], new[j]
         if a.side != b.side:
-            found.append(Difference("other side", b.t, f"{_say(b)}, was {a.side}"))
+            found.append(Difference("other side", b.t, f"{describe(b)}, was {a.side}"))
         elif abs(b.t - a.t) > tolerance_s:
             kind = "late" if b.t > a.t else "early"
-            found.append(Difference(kind, b.t, f"{_say(b)}, was at {a.t:.2f} s"))
-    found += [Difference("missing", old[i].t, _say(old[i])) for i in free_old]
-    found += [Difference("extra", new[j].t, _say(new[j])) for j in free_new]
+            found.append(Difference(kind, b.t, f"{describe(b)}, was at {a.t:.2f} s"))
+    found += [Difference("missing", old[i].t, describe(old[i])) for i in free_old]
+    found += [Difference("extra", new[j].t, describe(new[j])) for j in free_new]
     return sorted(found, key=lambda difference: difference.t)
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """One sentence: within ``start_s`` to ``end_s`` something with all ``words`` is heard.
-
-    ``never`` turns it round: nothing with all of them is.
-    """
-
-    start_s: float
-    end_s: float
-    words: tuple[str, ...]
-    never: bool
-
-    def __str__(self) -> str:
-        return (
-            f"{'never ' if self.never else ''}between {self.start_s:g} s and {self.end_s:g} s: "
-            f"{', '.join(self.words)}"
-        )
-
-
-def parse_expectations(path: Path, sentences: object, known: frozenset[str]) -> list[Expectation]:
-    """Expectations from YAML: a list of sentences, alone or under ``expect``.
-
-    ``known``: the words that they may use. Raises ConfigError naming ``path`` and the sentence
-    that cannot be read.
-    """
-    if isinstance(sentences, dict) and list(sentences) == ["expect"]:
-        sentences = sentences["expect"]
-    if not isinstance(sentences, list) or not sentences:
-        raise ConfigError(f"{path} must hold a list of sentences")
-    return [_expectation(path, sentence, known) for sentence in sentences]
-
-
-def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expectation:
-    if isinstance(sentence, dict) and len(sentence) == 1:  # "between ...: close" is YAML's map
-        ((key, value),) = sentence.items()
-        sentence = f"{key}: {value}"
-    match = _SENTENCE.match(sentence) if isinstance(sentence, str) else None
-    if match is None or float(match["start"]) > float(match["end"]):
-        raise ConfigError(
-            f"{path}: {json.dumps(sentence)} is not of the form "
-            '"[never] between 3 s and 5 s: close, left"'
-        )
-    words = tuple(word.strip().lower() for word in match["words"].split(",") if word.strip())
-    if not words:
-        raise ConfigError(f"{path}: {json.dumps(sentence)} names nothing.")
-    if (problem := unknown_word(words, known)) is not None:
-        raise ConfigError(f"{path}: {json.dumps(sentence, ensure_ascii=False)}: {problem}.")
-    return Expectation(
-        float(match["start"]), float(match["end"]), words, match["never"] is not None
-    )
-
-
-def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[str]:
-    """The expectations that do not hold, each with what was heard instead."""
-    spans = list(_spans(events))
-    failed = []
-    for expectation in expectations:
-        inside = [
-            event
-            for event, end_s in spans
-            if event.t <= expectation.end_s and end_s >= expectation.start_s
-        ]
-        met = any(set(expectation.words) <= _words(event) for event in inside)
-        if met == expectation.never:
-            heard = "; ".join(f"{event.t:.2f} s {_say(event)}" for event in inside) or "nothing"
-            failed.append(f"{expectation} -- heard: {heard}")
-    return failed
-
-
-def _spans(events: Sequence[Event]) -> Iterable[tuple[Event, float]]:
-    """Each event with the time at which it ends: a sound lasts until the next one."""
-    cues = [event for event in events if event.kind == "cue"]
-    ends = [*(event.t for event in cues[1:]), float("inf")]
-    yield from zip(cues, ends, strict=False)  # no cue at all has one end
-    for event in events:
-        if event.kind != "cue":
-            yield event, event.t
-
-
-def _words(event: Event) -> set[str]:
-    """Everything an expectation may name of an event."""
-    words = {event.name.lower(), event.kind, *event.name.lower().split("_")}
-    if event.side is not None:
-        words.add(event.side)
-    if event.text:
-        words |= {event.text.lower(), *event.text.lower().split()}
-    for part in event.why.lower().replace(";", ",").split(","):
-        words.add(part.strip())
-    return words
 
 
 def _heard(events: Iterable[Event]) -> list[Event]:
@@ -189,6 +86,7 @@ def _what(event: Event) -> str:
     return f"{event.name} {event.why.split(',')[0]}"
 
 
-def _say(event: Event) -> str:
+def describe(event: Event) -> str:
+    """A sound or phrase, and its side, in words."""
     words = f'"{event.text}"' if event.kind == "speech" and event.text else _what(event)
     return f"{words}, {event.side}" if event.side else words

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, sonar, write_video
-from tests.evaluate.test_evaluate import write_folder
+from tests.lab.evaluate.test_evaluate import write_folder
 
 __all__ = ["sonar"]  # the fixture
 

@@ -136,8 +136,8 @@ def test_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="not a 16-bit depth"):
         read_dataset(folder).pairs[0].load()
     (folder / "0000_depth.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match="not a picture"):
+    with pytest.raises(SourceError, match="not an image"):
         read_dataset(folder).pairs[0].load()
     (folder / "0001_depth.png").write_bytes(b"")
-    with pytest.raises(SourceError, match="no picture 0001_rgb"):
+    with pytest.raises(SourceError, match="no image 0001_rgb"):
         read_dataset(folder)

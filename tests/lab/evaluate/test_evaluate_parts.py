@@ -15,7 +15,7 @@ from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
 from sonar.testing.truth import truth_at
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
 
-SHARED = Path(__file__).parents[3] / "shared" / "rgbd"
+SHARED = Path(__file__).parents[4] / "shared" / "rgbd"
 
 
 # --- truth -----------------------------------------------------------------------------------

@@ -1,0 +1,150 @@
+"""Expectations: sentences such as ``between 3 s and 5 s: close, left`` about what is heard.
+
+A word that names nothing would assert nothing: it is an error, with the nearest word.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.speech.catalogue import languages, load_utterances
+from sonar.audio.synthesis.earcons import EARCONS
+from sonar.config import SpeechConfig
+from sonar.errors import ConfigError
+from sonar.records import Event
+from sonar.replay.regression.compare import describe
+from sonar.types import Band, CueKind, Height, Reason, Side, State
+
+_NUMBER = r"(\d+(?:\.\d*)?)"
+_SENTENCE = re.compile(
+    rf"\s*(never\s+)?between\s+{_NUMBER}\s*s?\s+and\s+{_NUMBER}\s*s?\s*:\s*(.+?)\s*",
+    re.IGNORECASE,
+)
+_CAUSES = ("unknown", "unchanged", "no evidence", "no news from the pipeline", "possible drop")
+_KINDS = ("cue", "speech", "state", "ahead")
+_MEASURED = re.compile(r"(\d+(\.\d+)? m|collision in \d+(\.\d+)? s|nearest \d+(\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One sentence: within ``start_s`` to ``end_s`` something with all ``words`` is heard.
+
+    ``never`` turns it round: nothing with all of them is.
+    """
+
+    start_s: float
+    end_s: float
+    words: tuple[str, ...]
+    never: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{'never ' if self.never else ''}between {self.start_s:g} s and {self.end_s:g} s: "
+            f"{', '.join(self.words)}"
+        )
+
+
+def parse_expectations(path: Path, sentences: object, known: frozenset[str]) -> list[Expectation]:
+    """Expectations from YAML: a list of sentences, alone or under ``expect``.
+
+    ``known``: the words that they may use. Raises ConfigError naming ``path`` and the sentence
+    that cannot be read.
+    """
+    if isinstance(sentences, dict) and list(sentences) == ["expect"]:
+        sentences = sentences["expect"]
+    if not isinstance(sentences, list) or not sentences:
+        raise ConfigError(f"{path} must hold a list of sentences")
+    return [_expectation(path, sentence, known) for sentence in sentences]
+
+
+def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expectation:
+    if isinstance(sentence, dict) and len(sentence) == 1:  # "between ...: close" is YAML's map
+        ((key, value),) = sentence.items()
+        sentence = f"{key}: {value}"
+    match = _SENTENCE.fullmatch(sentence) if isinstance(sentence, str) else None
+    if match is None or float(match[2]) > float(match[3]):
+        raise ConfigError(
+            f"{path}: {json.dumps(sentence)} is not of the form "
+            '"[never] between 3 s and 5 s: close, left"'
+        )
+    words = tuple(word.strip().lower() for word in match[4].split(",") if word.strip())
+    if not words:
+        raise ConfigError(f"{path}: {json.dumps(sentence)} names nothing.")
+    if (problem := unknown_word(words, known)) is not None:
+        raise ConfigError(f"{path}: {json.dumps(sentence, ensure_ascii=False)}: {problem}.")
+    return Expectation(float(match[2]), float(match[3]), words, match[1] is not None)
+
+
+def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[str]:
+    """The expectations that do not hold, each with what was heard instead."""
+    spans = list(_spans(events))
+    failed = []
+    for expectation in expectations:
+        inside = [
+            event
+            for event, end_s in spans
+            if event.t <= expectation.end_s and end_s >= expectation.start_s
+        ]
+        met = any(set(expectation.words) <= _words(event) for event in inside)
+        if met == expectation.never:
+            heard = "; ".join(f"{event.t:.2f} s {describe(event)}" for event in inside) or "nothing"
+            failed.append(f"{expectation} -- heard: {heard}")
+    return failed
+
+
+def _spans(events: Sequence[Event]) -> Iterable[tuple[Event, float]]:
+    """Each event with the time at which it ends: a sound lasts until the next one."""
+    cues = [event for event in events if event.kind == "cue"]
+    ends = [*(event.t for event in cues[1:]), float("inf")]
+    yield from zip(cues, ends, strict=False)  # no cue at all has one end
+    for event in events:
+        if event.kind != "cue":
+            yield event, event.t
+
+
+def _words(event: Event) -> set[str]:
+    """Everything an expectation may name of an event."""
+    words = {event.name.lower(), event.kind, *event.name.lower().split("_")}
+    if event.side is not None:
+        words.add(event.side)
+    if event.text:
+        words |= {event.text.lower(), *event.text.lower().split()}
+    for part in event.why.lower().replace(";", ",").split(","):
+        words.add(part.strip())
+    return words
+
+
+def known_words(speech: SpeechConfig) -> frozenset[str]:
+    """Everything that an event may be named by: kinds, sounds, sides, bands, heights, reasons,
+    states, phrases by their keys, and their texts in every language. Raises ConfigError."""
+    names = [*_KINDS, *_CAUSES, *EARCONS, *PHRASES]
+    for kind in (Band, CueKind, Height, Reason, Side, State):
+        names += [str(member) for member in kind]
+    names += [" and ".join((a, b)) for a in Side for b in Side if a is not b]
+    parts = [part for name in names for part in name.split("_")]
+    spoken = [text for language in languages() for text in _packaged(language)]
+    spoken += _texts(speech) if speech.language not in languages() else ()
+    return frozenset([*names, *parts, *spoken, *(word for text in spoken for word in text.split())])
+
+
+@cache
+def _packaged(language: str) -> tuple[str, ...]:
+    return _texts(SpeechConfig(language=language))
+
+
+def _texts(speech: SpeechConfig) -> tuple[str, ...]:
+    return tuple(utterance.text.lower() for utterance in load_utterances(speech).values())
+
+
+def unknown_word(words: Iterable[str], known: frozenset[str]) -> str | None:
+    """What is wrong with the first word that names nothing; None where all of them do."""
+    for word in words:
+        if word not in known and not _MEASURED.fullmatch(word):
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+            return f"nothing that is heard is called {word!r}; the nearest is {near!r}"
+    return None
