@@ -176,6 +176,7 @@ def guide(options: Common, source: str) -> NoReturn:
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:
     """The supervisor's start settings: :class:`sonar.service.supervisor.runner.Settings`."""
     from sonar.service.supervisor.runner import Settings
+    from sonar.service.supervisor.sounds import in_memory, render
     from sonar.service.supervisor.watch import Limits
 
     service, capture = config.service, config.capture
@@ -191,14 +192,13 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str | None) 
             alarm_after_s=alarm_after_s,
             restart_after_s=max(service.restart_after_s, alarm_after_s),
             start_timeout_s=service.start_timeout_s + 2 * capture.open_timeout_s,
-            sign_s=service.start_timeout_s,
+            first_heartbeat_s=service.start_timeout_s,
             restarts=service.restarts,
             restart_window_s=service.restart_window_s,
             missing_limit_s=service.missing_limit_s,
         ),
-        alarm_volume_db=service.alarm_volume_db,
+        sounds=in_memory(render(config.speech.language, say), service.alarm_volume_db),
         alarm_device=service.alarm_device,
-        language=config.speech.language,
         health_host=service.health_host,
         health_port=service.health_port,
         health_token_file=service.health_token_file,

@@ -1,87 +1,97 @@
-"""``/healthz`` and ``/metrics`` on a loopback port; standard library only."""
+"""``/healthz`` and ``/metrics``: how the service is, for people and for Prometheus."""
 
 import hmac
 import ipaddress
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sonar import __version__
 from sonar.threads import GuardedThread
 
 TOKEN_LENGTH = 16
-_REQUEST_S = 2.0
 STATES = ("starting", "loading", "ready", "guiding", "degraded", "failed", "gave_up", "stopped")
-HEALTHY = ("guiding",)
+_REQUEST_S = 2.0
 
-# figure -> (metric, type, help); figures that are None or absent are left out
-METRICS: dict[str, tuple[str, str, str]] = {
-    "frames": ("sonar_frames_total", "counter", "Pictures processed since the guide started"),
-    "waits": ("sonar_waits_total", "counter", "Waits in vain for a picture, told as unknown"),
-    "samples": ("sonar_audio_samples_total", "counter", "Samples the sound device has taken"),
-    "restarts": ("sonar_restarts_total", "counter", "Guides started after a failure"),
-    "dropped": ("sonar_frames_dropped_total", "counter", "Pictures replaced by a newer one"),
-    "xruns": ("sonar_audio_xruns_total", "counter", "Gaps in the sound"),
-    "own_xruns": ("sonar_audio_own_xruns_total", "counter", "Gaps after a block rendered too late"),
-    "engine_restarts": ("sonar_engine_restarts_total", "counter", "Depth networks reopened"),
-    "fps": ("sonar_frames_per_second", "gauge", "Pictures processed a second, last seconds"),
-    "rate_hz": ("sonar_rate_limit_hertz", "gauge", "Pictures a second that the governor allows"),
-    "age_ms": ("sonar_frame_to_sound_milliseconds", "gauge", "Median age of a picture when heard"),
-    "age_p95_ms": ("sonar_frame_to_sound_p95_milliseconds", "gauge", "95th percentile of the age"),
-    "age_p99_ms": ("sonar_frame_to_sound_p99_milliseconds", "gauge", "99th percentile of the age"),
-    "depth_ms": ("sonar_depth_milliseconds", "gauge", "Median time of the depth network"),
-    "temperature_c": ("sonar_temperature_celsius", "gauge", "Hottest thermal zone"),
-    "battery_percent": ("sonar_battery_percent", "gauge", "Charge of the battery"),
-    "memory_mb": ("sonar_memory_megabytes", "gauge", "Resident memory of the guide"),
-    "cpu_percent": ("sonar_cpu_percent", "gauge", "CPU share of the guide, one core is 100"),
+# figure -> (metric in base units, factor to those, help). Names that end in _total are counters.
+# Figures that are None or absent are left out.
+METRICS: dict[str, tuple[str, float, str]] = {
+    "frames": ("sonar_frames_total", 1, "Frames processed since the guide started"),
+    "waits": ("sonar_waits_total", 1, "Waits in vain for a frame, announced as unknown"),
+    "samples": ("sonar_audio_samples_total", 1, "Samples the sound device has taken"),
+    "restarts": ("sonar_restarts_total", 1, "Guides started after a failure"),
+    "dropped": ("sonar_frames_dropped_total", 1, "Frames replaced by a newer one"),
+    "xruns": ("sonar_audio_xruns_total", 1, "Gaps in the sound"),
+    "own_xruns": ("sonar_audio_own_xruns_total", 1, "Gaps after a block rendered too late"),
+    "engine_restarts": ("sonar_engine_restarts_total", 1, "Depth networks reopened"),
+    "fps": ("sonar_frames_per_second", 1, "Frames processed per second, last seconds"),
+    "rate_hz": ("sonar_rate_limit_hertz", 1, "Frames per second that the governor allows"),
+    "age_ms": ("sonar_frame_to_sound_seconds", 1e-3, "Median age of a frame when heard"),
+    "age_p95_ms": ("sonar_frame_to_sound_p95_seconds", 1e-3, "95th percentile of the age"),
+    "age_p99_ms": ("sonar_frame_to_sound_p99_seconds", 1e-3, "99th percentile of the age"),
+    "depth_ms": ("sonar_depth_seconds", 1e-3, "Median time of the depth network"),
+    "temperature_c": ("sonar_temperature_celsius", 1, "Hottest sensor"),
+    "battery_percent": ("sonar_battery_ratio", 1e-2, "Charge of the battery"),
+    "memory_mb": ("sonar_memory_bytes", 1e6, "Resident memory of the guide"),
+    "memory_available_mb": ("sonar_memory_available_bytes", 1e6, "Memory that can be taken"),
+    "cpu_percent": ("sonar_cpu_ratio", 1e-2, "Processor share of the guide, one core is 1"),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One look at the system.
+    """How the service is at one moment.
 
     Attributes:
         state, reason: as in the records, plus starting, failed and gave_up of the supervisor.
         figures: by the names in METRICS; others are shown by ``/healthz`` only.
-        at_s: when, on the process's monotonic clock.
     """
 
     state: str
     reason: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
-    at_s: float = 0.0
 
     @property
     def healthy(self) -> bool:
-        return self.state in HEALTHY
+        return self.state == "guiding"
 
     def json(self) -> dict[str, Any]:
         """As ``/healthz`` gives it."""
         return {"ok": self.healthy, "state": self.state, "reason": self.reason, **self.figures}
 
-    def prometheus(self) -> str:
-        """Text exposition format 0.0.4."""
-        lines = ["# HELP sonar_state Present state: 1 for it, 0 for the others"]
-        lines.append("# TYPE sonar_state gauge")
-        for state in STATES:
-            lines.append(f'sonar_state{{state="{state}"}} {int(state == self.state)}')
+    def metrics(self) -> bytes:
+        """As ``/metrics`` gives it: Prometheus' text format."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Any]:
+        """The metric families, for prometheus_client."""
+        from prometheus_client import core
+
+        build = {"version": __version__}
+        yield core.InfoMetricFamily("sonar_build", "Version of sonar", build)
+        state = core.GaugeMetricFamily("sonar_state", "1 for the present state", labels=["state"])
+        for name in STATES:
+            state.add_metric([name], float(name == self.state))
+        yield state
         if self.reason:
-            reason = self.reason.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-            lines += [
-                "# HELP sonar_reason Why it is not well",
-                "# TYPE sonar_reason gauge",
-                f'sonar_reason{{reason="{reason}"}} 1',
-            ]
-        for key, (name, kind, text) in METRICS.items():
+            reason = core.GaugeMetricFamily("sonar_reason", "Why not guiding", labels=["reason"])
+            reason.add_metric([self.reason], 1.0)
+            yield reason
+        for key, (name, factor, text) in METRICS.items():
             value = self.figures.get(key)
-            if value is not None:
-                lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value:g}"]
-        return "\n".join(lines) + "\n"
+            if isinstance(value, int | float):
+                is_counter = name.endswith("_total")
+                family = core.CounterMetricFamily if is_counter else core.GaugeMetricFamily
+                yield family(name, text, value=factor * value)
 
 
 class HealthError(ValueError):
@@ -109,7 +119,7 @@ def read_token(host: str, path: str | None) -> str | None:
         return None
     try:
         token = Path(path).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: no home for ~
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
         raise HealthError(f"service.health_token_file {path} cannot be read.") from error
     if len(token) < TOKEN_LENGTH:
         raise HealthError(f"The token in {path} is shorter than {TOKEN_LENGTH} characters.")
@@ -177,16 +187,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if path not in ("/healthz", "/metrics"):
-            self._answer(404, "text/plain", "There is /healthz and /metrics.\n")
+            self._answer(404, "text/plain", b"There is /healthz and /metrics.\n")
         elif not self._may():
-            self._answer(401, "text/plain", "Send the token: Authorization: Bearer TOKEN\n")
+            self._answer(401, "text/plain", b"Send the token: Authorization: Bearer TOKEN\n")
         elif path == "/metrics":
-            text = self.look().prometheus()
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
+            metrics = self.look().metrics()
+            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", metrics)
         else:
             snapshot = self.look()
             body = json.dumps(snapshot.json(), default=str) + "\n"
-            self._answer(200 if snapshot.healthy else 503, "application/json", body)
+            self._answer(200 if snapshot.healthy else 503, "application/json", body.encode())
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -204,12 +214,11 @@ class _Handler(BaseHTTPRequestHandler):
             given.strip().encode("utf-8", "replace"), self.token.encode()
         )
 
-    def _answer(self, code: int, kind: str, body: str) -> None:
-        data = body.encode()
+    def _answer(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            self.wfile.write(body)

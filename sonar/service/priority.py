@@ -1,4 +1,4 @@
-"""Who runs first when the processors are busy: the supervisor and its alarm, then the guide.
+"""Which process runs first on a busy machine: the supervisor and its alarm, then the guide.
 
 Niceness alone does not do it: Linux may weigh whole sessions (sched(7), "the autogroup feature").
 Where such a process leads a session, as under systemd, its session's niceness is set with its own.
@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-URGENT = 1  # of 1 to 99, real-time: before all ordinary work, after the guide's sound
+REALTIME = 1  # of 1 to 99, of supervisor and alarm: before ordinary work, after the guide's sound
 SUPERVISOR = -10
 GUIDE = -5
 PROC = Path("/proc")
@@ -30,13 +30,7 @@ def give(pid: int, nice: int, proc: Path = PROC) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, nice)
     with contextlib.suppress(OSError):
         if os.getsid(pid) == pid:  # not a terminal's: others live there
-            give_session(pid, nice, proc)
-
-
-def give_session(pid: int, nice: int, proc: Path = PROC) -> None:
-    """Give the session that a process is in ``nice``, where the kernel has that and permits it."""
-    with contextlib.suppress(OSError):
-        (proc / str(pid) / "autogroup").write_text(str(nice))
+            (proc / str(pid) / "autogroup").write_text(str(nice))
 
 
 def give_child(pid: int, below: int) -> None:

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from sonar.clock import ManualClock
-from sonar.service.beats import Beat
-from sonar.service.supervisor.sounds import LEAD_S
+from sonar.service.heartbeat import Heartbeat
+from sonar.service.supervisor.siren import LEAD_S
 
 
 class FakeGuide:
     """A guide that works by the clock until told otherwise.
 
     It is loading for ``loads_s``, then guides at ``rate_hz`` with sound at 48 kHz. Assign
-    ``ends_with`` to end it, ``stuck`` ("pictures", "sound" or "all") to let it hang.
+    ``ends_with`` to end it, ``stuck`` ("frames", "sound" or "all") to let it hang.
 
     Attributes:
         got: what it was asked: "terminate", "reload", "kill", "close".
@@ -35,19 +35,19 @@ class FakeGuide:
         self._obeys = obeys
         self._frames = self._samples = 0
 
-    def beats(self) -> list[Beat]:
+    def heartbeats(self) -> list[Heartbeat]:
         if self.ends_with is not None or self.stuck == "all":
             return []
         age_s = self._clock.now() - self._born_s
         if self.stuck != "sound":
             self._samples = int(age_s * 48_000)
         if age_s < self._loads_s:
-            return [Beat("loading", samples=self._samples)]
-        if self.stuck != "pictures":
+            return [Heartbeat("loading", samples=self._samples)]
+        if self.stuck != "frames":
             self._frames = int((age_s - self._loads_s) * self._rate_hz)
-        if self.stuck == "pictures":
-            return []  # beats come with pictures
-        return [Beat("guiding", frames=self._frames, samples=self._samples)]
+        if self.stuck == "frames":
+            return []  # heartbeats come with frames
+        return [Heartbeat("guiding", frames=self._frames, samples=self._samples)]
 
     def exit_code(self) -> int | None:
         return self.ends_with
@@ -63,8 +63,8 @@ class FakeGuide:
     def keep(self) -> None:
         self.got.append("keep")
 
-    def kill(self, tell: bool) -> None:
-        self.got.append("kill and tell" if tell else "kill")
+    def kill(self, with_stacks: bool) -> None:
+        self.got.append("kill with stacks" if with_stacks else "kill")
         if self.ends_with is None:
             self.ends_with = -9
 

@@ -16,9 +16,10 @@ from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import DeviceError, SourceLost
-from sonar.service.beats import Beat, BeatReader, BeatSender
 from sonar.service.guide.guide import Guide
+from sonar.service.heartbeat import Heartbeat, HeartbeatReader, HeartbeatSender
 from sonar.service.logs import JsonLog
+from sonar.service.machine import Sensors
 from sonar.testing.capture import ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame, RgbImage
@@ -108,7 +109,7 @@ class Service:
         folder: Path | None = None,
         source: Callable[[SonarConfig, Any], Any] | None = None,
         clock: Any = CLOCK,
-        machine: Path | None = None,
+        sensors: Sensors | None = None,
         sink: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
@@ -118,7 +119,7 @@ class Service:
         self.script = script or (lambda: [PICTURES[i % 8] for i in range(2000)])
         self._log_reading, log_writing = os.pipe()
         self._beat_reading, beat_writing = os.pipe()
-        self.beats: list[Beat] = []
+        self.beats: list[Heartbeat] = []
         self.events: list[dict[str, Any]] = []
         self._threads = [
             threading.Thread(target=self._read_log, daemon=True),
@@ -145,10 +146,10 @@ class Service:
             source or open_source,
             open_engine=engine or (lambda config: FakeEngine(DEPTH)),
             make_sink=make_sink,
-            sender=BeatSender(beat_writing, clock),
+            sender=HeartbeatSender(beat_writing, clock),
             recording_folder=folder,
             leave=self.left.append,
-            **({} if machine is None else {"sys": machine / "sys", "proc": machine / "proc"}),
+            sensors=sensors,
         )
         self.code: int | None = None
         self.raised: Exception | None = None
@@ -170,7 +171,7 @@ class Service:
                 self.events.append(json.loads(line))
 
     def _read_beats(self) -> None:
-        reader = BeatReader()
+        reader = HeartbeatReader()
         while data := os.read(self._beat_reading, 65536):
             self.beats += reader.feed(data)
 

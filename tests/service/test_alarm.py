@@ -1,18 +1,28 @@
 """The failure sounds, and that a player that fails or hangs is replaced by another."""
 
+import io
 import itertools
+import os
+import shutil
+import subprocess
+import sys
 import time
+import wave as wave_format
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sonar.audio.speech.process import SpeechWorker
 from sonar.clock import SystemClock
 from sonar.service.supervisor import alarm as alarms
-from sonar.service.supervisor import phrases, sounds
+from sonar.service.supervisor import sounds
 from sonar.service.supervisor.alarm import PlayerAlarm
+from sonar.service.supervisor.siren import LEAD_S
+from sonar.service.supervisor.supervisor import WORDS_FOR
 
 Logged = list[tuple[str, dict[str, Any]]]
 
@@ -23,18 +33,26 @@ def script(path: Path, text: str) -> list[str]:
     return [str(path)]
 
 
+@pytest.fixture(scope="module")
+def files() -> Any:
+    rendered = {name: sounds.pattern(name) for name in sounds.PATTERNS}
+    made = sounds.in_memory(rendered | {"failing": sounds.failing()}, -6.0)
+    yield made
+    for fd, _ in made.values():
+        os.close(fd)
+
+
 @pytest.fixture
-def make() -> Any:
+def make(files: Any) -> Any:
     made: list[PlayerAlarm] = []
 
-    def build(commands: list[list[str]], **options: Any) -> tuple[PlayerAlarm, Logged]:
+    def build(commands: list[list[str]]) -> tuple[PlayerAlarm, Logged]:
         logged: Logged = []
         alarm = PlayerAlarm(
             SystemClock(),
-            -6.0,
+            files,
             commands,
             lambda event, **fields: logged.append((event, fields)),
-            **options,
         )
         made.append(alarm)
         return alarm, logged
@@ -72,27 +90,33 @@ def loud_spans(wave: np.ndarray, rate_hz: int) -> list[tuple[float, float]]:
     return list(zip(begins / rate_hz, ends / rate_hz, strict=True))
 
 
-@pytest.mark.parametrize("rate_hz", [22_050, sounds.RATE_HZ])
-def test_the_long_alarm_never_pauses_and_ends_with_a_siren(rate_hz: int) -> None:
-    words = 0.5 * np.sin(np.arange(2 * rate_hz))
-    for spoken, sirens in (((), 4), (words.tolist(), 3)):
-        wave = np.array(sounds.failing(spoken, rate_hz))
+def test_the_long_alarm_never_pauses_and_ends_with_a_siren() -> None:
+    rate_hz = sounds.RATE_HZ
+    words = (0.5 * np.sin(np.arange(2 * rate_hz))).astype(np.float32)
+    for spoken, sirens in (((), 4), (words, 3)):
+        wave = sounds.failing(spoken)
         spans = loud_spans(wave, rate_hz)
-        assert len(spans) == sirens + bool(spoken)
+        assert len(spans) == sirens + bool(len(spoken))
         assert max(b[0] - a[1] for a, b in itertools.pairwise(spans)) < 0.5
-        assert sounds.LEAD_S <= spans[0][0] < sounds.LEAD_S + 0.01
+        assert LEAD_S <= spans[0][0] < LEAD_S + 0.01
         assert wave.size / rate_hz - spans[-1][1] < 0.02
 
 
-def test_wav_round_trip_and_level() -> None:
+def samples_of(file: bytes) -> np.ndarray:
+    with wave_format.open(io.BytesIO(file)) as reader:
+        assert (reader.getnchannels(), reader.getframerate()) == (2, sounds.RATE_HZ)
+        pcm = np.frombuffer(reader.readframes(reader.getnframes()), "<i2").reshape(-1, 2)
+    np.testing.assert_array_equal(pcm[:, 0], pcm[:, 1])
+    return pcm[:, 0] / 32_768
+
+
+def test_a_wav_file_has_the_volume_asked_for_and_never_clips() -> None:
     wave = sounds.pattern("failed")
-    back, rate = sounds.samples_of(sounds.wav(wave, -6.0))
-    assert rate == sounds.RATE_HZ and len(back) == len(wave)
-    np.testing.assert_allclose(back, 10 ** (-6 / 20) * np.array(wave), atol=2e-4)
-    loud, _ = sounds.samples_of(sounds.wav([3.0, -3.0], 6.0))
-    assert max(loud) <= 1.0 and min(loud) >= -1.0
-    with pytest.raises(ValueError, match="WAV"):
-        sounds.samples_of(b"not a wav")
+    np.testing.assert_allclose(
+        samples_of(sounds.wav(wave, -6.0)), 10 ** (-6 / 20) * wave, atol=2e-4
+    )
+    loud = samples_of(sounds.wav(np.array([3.0, -3.0], np.float32), 6.0))
+    assert np.abs(loud).max() <= 1.0
 
 
 def test_a_sound_reaches_the_player(make: Callable[..., Any], tmp_path: Path) -> None:
@@ -188,52 +212,40 @@ def test_stop_is_at_once(make: Callable[..., Any], tmp_path: Path) -> None:
     assert not alarm.busy() and time.monotonic() - start < 0.5
 
 
-def test_words_come_from_the_synthesizer_and_may_be_missing(
-    make: Callable[..., Any], tmp_path: Path
+def test_without_a_synthesizer_there_are_sirens_and_a_reason(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "word.wav").write_bytes(sounds.wav([0.1] * 2400, 0.0))
-    speak = script(tmp_path / "speak", f"cat {tmp_path}/word.wav")
-    alarm, _ = make([["true"]], speak=speak, words={"failed": "x"})
-    for _ in range(200):
-        if alarm.has("say:failed"):
-            break
-        time.sleep(0.01)
-    assert alarm.has("say:failed")
-    for _ in range(200):
-        if alarm.has("failing:failed"):
-            break
-        time.sleep(0.01)
-    assert alarm.has("failing:failed")
-    alarm.play("say:failed")
-    finish(alarm)
-    assert alarm.played == 1
-    broken, logged = make([["true"]], speak=["false"], words={"failed": "x"})
-    for _ in range(200):
-        if logged:
-            break
-        time.sleep(0.01)
-    assert logged[0][0] == "alarm_speech" and not broken.has("say:failed")
+    missing = partial(SpeechWorker, command=("false",))
+    monkeypatch.setattr(sounds, "SpeechWorker", missing)
+    problems: list[str] = []
+    rendered = sounds.render("en", problems.append)
+    assert rendered.keys() == {"failed", "gave_up", "failing"}
+    assert len(problems) == 1 and "no words" in problems[0]
 
 
-def test_espeak_says_every_phrase(tmp_path: Path) -> None:
-    import shutil
-    import subprocess
-
-    if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
-    for language in ("en", "zh"):
-        for key, text in phrases.texts(language).items():
-            command = ["espeak-ng", "--stdout", "-v", phrases.voice(language), text]
-            done = subprocess.run(command, capture_output=True, timeout=10, check=True)
-            samples, rate = sounds.samples_of(done.stdout)
-            assert 0.5 < len(samples) / rate < 5.0, key
-            assert max(samples) > 0.05
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+@pytest.mark.parametrize("language", ["en", "zh", "xx"])
+def test_every_cause_has_words_that_are_spoken(language: str) -> None:
+    rendered = sounds.render(language)
+    for key in sounds.WORDS["en"]:
+        words = rendered[f"say:{key}"]
+        assert 0.5 < words.size / sounds.RATE_HZ < 5.0, key
+        assert np.abs(words).max() == pytest.approx(1.0)
+        assert rendered[f"failing:{key}"].size > words.size + rendered["failed"].size
 
 
 def test_every_language_says_everything() -> None:
-    assert phrases.texts("zh").keys() == phrases.texts("en").keys()
-    assert phrases.texts("xx") == phrases.texts("en")
-    assert {phrases.key_for(code) for code in (-9, 1, 2, 3, 4, 5)} <= phrases.texts("en").keys()
+    assert sounds.WORDS["zh"].keys() == sounds.WORDS["en"].keys()
+    assert {"failed", "config", "gave_up", *WORDS_FOR.values()} == sounds.WORDS["en"].keys()
+
+
+def test_the_supervisor_needs_neither_numpy_nor_a_synthesizer() -> None:
+    code = "import sys, sonar.service.supervisor.runner; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not {"numpy", "av", "psutil", "pydantic", "cv2", "prometheus_client"} & set(
+        done.stdout.split()
+    )
 
 
 def test_players_end_with_one_that_needs_nothing_else() -> None:

@@ -22,6 +22,7 @@ from guide_kit import CLOCK, Service
 
 from sonar.ports import SinkStatus
 from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.sounds import failing, in_memory, pattern
 from sonar.service.supervisor.watch import Limits
 
 REPO = Path(__file__).parents[2]
@@ -44,9 +45,11 @@ class Real:
         self.server = Server(folder)
         self.events: list[dict[str, Any]] = []
         # Every cue told is sound all the time: what is silent then is broken.
+        sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
         settings = Settings(
+            sounds=sounds,
             command=(
-                *(sys.executable, "-m", "sonar.service.rehearsal", str(CLIP)),
+                *(sys.executable, "-m", "sonar.lab.bench.rehearsal", str(CLIP)),
                 *("speech.enabled=false", "audio.early_silence_s=60"),
             ),
             limits=Limits(alarm_after_s=0.7),
@@ -55,7 +58,10 @@ class Real:
             [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
             env=self.server.env,
             stderr=subprocess.PIPE,
+            pass_fds=[fd for fd, _ in sounds.values()],
         )
+        for fd, _ in sounds.values():
+            os.close(fd)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:

@@ -15,14 +15,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
+from sonar import __version__
 from sonar.clock import ManualClock, SystemClock
 from sonar.config import ServiceConfig
 from sonar.pipeline import Step
 from sonar.records import Event
-from sonar.service.guide.board import Board
+from sonar.service.guide.report import Reporter
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, read_token
 from sonar.service.logs import JsonLog, redacted
+from sonar.service.machine import Reading
+from sonar.service.notify import Notifier
 from sonar.service.probe import ask
 from sonar.types import Cue, CueKind, Frame, Scene, State
 
@@ -65,21 +69,29 @@ def test_unwell_is_503(serve: Any, state: str) -> None:
 
 
 def test_metrics_are_prometheus_text(serve: Any) -> None:
-    snapshot = Snapshot("degraded", 'a "reason"\n', {key: 1.5 for key in METRICS})
+    figures = {key: 1.5 for key in METRICS} | {"source": "camera", "sound_lost": None}
+    snapshot = Snapshot("degraded", 'a "reason"\n', figures)
     code, body = get(serve(snapshot), "/metrics")
     assert code == 200 and body.endswith("\n")
-    families = set()
-    for line in body.splitlines():
-        if line.startswith("# TYPE "):
-            families.add(line.split()[2])
-        elif not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            float(value)
-            assert name.split("{")[0] in families
-    assert 'sonar_state{state="degraded"} 1' in body
-    assert 'sonar_state{state="guiding"} 0' in body
-    assert 'sonar_reason{reason="a \\"reason\\" "} 1' in body
-    assert {name for name, _, _ in METRICS.values()} <= families
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(body)  # Prometheus' own parser
+        for sample in family.samples
+    }
+    assert found[("sonar_state", "degraded")] == 1 and found[("sonar_state", "guiding")] == 0
+    assert found[("sonar_reason", 'a "reason"\n')] == 1
+    assert found[("sonar_build_info", __version__)] == 1
+    for name, factor, _ in METRICS.values():
+        assert found[(name,)] == pytest.approx(1.5 * factor)
+
+
+def test_metrics_are_in_base_units() -> None:
+    figures = {"age_ms": 61.0, "memory_mb": 240.0, "battery_percent": 37.0, "cpu_percent": 55.0}
+    body = Snapshot("guiding", "", figures).metrics().decode()
+    assert "sonar_frame_to_sound_seconds 0.061\n" in body
+    assert "sonar_memory_bytes 2.4e+08\n" in body
+    assert "sonar_battery_ratio 0.37\n" in body and "sonar_cpu_ratio 0.55" in body
+    assert "milliseconds" not in body and "megabytes" not in body and "percent" not in body
 
 
 def test_unknown_paths_and_methods(serve: Any) -> None:
@@ -200,14 +212,24 @@ def test_other_text_is_left_alone(text: str) -> None:
         assert redacted(text) == text
 
 
-# -- the board ---------------------------------------------------------------------------------
+# -- the figures -------------------------------------------------------------------------------
 
 
-def test_the_board_counts_what_it_sees(tmp_path: Path) -> None:
-    import numpy as np
+class Cool:
+    """Sensors of a machine without a battery."""
 
+    def read(self) -> Reading:
+        return Reading(temperature_c=41.0, memory_mb=200.0)
+
+
+def reporter(clock: Any) -> Reporter:
+    log = JsonLog("test", clock, fd=os.open(os.devnull, os.O_WRONLY))
+    return Reporter(clock, log, Cool(), None, Notifier(clock, {}), lambda _: None)
+
+
+def test_the_reporter_counts_steps() -> None:
     clock = ManualClock(10.0)
-    board = Board(clock, tmp_path)
+    board = reporter(clock)
     event = Event(t=0, frame=0, kind="state", name="guiding")
     scene = Scene.unknown(0, 0.0, None, State.GUIDING)
     step = Step(
@@ -222,11 +244,11 @@ def test_the_board_counts_what_it_sees(tmp_path: Path) -> None:
         clock.advance(0.1)
         board.consume(step)
     figures = board.figures()
-    assert board.frames == 100 and board.state == "guiding"
+    assert board.frames == 100 and board.state() == ("guiding", "")
     assert figures["fps"] == pytest.approx(10, rel=0.05)
-    assert figures["depth_ms"] == 20.0 and figures["memory_mb"] > 10
-    assert "temperature_c" not in figures
-    clock.advance(4.0)  # no pictures: the rate falls, it does not stay
+    assert figures["depth_ms"] == 20.0 and figures["memory_mb"] == 200.0
+    assert figures["temperature_c"] == 41.0 and "battery_percent" not in figures
+    clock.advance(4.0)  # no frames: the rate falls, it does not stay
     assert board.figures()["fps"] < 4
     clock.advance(4.0)
     assert board.figures()["fps"] == 0
@@ -234,7 +256,7 @@ def test_the_board_counts_what_it_sees(tmp_path: Path) -> None:
 
 def test_figures_can_be_asked_for_while_frames_come() -> None:
     """The endpoint's thread asks while the loop's thread counts."""
-    board, clock = Board(SystemClock()), SystemClock()
+    board, clock = reporter(SystemClock()), SystemClock()
     image = np.zeros((4, 4, 3), np.uint8)
     scene = Scene.unknown(0, 0.0, None, State.GUIDING)
     step = Step(

@@ -18,13 +18,14 @@ import pytest
 
 from sonar.service.supervisor.process import GuideProcess
 from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.sounds import failing, in_memory, pattern
 from sonar.service.supervisor.watch import Limits
 
 GUIDE = """
 import os, signal, sys, time
 from sonar.clock import SystemClock
-from sonar.service.beats import Beat, BeatSender
-sender = BeatSender.from_environment(SystemClock())
+from sonar.service.heartbeat import Heartbeat, HeartbeatSender
+sender = HeartbeatSender.from_environment(SystemClock())
 over = []
 signal.signal(signal.SIGTERM, lambda *a: over.append(1))
 signal.signal(signal.SIGHUP, lambda *a: open(sys.argv[1] + "/reloaded", "w").close())
@@ -37,7 +38,7 @@ while not over:
     if what == "hang":
         time.sleep(60)
     frames += 1
-    sender.send(Beat("guiding", frames=frames, samples=0 if what == "deaf" else frames * 480))
+    sender.send(Heartbeat("guiding", frames=frames, samples=0 if what == "deaf" else frames * 480))
     time.sleep(0.02)
 open(sys.argv[1] + "/goodbye", "w").close()
 """
@@ -55,8 +56,10 @@ class Running:
             player = players / name
             player.write_text(f"#!/bin/sh\ndate +%s.%N >> {folder}/alarms\nsleep 0.3\n")
             player.chmod(0o755)
+        sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
         settings = Settings(
             command=(sys.executable, str(folder / "guide.py"), str(folder)),
+            sounds=sounds,
             limits=Limits(**{"alarm_after_s": 0.5, "restart_after_s": 1.2, **limits}),
         )
         self.log_path = folder / "log"
@@ -65,7 +68,10 @@ class Running:
                 [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
                 env={**os.environ, "PATH": f"{players}:{os.environ['PATH']}"},
                 stderr=log,
+                pass_fds=[fd for fd, _ in sounds.values()],
             )
+        for fd, _ in sounds.values():
+            os.close(fd)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.log_path.read_bytes().split(b"\n")[:-1]

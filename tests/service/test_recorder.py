@@ -231,7 +231,7 @@ def test_a_full_disk_costs_pictures_not_guidance(
     def full(self: Any, image: Any, t: float) -> None:
         raise OutputError("No space left on device")
 
-    monkeypatch.setattr(segments.Segment, "picture", full)
+    monkeypatch.setattr(segments.Segment, "write", full)
     one.walk(3)
     assert [event for event, _ in one.logged] == ["recording_failed"]
     assert one.recorder.skipped > 0
@@ -247,7 +247,7 @@ def test_a_disk_that_blocks_never_blocks_the_loop(
 ) -> None:
     one = walk()
     gate = threading.Event()
-    monkeypatch.setattr(segments.Segment, "picture", lambda *_: gate.wait(10))
+    monkeypatch.setattr(segments.Segment, "write", lambda *_: gate.wait(10))
     one.drained = lambda: None
     start = time.monotonic()
     one.walk(60)
@@ -319,7 +319,7 @@ def test_a_failure_that_nobody_expects_is_logged_and_recording_goes_on(
         def broken(*_: object) -> None:
             raise IndexError("a mistake of ours")
 
-        patch.setattr(segments.Segment, "picture", broken)
+        patch.setattr(segments.Segment, "write", broken)
         one.walk(0.2)
         deadline = time.monotonic() + 10
         while not one.logged:
@@ -349,7 +349,7 @@ def test_a_recorder_that_gave_up_refuses_to_keep(
 
 def test_a_segment_is_closed_whole_though_one_file_fails(tmp_path: Path) -> None:
     segment = segments.Segment(tmp_path / "seg-00000000", 48, 64, RATE_HZ, 0.0)
-    segment.picture(np.zeros((48, 64, 3), np.uint8), 0.0)
+    segment.write(np.zeros((48, 64, 3), np.uint8), 0.0)
 
     class Broken:
         def __enter__(self) -> None: ...

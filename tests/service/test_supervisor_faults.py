@@ -10,7 +10,7 @@ from sonar.testing.service import FakeGuide
 FAULTS = st.lists(
     st.tuples(
         st.floats(0.1, 20.0),  # seconds until it
-        st.sampled_from(["crash", "pictures", "sound", "all", "missing"]),
+        st.sampled_from(["crash", "frames", "sound", "all", "missing"]),
     ),
     max_size=8,
 )

@@ -1,9 +1,9 @@
-"""How many pictures a second are worth their power: few when nothing moves, all in danger.
+"""How many frames per second are worth their power: few when nothing moves, all in danger.
 
-At 1.4 m/s and 8 pictures a second a walker moves 0.18 m between two; that is the least by
-choice. A collision ahead, or a picture that changes much, asks for the most at once; calm lets
-the rate fall slowly. Heat and an empty battery lower the most, a collision ahead overrules the
-battery; a processor that is too slow lowers it below the least, since pictures that queue up
+At 1.4 m/s and 8 frames per second a walker moves 0.18 m between two; that is the lowest rate by
+choice. A collision ahead, or a frame that changes much, asks for the highest at once; calm lets
+the rate fall slowly. Heat and an empty battery lower the highest, a collision ahead overrules the
+battery; a processor that is too slow lowers it below the lowest, since frames that queue up
 would be old when heard.
 """
 
@@ -16,10 +16,10 @@ from sonar.config import GovernorConfig
 from sonar.types import Band, Frame, Scene, State
 
 URGENT_TTC_S = 3.0
-CALM_CHANGE = 1.0  # grey levels a second by which a resting camera's picture changes
+CALM_CHANGE = 1.0  # gray values per second by which a resting camera's frame changes
 BUSY_CHANGE = 40.0  # ... and a walker's; between them the rate grows with the logarithm
 FALL_S = 1.5  # time constant of slowing down
-BUSY_SHARE = 0.8  # of the time between pictures that work on one may take
+BUSY_SHARE = 0.8  # of the time between frames that work on one may take
 SLOW_AFTER_S = 3.0
 RECOVER_S = 30.0  # all well for this long: back to the better model; doubles each time
 LONGEST_RECOVER_S = 3600.0
@@ -32,18 +32,18 @@ class Budget:
     """What the governor decides.
 
     Attributes:
-        rate_hz: pictures a second at most.
-        eco: change to the faster model.
-        tell: events to sound now: battery_low, hot, slow.
+        rate_hz: frames per second at most.
+        eco: use the faster model.
+        warnings: to announce now: battery_low, hot, slow.
     """
 
     rate_hz: float
     eco: bool = False
-    tell: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ChangeMeter:
-    """How much the picture changes, grey levels a second."""
+    """How much the frame changes, gray values per second."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.int16] | None = None
@@ -64,8 +64,8 @@ class Governor:
 
     def __init__(self, config: GovernorConfig) -> None:
         self._config = config
-        self._most = max(config.max_rate_hz, config.min_rate_hz)
-        self._rate_hz = self._most
+        self._lowest_hz, self._highest_hz = config.min_rate_hz, config.max_rate_hz
+        self._rate_hz = self._highest_hz
         self._at_s: float | None = None
         self._change = BUSY_CHANGE
         self._work_s = 0.0
@@ -87,49 +87,47 @@ class Governor:
 
         Args:
             change: see :class:`ChangeMeter`; smoothed here.
-            work_s: seconds that depth, zones and sound took for this picture.
+            work_s: seconds that depth, zones and sound took for this frame.
         """
         since_s = 0.0 if self._at_s is None else max(0.0, now - self._at_s)
         self._at_s = now
         share = 1.0 - np.exp(-since_s / 0.3)
         self._change += float(share) * (change - self._change)
         self._work_s = work_s if self._work_s == 0.0 else 0.9 * self._work_s + 0.1 * work_s
-        tell = self._warnings(now)
+        warnings = self._warnings(now)
         wanted = self._wanted(scene)
         cap = self._cap(_is_urgent(scene))
-        tell += self._slowness(now)
+        warnings += self._slowness(now)
         wanted = min(wanted, cap)
         if wanted < self._rate_hz:  # up at once, down slowly
             fall = float(np.exp(-since_s / FALL_S))
             wanted += (self._rate_hz - wanted) * fall
         self._rate_hz = min(wanted, self._bearable_hz())
-        return Budget(self._rate_hz, self._eco, tell)
+        return Budget(self._rate_hz, self._eco, warnings)
 
     def _wanted(self, scene: Scene) -> float:
-        least, most = min(self._config.min_rate_hz, self._most), self._most
         if _is_urgent(scene) or scene.state is not State.GUIDING:
-            return most
+            return self._highest_hz
         span = np.log(BUSY_CHANGE / CALM_CHANGE)
         share = float(np.clip(np.log(max(self._change, 1e-6) / CALM_CHANGE) / span, 0.0, 1.0))
-        return least + (most - least) * share
+        return self._lowest_hz + (self._highest_hz - self._lowest_hz) * share
 
     def _cap(self, urgent: bool) -> float:
-        config, least, most = self._config, min(self._config.min_rate_hz, self._most), self._most
-        cap = most
+        config, cap = self._config, self._highest_hz
         if self._temperature_c is not None and self._temperature_c > config.hot_c:
             span = max(config.too_hot_c - config.hot_c, 1e-3)
             share = min(1.0, (self._temperature_c - config.hot_c) / span)
-            cap = most + (least - most) * share
+            cap += (self._lowest_hz - self._highest_hz) * share
         percent = self._battery_percent
         if percent is not None and percent <= config.battery_save_percent and not urgent:
-            cap = min(cap, (least * most) ** 0.5)
+            cap = min(cap, (self._lowest_hz * self._highest_hz) ** 0.5)
         return cap
 
     def _bearable_hz(self) -> float:
         return BUSY_SHARE / self._work_s if self._work_s > 0.0 else float("inf")
 
     def _slowness(self, now: float) -> tuple[str, ...]:
-        """Too slow for the least rate, or too hot: change the model, and say so."""
+        """Too slow for the lowest rate, or too hot: change the model, and say so."""
         slow = self._bearable_hz() < self._config.min_rate_hz
         if not slow:
             self._slow_since_s = None
@@ -148,16 +146,16 @@ class Governor:
 
     def _warnings(self, now: float) -> tuple[str, ...]:
         config = self._config
-        tell: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
         celsius = self._temperature_c
         if celsius is not None:
             self._hot = celsius >= (config.too_hot_c - (5.0 if self._hot else 0.0))
         if self._hot:
-            tell += self._say("hot", now)
+            warnings += self._say("hot", now)
         percent = self._battery_percent
         if percent is not None and percent <= config.battery_low_percent:
-            tell += self._say("battery_low", now)
-        return tell
+            warnings += self._say("battery_low", now)
+        return warnings
 
     def _say(self, what: str, now: float) -> tuple[str, ...]:
         if now - self._said_s.get(what, float("-inf")) < SAY_AGAIN_S:

@@ -3,11 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from typing import TypeVar
 
 from sonar.errors import DepthError, SonarError
 from sonar.ports import Clock, Engine
-from sonar.service.memory import release_soon
+from sonar.service.machine import release_soon
 from sonar.threads import GuardedThread, run_briefly
 from sonar.types import DepthMap, Frame
 
@@ -23,75 +25,41 @@ Log = Callable[..., None]
 T = TypeVar("T")
 
 
-class TooSlowError(Exception):
-    """A call took longer than it may."""
-
-
 class Worker:
     """A thread that runs one call at a time and can be left behind when a call hangs."""
 
     def __init__(self, name: str) -> None:
-        self._wanted = threading.Semaphore(0)
-        self._job: Job[Any] | None = None
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = GuardedThread(name, self._run)
         self._thread.start()
 
-    def call(self, work: Callable[[], T], limit_s: float) -> T:
-        """``work()`` in the thread. Raises what it raises, TooSlowError after ``limit_s``."""
-        job = self.begin(work)
-        if not job.done.wait(limit_s):
-            raise TooSlowError
-        return job.outcome()
+    def begin(self, work: Callable[[], T]) -> "Future[T]":
+        """``work()`` in the thread, after the call in hand."""
+        future: Future[T] = Future()
 
-    def begin(self, work: Callable[[], T]) -> "Job[T]":
-        """``work()`` in the thread; ask the job for its outcome once it is done."""
-        job = Job(work)
-        self._job = job
-        self._wanted.release()
-        return job
+        def call() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # handed to whoever asks the future
+                future.set_exception(error)
+
+        self._calls.put(call)
+        return future
 
     def close(self) -> None:
         """End the thread after the call in hand; does not wait."""
-        self._job = None
-        self._wanted.release()
+        self._calls.put(None)
 
     def _run(self) -> None:
-        while True:
-            self._wanted.acquire()
-            job = self._job
-            if job is None:
-                return
-            job.run()
-
-
-class Job(Generic[T]):
-    """One call. ``done`` is set when it has ended, one way or the other."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.done = threading.Event()
-        self._work = work
-        self._result: list[T] = []
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._result.append(self._work())
-        except BaseException as error:  # handed to the caller by outcome()
-            self._error = error
-        self.done.set()
-
-    def outcome(self) -> T:
-        """What the call returned; raises what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result[0]
+        while (call := self._calls.get()) is not None:
+            call()
 
 
 class GuardedEngine:
     """A :class:`sonar.ports.Engine` around one that is not trusted.
 
-    A call that exceeds ``limit_s`` raises DepthError, so that the loop tells "unknown". It may
-    only be slow, on a starved machine: its late result is thrown away and the next picture taken.
+    A call that exceeds ``limit_s`` raises DepthError, so that the loop announces "unknown". It may
+    only be slow, on a starved machine: its late result is thrown away and the next frame taken.
     After HANG_LIMITS times the limit it hangs: its thread is left behind and the network is
     opened anew in the background, as it is after FAILURES_ALLOWED failures in a row. Until then
     every estimate is a DepthError.
@@ -125,7 +93,7 @@ class GuardedEngine:
         self._size: tuple[int, int] | None = None
         self._hangs_s: deque[float] = deque()
         self._failures = 0
-        self._late: tuple[Job[DepthMap], float] | None = None  # a call, and when it began
+        self._late: tuple[Future[DepthMap], float] | None = None  # a call, and when it began
         self._opening: GuardedThread | None = None
         self._opened: Engine | None = None  # waits to be taken over
         self._lock = threading.Lock()
@@ -137,11 +105,11 @@ class GuardedEngine:
         engine = self._engine
         if engine is None:
             raise DepthError("the depth network is being restarted")
-        try:
-            self._worker.call(lambda: engine.warm_up(height, width), WARM_UP_LIMIT_S)
-        except TooSlowError as error:
+        call = self._worker.begin(lambda: engine.warm_up(height, width))
+        if not _is_done(call, WARM_UP_LIMIT_S):
             self._hung()
-            raise DepthError(f"{engine.label} hangs at its first pictures") from error
+            raise DepthError(f"{engine.label} hangs at its first frames")
+        call.result()
 
     def estimate(self, frame: Frame) -> DepthMap:
         """As the engine's, within the limit."""
@@ -153,13 +121,13 @@ class GuardedEngine:
         self._size = frame.image.shape[0], frame.image.shape[1]
         self._wait_for_late(engine)
         began_s = self._clock.now()
-        job = self._worker.begin(lambda: engine.estimate(frame))
-        if not job.done.wait(self._limit_s):
-            self._late = (job, began_s)
+        call = self._worker.begin(lambda: engine.estimate(frame))
+        if not _is_done(call, self._limit_s):
+            self._late = (call, began_s)
             self._log("engine_slow", level="warning", engine=engine.label, limit_s=self._limit_s)
             raise DepthError(f"{engine.label} took longer than {self._limit_s:g} s")
         try:
-            depth = job.outcome()
+            depth = call.result()
         except SonarError:
             self._failed(engine)
             raise
@@ -191,15 +159,15 @@ class GuardedEngine:
         """Return once the thread is free; raises DepthError while it is not."""
         if self._late is None:
             return
-        job, began_s = self._late
-        if job.done.wait(BUSY_WAIT_S):
+        call, began_s = self._late
+        if _is_done(call, BUSY_WAIT_S):
             self._late = None
             return
         if self._clock.now() - began_s > HANG_LIMITS * self._limit_s:
             self._log("engine_hangs", level="error", engine=engine.label)
             self._hung()
             raise DepthError(f"{engine.label} hangs and is restarted")
-        raise DepthError(f"{engine.label} is still busy with an earlier picture")
+        raise DepthError(f"{engine.label} is still busy with an earlier frame")
 
     def _failed(self, engine: Engine) -> None:
         self._failures += 1
@@ -244,7 +212,7 @@ class GuardedEngine:
             engine = reopen()
             if self._size is not None:
                 engine.warm_up(*self._size)
-        except Exception as error:  # whatever it is, memory included: told, and tried again
+        except Exception as error:  # whatever it is, memory included: logged, and tried again
             problem = str(error) if isinstance(error, SonarError) else type(error).__name__
             self._log("engine_not_opened", level="error", problem=problem)
             with self._lock:
@@ -281,10 +249,14 @@ class GuardedEngine:
         release_soon()  # or each restart would cost the size of a network
 
     def _close_in_worker(self, engine: Engine) -> None:
-        try:
-            self._worker.call(engine.close, self._limit_s)
-        except TooSlowError:
+        call = self._worker.begin(engine.close)
+        if not _is_done(call, self._limit_s):
             self._worker.close()
             self._worker = Worker("depth")
-        except Exception as error:  # closing what is being thrown away must not end the guiding
+        elif error := call.exception():  # what is being thrown away must not end the guiding
             self._log("engine_not_closed", level="warning", problem=type(error).__name__)
+
+
+def _is_done(call: "Future[T]", limit_s: float) -> bool:
+    """Whether it ended within the limit, well or not."""
+    return bool(wait([call], limit_s).done)

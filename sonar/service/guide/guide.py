@@ -1,6 +1,6 @@
 """The guiding process: the whole product without screen or keyboard.
 
-``sonar run --headless`` ends up here, alone or under the supervisor. It logs JSON lines, tells
+``sonar run --headless`` ends up here, alone or under the supervisor. It logs JSON lines, reports
 its progress (to the supervisor, else to systemd), ends on SIGTERM within 2 s with its goodbye,
 and on SIGHUP takes the configuration anew, if that is right and its model opens; else the old
 one stays.
@@ -20,11 +20,8 @@ from sonar.files import expanded
 from sonar.pipeline import Consumer, Update
 from sonar.ports import Clock
 from sonar.records import Event
-from sonar.service import sysfs
-from sonar.service.beats import BeatSender
-from sonar.service.guide.board import Board
 from sonar.service.guide.recorder import Recorder
-from sonar.service.guide.reporting import Reporter
+from sonar.service.guide.report import Reporter
 from sonar.service.guide.runs import (
     EngineFactory,
     Run,
@@ -34,10 +31,11 @@ from sonar.service.guide.runs import (
     device_sink,
 )
 from sonar.service.guide.steering import Steering
+from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog
-from sonar.service.memory import release_soon
+from sonar.service.machine import Machine, Sensors, release_soon
 from sonar.service.notify import Notifier
-from sonar.threads import run_briefly
+from sonar.threads import GuardedThread, run_briefly
 from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
@@ -46,17 +44,17 @@ BROKEN = 1  # exit code when only a new process helps
 
 
 class Guide:
-    """Runs pipelines one after the other until told to stop.
+    """Runs pipelines one after the other until asked to stop.
 
     Args:
         load: reads and checks the configuration; called again on SIGHUP.
         leave: ends the process when it does not end by itself in time.
         open_source, open_engine, make_sink: what to run with; the installed product by default.
-        sys, proc: where Linux tells of heat, battery and memory.
+        sensors: of heat, battery and memory; this machine's by default.
 
     Attributes:
         config: the one in force.
-        board, reporter: figures, and who tells them.
+        reporter: counts and reports.
     """
 
     def __init__(
@@ -68,12 +66,11 @@ class Guide:
         *,
         open_engine: EngineFactory = app.open_engine,
         make_sink: SinkMaker = device_sink,
-        sender: BeatSender | None = None,
+        sender: HeartbeatSender | None = None,
         notifier: Notifier | None = None,
         recording_folder: Path | None = None,
         leave: Callable[[int], object] = os._exit,
-        sys: Path = sysfs.SYS,
-        proc: Path = sysfs.PROC,
+        sensors: Sensors | None = None,
     ) -> None:
         self._leave = leave
         self._load = load
@@ -83,10 +80,9 @@ class Guide:
         self._notifier = notifier or Notifier(clock, {})
         self._recording_folder = recording_folder
         self.config = load()
-        self.board = Board(clock, sys, proc)
-        self._steering = Steering(clock, log, self.board, open_engine)
+        self._steering = Steering(clock, log, open_engine)
         self.reporter = Reporter(
-            clock, log, self.board, sender, self._notifier, self._steering.sensed
+            clock, log, sensors or Machine(), sender, self._notifier, self._steering.sensed
         )
         self._recorder: Recorder | None = None
         self._run: Run | None = None
@@ -95,7 +91,7 @@ class Guide:
         self._over = threading.Event()
         self._leaving = threading.Event()  # this run: it is to end
         self._reload_asked = threading.Event()
-        self._reloading: threading.Thread | None = None
+        self._reloading: GuardedThread | None = None
         self._hangs = False
 
     # -- the life of the process ---------------------------------------------------------------
@@ -161,13 +157,13 @@ class Guide:
 
     def _consumers(self) -> list[Consumer]:
         recorder = [] if self._recorder is None else [self._recorder.consume]
-        return [self.board.consume, self._consume, self._steering.consume, *recorder]
+        return [self._consume, self._steering.consume, *recorder]
 
     def _consume(self, update: Update) -> None:
         """Events become log lines; after each step, what was asked for meanwhile is done."""
         for event in update.events:
             self._write(event)
-        self.reporter.beat()
+        self.reporter.consume(update)
         self._see_to_wishes()
 
     def _write(self, event: Event) -> None:
@@ -237,7 +233,7 @@ class Guide:
         if self._over.wait(GOODBYE_AFTER_S):
             return
         run = self._run
-        if run is not None and self.board.state != State.STOPPED:
+        if run is not None and not self.reporter.stopped:
             run.mixer.tell("stopped")
         if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
             self._log("ended_in_haste", level="warning")
@@ -246,7 +242,7 @@ class Guide:
     def _finish(self) -> None:
         with ExitStack() as stack:  # the last first; one that fails skips none
             stack.callback(self._over.set)
-            stack.callback(lambda: self._log("ended", frames=self.board.frames))
+            stack.callback(lambda: self._log("ended", frames=self.reporter.frames))
             stack.callback(self.reporter.close)
             if self._recorder is not None:
                 stack.callback(self._recorder.close)

@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.ports import Clock
-from sonar.service.beats import BeatSender
 from sonar.service.guide.guide import Guide
 from sonar.service.guide.runs import SourceFactory
 from sonar.service.health import HealthServer
+from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
 from sonar.threads import end_with_parent
@@ -41,7 +41,7 @@ def main(
     faulthandler.enable()
     log = JsonLog("guide", clock)
     _log_warnings_of_the_rooms(log)
-    sender = BeatSender.from_environment(clock)
+    sender = HeartbeatSender.from_environment(clock)
     if sender is not None:
         # Without its supervisor nobody would sound a failure of this process: say goodbye and end;
         # systemd starts both anew.

@@ -31,8 +31,8 @@ class Segment:
 
     Args:
         stem: path without suffix.
-        height, width: of the pictures, even.
-        t0: source time of its beginning, in seconds; pictures and records are told relative to it.
+        height, width: of the frames, even.
+        t0: source time of its beginning, in seconds; what is written is relative to it.
     """
 
     def __init__(self, stem: Path, height: int, width: int, rate_hz: float, t0: float) -> None:
@@ -55,13 +55,14 @@ class Segment:
             self._records.close()
             raise
 
-    def picture(self, image: RgbImage, t: float) -> None:
+    def write(self, image: RgbImage, t: float) -> None:
         """uint8 (H, W, 3) RGB of the segment's size, taken at ``t`` source seconds."""
         self._video.frame(image, t - self.t0)
 
-    def record(self, kind: str, values: dict[str, Any]) -> None:
+    def record(self, kind: str, values: dict[str, Any], t: float) -> None:
         """``{kind: values}`` as one line, in one write: a crash leaves whole lines. ``kind`` is
-        frame or event; ``t`` in ``values`` is relative to the segment."""
+        frame or event; ``t`` is in source seconds."""
+        values["t"] = round(max(0.0, t - self.t0), 6)
         line = json.dumps({kind: values}, separators=(",", ":")).encode() + b"\n"
         try:
             self._records.write(line)
@@ -122,7 +123,7 @@ def remove_recording(folder: Path) -> None:
 
 
 def mend(folder: Path) -> list[Path]:
-    """Remove what a crash left without a single picture; what was removed.
+    """Remove what a crash left without a single frame; what was removed.
 
     Only the newest segments can be such; a few are looked at.
     """
@@ -202,7 +203,7 @@ def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
 def _join_videos(parts: Sequence[Path], target: Path) -> list[tuple[Path, float]]:
     """Packets of all parts one after the other, unchanged; where each part begins, in seconds.
 
-    A part that cannot be read (cut off before its first picture) is left out.
+    A part that cannot be read (cut off before its first frame) is left out.
     """
     import av
 
@@ -234,7 +235,7 @@ def _join_videos(parts: Sequence[Path], target: Path) -> list[tuple[Path, float]
                 offsets.append((stem, float(begin)))
                 begin = end + step
     if not offsets:
-        raise ValueError("none of its pictures can be read")
+        raise ValueError("none of its frames can be read")
     return offsets
 
 

@@ -1,16 +1,14 @@
-"""What a guide does about heat, battery, a slow processor and short memory."""
+"""What a guide does about heat, battery, a slow processor and memory that runs short."""
 
 from sonar.pipeline import Step, Update
 from sonar.ports import Clock, Engine
-from sonar.service import sysfs
-from sonar.service.guide.board import Board
 from sonar.service.guide.governor import ChangeMeter
 from sonar.service.guide.recorder import Recorder
 from sonar.service.guide.runs import EngineFactory, Run
 from sonar.service.logs import JsonLog
-from sonar.service.memory import Growth, MemoryWatch, release_soon
+from sonar.service.machine import MemoryWatch, Reading, release_soon
 
-TELLS = {
+WARNINGS = {
     "battery_low": ("battery_low", "state_battery_low"),
     "hot": ("degraded", "state_hot"),
     "slow": ("degraded", "state_slow"),
@@ -26,13 +24,14 @@ class Steering:
         recorder: paused while memory is short; None where nothing is recorded.
     """
 
-    def __init__(self, clock: Clock, log: JsonLog, board: Board, open_engine: EngineFactory):
+    def __init__(self, clock: Clock, log: JsonLog, open_engine: EngineFactory) -> None:
         self.run: Run | None = None
         self.recorder: Recorder | None = None
-        self._clock, self._log, self._board = clock, log, board
+        self._clock, self._log = clock, log
+        self._reading = Reading()
         self._open_engine = open_engine
         self._change = ChangeMeter()
-        self._memory, self._growth = MemoryWatch(), Growth()
+        self._memory = MemoryWatch()
         self._eco = False
 
     def reset(self) -> None:
@@ -44,10 +43,9 @@ class Steering:
         run = self.run
         if run is None or run.governor is None or not isinstance(update, Step):
             return
-        battery = self._board.battery
+        reading = self._reading
         run.governor.sensors(
-            self._board.temperature_c,
-            battery.percent if battery is not None and battery.discharging else None,
+            reading.temperature_c, reading.battery_percent if reading.discharging else None
         )
         work_s = (update.timings_ms["total"] - update.timings_ms.get("capture", 0.0)) / 1000.0
         change = self._change.update(update.frame)
@@ -55,23 +53,22 @@ class Steering:
         run.source.rate_limit_hz = budget.rate_hz
         if budget.eco != self._eco:
             self._change_model(run, budget.eco)
-        for what in budget.tell:
+        for what in budget.warnings:
             self._log("governor", level="warning", what=what, rate_hz=round(budget.rate_hz, 1))
-            _tell(run, what)
+            _announce(run, what)
 
-    def sensed(self) -> None:
-        """After the board read its sensors: the memory's turn."""
-        if self._growth.is_due(sysfs.memory_mb(), self._clock.now()):
+    def sensed(self, reading: Reading) -> None:
+        """After the machine's sensors were read: the memory's turn."""
+        self._reading, now = reading, self._clock.now()
+        if self._memory.has_grown(reading, now):
             release_soon()
-        memory = self._board.memory
-        if not self._memory.update(memory, self._clock.now()):
+        if not self._memory.update(reading, now):
             return
         low = self._memory.low
         self._log(
             "memory_low" if low else "memory_well",
             level="warning" if low else "info",
-            available_mb=memory.available_mb,
-            stalled_percent=memory.stalled_percent,
+            available_mb=reading.available_mb,
             recording=None if self.recorder is None else ("paused" if low else "goes on"),
         )
         if self.recorder is not None:
@@ -79,7 +76,7 @@ class Steering:
         if low:
             release_soon()
             if self.run is not None:
-                _tell(self.run, "memory_low")
+                _announce(self.run, "memory_low")
 
     def _change_model(self, run: Run, eco: bool) -> None:
         self._eco = eco
@@ -99,8 +96,8 @@ class Steering:
         run.engine.change(reopen)
 
 
-def _tell(run: Run, what: str) -> None:
+def _announce(run: Run, what: str) -> None:
     from sonar.audio.cues.phrases import PHRASES
 
-    earcon, phrase = TELLS[what]
+    earcon, phrase = WARNINGS[what]
     run.mixer.tell(earcon, *([phrase] if phrase in PHRASES else []))

@@ -1,4 +1,4 @@
-"""The guide as a process of its own, with a pipe for its beats."""
+"""The guide as a process of its own, with a pipe for its heartbeats."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from sonar.service import priority
-from sonar.service.beats import FD_VARIABLE, Beat, BeatReader
+from sonar.service.heartbeat import FD_VARIABLE, Heartbeat, HeartbeatReader
 
-_LAST_WORDS_S = 0.15  # for the stack of a guide that hangs
+_STACKS_S = 0.15  # for the stack of a guide that hangs
 _REAP_S = 0.5
 _NOT_FOR_THE_GUIDE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
@@ -44,10 +44,10 @@ class GuideProcess:
         self.pid = self._process.pid
         priority.give_child(self.pid, priority.GUIDE - priority.SUPERVISOR)
         self._reading: int | None = reading
-        self._reader = BeatReader()
+        self._reader = HeartbeatReader()
 
-    def beats(self) -> list[Beat]:
-        found: list[Beat] = []
+    def heartbeats(self) -> list[Heartbeat]:
+        found: list[Heartbeat] = []
         while self._reading is not None:
             try:
                 data = os.read(self._reading, 65_536)
@@ -70,12 +70,12 @@ class GuideProcess:
     def keep(self) -> None:
         self._signal(signal.SIGUSR1)
 
-    def kill(self, tell: bool) -> None:
-        if tell and self._process.poll() is None:
+    def kill(self, with_stacks: bool) -> None:
+        if with_stacks and self._process.poll() is None:
             self._signal(signal.SIGCONT)
             self._signal(signal.SIGABRT)  # faulthandler writes every thread's stack to the log
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_LAST_WORDS_S)
+                self._process.wait(_STACKS_S)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 

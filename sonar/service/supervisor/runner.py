@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from types import FrameType
@@ -17,8 +18,8 @@ from sonar.clock import SystemClock
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
-from sonar.service.priority import URGENT, raised
-from sonar.service.supervisor.alarm import system_alarm
+from sonar.service.priority import REALTIME, raised
+from sonar.service.supervisor.alarm import PlayerAlarm, players
 from sonar.service.supervisor.process import GuideProcess
 from sonar.service.supervisor.supervisor import Supervisor
 from sonar.service.supervisor.watch import Limits
@@ -29,13 +30,19 @@ STEP_S = 0.05
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the supervisor needs; no secrets, since a command line is public."""
+    """All that the supervisor needs; no secrets, since a command line is public.
+
+    Attributes:
+        command: starts the guide.
+        sounds: as :func:`sonar.service.supervisor.sounds.in_memory` gives them; the files are open
+            in this process.
+        alarm_device: ALSA device of the failure sounds; None is the system's.
+    """
 
     command: tuple[str, ...]
+    sounds: Mapping[str, tuple[int, float]]
     limits: Limits = field(default_factory=Limits)
-    alarm_volume_db: float = -6.0
     alarm_device: str | None = None
-    language: str = "en"
     health_host: str = "127.0.0.1"
     health_port: int = 0
     health_token_file: str | None = None
@@ -48,32 +55,32 @@ class Settings:
     def parse(cls, text: str) -> "Settings":
         """From SETTINGS; raises ValueError, TypeError or KeyError for anything else."""
         values = json.loads(text)
-        made = {"command": tuple(values["command"]), "limits": Limits(**values["limits"])}
-        return cls(**{**values, **made})
+        sounds = {name: (int(fd), float(s)) for name, (fd, s) in values["sounds"].items()}
+        limits = Limits(**values["limits"])
+        command = tuple(values["command"])
+        return cls(**{**values, "command": command, "sounds": sounds, "limits": limits})
 
 
-def snapshot(supervisor: Supervisor, now: float) -> Snapshot:
-    """What the health endpoint tells; ``now`` in the clock's seconds."""
-    beat = supervisor.last_beat
+def snapshot(supervisor: Supervisor) -> Snapshot:
+    """What the health endpoint shows."""
+    last = supervisor.last_heartbeat
     state, reason = supervisor.state, supervisor.reason
-    if state == "guiding" and beat is not None:
-        state, reason = beat.state, beat.reason
+    if state == "guiding" and last is not None:
+        state, reason = last.state, last.reason
     figures: dict[str, Any] = {**supervisor.health, "restarts": supervisor.restarts}
-    if beat is not None:
-        figures |= {"frames": beat.frames, "waits": beat.told, "samples": beat.samples}
-    return Snapshot(state, reason, figures, now)
+    if last is not None:
+        figures |= {"frames": last.frames, "waits": last.waits, "samples": last.samples}
+    return Snapshot(state, reason, figures)
 
 
 def main(text: str) -> int:
-    """Supervise until told to stop; returns the exit code."""
+    """Supervise until asked to stop; returns the exit code."""
     settings = Settings.parse(text)
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)
-    log("supervising", nice=raised(), realtime=realtime(URGENT))
-    alarm = system_alarm(
-        clock, settings.alarm_volume_db, settings.alarm_device, settings.language, log
-    )
+    log("supervising", nice=raised(), realtime=realtime(REALTIME))
+    alarm = PlayerAlarm(clock, settings.sounds, players(settings.alarm_device), log)
     supervisor = Supervisor(
         lambda: GuideProcess(settings.command, os.environ),
         alarm,
@@ -93,7 +100,7 @@ def main(text: str) -> int:
         settings.health_host,
         settings.health_port,
         settings.health_token_file,
-        lambda: snapshot(supervisor, clock.now()),
+        lambda: snapshot(supervisor),
         log,
     )
     try:

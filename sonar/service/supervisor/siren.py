@@ -7,11 +7,10 @@ due: on a busy machine it is starting a player that takes long.
 
 from typing import TYPE_CHECKING
 
-from sonar.service.supervisor.sounds import LEAD_S
-
 if TYPE_CHECKING:
     from sonar.service.supervisor.alarm import Alarm
 
+LEAD_S = 1.0  # of silence before the sirens of "failing"
 PAUSE_S = 0.2  # between the end of one and the next
 SAY_EVERY_S = 8.0  # the cause in words, between the alarms
 GAVE_UP_TIMES = 3
@@ -19,11 +18,11 @@ FAREWELL_S = 20.0  # the longest, whatever the players do
 
 
 class Siren:
-    """Sounds failures through an alarm until told to be quiet. Times are the clock's seconds.
+    """Sounds failures through an alarm until it is to be quiet. Times are the clock's seconds.
 
     Attributes:
         on: the failure is being sounded.
-        say: key of the words that tell the cause, None for tones only.
+        say: key of the words that give the cause, None for tones only.
     """
 
     def __init__(self, alarm: "Alarm") -> None:
@@ -43,7 +42,7 @@ class Siren:
             self._alarm.play("failed")
 
     def quiet(self) -> None:
-        """Somebody guides."""
+        """A guide guides."""
         self.on, self.say = False, None
         self._alarm.stop()
 

@@ -1,12 +1,12 @@
-"""The parent: starts the guide, watches how far it comes, sounds its failure, starts it again.
+"""The parent: starts the guide, watches its heartbeat, sounds its failure, restarts it.
 
 It imports the standard library only and holds no camera, model or sound stream, so that little
-can go wrong here. Decisions are in :class:`Supervisor`, free of processes and time, which come
-in through :class:`~sonar.service.supervisor.watch.Guide`,
-:class:`~sonar.service.supervisor.alarm.Alarm` and a clock.
+can go wrong here. :class:`Supervisor` decides; processes, sounds and time come in through
+:class:`~sonar.service.supervisor.watch.Guide`, :class:`~sonar.service.supervisor.alarm.Alarm` and
+a clock.
 
-A guide fails when it ends unasked, or when it makes no progress: no picture processed, no wait
-told, or no sample taken by the sound device. After ``alarm_after_s`` the failure is sounded,
+A guide fails when it ends unasked, or when it makes no progress: no frame processed and no wait
+announced, or no sample taken by the sound device. After ``alarm_after_s`` the failure is sounded,
 after ``restart_after_s`` the guide is ended. The alarm sounds about once a second until a new
 guide guides.
 """
@@ -15,8 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sonar.service.beats import Beat
-from sonar.service.supervisor import phrases
+from sonar.service.heartbeat import Heartbeat
 from sonar.service.supervisor.siren import Siren
 from sonar.service.supervisor.watch import Guide, Limits, Log, Progress
 
@@ -26,8 +25,11 @@ if TYPE_CHECKING:
     from sonar.service.supervisor.alarm import Alarm
 
 AWAY_S = 0.5  # between two steps; more means that this process was not running
-PAUSES_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
+BACKOFF_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
 MISSING_PAUSE_S = 2.5  # between tries while a camera or sound device is missing
+# Exit codes of the guide with a cause that a person can mend (sonar.errors), and the words for it.
+CONFIG, INPUT, DEVICE, MODEL = 2, 3, 4, 5
+WORDS_FOR = {INPUT: "input", DEVICE: "device", MODEL: "model"}
 
 
 class Supervisor:
@@ -35,7 +37,7 @@ class Supervisor:
 
     Attributes:
         restarts: guides started after a failure.
-        state: starting, guiding (the guide tells, be it that it cannot see), failed, stopping,
+        state: starting, guiding (or announcing that it cannot see), failed, stopping,
             gave_up or ended.
         reason: of the last failure, in words; "" while all is well.
         result: exit code once over, else None.
@@ -61,11 +63,11 @@ class Supervisor:
         self.state = "starting"
         self.reason = ""
         self.result: int | None = None
-        self.last_beat: Beat | None = None
+        self.last_heartbeat: Heartbeat | None = None
         self.health: dict[str, Any] = {}
         self._guide: Guide | None = None
         self._started_s = 0.0
-        self._loading_since_s: float | None = 0.0  # None while the guide tells
+        self._loading_since_s: float | None = 0.0  # None while it guides
         self._restart_at_s: float | None = None
         self._failures_s: deque[float] = deque()
         self._missing_since_s: float | None = None
@@ -82,7 +84,7 @@ class Supervisor:
         if self.result is not None:
             return
         now = self._clock.now()
-        self._forgive(now - self._stepped_s)
+        self._shift_times(now - self._stepped_s)
         self._stepped_s = now
         if self.state == "gave_up":
             if self._siren.farewell(now):
@@ -123,9 +125,9 @@ class Supervisor:
         if self._guide is not None and self.state != "stopping":
             self._guide.keep()
 
-    def _forgive(self, away_s: float) -> None:
-        """While this process did not run (suspended, starved), nobody was watched: what was due
-        meanwhile is not held against the guide, which did not run either."""
+    def _shift_times(self, away_s: float) -> None:
+        """While this process did not run (suspended, starved), the guide did not run either: that
+        time does not count."""
         if away_s <= AWAY_S:
             return
         self._worked_s += away_s
@@ -139,7 +141,7 @@ class Supervisor:
     def _start(self) -> None:
         now = self._clock.now()
         self._restart_at_s = None
-        self.last_beat = None
+        self.last_heartbeat = None
         try:
             self._guide = self._launch()
         except OSError as error:  # out of processes or memory: as bad as a guide that crashed
@@ -152,35 +154,35 @@ class Supervisor:
         self._notifier.status("starting")
 
     def _watch(self, guide: Guide, now: float) -> None:
-        for beat in guide.beats():
-            self._take(beat, now)
+        for heartbeat in guide.heartbeats():
+            self._take(heartbeat, now)
         code = guide.exit_code()
         if code is not None:
-            guide.kill(tell=False)  # what it started and left behind
+            guide.kill(with_stacks=False)  # what it started and left behind
             guide.close()
             self._guide = None
             self._ended(code, now)
         elif self.state == "stopping":
             if self._deadline_s is not None and now >= self._deadline_s:
                 self._log("killed_at_stop", level="warning")
-                guide.kill(tell=False)
+                guide.kill(with_stacks=False)
         else:
             self._check_progress(guide, now)
 
-    def _take(self, beat: Beat, now: float) -> None:
-        loop = self._loop.note(beat.frames + beat.told, now)
-        sound = self._sound.note(beat.samples, now)
-        if beat.health is not None:
-            self.health = beat.health
-        self.last_beat = beat
-        telling = beat.state in ("guiding", "degraded")
-        if telling:
+    def _take(self, heartbeat: Heartbeat, now: float) -> None:
+        loop = self._loop.note(heartbeat.frames + heartbeat.waits, now)
+        sound = self._sound.note(heartbeat.samples, now)
+        if heartbeat.health is not None:
+            self.health = heartbeat.health
+        self.last_heartbeat = heartbeat
+        guides = heartbeat.state in ("guiding", "degraded")
+        if guides:
             if self._loading_since_s is not None:  # from now on progress is due
                 self._loop.at_s = self._sound.at_s = self._worked_s = now
             self._loading_since_s = None
         elif self._loading_since_s is None:  # it reads its configuration again
             self._loading_since_s = now
-        works = telling and loop and (sound or beat.samples is None)
+        works = guides and loop and (sound or heartbeat.samples is None)
         if works and self.state in ("starting", "failed"):
             after_s = round(now - self._started_s, 3)
             self._log("guiding", after_s=after_s, restarts=self.restarts)
@@ -191,23 +193,25 @@ class Supervisor:
         if works:
             self._worked_s = now
             self._notifier.progress()
-            self._notifier.status(f"{beat.state} {beat.reason}".strip())
+            self._notifier.status(f"{heartbeat.state} {heartbeat.reason}".strip())
 
     def _check_progress(self, guide: Guide, now: float) -> None:
         limits = self._limits
         if self._loading_since_s is not None:
             loading_s = now - self._loading_since_s
-            if loading_s > (limits.sign_s if self.last_beat is None else limits.start_timeout_s):
+            silent = self.last_heartbeat is None
+            if loading_s > (limits.first_heartbeat_s if silent else limits.start_timeout_s):
                 self._hung(guide, "the start takes too long", now)
-            elif self.last_beat is None and loading_s > limits.sign_s / 2:
+            elif silent and loading_s > limits.first_heartbeat_s / 2:
                 self._siren.begin(now)  # the very first start: nothing was heard yet
             return
-        # Since both moved together: pictures that come back as the sound goes are no guidance.
+        # Since both moved together: frames that come back as the sound goes are no guidance.
         stalled_s = now - self._worked_s
-        what = "pictures" if self._loop.at_s <= self._sound.at_s else "sound"
+        what = "frames" if self._loop.at_s <= self._sound.at_s else "sound"
         # A guide that knows its sound is lost and looks for it is not helped by a new start.
-        regaining = self.last_beat is not None and self.last_beat.regaining and what == "sound"
-        patience_s = limits.regain_s if regaining else limits.restart_after_s
+        last = self.last_heartbeat
+        reopening = last is not None and last.reopening and what == "sound"
+        patience_s = limits.reopening_s if reopening else limits.restart_after_s
         if stalled_s > patience_s:
             self._hung(guide, f"hangs: no progress of {what}", now)
         elif stalled_s > limits.alarm_after_s:
@@ -219,7 +223,7 @@ class Supervisor:
             self._siren.quiet()
 
     def _hung(self, guide: Guide, why: str, now: float) -> None:
-        guide.kill(tell=True)
+        guide.kill(with_stacks=True)
         guide.close()
         self._guide = None
         self._fail(why, 1, now)
@@ -230,7 +234,7 @@ class Supervisor:
         elif code == 0:
             self._log("ended")
             self._end(0)
-        elif code == phrases.CONFIG:  # starting again would not mend it
+        elif code == CONFIG:  # starting again would not mend it
             self._log("failed", level="error", problem="the configuration is wrong", code=code)
             self._give_up("the configuration is wrong", code, now)
         else:
@@ -240,12 +244,12 @@ class Supervisor:
     # -- failing and giving up ----------------------------------------------------------------
 
     def _fail(self, why: str, code: int, now: float) -> None:
-        missing = code in (phrases.INPUT, phrases.DEVICE)
+        missing = code in (INPUT, DEVICE)
         self.state, self.reason = "failed", why
         self._log("failed", level="error", problem=why, code=code)
         self._notifier.status(f"failed: {why}")
         self._notifier.ready()  # the supervisor does what it is there for
-        self._siren.say = phrases.key_for(code)
+        self._siren.say = WORDS_FOR.get(code, "failed")
         self._siren.begin(now)
         if missing:
             self._missing_since_s = now if self._missing_since_s is None else self._missing_since_s
@@ -262,7 +266,7 @@ class Supervisor:
         if count > self._limits.restarts:
             self._give_up(why, code, now)
             return
-        self._restart_at_s = now + PAUSES_S[min(count, len(PAUSES_S)) - 1]
+        self._restart_at_s = now + BACKOFF_S[min(count, len(BACKOFF_S)) - 1]
 
     def _give_up(self, why: str, code: int, now: float) -> None:
         self.state, self.reason = "gave_up", why
@@ -270,7 +274,7 @@ class Supervisor:
         self._log("gave_up", level="error", problem=why)
         self._notifier.status(f"gave up: {why}")
         self._notifier.ready()
-        self._siren.begin_farewell("config" if code == phrases.CONFIG else "gave_up", now)
+        self._siren.begin_farewell("config" if code == CONFIG else "gave_up", now)
 
     def _end(self, code: int) -> None:
         self._alarm.stop()

@@ -1,10 +1,10 @@
-"""What the supervisor knows of a guide: what may be asked of it, how far it came, what it may."""
+"""What the supervisor knows of a guide: what can be asked of it, its limits and its progress."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sonar.service.beats import Beat
+from sonar.service.heartbeat import Heartbeat
 
 Log = Callable[..., None]
 
@@ -14,7 +14,7 @@ class Guide(Protocol):
 
     pid: int
 
-    def beats(self) -> Sequence[Beat]:
+    def heartbeats(self) -> Sequence[Heartbeat]:
         """Those that came since the last call."""
 
     def exit_code(self) -> int | None:
@@ -29,25 +29,26 @@ class Guide(Protocol):
     def keep(self) -> None:
         """Ask it to keep its recording: SIGUSR1."""
 
-    def kill(self, tell: bool) -> None:
-        """End it and all it started at once; with ``tell`` it first says where it hangs."""
+    def kill(self, with_stacks: bool) -> None:
+        """End it and all it started; ``with_stacks``, it first logs the stack of each thread."""
 
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times in seconds, counts as they say; see ``service`` in the configuration.
+    """Times in seconds, and counts; see ``service`` in the configuration.
 
-    ``sign_s``: longest wait for the first sign of a guide that starts (it opens its model).
-    ``regain_s``: how long a guide may look for a lost sound device, alarm sounding.
+    Attributes:
+        first_heartbeat_s: longest wait for it after a start (the guide opens its model).
+        reopening_s: how long a guide may look for a lost sound device, while the alarm sounds.
     """
 
     alarm_after_s: float = 0.7
     restart_after_s: float = 2.0
-    regain_s: float = 15.0
+    reopening_s: float = 15.0
     start_timeout_s: float = 40.0
-    sign_s: float = 20.0
+    first_heartbeat_s: float = 20.0
     restarts: int = 5
     restart_window_s: float = 60.0
     missing_limit_s: float = 600.0
@@ -62,7 +63,7 @@ class Progress:
         self.count: int | None = None
 
     def note(self, count: int | None, now: float) -> bool:
-        """Whether ``count`` moved; None counts as standing still but never as late."""
+        """Whether ``count`` moved; None (no sound device) never counts as late."""
         moved = count is not None and count != self.count
         if moved or count is None:
             self.at_s = now

@@ -1,4 +1,4 @@
-"""``python -m sonar.service.rehearsal CLIP [--notes FILE] [KEY=VALUE ...]``: the guide with a
+"""``python -m sonar.lab.bench.rehearsal CLIP [--notes FILE] [KEY=VALUE ...]``: the guide with a
 recording for a camera.
 
 The recording plays over and over at its own pace and is seen through the same

@@ -10,26 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.clock import ManualClock
-from sonar.service.beats import FD_VARIABLE, SHORTEST_S, Beat, BeatReader, BeatSender
+from sonar.service.heartbeat import (
+    FD_VARIABLE,
+    SHORTEST_S,
+    Heartbeat,
+    HeartbeatReader,
+    HeartbeatSender,
+)
 from sonar.service.notify import Notifier
 
 BEATS = st.builds(
-    Beat,
+    Heartbeat,
     state=st.sampled_from(["loading", "guiding", "degraded"]),
     reason=st.text(max_size=20),
     frames=st.integers(0, 10**9),
-    told=st.integers(0, 10**6),
+    waits=st.integers(0, 10**6),
     samples=st.none() | st.integers(0, 10**12),
-    regaining=st.booleans(),
+    reopening=st.booleans(),
     health=st.none() | st.just({"fps": 12.5, "source": "loop of x"}),
 )
 
 
 @given(beats=st.lists(BEATS, max_size=6), cuts=st.lists(st.integers(0, 2000), max_size=8))
-def test_beats_survive_any_cutting(beats: list[Beat], cuts: list[int]) -> None:
+def test_beats_survive_any_cutting(beats: list[Heartbeat], cuts: list[int]) -> None:
     data = b"".join(beat.line() for beat in beats)
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    reader = BeatReader()
+    reader = HeartbeatReader()
     got = []
     for a, b in pairwise(places):
         got += reader.feed(data[a:b])
@@ -38,50 +44,50 @@ def test_beats_survive_any_cutting(beats: list[Beat], cuts: list[int]) -> None:
 
 @given(st.binary(max_size=300))
 def test_garbage_is_counted_not_raised(data: bytes) -> None:
-    reader = BeatReader()
+    reader = HeartbeatReader()
     reader.feed(data + b"\n")
-    good = Beat("guiding", frames=1)
+    good = Heartbeat("guiding", frames=1)
     assert reader.feed(good.line())[-1:] == [good]
 
 
 def test_an_endless_line_is_dropped() -> None:
-    reader = BeatReader()
+    reader = HeartbeatReader()
     reader.feed(b"x" * 100_000)
     assert reader.garbage == 1
-    assert reader.feed(Beat("guiding").line()) == [Beat("guiding")]
+    assert reader.feed(Heartbeat("guiding").line()) == [Heartbeat("guiding")]
 
 
 def test_a_supervisor_that_does_not_read_never_blocks_the_guide() -> None:
     reading, writing = os.pipe()
     clock = ManualClock()
-    sender = BeatSender(writing, clock)
+    sender = HeartbeatSender(writing, clock)
     for i in range(5000):
         clock.advance(SHORTEST_S)
-        sender.send(Beat("guiding", frames=i, health={"pad": "x" * 900}))
-    reader = BeatReader()
+        sender.send(Heartbeat("guiding", frames=i, health={"pad": "x" * 900}))
+    reader = HeartbeatReader()
     os.set_blocking(reading, False)
     got = reader.feed(os.read(reading, 1 << 20))
     assert got and reader.garbage == 0
     clock.advance(1)
-    sender.send(Beat("guiding", frames=77_777))  # there is room again
+    sender.send(Heartbeat("guiding", frames=77_777))  # there is room again
     assert reader.feed(os.read(reading, 1 << 20))[-1].frames == 77_777
     assert reader.garbage == 0
     os.close(reading)
     clock.advance(1)
-    sender.send(Beat("stopped"))  # the supervisor is gone: no exception
-    sender.send(Beat("stopped", reason="again"))
+    sender.send(Heartbeat("stopped"))  # the supervisor is gone: no exception
+    sender.send(Heartbeat("stopped", reason="again"))
     sender.close()
 
 
 def test_progress_is_thinned_changes_are_not() -> None:
     reading, writing = os.pipe()
     clock = ManualClock()
-    sender = BeatSender(writing, clock)
+    sender = HeartbeatSender(writing, clock)
     for i in range(100):
         clock.advance(0.01)
-        sender.send(Beat("guiding", frames=i))
-    sender.send(Beat("degraded", "dark", frames=100))
-    got = BeatReader().feed(os.read(reading, 1 << 16))
+        sender.send(Heartbeat("guiding", frames=i))
+    sender.send(Heartbeat("degraded", "dark", frames=100))
+    got = HeartbeatReader().feed(os.read(reading, 1 << 16))
     assert 15 <= len(got) <= 25 and got[-1].reason == "dark"
     sender.close()
     os.close(reading)
@@ -89,11 +95,11 @@ def test_progress_is_thinned_changes_are_not() -> None:
 
 def test_sender_only_where_somebody_supervises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FD_VARIABLE, raising=False)
-    assert BeatSender.from_environment(ManualClock()) is None
+    assert HeartbeatSender.from_environment(ManualClock()) is None
     monkeypatch.setenv(FD_VARIABLE, "987654")
-    assert BeatSender.from_environment(ManualClock()) is None
+    assert HeartbeatSender.from_environment(ManualClock()) is None
     monkeypatch.setenv(FD_VARIABLE, "stdout")
-    assert BeatSender.from_environment(ManualClock()) is None
+    assert HeartbeatSender.from_environment(ManualClock()) is None
 
 
 @pytest.mark.parametrize("abstract", [False, True])
