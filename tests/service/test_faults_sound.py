@@ -210,7 +210,7 @@ def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on()
 
         pid = 1
 
-        def beats(self) -> list[Any]:
+        def heartbeats(self) -> list[Any]:
             new = service.beats[taken[0] :]
             taken[0] += len(new)
             return new

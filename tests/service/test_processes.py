@@ -56,7 +56,9 @@ class Running:
             player = players / name
             player.write_text(f"#!/bin/sh\ndate +%s.%N >> {folder}/alarms\nsleep 0.3\n")
             player.chmod(0o755)
-        sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
+        rendered = {name: pattern(name) for name in ("failed", "gave_up")}
+        rendered |= {"failing": failing(), "say:gave_up": pattern("failed")}
+        sounds = in_memory(rendered, -6.0)
         settings = Settings(
             command=(sys.executable, str(folder / "guide.py"), str(folder)),
             sounds=sounds,
