@@ -201,9 +201,9 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
 
 def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Path) -> None:
     import av
-    from sonar.lab.bench.rehearsal import LoopDevice
 
     from sonar.clock import ManualClock
+    from sonar.lab.bench.rehearsal import LoopDevice
 
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as out:
