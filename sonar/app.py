@@ -14,7 +14,7 @@ from sonar.ports import AudioSink, Clock, Engine, FrameSource
 
 if TYPE_CHECKING:
     from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
     from sonar.controls.controls import Controls
     from sonar.controls.view import View
     from sonar.zones import DepthZones
@@ -93,7 +93,7 @@ def without_speech(
 
     Raises ModelError or MissingExtraError when the network cannot be opened.
     """
-    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.audio.cues import PulseMapper
     from sonar.audio.output.unheard import UnheardSink
     from sonar.audio.speech.bank import SpeechBank
 
@@ -129,9 +129,9 @@ def assemble(
         ModelError, MissingExtraError: the network cannot be opened. Nothing that was opened here
         stays open; ``engine`` is the caller's until the run begins.
     """
-    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.audio.cues import PulseMapper
     from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
     from sonar.controls.controls import Controls
     from sonar.controls.view import View
 

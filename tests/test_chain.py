@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import PulseMapper
+from sonar.audio.synthesis import Mixer
 from sonar.capture.synthetic import SyntheticSource
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sonar import app
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper
 from sonar.audio.output.null import NullSink
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config

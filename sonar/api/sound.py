@@ -49,7 +49,7 @@ def render(
         >>> bool(loud[0] > 5 * loud[1])
         True
     """
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
 
     given = list(cues)
     if not given:

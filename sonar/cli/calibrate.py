@@ -121,7 +121,7 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
 
     from sonar import app
     from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
     from sonar.clock import SystemClock
 
     bank = SpeechBank(config.speech, config.audio.rate_hz)
@@ -133,7 +133,7 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
 
         def guide(key: str, text: str) -> None:
             note(text)
-            mixer.tell(None, key)
+            mixer.announce(None, key)
             sink.drain(3.0)
 
         yield guide

@@ -144,7 +144,7 @@ def _closed_loop(
 
 def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
     from sonar.app import make_zones, open_engine
-    from sonar.audio.cues.mapping import PulseMapper
+    from sonar.audio.cues import PulseMapper
     from sonar.lab.simulate import suite
 
     config = options.load()

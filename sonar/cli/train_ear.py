@@ -31,7 +31,7 @@ def train_ear(
     """
     from sonar.audio.output.device import open_sink
     from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
     from sonar.clock import SystemClock
     from sonar.lab.simulate.ear import EarTrainer, Stage
     from sonar.lab.simulate.ear_scenes import SceneMaker

@@ -6,10 +6,16 @@ Whoever reads keys, buttons or a socket calls these methods, from any thread.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sonar.audio.cues.describe import describe, describe_keys
-from sonar.audio.cues.mapping import SCHEMES, PulseMapper, Scheme
-from sonar.audio.cues.phrases import VERBOSITIES, Verbosity
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import (
+    SCHEMES,
+    VERBOSITIES,
+    PulseMapper,
+    Scheme,
+    Verbosity,
+    describe,
+    describe_keys,
+)
+from sonar.audio.synthesis import Mixer
 
 if TYPE_CHECKING:
     from sonar.controls.view import View
@@ -57,7 +63,7 @@ class Controls:
     def toggle_mute(self) -> bool:
         """Sound off, or on again; returns whether it is off. Dangers are heard all the same."""
         self._mixer.muted = not self._mixer.muted
-        self._mixer.tell("confirm", "control_muted" if self._mixer.muted else "control_unmuted")
+        self._mixer.announce("confirm", "control_muted" if self._mixer.muted else "control_unmuted")
         return self._mixer.muted
 
     def change_volume(self, step_db: float) -> float:
@@ -66,30 +72,30 @@ class Controls:
         self.volume_db = min(max(wanted_db, QUIETEST_DB), LOUDEST_DB)
         self._mixer.set_volume_db(self.volume_db)
         if self.volume_db == wanted_db:
-            self._mixer.tell("confirm")  # its loudness is the answer
+            self._mixer.announce("confirm")  # its loudness is the answer
         else:
-            self._mixer.tell("refused", "control_volume_limit")
+            self._mixer.announce("refused", "control_volume_limit")
         return self.volume_db
 
     def refuse(self) -> None:
         """Sound the answer to a command that does not exist."""
-        self._mixer.tell("refused")
+        self._mixer.announce("refused")
 
     def keep(self) -> bool:
         """Keep the recording of the last minutes; False where there is none."""
         if self.on_keep is None:
-            self._mixer.tell("refused")
+            self._mixer.announce("refused")
             return False
         return self.on_keep()
 
     def tell_speech_lost(self) -> None:
         """Sound that speech is gone; the tones go on."""
-        self._mixer.tell("degraded", "unknown_speech_lost")
+        self._mixer.announce("degraded", "unknown_speech_lost")
 
     def quit(self) -> None:
         """End the run; its "stopped" is the answer."""
         self.quitting = True
-        self._mixer.tell("confirm")
+        self._mixer.announce("confirm")
         self._stop()
 
     @property
@@ -103,36 +109,36 @@ class Controls:
         return self._mapper.verbosity
 
     def set_scheme(self, scheme: str) -> bool:
-        """One of :data:`sonar.audio.cues.mapping.SCHEMES`; False for another name."""
+        """One of :data:`sonar.audio.cues.SCHEMES`; False for another name."""
         known: dict[str, Scheme] = {name: name for name in SCHEMES}
         if scheme not in known:
-            self._mixer.tell("refused")
+            self._mixer.announce("refused")
             return False
         self._mapper.scheme = known[scheme]
-        self._mixer.tell("confirm", f"control_scheme_{scheme}")
+        self._mixer.announce("confirm", f"control_scheme_{scheme}")
         return True
 
     def set_verbosity(self, verbosity: str) -> bool:
         """``danger``, ``normal`` or ``chatty``; False for another name."""
         known: dict[str, Verbosity] = {name: name for name in VERBOSITIES}
         if verbosity not in known:
-            self._mixer.tell("refused")
+            self._mixer.announce("refused")
             return False
         self._mapper.verbosity = known[verbosity]
-        self._mixer.tell("confirm", f"control_verbosity_{verbosity}")
+        self._mixer.announce("confirm", f"control_verbosity_{verbosity}")
         return True
 
     def describe(self) -> str:
         """What is around: said, side by side with distances, and returned as one sentence."""
         scene = self._mapper.last_scene
         if scene is None:
-            self._mixer.tell("refused")
+            self._mixer.announce("refused")
             return ""
-        self._mixer.tell("confirm", *describe_keys(scene))
+        self._mixer.announce("confirm", *describe_keys(scene))
         return describe(scene)
 
     def repeat(self) -> str | None:
         """The last phrase once more; returns its key, None where nothing was said yet."""
         key = self._mapper.last_phrase
-        self._mixer.tell("confirm", key or "control_nothing_to_repeat")
+        self._mixer.announce("confirm", key or "control_nothing_to_repeat")
         return key

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from sonar.audio.cues.describe import describe
+from sonar.audio.cues import describe
 from sonar.config import SonarConfig
 from sonar.pipeline import Step, Update
 from sonar.ports import Clock

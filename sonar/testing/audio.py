@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonar.audio.output.offline import OfflineSink, OnBlock
 from sonar.audio.output.unheard import UnheardSink
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.types import Cue
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from sonar.audio.cues.mapping import SCHEMES
-from sonar.audio.cues.phrases import VERBOSITIES
+from sonar.audio.cues import SCHEMES, VERBOSITIES
 from sonar.errors import SonarError
 from sonar.web import live, show
 

@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 
 from sonar import app
-from sonar.audio.cues.describe import describe
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper, describe
 from sonar.audio.output.wav import WavSink
 from sonar.audio.speech.bank import SpeechBank
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig

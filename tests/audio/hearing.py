@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import PulseMapper
+from sonar.audio.synthesis import Mixer
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import SIDES, Band, Cue, CueKind, Priority, Scene, ZoneReading
 

@@ -5,9 +5,8 @@ import pytest
 from hearing import AUDIO, RATE, SPEECH, STEADY, onsets, render, rms_db, scene, stop
 from test_mixer_time import heard_in
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.synthesis.earcons import render_earcons
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import PulseMapper
+from sonar.audio.synthesis import Mixer, render_earcons
 from sonar.controls.controls import Controls
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band, CueKind, Reason, Scene

@@ -9,8 +9,8 @@ from hearing import AUDIO, RATE, SPEECH, scene
 from listen_kit import Heard
 from typer.testing import CliRunner
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import PulseMapper
+from sonar.audio.synthesis import Mixer
 from sonar.cli.root import app
 from sonar.config import ControlsConfig
 from sonar.controls.controls import Controls

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 from hearing import AUDIO, RATE, SPEECH, onsets, render
 
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper
 from sonar.audio.speech.bank import SpeechStatus
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.cli import run_live
 from sonar.cli.ui import Common
 from sonar.controls.controls import Controls

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from sonar.audio.cues import mapping, urgency
-from sonar.audio.synthesis.earcons import EARCONS
+from sonar.audio.synthesis import EARCONS
 from sonar.config import AudioConfig
 from sonar.controls.listen import buttons, keyboard
 from sonar.types import Band

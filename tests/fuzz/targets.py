@@ -185,8 +185,8 @@ def _exchange(client: socket.socket, data: bytes) -> bytes:
 
 def _servers() -> tuple[Path, int]:
     """The two servers as a guide has them; faults in their threads are collected."""
-    from sonar.audio.cues.mapping import PulseMapper
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.cues import PulseMapper
+    from sonar.audio.synthesis import Mixer
     from sonar.config import SonarConfig
     from sonar.controls.controls import Controls
     from sonar.controls.listen import Commands

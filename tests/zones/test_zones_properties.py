@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth

@@ -9,12 +9,11 @@ import math
 from dataclasses import replace
 from typing import Literal
 
+from sonar.audio.cues.describe import why_of, why_silent, why_unknown
 from sonar.audio.cues.phrases import Verbosity
 from sonar.audio.cues.phrasing import Phrasing
-from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, level_db, tone_hz
+from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, gain_db, tone_hz
 from sonar.audio.cues.watch import SideWatch
-from sonar.audio.cues.why import why_of, why_silent, why_unknown
-from sonar.audio.synthesis.earcons import REMINDER_RATE_HZ
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import (
     SIDES,
@@ -32,11 +31,12 @@ PAN = {Side.LEFT: -1.0, Side.CENTER: 0.0, Side.RIGHT: 1.0}
 PITCH_HZ = {Height.FLOOR: 250.0, Height.BODY: 500.0, Height.HEAD: 1000.0}
 STOP_PITCH_HZ = 800.0
 
+REMINDER_RATE_HZ = 0.5  # how often a state that lasts (unknown, loading) is heard again
 DROP_RATE_HZ = 1.2
 DROP_NEAR_M = 2.5  # a drop farther off warns, it does not pre-empt
 
 SETTLING_S = 0.4  # after "ready", which is heard meanwhile, zones may still be unknown
-STATE_EARCON_S = 3.0  # "degraded" and "sees again" are not told oftener than this
+STATE_EARCON_S = 3.0  # "degraded" and "sees again" are heard at most once in this time
 Scheme = Literal["pulse", "continuous", "scan", "quiet"]
 SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "scan", "quiet")
 _STATE_EARCONS = {
@@ -68,9 +68,9 @@ class PulseMapper:
         self._state: State | None = None
         self._settling_until_t = -math.inf
         self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
-        self._drop_told_t: float | None = None
-        self._head_told: Side | None = None
-        self._change_told_t: float | None = None
+        self._drop_heard_t: float | None = None
+        self._head_heard: Side | None = None
+        self._change_heard_t: float | None = None
 
     def update(self, scene: Scene) -> Cue:
         """The cue for ``scene``; scenes come in the order of their time."""
@@ -127,7 +127,7 @@ class PulseMapper:
         if blind or weak:
             return self._unknown(scene, blind, before)
         self._reminded_t = None
-        recovered = before is State.DEGRADED and self._tell_change(scene.t)
+        recovered = before is State.DEGRADED and self._may_announce(scene.t)
         return Cue(
             CueKind.SILENCE,
             scene.frame_id,
@@ -144,7 +144,7 @@ class PulseMapper:
             pan=PAN[lead.zone.side],
             pitch_hz=STOP_PITCH_HZ,
             priority=Priority.DANGER,
-            earcon=self._riding(scene, lead, unsure),
+            earcon=self._beside(scene, lead, unsure),
             why=why_of(lead.zone),
         )
 
@@ -158,29 +158,29 @@ class PulseMapper:
             pan=PAN[lead.zone.side],
             rate_hz=lead.rate_hz,
             pitch_hz=tone_hz(lead.rate_hz) if continuous else PITCH_HZ[height],
-            level_db=level_db(lead.rate_hz),
+            level_db=gain_db(lead.rate_hz),
             priority=Priority.WARNING,
-            earcon=self._riding(scene, lead, unsure),
+            earcon=self._beside(scene, lead, unsure),
             why=why_of(lead.zone),
         )
 
     def _scan(self, scene: Scene, lead: Lead | None, unsure: bool) -> Cue:
         nearest = max(column.proximity for column in scene.profile)
-        ridden = None
+        beside = None
         if unsure or lead is not None:
-            ridden = self._riding(scene, lead or Lead(scene.center, 0.0), unsure)
+            beside = self._beside(scene, lead or Lead(scene.center, 0.0), unsure)
         return Cue(
             CueKind.SCAN,
             scene.frame_id,
             scene.t,
             priority=Priority.WARNING,
-            earcon=ridden,
+            earcon=beside,
             why=f"scan, nearest {nearest:.2f}",
             columns=scene.profile,
         )
 
     def _drop(self, scene: Scene, near: bool) -> Cue:
-        self._drop_told_t = scene.t
+        self._drop_heard_t = scene.t
         distance = scene.drop_off_distance_m
         far_off = "" if distance is None else f", {distance:.1f} m"
         return Cue(
@@ -198,7 +198,9 @@ class PulseMapper:
         pan = sum(PAN[side] for side in blind) / len(blind) if blind else 0.0
         self._reminded_t = scene.t
         newly = (
-            scene.state is State.DEGRADED and before is State.GUIDING and self._tell_change(scene.t)
+            scene.state is State.DEGRADED
+            and before is State.GUIDING
+            and self._may_announce(scene.t)
         )
         return Cue(
             CueKind.EARCON,
@@ -211,27 +213,27 @@ class PulseMapper:
             why=why_unknown(scene, blind),
         )
 
-    def _riding(self, scene: Scene, lead: Lead, unsure: bool) -> str | None:
-        """What is told once beside the tone: a drop, not knowing, an obstacle at head height."""
-        if scene.drop_off and _due(self._drop_told_t, scene.t, 1.0 / DROP_RATE_HZ):
-            self._drop_told_t = scene.t
+    def _beside(self, scene: Scene, lead: Lead, unsure: bool) -> str | None:
+        """The earcon beside the tone, once: a drop, unknown sides, an obstacle at head height."""
+        if scene.drop_off and _due(self._drop_heard_t, scene.t, 1.0 / DROP_RATE_HZ):
+            self._drop_heard_t = scene.t
             return "drop_off"
         if not unsure:
             self._reminded_t = None
         elif _due(self._reminded_t, scene.t, 1.0 / REMINDER_RATE_HZ):
             self._reminded_t = scene.t
             return "unknown"
-        told, self._head_told = self._head_told, None
+        heard, self._head_heard = self._head_heard, None
         if lead.zone.height is Height.HEAD:
-            self._head_told = lead.zone.side
-            if told is not lead.zone.side:
+            self._head_heard = lead.zone.side
+            if heard is not lead.zone.side:
                 return "head"
         return None
 
-    def _tell_change(self, t: float) -> bool:
-        if not _due(self._change_told_t, t, STATE_EARCON_S):
+    def _may_announce(self, t: float) -> bool:
+        if not _due(self._change_heard_t, t, STATE_EARCON_S):
             return False
-        self._change_told_t = t
+        self._change_heard_t = t
         return True
 
     def _state_cue(self, scene: Scene) -> Cue:

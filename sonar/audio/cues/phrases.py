@@ -20,13 +20,13 @@ VERBOSITIES: tuple[Verbosity, ...] = ("danger", "normal", "chatty")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One thing that can be said.
+    """A phrase that can be said.
 
     Attributes:
         key: its name in catalogues, cues and events.
         meaning: what the listener must understand; English, for translators.
         priority: a higher one cuts off a lower one; equals wait.
-        level: the least verbosity at which it is said.
+        verbosity: the least at which it is said.
         expires_s: seconds after its cause beyond which it is dropped, not said.
         side: where it is heard from; None is the middle.
     """
@@ -34,27 +34,29 @@ class Phrase:
     key: str
     meaning: str
     priority: Priority
-    level: Verbosity
+    verbosity: Verbosity
     expires_s: float
     side: Side | None = None
 
 
 _WHERE = {Side.LEFT: "on the left", Side.CENTER: "straight ahead", Side.RIGHT: "on the right"}
 
-_REASONS = {
-    Reason.STALE: "no new picture is coming",
-    Reason.SOURCE_LOST: "the camera or stream is gone",
-    Reason.DEPTH_FAILED: "the depth network failed",
-    Reason.DARK: "too dark to see",
-    Reason.GLARE: "blinded by light",
-    Reason.BLURRED: "the picture is blurred",
-    Reason.COVERED: "something covers the lens",
-    Reason.BLANK: "nothing to see but a blank surface",
-    Reason.FROZEN: "the picture is frozen",
-    Reason.NO_GROUND: "no floor in view: distances are guesses",
-    Reason.AUDIO_LOST: "the sound device was lost",
-    Reason.SPEECH_LOST: "speech is lost, tones go on",
-}
+REASON_TEXTS: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.STALE: "no new frames come",
+        Reason.SOURCE_LOST: "the camera is gone",
+        Reason.DEPTH_FAILED: "depth failed",
+        Reason.DARK: "it is too dark",
+        Reason.GLARE: "the light blinds the camera",
+        Reason.BLURRED: "the frame is blurred",
+        Reason.COVERED: "the lens is covered",
+        Reason.BLANK: "there is only a blank surface",
+        Reason.FROZEN: "the frame is frozen",
+        Reason.NO_GROUND: "no ground in view, distances are guesses",
+        Reason.AUDIO_LOST: "the sound device was lost",
+        Reason.SPEECH_LOST: "speech was lost",
+    }
+)
 
 _STATES = {
     "state_loading": "starting up",
@@ -63,8 +65,8 @@ _STATES = {
     "state_degraded": "does not see well, cause not known",
     "state_stopped": "has stopped: no guidance from now on",
     "state_battery_low": "the battery is low",
-    "state_hot": "too hot: fewer pictures a second",
-    "state_slow": "the processor is too slow: fewer pictures a second",
+    "state_hot": "too hot: fewer frames per second",
+    "state_slow": "the processor is too slow: fewer frames per second",
     "state_memory_low": "memory is short: recording pauses",
 }
 
@@ -148,7 +150,7 @@ def _all() -> list[Phrase]:
         ]
     found += [
         Phrase(f"unknown_{reason}", meaning, warning, "danger", 2.0)
-        for reason, meaning in _REASONS.items()
+        for reason, meaning in REASON_TEXTS.items()
     ]
     found += [Phrase(key, meaning, info, "normal", 3.0) for key, meaning in _STATES.items()]
     # What the user asked for is said at any verbosity.
@@ -158,8 +160,8 @@ def _all() -> list[Phrase]:
         Phrase(f"band_{band}", f"names how near: {band}", info, "danger", 6.0) for band in Band
     ]
     found += [
-        Phrase(distance_key(metres), f"{metres:g} metres", info, "danger", 6.0)
-        for metres in DISTANCES_M
+        Phrase(distance_key(meters), f"{meters:g} meters", info, "danger", 6.0)
+        for meters in DISTANCES_M
     ]
     found += [Phrase(key, meaning, info, "danger", 6.0) for key, meaning in _EAR.items()]
     found += [

@@ -70,8 +70,8 @@ class Phrasing:
         return topics
 
     def _may_say(self, key: str, side: Side | None, t: float) -> bool:
-        level = PHRASES[key].level
-        if not self._enabled or VERBOSITIES.index(level) > VERBOSITIES.index(self.verbosity):
+        verbosity = PHRASES[key].verbosity
+        if not self._enabled or VERBOSITIES.index(verbosity) > VERBOSITIES.index(self.verbosity):
             return False
         if self._recent(self._said_t.get(key), t):
             return False

@@ -57,7 +57,7 @@ def urgency_hz(zone: ZoneReading) -> float:
     return float(rate)
 
 
-def level_db(rate_hz: float) -> float:
+def gain_db(rate_hz: float) -> float:
     """The more urgent, the louder: -10 dB at 1 Hz, 0 dB at 8 Hz and beyond."""
     share = (rate_hz - SLOWEST_HZ) / (FASTEST_HZ - SLOWEST_HZ)
     return SOFTEST_DB * (1.0 - min(max(share, 0.0), 1.0))
@@ -97,7 +97,7 @@ class LeadChooser:
         Args:
             zones: left, center, right.
             audible: the sides that are worth a sound. While one of them is close or stop, the
-                center counts too, though it has not changed for long.
+                center counts too, although it has not changed for long.
         """
         leads = [Lead(zone, urgency_hz(zone)) for zone in zones]
         heard = [lead for lead in leads if lead.zone.side in audible]

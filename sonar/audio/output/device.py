@@ -12,7 +12,7 @@ from sonar.audio.output import portaudio
 from sonar.audio.output.null import NullSink
 from sonar.audio.output.portaudio import choose_output, list_outputs, within
 from sonar.audio.output.timing import PRIORITY, AgeLog, Lateness, quick_switching
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.ports import AudioSink, Clock, SinkStatus, Spoken
@@ -257,7 +257,7 @@ class DeviceSink:
             self.note = None
             self.lost = False
             self.reopened += 1
-            self._mixer.tell("degraded", "unknown_audio_lost")
+            self._mixer.announce("degraded", "unknown_audio_lost")
             return
 
     def _release(self) -> None:

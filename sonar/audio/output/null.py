@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from sonar.audio.output.timing import AgeLog
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.ports import Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread
 from sonar.types import Cue

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 
 PRIORITY = 5  # of the audio thread, 1 to 99: after the kernel's own and a sound server's
 SWITCH_S = 0.0005  # the longest that Python code of another thread keeps a block waiting
@@ -22,20 +22,20 @@ class AgeLog:
         self._mixer = mixer
         self._ages = np.zeros(_KEPT)
         self._count = 0
-        self._seen = mixer.started.count
+        self._seen = mixer.onsets.count
 
     def note(self, block_sample: int, heard_at_s: float) -> None:
         """Call after rendering a block whose first sample, ``block_sample``, is heard at
         ``heard_at_s`` on the clock that the frames' times are on."""
-        started = self._mixer.started
-        size = started.t.size
-        while self._seen < started.count:
+        onsets = self._mixer.onsets
+        size = onsets.t.size
+        while self._seen < onsets.count:
             slot = self._seen % size
             self._seen += 1
-            if started.frame_id[slot] < 0:
+            if onsets.frame_id[slot] < 0:
                 continue
-            into_s = (int(started.sample[slot]) - block_sample) / self._mixer.rate_hz
-            self._ages[self._count % _KEPT] = heard_at_s + into_s - float(started.t[slot])
+            into_s = (int(onsets.sample[slot]) - block_sample) / self._mixer.rate_hz
+            self._ages[self._count % _KEPT] = heard_at_s + into_s - float(onsets.t[slot])
             self._count += 1
 
     def since(self, count: int) -> tuple[int, NDArray[np.float64]]:

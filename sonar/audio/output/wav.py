@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.output.offline import LONGEST_BLOCK, OfflineSink, OnBlock
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.errors import OutputError
 
 _HEADER_BYTES = 80

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.audio.speech.cache import SpeechCache
 from sonar.audio.speech.catalogue import Utterance, Voice, load_utterances
 from sonar.audio.speech.clips import clip_for_mixer

@@ -1,6 +1,6 @@
 """What is said for each phrase key: ``catalogues/en.yaml``, ``zh.yaml``, or a file of the user's.
 
-The keys are those of :mod:`sonar.audio.cues.phrases` and no others.
+The keys are those of :data:`sonar.audio.cues.PHRASES` and no others.
 """
 
 import difflib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import MAX_CHARACTERS, Document, parse
 from sonar.errors import ConfigError

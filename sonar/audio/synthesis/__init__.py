@@ -1,1 +1,10 @@
-"""Cues to samples: tones, earcons, panning, mixing. numpy only."""
+"""Cues to samples: tones, earcons, speech, panning, mixing. numpy only.
+
+:class:`Mixer` renders what the newest cue asks for, one block after the other, without a clock.
+"""
+
+from sonar.audio.synthesis.earcons import EARCONS, Earcon, render_earcons
+from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis.scheduler import SILENCE, STALE, OnsetLog
+
+__all__ = ["EARCONS", "SILENCE", "STALE", "Earcon", "Mixer", "OnsetLog", "render_earcons"]

@@ -1,7 +1,7 @@
-"""Short fixed signals: one for each thing that a pulse cannot tell. Rendered once.
+"""Earcons: short fixed signals, one for each message that a pulse cannot carry. Rendered once.
 
-Each differs from every other in rhythm and contour, not only in pitch, so that they are told
-apart after hearing them once, also by people who do not hear pitch well.
+Each differs from every other in rhythm and contour, not only in pitch, so that a listener who
+has heard them once tells them apart, also one who does not hear pitch well.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synthesis.synth import LOUDNESS, a_weighting_db, db_to_gain, rise, timbre
+from sonar.audio.synthesis.primitives import LOUDNESS, a_weighting_db, db_to_gain, rise, timbre
 from sonar.types import Priority
 
 Wave = NDArray[np.float64]
-
-REMINDER_RATE_HZ = 0.5  # how often a state that lasts (unknown, loading) is heard again
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,18 @@ to the thread that renders.
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synthesis.breathing import BreathingTone
 from sonar.audio.synthesis.earcons import render_earcons
-from sonar.audio.synthesis.gain import RampedGain
-from sonar.audio.synthesis.news import SILENCE, STALE, News
-from sonar.audio.synthesis.signals import EarconTrack, PulseTrack
-from sonar.audio.synthesis.space import make_spaces
-from sonar.audio.synthesis.started import Started
-from sonar.audio.synthesis.sweep import Sweep
-from sonar.audio.synthesis.synth import db_to_gain, limit
-from sonar.audio.synthesis.tables import QUANTUM, Tables
-from sonar.audio.synthesis.talk import Talk
+from sonar.audio.synthesis.gated_tone import GatedTone
+from sonar.audio.synthesis.panning import Panning
+from sonar.audio.synthesis.primitives import db_to_gain, limit
+from sonar.audio.synthesis.quantum import QUANTUM, Envelopes, RampedGain
+from sonar.audio.synthesis.scan import ScanTrack
+from sonar.audio.synthesis.scheduler import CueScheduler, OnsetLog
+from sonar.audio.synthesis.speech_track import SpeechTrack
+from sonar.audio.synthesis.tracks import EarconTrack, PulseTrack
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.ports import Speaker, Spoken
 from sonar.types import Cue
-
-__all__ = ["SILENCE", "STALE", "Mixer"]
 
 _MONO_GLIDE = 0.4
 _FADE_QUANTA = 5  # 25 ms: volume, ducking, goodbye
@@ -52,29 +48,28 @@ class Mixer:
         self._quantum = np.zeros((2, QUANTUM), np.float32)
         self._scratch = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
-        tables = Tables(self.rate_hz)
-        self._space, self._speech_space = make_spaces(audio)
-        space = self._space
-        self._pulses = PulseTrack(self.rate_hz, tables, space, audio.max_duty, _side_glide(audio))
-        self._earcons = EarconTrack(render_earcons(self.rate_hz), self.rate_hz, tables, space)
-        self._tone = BreathingTone(self.rate_hz, audio.max_duty, space)
-        self._sweep = Sweep(self.rate_hz, space)
-        self._talk = Talk(
+        envelopes, panning = Envelopes(self.rate_hz), Panning.configured(audio)
+        duty, clips = audio.max_duty, render_earcons(self.rate_hz)
+        self._pulses = PulseTrack(self.rate_hz, envelopes, panning, duty, _side_glide(audio))
+        self._earcons = EarconTrack(clips, self.rate_hz, envelopes, panning)
+        self._tone = GatedTone(self.rate_hz, duty)
+        self._scan = ScanTrack(self.rate_hz, panning)
+        self._speech = SpeechTrack(
             speaker if speech.enabled else None,
             self.rate_hz,
-            tables,
+            envelopes,
             speech.volume_db,
-            self._speech_space,
+            panning,
         )
-        self._news = News(
+        self._scheduler = CueScheduler(
             self.rate_hz,
             audio.stale_s,
-            space,
+            panning,
             self._pulses,
             self._earcons,
             self._tone,
-            self._sweep,
-            self._talk,
+            self._scan,
+            self._speech,
         )
         self._ducked = db_to_gain(speech.duck_db)
         self._duck = RampedGain(1.0)
@@ -82,24 +77,24 @@ class Mixer:
         self._volume = RampedGain(self._wanted_volume)
 
     @property
-    def started(self) -> Started:
+    def onsets(self) -> OnsetLog:
         """When cues became sound."""
-        return self._news.started
+        return self._scheduler.onsets
 
     @property
     def stale_count(self) -> int:
-        """How often no news came for ``stale_s`` and the mixer said so itself."""
-        return self._news.stale_count
+        """How often no cue came for ``stale_s`` and the mixer announced that itself."""
+        return self._scheduler.stale_count
 
     @property
     def muted(self) -> bool:
-        """Set it from any thread. Dangers are still heard, that sight is lost is told once, and
-        a tick every ten seconds says that the silence is not the street's."""
-        return self._news.muted
+        """Set it from any thread. Dangers are still heard, lost sight is announced once, and a tick
+        every ten seconds says that sonar is muted, not that the way is clear."""
+        return self._scheduler.muted
 
     @muted.setter
     def muted(self, value: bool) -> None:
-        self._news.muted = value
+        self._scheduler.muted = value
 
     def post(self, cue: Cue) -> None:
         """Hand over the newest cue; from any one thread, never blocks.
@@ -107,18 +102,18 @@ class Mixer:
         The newest wins, but earcons and phrases of cues that came and went between two blocks
         are still heard. Raises ValueError for an earcon that does not exist.
         """
-        self._news.post(cue)
+        self._scheduler.post(cue)
 
-    def tell(self, earcon: str | None = None, *keys: str) -> None:
+    def announce(self, earcon: str | None = None, *keys: str) -> None:
         """An earcon, or phrases one after the other, once, whatever cue is being heard.
 
         From any thread, never blocks. Raises ValueError for names that do not exist.
         """
-        self._news.tell(earcon, keys)
+        self._scheduler.announce(earcon, keys)
 
     def spoken(self) -> list[Spoken]:
         """Phrases that began to sound since the last call."""
-        said, taken = self._talk.said, []
+        said, taken = self._speech.said, []
         while said:
             sample, key = said.popleft()
             taken.append(Spoken(sample / self.rate_hz, key))
@@ -127,7 +122,7 @@ class Mixer:
     @property
     def busy(self) -> bool:
         """A one-shot earcon or a phrase is sounding or waiting."""
-        return self._news.waiting or self._earcons.busy or self._talk.busy
+        return self._scheduler.waiting or self._earcons.busy or self._speech.busy
 
     def fade_out(self) -> None:
         """Go silent within 25 ms and stay so."""
@@ -158,21 +153,19 @@ class Mixer:
 
     def _make_quantum(self) -> None:
         position, bus = self._position, self._quantum
-        self._news.take(position)
+        self._scheduler.take(position)
         bus[:] = 0.0
-        self._talk.step(position, self._news.newest_t)
+        self._speech.step(position, self._scheduler.newest_t)
         sounded = self._tone.add(bus, position)
-        sounded |= self._sweep.add(bus, position)
+        sounded |= self._scan.add(bus, position)
         sounded |= self._earcons.add(bus, position)
         sounded |= self._pulses.add(bus, position, not_before=self._earcons.ends_at)
-        sounded |= self._space.finish(bus)
-        speaking = self._talk.speaking
+        speaking = self._speech.speaking
         self._duck.aim(
             self._ducked if speaking else 1.0, _FADE_QUANTA if speaking else _UNDUCK_QUANTA
         )
         self._duck.apply(bus, silent=not sounded)
-        sounded |= self._talk.add(bus)
-        sounded |= self._speech_space.finish(bus)
+        sounded |= self._speech.add(bus)
         self._volume.aim(self._wanted_volume, _FADE_QUANTA)
         self._volume.apply(bus, silent=not sounded)
         if sounded:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from sonar.audio.cues.mapping import SCHEMES
-from sonar.audio.cues.phrases import VERBOSITIES
+from sonar.audio.cues import SCHEMES, VERBOSITIES
 from sonar.controls.controls import Controls
 
 VOLUME_STEP_DB = 3.0

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sonar.audio.synthesis.mixer import SILENCE, Mixer
+from sonar.audio.synthesis import SILENCE, Mixer
 from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, Exercise, SceneMaker
 from sonar.ports import AudioSink, Clock, Speaker
 from sonar.types import SIDES, Band, Height, Side
@@ -90,7 +90,7 @@ class Stage:
     def say(self, *phrases: str, earcon: str | None = None) -> None:
         """Say and tell; returns when it has been said."""
         self._tell(self.text(*phrases))
-        self._mixer.tell(earcon, *phrases)
+        self._mixer.announce(earcon, *phrases)
         self._pass(_STEP_S)
         begun = self._t
         while self._mixer.busy and self._t - begun < _LONGEST_TALK_S:

@@ -7,7 +7,7 @@ geometry before it is played.
 import random
 from dataclasses import dataclass, replace
 
-from sonar.audio.cues.mapping import PAN, PulseMapper
+from sonar.audio.cues import PAN, PulseMapper
 from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig

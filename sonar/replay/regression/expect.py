@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.audio.speech.catalogue import languages, load_utterances
-from sonar.audio.synthesis.earcons import EARCONS
+from sonar.audio.synthesis import EARCONS
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError
 from sonar.records import Event

@@ -150,7 +150,7 @@ class Guide:
         recorder, run = self._recorder, self._run
         kept = recorder is not None and recorder.keep(why)
         if run is not None:
-            run.mixer.tell("confirm" if kept else "refused")
+            run.mixer.announce("confirm" if kept else "refused")
         return kept
 
     # -- consuming the steps (in the pipeline's thread) ----------------------------------------
@@ -199,7 +199,7 @@ class Guide:
         except SonarError as error:
             self._log("reload_refused", level="error", problem=str(error))
             if self._run is not None:
-                self._run.mixer.tell("refused")
+                self._run.mixer.announce("refused")
             self._notifier.reloaded()
             return
         self.config = config
@@ -234,7 +234,7 @@ class Guide:
             return
         run = self._run
         if run is not None and not self.reporter.stopped:
-            run.mixer.tell("stopped")
+            run.mixer.announce("stopped")
         if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
             self._log("ended_in_haste", level="warning")
             self._leave(0)

@@ -162,7 +162,7 @@ class Reporter:
         if self.run is not None and lost and not self._speech_lost:
             self._speech_lost = True
             self._log("speech_lost", level="warning", problem=lost)
-            self.run.mixer.tell("degraded", "unknown_speech_lost")
+            self.run.mixer.announce("degraded", "unknown_speech_lost")
 
 
 def _figures_of(run: Run) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sonar.service.logs import JsonLog
 from sonar.types import Cue, Frame
 
 if TYPE_CHECKING:
-    from sonar.audio.synthesis.mixer import Mixer
+    from sonar.audio.synthesis import Mixer
 
 SLICE_S = 0.1  # a wait for a frame is cut into these, so that a request to stop is seen
 

@@ -97,7 +97,7 @@ class Steering:
 
 
 def _announce(run: Run, what: str) -> None:
-    from sonar.audio.cues.phrases import PHRASES
+    from sonar.audio.cues import PHRASES
 
     earcon, phrase = WARNINGS[what]
-    run.mixer.tell(earcon, *([phrase] if phrase in PHRASES else []))
+    run.mixer.announce(earcon, *([phrase] if phrase in PHRASES else []))

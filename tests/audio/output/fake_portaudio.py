@@ -5,7 +5,7 @@ import threading
 from hearing import AUDIO, SPEECH
 
 from sonar.audio.output.device import DeviceSink
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 
 

@@ -13,7 +13,7 @@ from sonar.audio.output import device as output
 from sonar.audio.output.device import DeviceSink, open_sink
 from sonar.audio.output.null import NullSink
 from sonar.audio.output.portaudio import OutputDevice, choose_output
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import DeviceError
 

@@ -11,7 +11,7 @@ from hearing import AUDIO, SPEECH, pulse
 from sonar.audio.output import device as output
 from sonar.audio.output import timing
 from sonar.audio.output.device import DeviceSink
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.clock import ManualClock, SystemClock
 
 

@@ -26,7 +26,7 @@ SINK = "module-null-sink sink_name=test rate=48000 channels=2"
 COMMON = """
 import sys
 import numpy as np
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.audio.output.device import DeviceSink
 from sonar.audio.output.portaudio import list_outputs
 from sonar.clock import SystemClock

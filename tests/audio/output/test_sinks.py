@@ -15,7 +15,7 @@ from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
 from sonar.audio.output.null import NullSink
 from sonar.audio.output.wav import WavSink, read_wav
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import OutputError, SourceError
 from sonar.ports import AudioSink

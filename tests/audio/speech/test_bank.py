@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.audio.speech import bank as speech
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.speech.clips import LOUDNESS_DB

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.audio.speech.catalogue import languages, load_utterances
 from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import parse

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sonar.audio.cues.phrases import HIGHEST_NUMBER, PHRASES
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.cli import train_ear
 from sonar.cli.root import app
 from sonar.clock import ManualClock

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from simulate_kit import need_mujoco, scenario
 
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper
 from sonar.config import MountConfig, SonarConfig
 from sonar.lab.evaluate.naive import naive_band, naive_inverse_depths
 from sonar.lab.simulate import suite

@@ -14,8 +14,7 @@ from hearing import (
     scene,
 )
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES, PulseMapper
 from sonar.config import SpeechConfig
 from sonar.types import (
     Band,
@@ -55,7 +54,7 @@ def test_phrases_by_verbosity(zone, phrase):
     order = ("danger", "normal", "chatty")
     for verbosity in order:
         said = mapper(verbosity=verbosity).update(scene(CLEAR, CLEAR, zone)).phrase
-        due = order.index(PHRASES[phrase].level) <= order.index(verbosity)
+        due = order.index(PHRASES[phrase].verbosity) <= order.index(verbosity)
         if verbosity == "chatty" or due:
             assert said == (phrase if due else None)
         else:

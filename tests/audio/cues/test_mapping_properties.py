@@ -19,9 +19,9 @@ from hearing import (
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.cues.phrases import PHRASES
+from sonar.audio.cues import PHRASES
 from sonar.audio.cues.urgency import urgency_hz
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.types import (
     Band,
     CueKind,

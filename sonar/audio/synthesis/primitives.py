@@ -1,10 +1,9 @@
-"""What sounds are made of: timbre, loudness, panning, envelopes, the limiter. Pure functions.
+"""What sounds are made of: timbre, loudness, envelopes, the limiter. Pure functions.
 
-Frequencies in hertz, levels in dB, times in seconds, samples float32 in [-1, 1].
+Frequencies in hertz, gains in dB, times in seconds, samples float32 in [-1, 1].
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ _KNEE = 0.7  # the limiter leaves smaller samples alone
 _FORMANT_HZ = 2000.0  # where bone conduction leaks least between the ears
 
 
-def db_to_gain(level_db: float) -> float:
-    """Amplitude ratio of a level."""
-    return float(10.0 ** (level_db / 20.0))
+def db_to_gain(gain_db: float) -> float:
+    """Amplitude ratio of a gain in dB."""
+    return float(10.0 ** (gain_db / 20.0))
 
 
 def a_weighting_db(frequency_hz: float) -> float:
@@ -52,55 +51,6 @@ def timbre(pitch_hz: float) -> tuple[float, ...]:
     return tuple(scale * amplitude for amplitude in raw)
 
 
-def pan_gain(pan: float, pan_db: float) -> float:
-    """Gain of the LEFT ear; the right ear's is ``pan_gain(-pan, pan_db)``, exactly.
-
-    The squares of both sum to 1 (constant power), and at ``pan`` = -1 the left ear gets
-    ``pan_db`` more than the right: a level difference, exaggerated, is what bone conduction
-    needs; a time difference hardly helps there.
-    """
-    return 1.0 / math.sqrt(1.0 + 10.0 ** (pan * pan_db / 10.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Ears:
-    """How a sound reaches both ears.
-
-    Attributes:
-        left, right: gains.
-        lag: samples by which the right ear hears it later; negative: the left ear does.
-        place: one of a measured head's directions, whose filters tell the ears apart (the gains
-            are then equal); -1 without a head.
-    """
-
-    left: float = 0.0
-    right: float = 0.0
-    lag: float = 0.0
-    place: int = -1
-
-    def scaled(self, gain: float) -> "Ears":
-        """The same place, louder or softer."""
-        return Ears(gain * self.left, gain * self.right, self.lag, self.place)
-
-
-@dataclass(frozen=True, slots=True)
-class Panning:
-    """From pan to ears.
-
-    Attributes:
-        pan_db: level difference fully to one side, see :func:`pan_gain`.
-        itd_samples: how much later the far ear hears what is fully to one side.
-    """
-
-    pan_db: float
-    itd_samples: float = 0.0
-
-    def ears(self, pan: float) -> Ears:
-        """``pan`` from -1 (left) to 1; the opposite pan gives the ears exchanged, exactly."""
-        lag = -pan * self.itd_samples if self.itd_samples else 0.0
-        return Ears(pan_gain(pan, self.pan_db), pan_gain(-pan, self.pan_db), lag)
-
-
 def rise(length: int) -> Samples:
     """Raised cosine from 0 (excluded) to 1, float32 ``(length,)``."""
     steps = np.arange(1, length + 1, dtype=np.float64) / length
@@ -119,12 +69,12 @@ def limit(samples: Samples, scratch: Samples) -> None:
     if not math.isfinite(loudest):
         np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         np.abs(samples, out=scratch)
-    room = CEILING - _KNEE
+    margin = CEILING - _KNEE
     np.subtract(scratch, _KNEE, out=scratch)
     np.maximum(scratch, 0.0, out=scratch)  # how far beyond the knee
-    np.divide(scratch, room, out=scratch)
+    np.divide(scratch, margin, out=scratch)
     np.tanh(scratch, out=scratch)
-    np.multiply(scratch, room, out=scratch)
+    np.multiply(scratch, margin, out=scratch)
     np.copysign(scratch, samples, out=scratch)
     np.clip(samples, -_KNEE, _KNEE, out=samples)
     np.add(samples, scratch, out=samples)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, render, rms_db, stop
 
-from sonar.audio.synthesis.earcons import EARCONS, render_earcons
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import EARCONS, Mixer, render_earcons
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Priority
 
@@ -192,6 +191,6 @@ def test_when_a_cue_became_sound_is_noted_to_the_sample():
     render(mixer, 0.1)
     mixer.post(pulse(pan=-1.0, frame_id=4, t=0.4))
     render(mixer, 0.1)
-    noted = mixer.started
+    noted = mixer.onsets
     assert noted.frame_id[: noted.count].tolist() == [2, 4]
     assert noted.sample[: noted.count].tolist() == [4800, 14400]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, band_power, render, rms_db, stop
 
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.synthesis import Mixer
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind
 
@@ -106,7 +106,7 @@ def test_speech_off_asks_for_nothing():
 
 def test_told_phrases_follow_one_another():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.2))
-    mixer.tell("confirm", "side_left", "band_near", "metres_2_0")
+    mixer.announce("confirm", "side_left", "band_near", "metres_2_0")
     assert mixer.busy
     render(mixer, 1.0)
     said = mixer.spoken()
@@ -118,7 +118,7 @@ def test_told_phrases_follow_one_another():
 
 def test_a_danger_ends_a_list():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.4))
-    mixer.tell(None, "side_left", "band_near", "metres_2_0")
+    mixer.announce(None, "side_left", "band_near", "metres_2_0")
     render(mixer, 0.1)
     mixer.post(stop(phrase="stop"))
     render(mixer, 3.0)
@@ -128,6 +128,6 @@ def test_a_danger_ends_a_list():
 def test_telling_what_does_not_exist_is_refused():
     mixer = Mixer(AUDIO, SPEECH)
     with pytest.raises(ValueError, match="no phrase"):
-        mixer.tell(None, "moo")
+        mixer.announce(None, "moo")
     with pytest.raises(ValueError, match="no earcon"):
-        mixer.tell("moo")
+        mixer.announce("moo")

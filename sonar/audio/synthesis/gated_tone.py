@@ -1,37 +1,36 @@
-"""The steady tone with pauses in which the street is heard; a danger has none."""
+"""The steady tone, gated: in its pauses the street is heard. A danger has no pauses."""
 
-from sonar.audio.synthesis.space import Space
-from sonar.audio.synthesis.synth import Ears, Samples
-from sonar.audio.synthesis.tone import ToneVoice
+from sonar.audio.synthesis.panning import Ears
+from sonar.audio.synthesis.primitives import Samples
+from sonar.audio.synthesis.voices import ToneVoice
 from sonar.types import Cue, Priority
 
-BREATH_S = 1.0
+GATE_S = 1.0  # one tone and one pause
 WARBLE_DEPTH = 0.12  # a changing pitch says danger; no other sound warbles
 WARBLE_HZ = 8.0
-_EDGE_S = 0.025  # the fade that follows the end of a note
-_PITCH_STEP, _PAN_STEP = 1.06, 0.3  # what is more than that is news
+_EDGE_S = 0.025  # the fade that follows the end of a tone
+_PITCH_STEP, _PAN_STEP = 1.06, 0.3  # a larger change is heard at once
 
 
-class BreathingTone:
-    """Sounds for ``duty`` of every second, and at once when there is news.
+class GatedTone:
+    """Sounds for ``duty`` of every second, and at once after a change.
 
     Args:
         rate_hz: samples a second.
         duty: share of the time; 1 for no pauses.
-        space: where it comes from.
     """
 
-    def __init__(self, rate_hz: int, duty: float, space: Space) -> None:
-        self._voice = ToneVoice(rate_hz, space)
-        self._breath = round(BREATH_S * rate_hz)
-        self._note = round((duty * BREATH_S - _EDGE_S) * rate_hz) if duty < 1.0 else self._breath
+    def __init__(self, rate_hz: int, duty: float) -> None:
+        self._voice = ToneVoice(rate_hz)
+        self._period = round(GATE_S * rate_hz)
+        self._open = round((duty * GATE_S - _EDGE_S) * rate_hz) if duty < 1.0 else self._period
         self._cue: Cue | None = None
         self._ears = Ears()
-        self._since = 0  # sample at which the note began
+        self._since = 0  # sample at which the tone began
 
     def set(self, cue: Cue, ears: Ears, position: int) -> None:
         """Sound like ``cue`` from the quantum at ``position`` on."""
-        if self._cue is None or _is_news(self._cue, cue):
+        if self._cue is None or _is_changed(self._cue, cue):
             self._since = position
         self._cue, self._ears = cue, ears
         if self._sounds(position):
@@ -46,8 +45,8 @@ class BreathingTone:
         """One quantum into ``bus``; whether there was anything to add."""
         cue = self._cue
         if cue is not None and cue.priority is not Priority.DANGER:
-            if position - self._since >= self._breath:
-                self._since += self._breath
+            if position - self._since >= self._period:
+                self._since += self._period
                 self._sound(cue)
             if not self._sounds(position):
                 self._voice.release()
@@ -59,14 +58,14 @@ class BreathingTone:
     def _sounds(self, position: int) -> bool:
         cue = self._cue
         danger = cue is not None and cue.priority is Priority.DANGER
-        return danger or position - self._since < self._note
+        return danger or position - self._since < self._open
 
     def _sound(self, cue: Cue) -> None:
         depth = WARBLE_DEPTH if cue.priority is Priority.DANGER else 0.0
         self._voice.set(cue.pitch_hz, self._ears, depth, WARBLE_HZ)
 
 
-def _is_news(before: Cue, after: Cue) -> bool:
+def _is_changed(before: Cue, after: Cue) -> bool:
     low, high = sorted((before.pitch_hz, after.pitch_hz))
     return (
         high > _PITCH_STEP * low

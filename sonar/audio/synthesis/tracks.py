@@ -1,13 +1,13 @@
-"""The two tracks of short sounds: pulses that repeat, earcons that are told once."""
+"""The two tracks of short sounds: pulses that repeat, earcons that are played once."""
 
 from collections import deque
 
 from sonar.audio.synthesis.earcons import EARCONS
-from sonar.audio.synthesis.space import Space
-from sonar.audio.synthesis.synth import Samples, db_to_gain
-from sonar.audio.synthesis.tables import QUANTUM, Tables
+from sonar.audio.synthesis.harmonics import PulseWaves
+from sonar.audio.synthesis.panning import Panning
+from sonar.audio.synthesis.primitives import Samples, db_to_gain
+from sonar.audio.synthesis.quantum import QUANTUM, Envelopes
 from sonar.audio.synthesis.voices import ClipVoice, PulseVoice, add_active
-from sonar.audio.synthesis.waves import PulseWaves
 from sonar.types import Cue, Priority
 
 HIGHEST_RATE_HZ = 20.0
@@ -26,34 +26,39 @@ class PulseTrack:
 
     Args:
         duty: share of its period that a pulse may fill: the street is heard in between.
-        side_glide: tells the side to one ear: by how much of itself the pitch of a pulse falls
+        side_glide: the side for one ear: by which share of itself the pitch of a pulse falls
             (left) or rises (right).
     """
 
     def __init__(
-        self, rate_hz: int, tables: Tables, space: Space, duty: float, side_glide: float = 0.0
+        self,
+        rate_hz: int,
+        envelopes: Envelopes,
+        panning: Panning,
+        duty: float,
+        side_glide: float = 0.0,
     ) -> None:
-        self._rate_hz, self._space, self._side_glide = rate_hz, space, side_glide
+        self._rate_hz, self._panning, self._side_glide = rate_hz, panning, side_glide
         self._duty = duty
-        fade, count = tables.fade(_CUT_QUANTA), _CUT_QUANTA + 2
-        waves = PulseWaves(rate_hz, tables, count + _KEPT_PITCHES)
-        self._voices = [PulseVoice(rate_hz, tables, fade, waves, space) for _ in range(count)]
+        fade, count = envelopes.fade(_CUT_QUANTA), _CUT_QUANTA + 2
+        waves = PulseWaves(rate_hz, envelopes, count + _KEPT_PITCHES)
+        self._voices = [PulseVoice(rate_hz, envelopes, fade, waves) for _ in range(count)]
         self._cue: Cue | None = None
         self._last = float(_NEVER)  # onset of the last pulse, in samples
         self._next = 0.0
-        self._news = False  # the present side and pitch have not been struck yet
+        self._changed = False  # the present side and pitch have not been struck yet
 
     def set(self, cue: Cue | None, position: int) -> None:
         """Pulse like ``cue`` from ``position`` on; None lets the last pulse ring out."""
         before, self._cue = self._cue, cue
         if cue is None:
             return
-        if before is not None and _same_place(before, cue):
+        if before is not None and _is_same_sound(before, cue):
             regular = self._last + self._period(cue)
-            # What is news stays due at once, though its rate changes before its first pulse.
-            self._next = min(self._next, regular) if self._news else regular
+            # A change stays due at once, though the rate changes before its first pulse.
+            self._next = min(self._next, regular) if self._changed else regular
             return
-        self._news = True
+        self._changed = True
         for voice in self._voices:
             voice.cut()
         self._next = self._last + _SHORTEST_GAP_S * self._rate_hz
@@ -70,7 +75,7 @@ class PulseTrack:
             if onset < position + QUANTUM:
                 self._strike(cue, max(0, onset - position))
                 self._last, self._next = due, due + self._period(cue)
-                self._news = False
+                self._changed = False
         return add_active(self._voices, bus)
 
     def _period(self, cue: Cue) -> float:
@@ -82,7 +87,7 @@ class PulseTrack:
             return
         gain = db_to_gain(cue.level_db)
         length_s = min(LONGEST_PULSE_S, self._duty / min(cue.rate_hz, HIGHEST_RATE_HZ))
-        ears = self._space.ears(cue.pan).scaled(gain)
+        ears = self._panning.ears(cue.pan).scaled(gain)
         free.start(offset, cue.pitch_hz, length_s, ears, cue.pan * self._side_glide)
 
 
@@ -94,11 +99,11 @@ class EarconTrack:
     """
 
     def __init__(
-        self, clips: dict[str, Samples], rate_hz: int, tables: Tables, space: Space
+        self, clips: dict[str, Samples], rate_hz: int, envelopes: Envelopes, panning: Panning
     ) -> None:
-        self._clips, self._rate_hz, self._space = clips, rate_hz, space
-        fade = tables.fade(_CUT_QUANTA)
-        self._voices = [ClipVoice(fade, 1, space) for _ in range(_CUT_QUANTA + 2)]
+        self._clips, self._rate_hz, self._panning = clips, rate_hz, panning
+        fade = envelopes.fade(_CUT_QUANTA)
+        self._voices = [ClipVoice(fade, 1) for _ in range(_CUT_QUANTA + 2)]
         self._voice: ClipVoice | None = None
         self._priority = Priority.IDLE
         self._waiting: deque[tuple[str, float, float, int]] = deque(maxlen=4)
@@ -108,15 +113,15 @@ class EarconTrack:
 
     @property
     def busy(self) -> bool:
-        """Something is sounding or waiting to be told once."""
+        """An earcon is sounding or waiting."""
         return bool(self._waiting) or (self._voice is not None and self._voice.active)
 
-    def play(self, name: str, pan: float, level_db: float, position: int) -> None:
-        """Tell it once, as soon as nothing more important sounds."""
-        self._waiting.append((name, pan, level_db, position))
+    def play(self, name: str, pan: float, gain_db: float, position: int) -> None:
+        """Play it once, as soon as nothing more important sounds."""
+        self._waiting.append((name, pan, gain_db, position))
 
     def repeat(self, cue: Cue | None, position: int) -> None:
-        """Keep telling ``cue.earcon`` at ``cue.rate_hz``; None, or a rate of 0, ends that."""
+        """Repeat ``cue.earcon`` at ``cue.rate_hz``; None, or a rate of 0, ends that."""
         self._repeated = cue if cue is not None and cue.rate_hz > 0.0 else None
 
     def give_way(self, priority: Priority) -> None:
@@ -135,11 +140,11 @@ class EarconTrack:
 
     def _start_waiting(self, position: int) -> None:
         for _ in range(len(self._waiting)):
-            name, pan, level_db, since = self._waiting.popleft()
+            name, pan, gain_db, since = self._waiting.popleft()
             if self._free_for(name):
-                self._begin(name, pan, level_db, position)
+                self._begin(name, pan, gain_db, position)
             elif position - since < _WAITING_S * self._rate_hz:
-                self._waiting.append((name, pan, level_db, since))
+                self._waiting.append((name, pan, gain_db, since))
 
     def _start_repeated(self, position: int) -> None:
         cue = self._repeated
@@ -153,20 +158,20 @@ class EarconTrack:
         playing = self._voice is not None and self._voice.active and not self._voice.fading
         return not playing or EARCONS[name].priority > self._priority
 
-    def _begin(self, name: str, pan: float, level_db: float, position: int) -> None:
+    def _begin(self, name: str, pan: float, gain_db: float, position: int) -> None:
         free = next((voice for voice in self._voices if not voice.active), None)
         if free is None:
             return
         if self._voice is not None:
             self._voice.cut()
-        gain = db_to_gain(level_db)
+        gain = db_to_gain(gain_db)
         clip = self._clips[name]
-        free.start(clip, self._space.ears(pan).scaled(gain))
+        free.start(clip, self._panning.ears(pan).scaled(gain))
         self._voice, self._priority = free, EARCONS[name].priority
         self._last[name] = position
         self.ends_at = position + clip.size
 
 
-def _same_place(before: Cue, after: Cue) -> bool:
+def _is_same_sound(before: Cue, after: Cue) -> bool:
     same_pitch = max(before.pitch_hz, after.pitch_hz) <= 1.06 * min(before.pitch_hz, after.pitch_hz)
     return same_pitch and abs(before.pan - after.pan) < _SIDE_STEP

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synthesis.synth import HARMONICS, Samples, timbre
-from sonar.audio.synthesis.tables import INDEX, QUANTUM, RAMP, Tables
+from sonar.audio.synthesis.primitives import HARMONICS, Samples, timbre
+from sonar.audio.synthesis.quantum import INDEX, QUANTUM, RAMP, Envelopes
 
 _ORDERS = (2.0 * np.pi * np.arange(1, HARMONICS + 1)).astype(np.float32)[:, None]
 # numpy gives up the interpreter's lock for more than 500 elements, and the audio callback would
@@ -75,13 +75,13 @@ class PulseWaves:
 
     Args:
         rate_hz: samples a second.
-        tables: the envelope.
+        envelopes: of the pulse.
         slots: how many are kept; more than sound at once.
     """
 
-    def __init__(self, rate_hz: int, tables: Tables, slots: int) -> None:
-        self._rate_hz, self._tables = rate_hz, tables
-        self._slots = [PulseWave(tables.longest) for _ in range(slots)]
+    def __init__(self, rate_hz: int, envelopes: Envelopes, slots: int) -> None:
+        self._rate_hz, self._envelopes = rate_hz, envelopes
+        self._slots = [PulseWave(envelopes.longest) for _ in range(slots)]
         self._strikes = 0
         self._partials = Partials()
         self._phase = np.zeros(QUANTUM)
@@ -116,7 +116,7 @@ class PulseWaves:
 
         What was not needed before is made now, quantum by quantum.
         """
-        longest = self._tables.longest
+        longest = self._envelopes.longest
         while wave.filled < min(begin + QUANTUM, longest):
             self._extend(wave)
         return wave.samples[begin + QUANTUM : begin + 2 * QUANTUM]
@@ -133,5 +133,5 @@ class PulseWaves:
         part = wave.samples[begin + QUANTUM : begin + 2 * QUANTUM]
         self._partials.take(phase)
         self._partials.mix(timbre(wave.pitch_hz), part)
-        np.multiply(part, self._tables.pulse[begin : begin + QUANTUM], out=part)
+        np.multiply(part, self._envelopes.pulse[begin : begin + QUANTUM], out=part)
         wave.filled = begin + QUANTUM

@@ -1,8 +1,8 @@
-"""The grid on which changes take effect, and the envelopes that the voices share."""
+"""The grid on which changes take effect: ramps, envelopes and gains over one quantum."""
 
 import numpy as np
 
-from sonar.audio.synthesis.synth import Samples, rise
+from sonar.audio.synthesis.primitives import Samples, rise
 
 QUANTUM = 240  # samples: 5 ms at 48 kHz, the grid on which changes take effect
 
@@ -15,10 +15,10 @@ _ATTACK_S = 0.004
 _RELEASE_S = 0.025
 
 
-class Tables:
-    """Envelopes, made once per sample rate and shared.
+class Envelopes:
+    """Envelopes, made once per sample rate and shared by the voices.
 
-    Each table is padded so that a slice of QUANTUM samples at any index in use is valid.
+    Each array is padded so that a slice of QUANTUM samples at any index in use is valid.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -61,3 +61,38 @@ def add_ramped(
         np.add(scratch, from_gain, out=scratch)
         np.multiply(scratch, wave, out=scratch)
     np.add(bus, scratch, out=bus)
+
+
+class RampedGain:
+    """Scales a stereo bus; a new gain is reached evenly, over whole quanta.
+
+    Attributes:
+        value: what the coming quantum begins with.
+    """
+
+    def __init__(self, value: float) -> None:
+        self.value = self._target = value
+        self._step = 0.0
+        self._scratch = np.zeros(QUANTUM, np.float32)
+
+    def aim(self, target: float, quanta: int) -> None:
+        """Head for ``target``; aiming at the same again changes nothing."""
+        if target != self._target:
+            self._target, self._step = target, abs(target - self.value) / quanta
+
+    def apply(self, bus: Samples, silent: bool = False) -> None:
+        """Scale one quantum, float32 ``(2, QUANTUM)``, in place.
+
+        ``silent`` saves the work where the bus is all zeros.
+        """
+        before = self.value
+        if before == self._target:
+            if before != 1.0 and not silent:
+                np.multiply(bus, before, out=bus)
+            return
+        self.value = approach(before, self._target, self._step)
+        if not silent:
+            np.multiply(RAMP, self.value - before, out=self._scratch)
+            np.add(self._scratch, before, out=self._scratch)
+            for ear in bus:
+                np.multiply(ear, self._scratch, out=ear)

@@ -1,4 +1,4 @@
-"""Who speaks when: one phrase at a time, danger first, nothing late. Used inside the mixer."""
+"""The speech track: one phrase at a time, danger first, nothing late."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.audio.cues.phrases import PHRASES
-from sonar.audio.synthesis.space import Space
-from sonar.audio.synthesis.synth import Samples, db_to_gain
-from sonar.audio.synthesis.tables import QUANTUM, Tables
+from sonar.audio.synthesis.panning import Panning
+from sonar.audio.synthesis.primitives import Samples, db_to_gain
+from sonar.audio.synthesis.quantum import QUANTUM, Envelopes
 from sonar.audio.synthesis.voices import ClipVoice, add_active
 from sonar.ports import Speaker
 from sonar.types import Priority, Side
@@ -20,7 +20,7 @@ _PAN = {Side.LEFT: -0.6, Side.CENTER: 0.0, Side.RIGHT: 0.6}  # to the side, stil
 
 
 @dataclass(slots=True)
-class _Item:
+class _Waiting:
     keys: tuple[str, ...]
     priority: Priority
     expires_s: float
@@ -28,35 +28,35 @@ class _Item:
     t: float | None  # source time of the cause, None where it has none
 
 
-class Talk:
+class SpeechTrack:
     """Plays phrases from a speaker's store.
 
     Args:
         speaker: asked once per waiting phrase and quantum; must not block.
         rate_hz: samples a second.
-        gain_db: level of speech.
-        space: where phrases come from.
+        gain_db: of speech.
+        panning: from a phrase's side to ears.
     """
 
     def __init__(
         self,
         speaker: Speaker | None,
         rate_hz: int,
-        tables: Tables,
+        envelopes: Envelopes,
         gain_db: float,
-        space: Space,
+        panning: Panning,
     ) -> None:
-        self._speaker, self._rate_hz, self._space = speaker, rate_hz, space
+        self._speaker, self._rate_hz, self._panning = speaker, rate_hz, panning
         self._gain = db_to_gain(gain_db)
         quanta = max(1, round(_FADE_S * rate_hz / QUANTUM))
-        fade = tables.fade(quanta)
+        fade = envelopes.fade(quanta)
         edge = round(_EDGE_S * rate_hz)
         # A phrase is cut off by a higher priority only, so two fade while a third speaks.
-        self._voices = [ClipVoice(fade, edge, space) for _ in Priority]
+        self._voices = [ClipVoice(fade, edge) for _ in Priority]
         self._voice: ClipVoice | None = None
-        self._current: _Item | None = None
+        self._current: _Waiting | None = None
         self._rest: tuple[str, ...] = ()
-        self._waiting: list[_Item | None] = [None] * len(Priority)  # by priority
+        self._waiting: list[_Waiting | None] = [None] * len(Priority)  # by priority
         self.said: deque[tuple[int, str]] = deque(maxlen=256)  # (sample, key) of what began
 
     @property
@@ -83,7 +83,7 @@ class Talk:
     ) -> None:
         """Say ``keys`` one after the other; replaces what waits at the same priority."""
         if self._speaker is not None:
-            self._waiting[priority] = _Item(keys, priority, expires_s, position, t)
+            self._waiting[priority] = _Waiting(keys, priority, expires_s, position, t)
 
     def step(self, position: int, newest_t: float | None) -> None:
         """Decide what is heard in the quantum at ``position``.
@@ -112,7 +112,7 @@ class Talk:
         """One quantum into ``bus``; whether there was anything to add."""
         return add_active(self._voices, bus)
 
-    def _expired(self, item: _Item, position: int, newest_t: float | None) -> bool:
+    def _expired(self, item: _Waiting, position: int, newest_t: float | None) -> bool:
         age_s = (position - item.asked_at) / self._rate_hz
         if item.t is not None and newest_t is not None:
             age_s = max(age_s, newest_t - item.t)
@@ -134,7 +134,7 @@ class Talk:
             self._voice.cut()
         phrase = PHRASES.get(key)
         pan = _PAN[phrase.side] if phrase is not None and phrase.side is not None else 0.0
-        free.start(clip, self._space.ears(pan).scaled(self._gain))
+        free.start(clip, self._panning.ears(pan).scaled(self._gain))
         self._voice = free
         self.said.append((position, key))
         return True

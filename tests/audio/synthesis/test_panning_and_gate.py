@@ -8,10 +8,9 @@ from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, pulse, render, sce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.cues.mapping import PulseMapper
-from sonar.audio.synthesis.lag import TAIL, Lag
-from sonar.audio.synthesis.mixer import Mixer
-from sonar.audio.synthesis.synth import Ears
+from sonar.audio.cues import PulseMapper
+from sonar.audio.synthesis import Mixer
+from sonar.audio.synthesis.panning import TAIL, EarDelay, Ears
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band, Cue, CueKind, Priority
 
@@ -85,7 +84,7 @@ def test_going_over_to_the_other_ear_does_not_click():
 def test_a_late_ear_hears_the_end_too():
     """Energy of both ears is alike at pan 0 plus a lag: nothing is cut off at the end."""
     clip = np.sin(np.arange(1, 481) * 0.3).astype(np.float32)
-    lag, out = Lag(240), np.zeros((2, 960), np.float32)
+    lag, out = EarDelay(), np.zeros((2, 960), np.float32)
     for begin in range(0, 960, 240):
         wave = np.zeros(240, np.float32)
         part = clip[begin : begin + 240]
@@ -98,7 +97,7 @@ def test_a_late_ear_hears_the_end_too():
 @given(lag=st.floats(0.0, TAIL - 1.001))
 @settings(max_examples=30, deadline=None)
 def test_a_fraction_of_a_sample_is_a_fraction_of_a_sample(lag):
-    line = Lag(240)
+    line = EarDelay()
     t = np.arange(480.0)
     wave = np.sin(2 * np.pi * 1000.0 * t / RATE).astype(np.float32)
     for begin in (0, 240):

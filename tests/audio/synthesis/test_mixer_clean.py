@@ -17,10 +17,9 @@ from hearing import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.audio.cues.phrases import PHRASES
-from sonar.audio.synthesis import synth
-from sonar.audio.synthesis.earcons import EARCONS
-from sonar.audio.synthesis.mixer import Mixer
+from sonar.audio.cues import PHRASES
+from sonar.audio.synthesis import EARCONS, Mixer, primitives
+from sonar.audio.synthesis.panning import pan_gain
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Priority
 
@@ -53,9 +52,9 @@ def bend_bound(cue: Cue) -> float:
         return 0.0
     danger = cue.kind is CueKind.CONTINUOUS and cue.priority is Priority.DANGER
     omega = 2 * np.pi * cue.pitch_hz * (1.12 if danger else 1.0) / RATE
-    weights = np.array(synth.timbre(cue.pitch_hz))
+    weights = np.array(primitives.timbre(cue.pitch_hz))
     k = np.arange(1, weights.size + 1)
-    gain = synth.db_to_gain(cue.level_db) * synth.pan_gain(-abs(cue.pan), 30.0)
+    gain = primitives.db_to_gain(cue.level_db) * pan_gain(-abs(cue.pan), 30.0)
     return float(1.2 * gain * (weights * (k * omega) ** 2).sum()) + 2e-5
 
 
@@ -108,7 +107,7 @@ def test_no_sample_beyond_the_limit_in_thousands_of_random_changes_of_everything
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.3))
     for _ in range(3000):
         mixer.post(random_cue(generator))
-        assert np.abs(render(mixer, 0.01)).max() <= synth.CEILING
+        assert np.abs(render(mixer, 0.01)).max() <= primitives.CEILING
 
 
 def test_a_recording_cut_off_mid_wave_does_not_click():
@@ -133,7 +132,7 @@ def test_full_volume_of_everything_stays_below_the_ceiling():
     mixer = Mixer(loud, speech, ToneSpeaker(RATE, seconds=1.0))
     mixer.post(stop(pan=-1.0, earcon="drop_off", phrase="stop"))
     samples = render(mixer, 1.5)
-    assert 0.8 < np.abs(samples).max() <= synth.CEILING
+    assert 0.8 < np.abs(samples).max() <= primitives.CEILING
 
 
 def test_a_speaker_that_gives_nan_is_not_passed_on():
@@ -145,7 +144,7 @@ def test_a_speaker_that_gives_nan_is_not_passed_on():
     mixer.post(replace(stop(), phrase="stop"))
     samples = render(mixer, 0.3)
     assert np.isfinite(samples).all()
-    assert np.abs(samples).max() <= synth.CEILING
+    assert np.abs(samples).max() <= primitives.CEILING
 
 
 @settings(max_examples=25, deadline=None)

@@ -19,7 +19,7 @@ from hearing import (
     scene,
 )
 
-from sonar.audio.cues.mapping import PulseMapper
+from sonar.audio.cues import PulseMapper
 from sonar.audio.cues.urgency import urgency_hz
 from sonar.config import AudioConfig
 from sonar.types import (

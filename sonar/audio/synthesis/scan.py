@@ -1,30 +1,30 @@
-"""The scan: the picture from left to right once a second, for exploring by ear.
+"""The scan: the frame from left to right once a second, for exploring by ear.
 
 After The vOICe (Meijer 1992), on depth instead of brightness: time and side say where, pitch
-how high up in the picture, loudness how near.
+how high up in the frame, loudness how near.
 """
 
-from sonar.audio.synthesis.space import Space
-from sonar.audio.synthesis.synth import Samples, db_to_gain
-from sonar.audio.synthesis.tone import ToneVoice
+from sonar.audio.synthesis.panning import Panning
+from sonar.audio.synthesis.primitives import Samples, db_to_gain
+from sonar.audio.synthesis.voices import ToneVoice
 from sonar.types import Column, Cue
 
 PERIOD_S, SWEEP_S = 1.0, 0.8  # the rest is a pause, so that the beginning is heard
-LOWEST_HZ, HIGHEST_HZ = 250.0, 1000.0  # the lower and the upper edge of the picture
-FAINTEST_DB = -30.0  # what stands at the far edge; 0 dB when touching
+LOWEST_HZ, HIGHEST_HZ = 250.0, 1000.0  # the lower and the upper edge of the frame
+FAINTEST_DB = -30.0  # an obstacle at the far edge; 0 dB when touching
 
 
-class Sweep:
+class ScanTrack:
     """Plays the columns of the newest scan.
 
     Args:
         rate_hz: samples a second.
-        space: where the columns come from.
+        panning: from the columns' pans to ears.
     """
 
-    def __init__(self, rate_hz: int, space: Space) -> None:
-        self._voice = ToneVoice(rate_hz, space)
-        self._space = space
+    def __init__(self, rate_hz: int, panning: Panning) -> None:
+        self._voice = ToneVoice(rate_hz)
+        self._panning = panning
         self._period, self._sweep = round(PERIOD_S * rate_hz), round(SWEEP_S * rate_hz)
         self._columns: tuple[Column, ...] = ()
         self._begun = 0
@@ -56,12 +56,12 @@ class Sweep:
             self._voice.release()
             return
         pan = 2.0 * (index + 0.5) / count - 1.0
-        ears = self._space.ears(pan).scaled(column_gain(column))
+        ears = self._panning.ears(pan).scaled(column_gain(column))
         self._voice.set(column_pitch_hz(column), ears, 0.0, 1.0)
 
 
 def column_pitch_hz(column: Column) -> float:
-    """Two octaves from the lower to the upper edge of the picture."""
+    """Two octaves from the lower to the upper edge of the frame."""
     return float(LOWEST_HZ * (HIGHEST_HZ / LOWEST_HZ) ** column.elevation)
 
 

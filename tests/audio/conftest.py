@@ -1,0 +1,1 @@
+"""Makes ``hearing`` importable in the folders below."""
