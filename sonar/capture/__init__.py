@@ -10,7 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
-from sonar.capture.camera import Camera, CameraInfo, list_cameras
+from sonar.capture.camera import CameraDevice, CameraInfo, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
 from sonar.capture.latest import LiveSource
 from sonar.capture.pace import PacedSource
@@ -92,7 +92,7 @@ def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
         where, label = address, address
     else:
         raise SourceError(f"camera:{address} is not a camera: write camera:0 or camera:auto.")
-    return LiveSource(label, lambda: Camera(where, config), config, clock)
+    return LiveSource(label, lambda: CameraDevice(where, config), config, clock)
 
 
 def _is_camera(path: Path) -> bool:

@@ -57,7 +57,7 @@ def list_cameras(
     ]
 
 
-class Camera:
+class CameraDevice:
     """One connection to a camera; a :class:`sonar.capture.device.Device`.
 
     Args:

@@ -174,10 +174,10 @@ def guide(options: Common, source: str) -> NoReturn:
 
 
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:
-    """The supervisor's start settings: :class:`sonar.service.supervisor.runner.Settings`."""
-    from sonar.service.supervisor.runner import Settings
+    """The start settings of the supervisor; see :mod:`sonar.service.supervisor.runner`."""
+    from sonar.service.supervisor.runner import SupervisorSettings
     from sonar.service.supervisor.sounds import in_memory, render
-    from sonar.service.supervisor.watch import Limits
+    from sonar.service.supervisor.watch import WatchLimits
 
     service, capture = config.service, config.capture
     command = [sys.executable, "-m", "sonar"]
@@ -186,9 +186,9 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str | None) 
         command += ["--set", one]
     # A wait for a picture is progress once it is told; the limit must let it be told.
     alarm_after_s = max(service.alarm_after_s, capture.read_timeout_s + 0.2)
-    settings = Settings(
+    settings = SupervisorSettings(
         command=(*command, "run", "--headless"),
-        limits=Limits(
+        limits=WatchLimits(
             alarm_after_s=alarm_after_s,
             restart_after_s=max(service.restart_after_s, alarm_after_s),
             start_timeout_s=service.start_timeout_s + 2 * capture.open_timeout_s,

@@ -30,7 +30,7 @@ _QUALITY = 70
 _SAID = 5
 
 
-class View:
+class LiveView:
     """Consumes the steps of one run; :meth:`answer` is what ``sonar control view`` gets.
 
     The camera's picture is in it only where ``controls.picture`` allows that: it shows people

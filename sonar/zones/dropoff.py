@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.zones.geometry import View
-from sonar.zones.regions import Space
+from sonar.zones.regions import MetricCells
 
 STRIP_HALF_M = 0.45
 NEAR_M, FAR_M = 0.5, 6.0
@@ -56,7 +56,7 @@ class Edge:
 
 
 def find_edge(
-    space: Space, view: View, camera_height_m: float, noise_w: float
+    space: MetricCells, view: View, camera_height_m: float, noise_w: float
 ) -> tuple[Edge | None, bool]:
     """(an edge or None, whether the strip was seen at all)."""
     q = np.maximum(view.q, 1e-3)

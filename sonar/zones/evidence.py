@@ -17,7 +17,7 @@ from sonar.zones.geometry import (
 from sonar.zones.ground import GroundFit
 from sonar.zones.obstacles import Obstacle, rise, stands
 from sonar.zones.prior import NetworkPrior, floor_probability, reach, stand_inverse
-from sonar.zones.regions import Mask, Space, in_corridor, to_space
+from sonar.zones.regions import Mask, MetricCells, in_corridor, to_space
 from sonar.zones.scale import Scale
 from sonar.zones.state import Settings
 
@@ -59,7 +59,7 @@ class Evidence:
         doubt: how little such a network knows what it sees (:func:`sonar.zones.prior.doubt`).
     """
 
-    space: Space
+    space: MetricCells
     weight: Array
     needed: float
     noise_w: float

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.types import Height
-from sonar.zones.regions import Mask, Space
+from sonar.zones.regions import Mask, MetricCells
 
 FLOOR_TOP_M = 0.4  # lower things are stepped over or tripped on
 HEAD_BOTTOM_M = 1.2  # higher things are missed by a cane
@@ -45,7 +45,7 @@ class Obstacle:
 
 
 def rise(
-    space: Space,
+    space: MetricCells,
     inside: Mask,
     walkable: NDArray[np.float32] | None,
     noise_w: float,
@@ -80,7 +80,7 @@ def stands(floor: NDArray[np.float32], inside: Mask, doubt: float) -> NDArray[np
     return weight
 
 
-def range_bins(space: Space) -> NDArray[np.intp]:
+def range_bins(space: MetricCells) -> NDArray[np.intp]:
     """Bin of every cell by the log of its distance ahead, 0 to ``RANGE_BINS - 1``, flat."""
     ahead = np.maximum(space.ahead_m.ravel(), np.float32(NEAREST_M))
     np.minimum(ahead, np.float32(FARTHEST_M * 0.999), out=ahead)
@@ -91,7 +91,7 @@ def range_bins(space: Space) -> NDArray[np.intp]:
 
 
 def nearest(
-    space: Space,
+    space: MetricCells,
     d: NDArray[np.float32],
     weight: NDArray[np.float32],
     range_bin: NDArray[np.intp],
@@ -146,7 +146,7 @@ def nearest(
 
 
 def _goes_under(
-    space: Space,
+    space: MetricCells,
     shape: tuple[int, ...],
     cells: tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]],
     member: NDArray[np.bool_],

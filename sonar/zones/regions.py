@@ -13,7 +13,7 @@ MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Space:
+class MetricCells:
     """Every cell in metres, under the current scale; float32 arrays of the grid's shape.
 
     Attributes:
@@ -31,11 +31,11 @@ class Space:
     valid: Mask
 
 
-def to_space(w: Array, valid: Mask, view: View, height_m: float) -> Space:
+def to_space(w: Array, valid: Mask, view: View, height_m: float) -> MetricCells:
     """Place every cell along its ray; ``w`` in 1/m, changed in place."""
     np.maximum(w, np.float32(MIN_INVERSE_M), out=w)
     z = np.float32(1.0) / w
-    return Space(w, view.ahead * z, view.side * z, np.float32(height_m) - view.q * z, valid)
+    return MetricCells(w, view.ahead * z, view.side * z, np.float32(height_m) - view.q * z, valid)
 
 
 def zone_masks(view: View, zones: ZonesConfig) -> tuple[Mask, Mask, Mask]:
@@ -45,7 +45,7 @@ def zone_masks(view: View, zones: ZonesConfig) -> tuple[Mask, Mask, Mask]:
     return left, ~(left | right), right
 
 
-def in_corridor(space: Space, zones: ZonesConfig) -> Mask:
+def in_corridor(space: MetricCells, zones: ZonesConfig) -> Mask:
     """Cells within the width and below the height that a body takes, in front of it."""
     inside = np.abs(space.side_m) < zones.corridor_width_m / 2
     inside &= space.height_m < zones.head_height_m

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sonar.capture import list_cameras
-from sonar.capture.camera import Camera, CameraInfo
+from sonar.capture.camera import CameraDevice, CameraInfo
 from sonar.capture.latest import LiveSource
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
@@ -19,8 +19,8 @@ def source_of(*captures: FakeVideoCapture, address=0, **settings) -> LiveSource:
     pending = list(captures)
     config = CaptureConfig(**settings)
 
-    def connect() -> Camera:
-        return Camera(address, config, opener=lambda _: pending.pop(0))
+    def connect() -> CameraDevice:
+        return CameraDevice(address, config, opener=lambda _: pending.pop(0))
 
     return LiveSource("camera 0", connect, config, ManualClock())
 
@@ -33,7 +33,7 @@ def test_opencv_bgr_comes_out_as_rgb():
 
 
 def test_grey_and_deep_cameras():
-    camera = Camera(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(pictures))
+    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(pictures))
     pictures = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
     camera.open()
     for expected in (7, 8):
@@ -73,7 +73,7 @@ def test_camera_that_does_not_open():
 
 def test_absent_camera_without_touching_a_driver():
     with pytest.raises(DeviceError, match=r"no camera at /dev/video93.*sonar devices"):
-        Camera(93, CaptureConfig()).open()
+        CameraDevice(93, CaptureConfig()).open()
 
 
 def test_unplugged_camera_is_lost_after_its_attempts():
@@ -96,7 +96,7 @@ def test_unplugged_camera_is_lost_after_its_attempts():
 
 
 def test_damaged_frames_are_skipped_then_the_camera_fails():
-    camera = Camera(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(items))
+    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(items))
     items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60
     camera.open()
     results = []
@@ -114,13 +114,15 @@ def test_auto_takes_the_first_that_gives_a_frame():
         "/dev/video2": FakeVideoCapture([RED_BGR, RED_BGR]),
     }
     cameras = [CameraInfo(i, path, "x") for i, path in enumerate(captures)]
-    camera = Camera(None, CaptureConfig(), opener=captures.__getitem__, cameras=lambda: cameras)
+    camera = CameraDevice(
+        None, CaptureConfig(), opener=captures.__getitem__, cameras=lambda: cameras
+    )
     camera.open()
     camera.wait()
     assert (camera.image() == (255, 0, 0)).all()
     assert captures["/dev/video1"].released
     with pytest.raises(DeviceError, match="No camera was found"):
-        Camera(None, CaptureConfig(), cameras=list).open()
+        CameraDevice(None, CaptureConfig(), cameras=list).open()
 
 
 def test_list_cameras(tmp_path):

@@ -17,7 +17,7 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.service import unit
 from sonar.service.health import HealthServer, Snapshot
-from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.runner import SupervisorSettings
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_unwell_is_told_with_its_reason_and_code_4(capsys: pytest.CaptureFixture
 def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
     config = load_config(None, ["capture.read_timeout_s=1.0"], {})
     options = Common(sets=["audio.output=null"])
-    settings = Settings.parse(supervisor_settings(options, config, "headless"))
+    settings = SupervisorSettings.parse(supervisor_settings(options, config, "headless"))
     assert settings.limits.alarm_after_s == pytest.approx(1.2)
     assert settings.command[1:] == (
         "-m", "sonar", "--config", "headless", "--set", "audio.output=null", "run", "--headless",

@@ -6,7 +6,7 @@ from typing import Any
 from sonar.clock import ManualClock
 from sonar.service.notify import Notifier
 from sonar.service.supervisor.supervisor import Supervisor
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 from sonar.testing.service import FakeAlarm, FakeGuide
 
 STEP_S = 0.05
@@ -34,7 +34,7 @@ class Told(Notifier):
 class World:
     """A supervisor over fake guides."""
 
-    def __init__(self, limits: Limits | None = None, **guide: Any) -> None:
+    def __init__(self, limits: WatchLimits | None = None, **guide: Any) -> None:
         self.clock = ManualClock(1000.0)
         self.alarm = FakeAlarm(self.clock)
         self.guides: list[FakeGuide] = []

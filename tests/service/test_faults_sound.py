@@ -21,9 +21,9 @@ import pytest
 from guide_kit import CLOCK, Service
 
 from sonar.ports import SinkStatus
-from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import failing, in_memory, pattern
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 
 REPO = Path(__file__).parents[2]
 CLIP = REPO / "sonar/demo/walk.mp4"
@@ -46,13 +46,13 @@ class Real:
         self.events: list[dict[str, Any]] = []
         # Every cue told is sound all the time: what is silent then is broken.
         sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
-        settings = Settings(
+        settings = SupervisorSettings(
             sounds=sounds,
             command=(
                 *(sys.executable, "-m", "sonar.lab.bench.rehearsal", str(CLIP)),
                 *("speech.enabled=false", "audio.early_silence_s=60"),
             ),
-            limits=Limits(alarm_after_s=0.7),
+            limits=WatchLimits(alarm_after_s=0.7),
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
@@ -197,7 +197,7 @@ def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on()
     from sonar.clock import ManualClock
     from sonar.service.notify import Notifier
     from sonar.service.supervisor.supervisor import Supervisor
-    from sonar.service.supervisor.watch import Limits
+    from sonar.service.supervisor.watch import WatchLimits
     from sonar.testing.service import FakeAlarm
 
     stopped = threading.Event()
@@ -223,7 +223,7 @@ def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on()
 
     supervisor = Supervisor(
         Watched, alarm, clock, Notifier(CLOCK, {}), lambda e, **f: logged.append((e, f)),
-        Limits(alarm_after_s=0.7, restart_after_s=2.0),
+        WatchLimits(alarm_after_s=0.7, restart_after_s=2.0),
     )  # fmt: skip
 
     def run(seconds: float) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from sonar.service.supervisor.process import GuideProcess
-from sonar.service.supervisor.runner import Settings
+from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import failing, in_memory, pattern
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 
 GUIDE = """
 import os, signal, sys, time
@@ -59,10 +59,10 @@ class Running:
         rendered = {name: pattern(name) for name in ("failed", "gave_up")}
         rendered |= {"failing": failing(), "say:gave_up": pattern("failed")}
         sounds = in_memory(rendered, -6.0)
-        settings = Settings(
+        settings = SupervisorSettings(
             command=(sys.executable, str(folder / "guide.py"), str(folder)),
             sounds=sounds,
-            limits=Limits(**{"alarm_after_s": 0.5, "restart_after_s": 1.2, **limits}),
+            limits=WatchLimits(**{"alarm_after_s": 0.5, "restart_after_s": 1.2, **limits}),
         )
         self.log_path = folder / "log"
         with self.log_path.open("wb") as log:

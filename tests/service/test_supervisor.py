@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from supervisor_kit import STEP_S, World
 
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 
 
 def test_a_guide_that_works_is_left_alone() -> None:
@@ -110,7 +110,7 @@ def test_a_wrong_configuration_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize(("code", "words"), [(3, "failing:input"), (4, "failing:device")])
 def test_a_missing_device_is_waited_for(code: int, words: str) -> None:
-    world = World(Limits(missing_limit_s=100))
+    world = World(WatchLimits(missing_limit_s=100))
     fail = [True]
     world.on_launch.append(lambda g: setattr(g, "ends_with", code) if fail[0] else None)
     world.guide.ends_with = code
@@ -123,7 +123,7 @@ def test_a_missing_device_is_waited_for(code: int, words: str) -> None:
 
 
 def test_a_device_that_stays_missing_ends_it() -> None:
-    world = World(Limits(missing_limit_s=30))
+    world = World(WatchLimits(missing_limit_s=30))
     world.on_launch.append(lambda guide: setattr(guide, "ends_with", 4))
     world.guide.ends_with = 4
     world.run(60)
@@ -131,7 +131,7 @@ def test_a_device_that_stays_missing_ends_it() -> None:
 
 
 def test_a_start_that_hangs_is_ended() -> None:
-    world = World(Limits(start_timeout_s=5), loads_s=1e9)
+    world = World(WatchLimits(start_timeout_s=5), loads_s=1e9)
     world.run(7)
     assert world.guides[0].got[0] == "kill with stacks" and len(world.guides) == 2
 
@@ -162,7 +162,7 @@ def test_a_wall_clock_that_jumps_changes_nothing() -> None:
 
 
 def test_a_start_without_a_sign_is_sounded_and_ended() -> None:
-    world = World(Limits(first_heartbeat_s=6), loads_s=1e9)
+    world = World(WatchLimits(first_heartbeat_s=6), loads_s=1e9)
     world.guide.stuck = "all"
     world.run(4)
     assert world.alarm.heard("failed")
@@ -230,7 +230,7 @@ def test_reload_is_passed_on_and_its_loading_is_no_hang() -> None:
 
 
 def test_the_watchdog_is_not_fed_by_time() -> None:
-    world = World(Limits(restart_after_s=50, alarm_after_s=40))
+    world = World(WatchLimits(restart_after_s=50, alarm_after_s=40))
     world.run(5)
     world.guide.stuck = "sound"
     world.run(1)

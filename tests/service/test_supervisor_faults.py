@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor_kit import STEP_S, World
 
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 from sonar.testing.service import FakeGuide
 
 FAULTS = st.lists(
@@ -22,7 +22,7 @@ def test_never_silent_for_more_than_a_second(
     faults: list[tuple[float, str]], loads_s: float
 ) -> None:
     """Whatever fails whenever: at each moment somebody guides, or an alarm began < 1 s ago."""
-    world = World(Limits(restarts=100, start_timeout_s=5), loads_s=loads_s)
+    world = World(WatchLimits(restarts=100, start_timeout_s=5), loads_s=loads_s)
     world.run(4)
     worst, since = 0.0, world.clock.now()
 

@@ -31,7 +31,7 @@ class _Meta(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Intrinsics(_Meta):
+class DatasetIntrinsics(_Meta):
     """Pinhole camera, in pixels of the images of the folder."""
 
     fx: _Positive
@@ -62,7 +62,7 @@ class FrameMount(_Meta):
 class Meta(_Meta):
     """``meta.json``."""
 
-    intrinsics: Intrinsics | None = None
+    intrinsics: DatasetIntrinsics | None = None
     frames: dict[str, FrameMount] = {}
     rate_hz: _Positive | None = None
 
@@ -111,7 +111,7 @@ class Dataset:
     name: str
     folder: Path
     pairs: tuple[Pair, ...]
-    intrinsics: Intrinsics | None
+    intrinsics: DatasetIntrinsics | None
     mounts: Mapping[str, FrameMount]
     rate_hz: float | None
 

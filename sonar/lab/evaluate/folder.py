@@ -9,7 +9,7 @@ import numpy as np
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import DepthError
-from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, FrameMount, Intrinsics
+from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, DatasetIntrinsics, FrameMount
 from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, Reading
 from sonar.lab.evaluate.naive import naive_inverse_depths
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, read_zones
@@ -178,7 +178,9 @@ def rank_distance(said: ZoneReading, far_m: float) -> float | None:
     return (1.0 - said.proximity) * far_m
 
 
-def known_mounts(dataset: Dataset, k: Intrinsics) -> tuple[Mapping[str, FrameMount], MountOrigin]:
+def known_mounts(
+    dataset: Dataset, k: DatasetIntrinsics
+) -> tuple[Mapping[str, FrameMount], MountOrigin]:
     """Height and angles per pair id, and where they come from.
 
     ``meta.json`` first; else the floor is fitted to each measured depth, the median of the
@@ -206,11 +208,13 @@ def known_mounts(dataset: Dataset, k: Intrinsics) -> tuple[Mapping[str, FrameMou
     return mounts, "fitted"
 
 
-def _camera(dataset: Dataset) -> tuple[tuple[int, int], Intrinsics]:
+def _camera(dataset: Dataset) -> tuple[tuple[int, int], DatasetIntrinsics]:
     """(height, width) of the folder's images, and intrinsics (assumed where not given)."""
     image, _ = dataset.pairs[0].load()
     height, width = image.shape[:2]
     if dataset.intrinsics is not None:
         return (height, width), dataset.intrinsics
     focal = width / 2 / math.tan(math.radians(ASSUMED_HFOV_DEG / 2))
-    return (height, width), Intrinsics(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
+    return (height, width), DatasetIntrinsics(
+        fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2
+    )

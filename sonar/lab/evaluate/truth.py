@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.config import ZonesConfig
-from sonar.lab.evaluate.data import FrameMount, Intrinsics
+from sonar.lab.evaluate.data import DatasetIntrinsics, FrameMount
 from sonar.types import SIDES, FloatImage, Side
 
 MIN_MEASURED = 0.30  # share of a zone's pixels that must be measured
@@ -49,14 +49,14 @@ class Plane:
     share: float  # of the measured pixels that lie on it
 
 
-def rays(shape: tuple[int, int], k: Intrinsics) -> tuple[Float, Float]:
+def rays(shape: tuple[int, int], k: DatasetIntrinsics) -> tuple[Float, Float]:
     """x and y of every pixel's ray (x, y, 1), each of ``shape``."""
     x, y = np.meshgrid((np.arange(shape[1]) - k.cx) / k.fx, (np.arange(shape[0]) - k.cy) / k.fy)
     return x, y
 
 
 def read_zones(
-    depth_m: FloatImage, k: Intrinsics, mount: FrameMount, zones: ZonesConfig
+    depth_m: FloatImage, k: DatasetIntrinsics, mount: FrameMount, zones: ZonesConfig
 ) -> tuple[ZoneMeasured, ZoneMeasured, ZoneMeasured]:
     """Left, center, right.
 
@@ -111,7 +111,7 @@ def nearest_group(distances_m: Float, needed: int) -> float | None:
     return float(np.quantile(group, NEAR_SHARE))
 
 
-def fit_floor(depth_m: FloatImage, k: Intrinsics, *, seed: int = 0) -> Plane | None:
+def fit_floor(depth_m: FloatImage, k: DatasetIntrinsics, *, seed: int = 0) -> Plane | None:
     """The floor in measured depth: the plane below the camera with nothing beneath it.
 
     A plane is ``1/Z = a x + b y + c`` with ``(a, b, c) = gravity / height``: RANSAC over triples

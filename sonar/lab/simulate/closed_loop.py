@@ -168,7 +168,7 @@ def _walk(
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class WalkTally:
     """Several walks together."""
 
     walks: int
@@ -190,9 +190,9 @@ class Tally:
         return 100.0 * self.contacts / self.way_m if self.way_m else 0.0
 
 
-def tally(results: Sequence[WalkResult]) -> Tally:
+def tally(results: Sequence[WalkResult]) -> WalkTally:
     """The sums over walks."""
-    return Tally(
+    return WalkTally(
         len(results),
         sum(r.reached for r in results),
         sum(len(r.contacts) for r in results),
@@ -203,4 +203,4 @@ def tally(results: Sequence[WalkResult]) -> Tally:
     )
 
 
-__all__ = ["BODY_RADIUS_M", "Tally", "Tick", "WalkResult", "tally", "walk"]
+__all__ = ["BODY_RADIUS_M", "Tick", "WalkResult", "WalkTally", "tally", "walk"]

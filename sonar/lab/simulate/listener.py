@@ -63,7 +63,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Stride:
     """What the legs do: forwards, and turning to the right."""
 
     speed_mps: float
@@ -116,7 +116,7 @@ class Listener:
     extra_deg: float = 0.0  # still to be turned after it is no longer ahead
     drop_m: float = 0.0  # an edge is expected within this
 
-    def decide(self, cue: Cue | None, to_goal_deg: float, dt_s: float, moved_m: float) -> Step:
+    def decide(self, cue: Cue | None, to_goal_deg: float, dt_s: float, moved_m: float) -> Stride:
         """What to do for the next ``dt_s``.
 
         Args:
@@ -132,9 +132,9 @@ class Listener:
         calm = step.speed_mps <= SLOW_MPS and abs(step.turn_dps) <= BEAR_DPS / 2
         self.calm_s = self.calm_s + dt_s if calm else 0.0
         most = SLOW_MPS if self.drop_m > 0.0 or heard.unsure else SPEED_MPS
-        return Step(min(step.speed_mps, most), step.turn_dps)
+        return Stride(min(step.speed_mps, most), step.turn_dps)
 
-    def _decide(self, heard: Heard, to_goal: float, dt: float) -> Step:
+    def _decide(self, heard: Heard, to_goal: float, dt: float) -> Stride:
         side = heard.side
         self.beside_s = max(self.beside_s - dt, 0.0)
         if side and heard.loud.value >= Loud.CLOSE.value:
@@ -146,8 +146,8 @@ class Listener:
         ):
             error = self.middle_deg + to_goal
             if abs(error) > 4.0:
-                return Step(0.0, math.copysign(min(BEAR_DPS, abs(error) / dt), error))
-            return Step(CREEP_MPS, 0.0)
+                return Stride(0.0, math.copysign(min(BEAR_DPS, abs(error) / dt), error))
+            return Stride(CREEP_MPS, 0.0)
         if self.mode is Mode.DODGE:
             if self._goes_on(heard):
                 if heard.loud is Loud.STOP and side == self.way and not self.turned:
@@ -161,13 +161,13 @@ class Listener:
         if self.mode is Mode.LISTEN:
             self.listen_s -= dt
             if self.listen_s > 0.0:
-                return Step(0.0, 0.0)
+                return Stride(0.0, 0.0)
             self.mode, self.left_m = Mode.PAST, PAST_M
         calm = self.calm_s >= CALM_S
         if heard.loud is Loud.STOP or (calm and side == 0 and heard.rate_hz >= BLOCKED_HZ):
             if side and self._is_between(side, -to_goal):
                 self.mode, self.left_m = Mode.BETWEEN, BETWEEN_M
-                return Step(0.0, 0.0)
+                return Stride(0.0, 0.0)
             if side or self.beside_s > 0.0:
                 self.way = -(side or self.beside)
             elif self.mode is Mode.WALK:
@@ -181,13 +181,13 @@ class Listener:
             self.mode = Mode.PAST
             self.bearing = (calm or self.bearing) and heard.rate_hz >= PRESSING_HZ
             bear = -side * BEAR_DPS if self.bearing else 0.0
-            return Step(CREEP_MPS if self.bearing else SLOW_MPS, bear)
+            return Stride(CREEP_MPS if self.bearing else SLOW_MPS, bear)
         self.bearing = False
         if self.mode is Mode.PAST and self.left_m > 0.0:
-            return Step(EASY_MPS, 0.0)
+            return Stride(EASY_MPS, 0.0)
         self.mode = Mode.WALK
         turn = max(min(to_goal / dt, HOME_DPS), -HOME_DPS)
-        return Step(CREEP_MPS if abs(to_goal) > 30.0 else SPEED_MPS, turn)
+        return Stride(CREEP_MPS if abs(to_goal) > 30.0 else SPEED_MPS, turn)
 
     def _is_between(self, side: int, off_deg: float) -> bool:
         """Stopped on one side, and just before on the other: there is a middle."""
@@ -204,7 +204,7 @@ class Listener:
             return True
         return heard.side == 0 and heard.rate_hz >= BLOCKED_HZ
 
-    def _turn_away(self, to_goal: float) -> Step:
+    def _turn_away(self, to_goal: float) -> Stride:
         if -to_goal * self.way > FARTHEST_DEG and not self.turned:
             self.way, self.turned = -self.way, True
-        return Step(0.0, self.way * TURN_DPS)
+        return Stride(0.0, self.way * TURN_DPS)

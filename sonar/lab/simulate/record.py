@@ -24,8 +24,8 @@ from sonar.lab.simulate.scene.body import Body
 from sonar.lab.simulate.scene.offscreen import Pose
 from sonar.lab.simulate.scene.stage import Sight, Stage
 from sonar.lab.simulate.scene.world import World
-from sonar.lab.simulate.truth import Ahead, drop_ahead, nearest_things
-from sonar.lab.simulate.truth_file import EventLog, Kind, Truth, write_truth
+from sonar.lab.simulate.truth import NearestAhead, drop_ahead, nearest_things
+from sonar.lab.simulate.truth_file import EventLog, Kind, TruthFile, write_truth
 from sonar.replay.folder import output_folder
 from sonar.types import FloatImage, Side
 
@@ -46,7 +46,7 @@ def coarse_mm(depth_m: FloatImage) -> NDArray[np.uint16]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class WalkMoment:
     """One recorded frame."""
 
     t: float
@@ -60,7 +60,7 @@ class Recorded:
 
     folder: Path
     frames: int
-    truth: Truth
+    truth: TruthFile
 
 
 def moments(
@@ -71,7 +71,7 @@ def moments(
     size: tuple[int, int] = SIZE,
     textured: bool = True,
     stages: Callable[[Stage], None] | None = None,
-) -> Iterator[Moment]:
+) -> Iterator[WalkMoment]:
     """Every frame of the walk, its truth noted in ``log``.
 
     Args:
@@ -95,7 +95,7 @@ def moments(
             pose = eye_pose(mount, body.x_m, body.y_m, yaw, t)
             sight = stage.look(pose)
             _note(log, t, stage, sight, pose, zones)
-            yield Moment(t, pose, sight)
+            yield WalkMoment(t, pose, sight)
             if body.feeling:
                 body.feel(1.0 / fps)
             else:
@@ -166,7 +166,7 @@ def _record(
     mount = mount_of(scenario.camera).model_dump(
         include={"height_m", "pitch_deg", "roll_deg", "hfov_deg"}
     )
-    truth = Truth(fps=fps, mount=mount, events=tuple(log.events()))
+    truth = TruthFile(fps=fps, mount=mount, events=tuple(log.events()))
     _write_rest(where, mount, poses, depths, fps)
     write_truth(truth, where)
     return Recorded(where, len(poses), truth)
@@ -194,7 +194,7 @@ def _note(
     log: EventLog, t: float, stage: Stage, sight: Sight, pose: Pose, zones: ZonesConfig
 ) -> None:
     ahead = [a for a in nearest_things(stage, sight, pose, zones).values() if a is not None]
-    nearest: Ahead | None = min(ahead, key=lambda a: a.distance_m, default=None)
+    nearest: NearestAhead | None = min(ahead, key=lambda a: a.distance_m, default=None)
     if nearest is not None and nearest.distance_m <= zones.bands.far_m:
         kind = _kind(stage.world, nearest.thing)
         log.seen(t, nearest.thing, kind, nearest.side, nearest.distance_m)

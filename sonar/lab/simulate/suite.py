@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sonar.config import MountConfig, SonarConfig
-from sonar.lab.simulate.closed_loop import NETWORK_SIZE, SIZE, Tally, WalkResult, tally, walk
+from sonar.lab.simulate.closed_loop import NETWORK_SIZE, SIZE, WalkResult, WalkTally, tally, walk
 from sonar.lab.simulate.ears import Ears, EarsFactory, NetworkDepth, SpoiltDepth, TrueEars
 from sonar.lab.simulate.minmax import Bands, MinMaxZones
 from sonar.lab.simulate.scenario import Scenario
@@ -40,7 +40,7 @@ class Walked:
     results: tuple[WalkResult, ...]
 
     @property
-    def together(self) -> Tally:
+    def together(self) -> WalkTally:
         return tally(self.results)
 
 

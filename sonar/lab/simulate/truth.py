@@ -17,7 +17,7 @@ _STEP_M = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class NearestAhead:
     """The nearest thing of one side inside the corridor: metres along the heading."""
 
     side: Side
@@ -27,7 +27,7 @@ class Ahead:
 
 def nearest_things(
     stage: Stage, sight: Sight, pose: Pose, zones: ZonesConfig
-) -> dict[Side, Ahead | None]:
+) -> dict[Side, NearestAhead | None]:
     """Per side the nearest solid thing that the picture shows in the way."""
     camera = pose.camera()
     x, y = camera.pixel_rays(*sight.depth_m.shape)
@@ -46,14 +46,14 @@ def nearest_things(
     sides = np.where(lateral < -edge, 0, np.where(lateral > edge, 2, 1))
     thing = stage.thing_of[sight.part[rows, cols]]
     needed = max(1, round(MIN_SHARE * sight.depth_m.size))
-    found: dict[Side, Ahead | None] = {}
+    found: dict[Side, NearestAhead | None] = {}
     for number, side in enumerate(SIDES):
         own = inside & (sides == number)
-        best: Ahead | None = None
+        best: NearestAhead | None = None
         for index in np.unique(thing[own]):
             at = forward[own & (thing == index)]
             if at.size >= needed and (best is None or at.min() < best.distance_m):
-                best = Ahead(side, stage.things[index], float(at.min()))
+                best = NearestAhead(side, stage.things[index], float(at.min()))
         found[side] = best
     return found
 

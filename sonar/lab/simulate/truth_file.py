@@ -25,7 +25,7 @@ CLOSE_M = BandEdges().close_m
 CHAIN_S = 8.0  # and came into the way at most this long before
 
 
-class TruthEvent(BaseModel):
+class TruthFileEvent(BaseModel):
     """One thing on one side for a while.
 
     ``from_s`` to ``to_s``: while it is the nearest thing in the way, within the far band.
@@ -44,13 +44,13 @@ class TruthEvent(BaseModel):
     contact_s: Seconds | None
 
     @model_validator(mode="after")
-    def _in_order(self) -> "TruthEvent":
+    def _in_order(self) -> "TruthFileEvent":
         if self.to_s < self.from_s:
             raise ValueError("to_s lies before from_s")
         return self
 
 
-class Truth(BaseModel):
+class TruthFile(BaseModel):
     """The whole file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
@@ -58,10 +58,10 @@ class Truth(BaseModel):
     schema_: Literal["sonar.truth/1"] = Field(default=TRUTH_SCHEMA, alias="schema")
     fps: Annotated[float, Field(gt=0.0, le=240.0)]
     mount: dict[str, float] = {}
-    events: tuple[TruthEvent, ...]
+    events: tuple[TruthFileEvent, ...]
 
 
-def write_truth(truth: Truth, folder: Path) -> Path:
+def write_truth(truth: TruthFile, folder: Path) -> Path:
     """Write ``events_truth.yaml`` into ``folder``. Raises OutputError."""
     path = folder / FILE_NAME
     try:
@@ -71,11 +71,11 @@ def write_truth(truth: Truth, folder: Path) -> Path:
     return path
 
 
-def read_truth(path: Path) -> Truth:
+def read_truth(path: Path) -> TruthFile:
     """Read and check a file. Raises ConfigError."""
     try:
         document = parse(path.read_text(encoding="utf-8"), path.name)
-        return Truth.model_validate(document.value)
+        return TruthFile.model_validate(document.value)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from error
     except ValidationError as error:
@@ -124,11 +124,11 @@ class EventLog:
         if first.contact_s is None:
             first.contact_s = t
 
-    def events(self) -> Sequence[TruthEvent]:
+    def events(self) -> Sequence[TruthFileEvent]:
         """Those to be warned of, in the order of their beginning: what was touched, drops, and
         what came within the close band for more than a glimpse."""
         return [
-            TruthEvent(
+            TruthFileEvent(
                 from_s=round(s.from_s, 3),
                 to_s=round(s.to_s, 3),
                 kind=s.kind,

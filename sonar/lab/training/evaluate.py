@@ -75,7 +75,7 @@ def network_model(network: CalibratedNetwork) -> Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SourceFigures:
     """Of one source; the module's text says what they are."""
 
     frames: int
@@ -117,7 +117,7 @@ class _Tally:
     )  # right, said, true
 
 
-def figures(model: Model, samples: Sequence[Sample]) -> Figures:
+def figures(model: Model, samples: Sequence[Sample]) -> SourceFigures:
     """Figures of ``model`` on the samples of one source."""
     tally = _Tally()
     for sample in samples:
@@ -134,7 +134,7 @@ def figures(model: Model, samples: Sequence[Sample]) -> Figures:
     near = np.concatenate(tally.near) if tally.near else None
     sigmas = np.concatenate(tally.in_sigmas) if tally.in_sigmas else None
     right, said_, true = tally.pixels["ground"]
-    return Figures(
+    return SourceFigures(
         len(samples),
         _mean(tally.aligned),
         _mean(tally.off),
@@ -152,7 +152,7 @@ def figures(model: Model, samples: Sequence[Sample]) -> Figures:
     )
 
 
-def per_source(model: Model, samples: Sequence[Sample]) -> dict[str, Figures]:
+def per_source(model: Model, samples: Sequence[Sample]) -> dict[str, SourceFigures]:
     """:func:`figures` of each source of ``samples``."""
     names = sorted({s.source for s in samples})
     return {name: figures(model, [s for s in samples if s.source == name]) for name in names}

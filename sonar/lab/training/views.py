@@ -23,7 +23,7 @@ _STD = np.array(IMAGENET_STD, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class SampleView:
     """What the network is given for one sample.
 
     Attributes:
@@ -54,7 +54,7 @@ def tensor(image: RgbImage) -> FloatImage:
     return planes
 
 
-def random_view(rng: np.random.Generator, sample: Sample, size: tuple[int, int]) -> View:
+def random_view(rng: np.random.Generator, sample: Sample, size: tuple[int, int]) -> SampleView:
     """A random part of ``sample`` at ``size`` (rows, columns); light is for :func:`relight`."""
     height, width = sample.labels.shape
     rows, columns = size
@@ -99,7 +99,7 @@ def _cutting(
     )
 
 
-def _look(sample: Sample, size: tuple[int, int], window: _Window) -> View:
+def _look(sample: Sample, size: tuple[int, int], window: _Window) -> SampleView:
     rows, columns = size
     wide = window.width
     x = (np.arange(columns, dtype=np.float32) + 0.5) / columns - 0.5
@@ -123,7 +123,7 @@ def _look(sample: Sample, size: tuple[int, int], window: _Window) -> View:
     if sample.calibrated:
         focal_px = sample.focal * max(sample.labels.shape) * columns / wide
         gain = focal_px / max(size) / FOCAL
-    return View(
+    return SampleView(
         image.astype(np.uint8),
         (inverse * np.float32(gain)).astype(np.float32),
         labels.astype(np.uint8),

@@ -22,7 +22,7 @@ _Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Side:
+class SideMoment:
     """One side in one moment: meters and seconds, None where not known."""
 
     band: str = "unknown"
@@ -47,7 +47,9 @@ class Moment:
     """Some frames in a row, from ``start_s`` on (seconds since the first frame)."""
 
     start_s: float
-    sides: dict[str, Side] = field(default_factory=lambda: {side: Side() for side in SIDES})
+    sides: dict[str, SideMoment] = field(
+        default_factory=lambda: {side: SideMoment() for side in SIDES}
+    )
     cue: _Json | None = None
     state: str = "guiding"
     reason: str | None = None
@@ -71,7 +73,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReportRun:
     """One replay's results.
 
     Attributes:
@@ -96,7 +98,7 @@ class Run:
         return min(self.duration_s, max(last, float(self.summary.get("duration_s") or 0.0)))
 
 
-def read_run(folder: Path, sound_s: float = 0.0) -> Run:
+def read_run(folder: Path, sound_s: float = 0.0) -> ReportRun:
     """Read a replay's folder; ``sound_s`` is the length of its sound.
 
     Raises:
@@ -118,7 +120,7 @@ def read_run(folder: Path, sound_s: float = 0.0) -> Run:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{folder} does not hold a replay that this version wrote") from error
     events.sort(key=lambda event: event["t"])
-    return Run(folder, summary, moments, events, max(shown_s, sound_s, 0.001), truth)
+    return ReportRun(folder, summary, moments, events, max(shown_s, sound_s, 0.001), truth)
 
 
 def words(moment: Moment) -> str:

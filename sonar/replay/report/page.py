@@ -11,7 +11,7 @@ from sonar.config.load import dump_config
 from sonar.records import Event
 from sonar.replay.folder import write_whole
 from sonar.replay.heard import judge
-from sonar.replay.report.data import NAMES, SIDES, Run, read_run, words
+from sonar.replay.report.data import NAMES, SIDES, ReportRun, read_run, words
 from sonar.replay.report.plots import Plot, ticks, timeline
 from sonar.replay.report.render import render
 from sonar.replay.report.sound import TOP_HZ, Sound, analyse
@@ -65,7 +65,7 @@ def write_report(folder: Path, strip: DepthStrip | None = None, embed_mb: float 
     return target
 
 
-def _depth(run: Run, strip: DepthStrip | None) -> list[Plot]:
+def _depth(run: ReportRun, strip: DepthStrip | None) -> list[Plot]:
     jpeg = strip.jpeg(run.duration_s) if strip else None
     if jpeg is None:
         return []
@@ -73,7 +73,7 @@ def _depth(run: Run, strip: DepthStrip | None) -> list[Plot]:
     return [Plot("Depth", "bright = near", alt, image=_data("image/jpeg", jpeg))]
 
 
-def _spectrogram(run: Run, sound: Sound) -> Plot:
+def _spectrogram(run: ReportRun, sound: Sound) -> Plot:
     return Plot(
         "Spectrogram",
         f"left ear above right; 0 to {TOP_HZ // 1000} kHz each",
@@ -104,7 +104,7 @@ def _event(event: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
     )
 
 
-def _labels(run: Run) -> dict[str, Any] | None:
+def _labels(run: ReportRun) -> dict[str, Any] | None:
     """What was there by the labels beside the recording, and what was heard of it."""
     if run.truth is None:
         return None
@@ -125,7 +125,7 @@ def _labels(run: Run) -> dict[str, Any] | None:
     return {"rows": rows, "false_alarms": false_alarms}
 
 
-def _zone(run: Run, side: str) -> list[str]:
+def _zone(run: ReportRun, side: str) -> list[str]:
     counts = run.summary["zones"].get(side, {})
     total = max(1, sum(counts.values()))
     known = [moment.sides[side].distance_m for moment in run.moments]
@@ -159,7 +159,7 @@ def _changes(default: Any, now: Any, prefix: str = "") -> Iterable[tuple[str, st
             yield prefix + key, json.dumps(value, ensure_ascii=False)
 
 
-def _moments(run: Run) -> list[tuple[float, str]]:
+def _moments(run: ReportRun) -> list[tuple[float, str]]:
     """(start, words) wherever the words change."""
     found: list[tuple[float, str]] = []
     last = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sonar.replay.labels import Truth
-from sonar.replay.report.data import NAMES, SIDES, Moment, Run, side_of, sound_words
+from sonar.replay.report.data import NAMES, SIDES, Moment, ReportRun, side_of, sound_words
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def ticks(duration_s: float) -> list[tuple[float, float]]:
     return [(100 * i * step / duration_s, i * step) for i in range(count + 1)]
 
 
-def timeline(run: Run) -> list[Plot]:
+def timeline(run: ReportRun) -> list[Plot]:
     """Every row that is drawn from the records."""
 
     def distance(moment: Moment, side: str) -> float | None:
@@ -86,7 +86,7 @@ def timeline(run: Run) -> list[Plot]:
     ]
 
 
-def _labels(run: Run, truth: Truth) -> Plot:
+def _labels(run: ReportRun, truth: Truth) -> Plot:
     marks, lines = [], []
     for event in truth.events:
         text = f"{event.from_s:.1f} to {event.to_s:.1f} s: {event.kind}, {event.side}"
@@ -101,7 +101,7 @@ def _labels(run: Run, truth: Truth) -> Plot:
     return Plot("Labels", scale, alt, height_px=60, grid=_LANE_LINES, marks=marks)
 
 
-def _bands(run: Run, side: str) -> Plot:
+def _bands(run: ReportRun, side: str) -> Plot:
     shares: Counter[str] = Counter()
     marks = []
     name = NAMES[side]
@@ -117,7 +117,7 @@ def _bands(run: Run, side: str) -> Plot:
 
 
 def _values(
-    run: Run,
+    run: ReportRun,
     name: str,
     top: float,
     unit: str,
@@ -145,7 +145,7 @@ def _uncertain(moment: Moment, side: str) -> float | None:
     return 100.0 * reading.sigma_m / reading.distance_m
 
 
-def _cues(run: Run) -> Plot:
+def _cues(run: ReportRun) -> Plot:
     marks = []
     sounding_s = 0.0
     for start, end, key in _spans(run, _cue_key):
@@ -169,7 +169,7 @@ def _cue_key(moment: Moment) -> tuple[str, str, float, str] | None:
     return side_of(cue), cue["kind"], round(cue["rate_hz"], 0), sound_words(cue)
 
 
-def _speech(run: Run) -> Plot:
+def _speech(run: ReportRun) -> Plot:
     spoken = [event for event in run.events if event["kind"] == "speech"]
     marks = [
         _mark(run, e["t"], e["t"] + _PHRASE_S, 10, 80, "speech", f"{e['t']:.1f} s: {e['text']}")
@@ -181,7 +181,7 @@ def _speech(run: Run) -> Plot:
     return Plot("Speech", f"{len(spoken)} phrases", alt, caption, marks=marks)
 
 
-def _states(run: Run) -> Plot:
+def _states(run: ReportRun) -> Plot:
     marks = []
     lost: Counter[str] = Counter()
     for start, end, (state, reason) in _spans(run, lambda m: (m.state, m.reason)):
@@ -195,7 +195,7 @@ def _states(run: Run) -> Plot:
     return Plot("State", "hatched = degraded", f"State: {caption}.", caption, marks=marks)
 
 
-def _latency(run: Run) -> Plot:
+def _latency(run: ReportRun) -> Plot:
     most = max((m.latency_ms.get("total", 0.0) for m in run.moments), default=0.0)
     top = next(s for s in _round_steps() if s >= max(10.0, most))
     lines = [
@@ -210,7 +210,7 @@ def _latency(run: Run) -> Plot:
     return Plot("Processing time", scale, alt, height_px=60, grid=_QUARTERS, lines=lines)
 
 
-def _spans(run: Run, key: Callable[[Moment], T]) -> Iterable[tuple[float, float, T]]:
+def _spans(run: ReportRun, key: Callable[[Moment], T]) -> Iterable[tuple[float, float, T]]:
     """Moments in a row for which ``key`` is the same: start, end, key."""
     start = 0
     for index in range(1, len(run.moments) + 1):
@@ -220,18 +220,18 @@ def _spans(run: Run, key: Callable[[Moment], T]) -> Iterable[tuple[float, float,
             start = index
 
 
-def _x(run: Run, t: float) -> float:
+def _x(run: ReportRun, t: float) -> float:
     return WIDTH * min(1.0, t / run.duration_s)
 
 
 def _mark(
-    run: Run, start: float, end: float, y: float, height: float, style: str, text: str
+    run: ReportRun, start: float, end: float, y: float, height: float, style: str, text: str
 ) -> Mark:
     x = _x(run, start)
     return Mark(style, x, y, max(0.8, _x(run, end) - x), height, text)
 
 
-def _path(run: Run, points: Sequence[tuple[float, float | None]], top: float) -> str:
+def _path(run: ReportRun, points: Sequence[tuple[float, float | None]], top: float) -> str:
     """Lines through what is known; a gap where it is not. Above ``top`` is drawn at the top."""
     parts = []
     drawing = False

@@ -1,7 +1,7 @@
 """``python -m sonar.service.supervisor.runner SETTINGS``: the supervisor as a process.
 
 ``sonar service run`` checks the configuration and then becomes this process, so that what
-stays resident is small. SETTINGS is the JSON of :class:`Settings`.
+stays resident is small. SETTINGS is the JSON of :class:`SupervisorSettings`.
 """
 
 import json
@@ -22,14 +22,14 @@ from sonar.service.priority import REALTIME, raised
 from sonar.service.supervisor.alarm import PlayerAlarm, players
 from sonar.service.supervisor.process import GuideProcess
 from sonar.service.supervisor.supervisor import Supervisor
-from sonar.service.supervisor.watch import Limits
+from sonar.service.supervisor.watch import WatchLimits
 from sonar.threads import realtime
 
 STEP_S = 0.05
 
 
 @dataclass(frozen=True)
-class Settings:
+class SupervisorSettings:
     """All that the supervisor needs; no secrets, since a command line is public.
 
     Attributes:
@@ -41,7 +41,7 @@ class Settings:
 
     command: tuple[str, ...]
     sounds: Mapping[str, tuple[int, float]]
-    limits: Limits = field(default_factory=Limits)
+    limits: WatchLimits = field(default_factory=WatchLimits)
     alarm_device: str | None = None
     health_host: str = "127.0.0.1"
     health_port: int = 0
@@ -52,11 +52,11 @@ class Settings:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parse(cls, text: str) -> "Settings":
+    def parse(cls, text: str) -> "SupervisorSettings":
         """From SETTINGS; raises ValueError, TypeError or KeyError for anything else."""
         values = json.loads(text)
         sounds = {name: (int(fd), float(s)) for name, (fd, s) in values["sounds"].items()}
-        limits = Limits(**values["limits"])
+        limits = WatchLimits(**values["limits"])
         command = tuple(values["command"])
         return cls(**{**values, "command": command, "sounds": sounds, "limits": limits})
 
@@ -75,7 +75,7 @@ def snapshot(supervisor: Supervisor) -> Snapshot:
 
 def main(text: str) -> int:
     """Supervise until asked to stop; returns the exit code."""
-    settings = Settings.parse(text)
+    settings = SupervisorSettings.parse(text)
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
     notifier = Notifier(clock)

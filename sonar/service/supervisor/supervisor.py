@@ -2,7 +2,7 @@
 
 It imports the standard library only and holds no camera, model or sound stream, so that little
 can go wrong here. :class:`Supervisor` decides; processes, sounds and time come in through
-:class:`~sonar.service.supervisor.watch.Guide`, :class:`~sonar.service.supervisor.alarm.Alarm` and
+:mod:`sonar.service.supervisor.watch`, :class:`~sonar.service.supervisor.alarm.Alarm` and
 a clock.
 
 A guide fails when it ends unasked, or when it makes no progress: no frame processed and no wait
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonar.service.heartbeat import Heartbeat
 from sonar.service.supervisor.siren import Siren
-from sonar.service.supervisor.watch import Guide, Limits, Log, Progress
+from sonar.service.supervisor.watch import GuideProgress, Log, Progress, WatchLimits
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
@@ -45,12 +45,12 @@ class Supervisor:
 
     def __init__(
         self,
-        launch: Callable[[], Guide],
+        launch: Callable[[], GuideProgress],
         alarm: "Alarm",
         clock: "Clock",
         notifier: "Notifier",
         log: Log,
-        limits: Limits | None = None,
+        limits: WatchLimits | None = None,
     ) -> None:
         self._launch = launch
         self._alarm = alarm
@@ -58,14 +58,14 @@ class Supervisor:
         self._clock = clock
         self._notifier = notifier
         self._log = log
-        self._limits = limits or Limits()
+        self._limits = limits or WatchLimits()
         self.restarts = 0
         self.state = "starting"
         self.reason = ""
         self.result: int | None = None
         self.last_heartbeat: Heartbeat | None = None
         self.health: dict[str, Any] = {}
-        self._guide: Guide | None = None
+        self._guide: GuideProgress | None = None
         self._started_s = 0.0
         self._loading_since_s: float | None = 0.0  # None while it guides
         self._restart_at_s: float | None = None
@@ -153,7 +153,7 @@ class Supervisor:
         self._log("started", pid=self._guide.pid, restarts=self.restarts)
         self._notifier.status("starting")
 
-    def _watch(self, guide: Guide, now: float) -> None:
+    def _watch(self, guide: GuideProgress, now: float) -> None:
         for heartbeat in guide.heartbeats():
             self._take(heartbeat, now)
         code = guide.exit_code()
@@ -195,7 +195,7 @@ class Supervisor:
             self._notifier.progress()
             self._notifier.status(f"{heartbeat.state} {heartbeat.reason}".strip())
 
-    def _check_progress(self, guide: Guide, now: float) -> None:
+    def _check_progress(self, guide: GuideProgress, now: float) -> None:
         limits = self._limits
         if self._loading_since_s is not None:
             loading_s = now - self._loading_since_s
@@ -222,7 +222,7 @@ class Supervisor:
             self._log("recovered")
             self._siren.quiet()
 
-    def _hung(self, guide: Guide, why: str, now: float) -> None:
+    def _hung(self, guide: GuideProgress, why: str, now: float) -> None:
         guide.kill(with_stacks=True)
         guide.close()
         self._guide = None

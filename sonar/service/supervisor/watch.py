@@ -9,7 +9,7 @@ from sonar.service.heartbeat import Heartbeat
 Log = Callable[..., None]
 
 
-class Guide(Protocol):
+class GuideProgress(Protocol):
     """One guiding process."""
 
     pid: int
@@ -36,7 +36,7 @@ class Guide(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WatchLimits:
     """Times in seconds, and counts; see ``service`` in the configuration.
 
     Attributes:

@@ -9,7 +9,7 @@ import numpy as np
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import BandEdges, MountConfig, SonarConfig
 from sonar.errors import DepthError
-from sonar.lab.evaluate.data import Intrinsics, find_datasets
+from sonar.lab.evaluate.data import DatasetIntrinsics, find_datasets
 from sonar.lab.evaluate.figures import band_of
 from sonar.lab.evaluate.folder import FolderRun, MountUse
 from sonar.lab.evaluate.report import EvaluationReport, sum_up
@@ -20,9 +20,9 @@ SIZE = (120, 160)
 CAMERA = Camera(height_m=1.4, pitch_deg=12.0, roll_deg=3.0)
 
 
-def intrinsics() -> Intrinsics:
+def intrinsics() -> DatasetIntrinsics:
     focal = CAMERA.focal_px(SIZE[1])
-    return Intrinsics(fx=focal, fy=focal, cx=(SIZE[1] - 1) / 2, cy=(SIZE[0] - 1) / 2)
+    return DatasetIntrinsics(fx=focal, fy=focal, cx=(SIZE[1] - 1) / 2, cy=(SIZE[0] - 1) / 2)
 
 
 def source(name: str, frames: int = 8) -> SyntheticSource:

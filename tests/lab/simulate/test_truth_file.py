@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import ConfigError, OutputError
-from sonar.lab.simulate.truth_file import EventLog, Truth, TruthEvent, read_truth, write_truth
+from sonar.lab.simulate.truth_file import (
+    EventLog,
+    TruthFile,
+    TruthFileEvent,
+    read_truth,
+    write_truth,
+)
 from sonar.replay import labels as evaluate_labels
 from sonar.types import Side
 
@@ -50,12 +56,12 @@ def test_what_was_never_seen_is_an_event_when_it_is_touched() -> None:
     assert (event.from_s, event.to_s, event.contact_s) == (4.0, 4.0, 4.0)
 
 
-def truth() -> Truth:
-    return Truth(
+def truth() -> TruthFile:
+    return TruthFile(
         fps=15.0,
         mount={"height_m": 1.35, "pitch_deg": 10.0},
         events=(
-            TruthEvent(
+            TruthFileEvent(
                 from_s=1.0,
                 to_s=2.5,
                 kind="head",
@@ -63,7 +69,7 @@ def truth() -> Truth:
                 nearest_m=0.4,
                 contact_s=2.6,
             ),
-            TruthEvent(
+            TruthFileEvent(
                 from_s=4.0, to_s=6.0, kind="drop", side=Side.CENTER, nearest_m=0.9, contact_s=None
             ),
         ),

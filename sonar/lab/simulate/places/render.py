@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sonar.capture.synthetic import Camera
 from sonar.lab.simulate.places.scenes import make_scene
-from sonar.lab.simulate.places.things import Kind, Scene
+from sonar.lab.simulate.places.things import Kind, PlaceScene
 from sonar.lab.simulate.scene import textures
 from sonar.lab.simulate.scene.builder import MATERIALS
 from sonar.lab.simulate.scene.offscreen import aim, load_mujoco, open_renderer, png
@@ -35,7 +35,7 @@ Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class PlaceView:
     """One rendered picture.
 
     Attributes:
@@ -104,7 +104,7 @@ def render_scene(
     *,
     kind: Kind | None = None,
     hfov_deg: float | None = None,
-) -> list[View]:
+) -> list[PlaceView]:
     """One random scene (of a ``kind``) from several places in it, with a random lens or one."""
     scene = make_scene(rng, kind)
     mujoco = load_mujoco()
@@ -115,7 +115,7 @@ def render_scene(
     data = mujoco.MjData(model)
     ids = np.array([_ground_id(str(model.geom(i).name)) for i in range(model.ngeom)] + [0])
     renderer = open_renderer(mujoco, model, SIZE)
-    found: list[View] = []
+    found: list[PlaceView] = []
     try:
         for _ in range(views * _TRIES):
             if len(found) == views:
@@ -142,7 +142,7 @@ def _draw(
     camera: Camera,
     ids: NDArray[np.int64],
     kind: Kind,
-) -> View | None:
+) -> PlaceView | None:
     """None where the camera is almost inside something, or sees nothing."""
     renderer.enable_depth_rendering()
     renderer.update_scene(data, camera="eye")
@@ -162,7 +162,7 @@ def _draw(
     if sky.any():
         image[sky] = _sky(rng, image.shape)[sky]
     inverse = np.where(sky, 0.0, 1.0 / np.maximum(depth, NEAREST_M / 2)).astype(np.float32)
-    return View(kind, image, inverse, ids[part].astype(np.uint8), camera)
+    return PlaceView(kind, image, inverse, ids[part].astype(np.uint8), camera)
 
 
 def _ground_id(name: str) -> int:
@@ -170,7 +170,7 @@ def _ground_id(name: str) -> int:
     return {"floor": GROUND, "stairs": STAIRS}.get(thing, 0)
 
 
-def _place(rng: np.random.Generator, scene: Scene) -> Camera | None:
+def _place(rng: np.random.Generator, scene: PlaceScene) -> Camera | None:
     """A walker's camera: 0.9 to 1.8 m up, a little down, mostly along the way; or None."""
     x0, y0, x1, y1 = scene.free
     if x1 <= x0 or y1 <= y0:
@@ -182,7 +182,7 @@ def _place(rng: np.random.Generator, scene: Scene) -> Camera | None:
     return _camera(rng, scene, x, y, yaw)
 
 
-def _beside(rng: np.random.Generator, scene: Scene) -> Camera | None:
+def _beside(rng: np.random.Generator, scene: PlaceScene) -> Camera | None:
     """Almost at a wall or a thing, looking at it: there a false guess does harm; or None."""
     x0, y0, x1, y1 = scene.free
     off = rng.uniform(*BESIDE_M)
@@ -207,7 +207,7 @@ def _beside(rng: np.random.Generator, scene: Scene) -> Camera | None:
 
 
 def _camera(
-    rng: np.random.Generator, scene: Scene, x: float, y: float, yaw: float
+    rng: np.random.Generator, scene: PlaceScene, x: float, y: float, yaw: float
 ) -> Camera | None:
     """At a walker's height and tilt; None inside of something."""
     height = rng.uniform(0.9, 1.8)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sonar.lab.simulate.places.render import SIZE, View, render_scene
+from sonar.lab.simulate.places.render import SIZE, PlaceView, render_scene
 from sonar.lab.simulate.places.things import Kind
 from sonar.types import RgbImage
 
@@ -67,7 +67,7 @@ def write(
         (target / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
-def _write_pair(folder: Path, frame: str, view: View) -> None:
+def _write_pair(folder: Path, frame: str, view: PlaceView) -> None:
     seen = view.inverse_m > 1.0 / FARTHEST_M
     millimetres = np.where(seen, 1000.0 / np.maximum(view.inverse_m, 1.0 / FARTHEST_M), 0.0)
     picture = np.ascontiguousarray(view.image[:, :, ::-1])

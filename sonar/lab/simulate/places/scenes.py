@@ -11,7 +11,7 @@ from sonar.lab.simulate.places.things import (
     KINDS,
     SOLID,
     Kind,
-    Scene,
+    PlaceScene,
     car,
     head_height,
     person,
@@ -23,7 +23,7 @@ from sonar.lab.simulate.scene.builder import RoomBuilder
 SHARES = (0.30, 0.20, 0.20, 0.11, 0.06, 0.13)
 
 
-def make_scene(rng: np.random.Generator, kind: Kind | None = None) -> Scene:
+def make_scene(rng: np.random.Generator, kind: Kind | None = None) -> PlaceScene:
     """One scene; without ``kind`` a random one."""
     if kind is None:
         kind = KINDS[int(rng.choice(len(KINDS), p=SHARES))]
@@ -32,13 +32,13 @@ def make_scene(rng: np.random.Generator, kind: Kind | None = None) -> Scene:
     return _street(rng) if kind == "street" else _indoors(rng, kind)
 
 
-def _indoors(rng: np.random.Generator, kind: Kind) -> Scene:
+def _indoors(rng: np.random.Generator, kind: Kind) -> PlaceScene:
     narrow = kind != "room"
     half = rng.uniform(0.6, 1.5) if narrow else rng.uniform(1.4, 4.5)
     length = rng.uniform(5.0, 20.0) if narrow else rng.uniform(3.5, 11.0)
     top = rng.uniform(2.3, 3.4)
     start = -rng.uniform(0.5, 2.5)
-    scene = Scene(RoomBuilder(), kind, (-half + 0.25, start + 0.2, half - 0.25, length - 0.5))
+    scene = PlaceScene(RoomBuilder(), kind, (-half + 0.25, start + 0.2, half - 0.25, length - 0.5))
     box = scene.room.box
     ground = str(rng.choice(["oak floor", "tiles", "grey cloth", "end wall"]))
     wall = str(rng.choice(["wallpaper", "end wall", "ceiling", "books"], p=[0.5, 0.3, 0.15, 0.05]))
@@ -77,7 +77,7 @@ def _indoors(rng: np.random.Generator, kind: Kind) -> Scene:
 
 
 def _stairs(
-    rng: np.random.Generator, scene: Scene, half: float, edge: float, ground: str, *, up: bool
+    rng: np.random.Generator, scene: PlaceScene, half: float, edge: float, ground: str, *, up: bool
 ) -> None:
     """A flight across the whole width; the landing above is floor, one below is not reached."""
     rise, run = rng.uniform(0.14, 0.20), rng.uniform(0.25, 0.34)
@@ -102,12 +102,14 @@ def _stairs(
             scene.room.round("rail", "cylinder", "0.02 0.45", at, "steel")
 
 
-def _drop(rng: np.random.Generator) -> Scene:
+def _drop(rng: np.random.Generator) -> PlaceScene:
     """A hall or an open place with a platform's edge, a loading ramp or a hatch in the way."""
     half, length = rng.uniform(1.3, 6.0), rng.uniform(8.0, 16.0)
     depth, edge = rng.uniform(0.3, 2.2), rng.uniform(1.6, 5.0)
     outdoors = bool(rng.random() < 0.35)
-    scene = Scene(RoomBuilder(), "drop", (-half + 0.25, -1.5, half - 0.25, edge - 0.15), outdoors)
+    scene = PlaceScene(
+        RoomBuilder(), "drop", (-half + 0.25, -1.5, half - 0.25, edge - 0.15), outdoors
+    )
     box = scene.room.box
     ground, below, wall = (
         str(rng.choice(["tiles", "end wall", "grey cloth", "oak floor", "concrete", "paving"])),
@@ -155,7 +157,7 @@ def _drop(rng: np.random.Generator) -> Scene:
 
 
 def _openings(
-    rng: np.random.Generator, scene: Scene, side: int, half: float, start: float, end: float
+    rng: np.random.Generator, scene: PlaceScene, side: int, half: float, start: float, end: float
 ) -> None:
     """Doors and pictures on one long wall."""
     y = start + 0.7
@@ -176,12 +178,12 @@ def _openings(
         y += width + rng.uniform(0.4, 2.5)
 
 
-def _street(rng: np.random.Generator) -> Scene:
+def _street(rng: np.random.Generator) -> PlaceScene:
     half = rng.uniform(0.9, 2.5)  # of the pavement
     kerb = rng.uniform(0.06, 0.18)
     side = int(rng.choice([-1, 1]))  # where the road is
     far = rng.uniform(18.0, 34.0)
-    scene = Scene(RoomBuilder(), "street", (-half + 0.2, -1.5, half - 0.2, 9.0), outdoors=True)
+    scene = PlaceScene(RoomBuilder(), "street", (-half + 0.2, -1.5, half - 0.2, 9.0), outdoors=True)
     box = scene.room.box
     pavement = str(rng.choice(["tiles", "end wall", "grey cloth"]))
     box("verge", (-30.0, -10.0, -0.6), (30.0, far + 20.0, -0.45), "leaves")
@@ -222,7 +224,7 @@ def _street(rng: np.random.Generator) -> Scene:
 
 
 def _facade(
-    rng: np.random.Generator, scene: Scene, x: float, sign: int, far: float, cut: float
+    rng: np.random.Generator, scene: PlaceScene, x: float, sign: int, far: float, cut: float
 ) -> None:
     y = -4.0
     while y < far:

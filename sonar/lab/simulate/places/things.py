@@ -17,7 +17,7 @@ SOLID = tuple(name for name in MATERIALS if name not in ("oak floor", "tiles", "
 
 
 @dataclass(slots=True)
-class Scene:
+class PlaceScene:
     """What is rendered.
 
     Attributes:
@@ -42,7 +42,7 @@ class Scene:
         self.solid.append((low, high))
 
 
-def street_thing(rng: np.random.Generator, scene: Scene, half: float, far: float) -> None:
+def street_thing(rng: np.random.Generator, scene: PlaceScene, half: float, far: float) -> None:
     """Something that stands on a pavement: within ``half`` m of its middle, ``far`` m ahead."""
     x, y = rng.uniform(-half, half), rng.uniform(1.2, min(far, 15.0))
     pick = rng.random()
@@ -71,7 +71,7 @@ def street_thing(rng: np.random.Generator, scene: Scene, half: float, far: float
             scene.room.box("bench", (x + dx, y - 0.18, 0), (x + dx + 0.05, y + 0.18, 0.4), "oak")
 
 
-def car(rng: np.random.Generator, scene: Scene, x: float, y: float, z: float) -> None:
+def car(rng: np.random.Generator, scene: PlaceScene, x: float, y: float, z: float) -> None:
     """A car along the way, its rear at (x, y), on ground at height ``z``; metres."""
     paint = str(rng.choice(["red cloth", "blue cloth", "steel", "white wood", "hair"]))
     scene.block("car", (x - 0.85, y, z + 0.25), (x + 0.85, y + 4.2, z + 0.85), paint)
@@ -82,7 +82,7 @@ def car(rng: np.random.Generator, scene: Scene, x: float, y: float, z: float) ->
             scene.room.round("car", "sphere", "0.32", (x + dx, y + dy, z + 0.32), "hair")
 
 
-def thing(rng: np.random.Generator, scene: Scene, half: float, end: float) -> None:
+def thing(rng: np.random.Generator, scene: PlaceScene, half: float, end: float) -> None:
     """One piece of furniture, at a wall more often than in the way."""
     y = rng.uniform(0.6, end)
     at_wall = rng.random() < 0.6
@@ -126,7 +126,7 @@ def thing(rng: np.random.Generator, scene: Scene, half: float, end: float) -> No
                 scene.room.round("plant", "ellipsoid", "0.08 0.08 0.2", top, "leaves")
 
 
-def _chair(rng: np.random.Generator, scene: Scene, x: float, y: float, cloth: str) -> None:
+def _chair(rng: np.random.Generator, scene: PlaceScene, x: float, y: float, cloth: str) -> None:
     w, h = rng.uniform(0.19, 0.26), rng.uniform(0.40, 0.5)
     back = rng.choice([-1, 1])
     scene.block("chair", (x - w, y - w, h), (x + w, y + w, h + 0.06), cloth)
@@ -144,7 +144,7 @@ def _chair(rng: np.random.Generator, scene: Scene, x: float, y: float, cloth: st
             scene.room.box("chair", *leg, "oak")
 
 
-def _table(rng: np.random.Generator, scene: Scene, x: float, y: float, wood: str) -> None:
+def _table(rng: np.random.Generator, scene: PlaceScene, x: float, y: float, wood: str) -> None:
     w, d, h = rng.uniform(0.3, 0.9), rng.uniform(0.25, 0.5), rng.uniform(0.4, 1.05)
     scene.block("table", (x - w, y - d, h), (x + w, y + d, h + 0.04), wood)
     for dx in (-w, w - 0.05):
@@ -158,7 +158,7 @@ def _table(rng: np.random.Generator, scene: Scene, x: float, y: float, wood: str
 
 
 def head_height(
-    rng: np.random.Generator, scene: Scene, half: float, edge: float, top: float
+    rng: np.random.Generator, scene: PlaceScene, half: float, edge: float, top: float
 ) -> None:
     """A bar, a shelf or a sign between 1.3 and 2 m, with nothing under it."""
     y, z = rng.uniform(1.0, max(1.2, edge - 0.5)), rng.uniform(1.3, 1.9)
@@ -169,7 +169,7 @@ def head_height(
     scene.block("bar", (a, y, z), (b, y + rng.uniform(0.04, 0.4), min(z + thick, top)), name)
 
 
-def person(rng: np.random.Generator, scene: Scene, x: float, y: float) -> None:
+def person(rng: np.random.Generator, scene: PlaceScene, x: float, y: float) -> None:
     """Somebody of some height and colours at (x, y); metres."""
     part, s = scene.room.round, rng.uniform(0.85, 1.08)
     coat, legs = (str(v) for v in rng.choice(["red cloth", "blue cloth", "grey cloth", "hair"], 2))
