@@ -1,4 +1,4 @@
-"""``sonar depth``: pictures in, depth out, to look at and to compute with."""
+"""``sonar depth``: images in, depth out, to look at and to compute with."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def depth(
     images: Annotated[list[str], typer.Argument(help="image files, or folders of images")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")],
 ) -> None:
-    """The depth of pictures: heat maps and numbers.
+    """The depth of images: heat maps and numbers.
 
     Writes for each NAME_depth.png (heat map, bright = near), NAME_depth.npy (float32, as the
     network gave it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
@@ -57,7 +57,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     for path in paths:
         name, number = path.stem, 1
-        while name.casefold() in taken:  # some disks do not tell upper from lower case
+        while name.casefold() in taken:  # some disks take upper and lower case for the same
             number += 1
             name = f"{path.stem}_{number}"
         taken.add(name.casefold())
@@ -86,11 +86,11 @@ def _write(out: Path, stem: str, estimate: Any) -> dict[str, Any]:
         "heat_map_black": low,
         "heat_map_bright": high,
     }
-    picture = cv2.cvtColor(heat_map(near, low, high), cv2.COLOR_RGB2BGR)
+    colored = cv2.cvtColor(heat_map(near, low, high), cv2.COLOR_RGB2BGR)
     try:
         np.save(out / f"{stem}_depth.npy", values)
         for name, array in (
-            (f"{stem}_depth.png", picture),
+            (f"{stem}_depth.png", colored),
             (f"{stem}_depth16.png", scaled.astype(np.uint16)),
         ):
             encoded = cv2.imencode(".png", array)[1]

@@ -25,13 +25,13 @@ def evaluate(
         list[Path],
         typer.Argument(
             metavar="DATA...",
-            help="folders of RGB-D pairs, labelled videos, or folders of either",
+            help="folders of RGB-D pairs, labeled videos, or folders of either",
         ),
     ],
     mount: Annotated[
         str,
         typer.Option(
-            "--mount", help="RGB-D: what sonar is told of the camera: frames, fixed or none"
+            "--mount", help="RGB-D: what sonar knows of the camera: frames, fixed or none"
         ),
     ] = "frames",
     models: Annotated[
@@ -48,7 +48,7 @@ def evaluate(
 ) -> None:
     """Figures of distances, bands and warnings.
 
-    Folders of pictures with measured depth (beside per-frame min-max), and videos with labels of
+    Folders of images with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
     from sonar.lab.evaluate import processes, serial
     from sonar.lab.evaluate.folder import MountUse
@@ -102,7 +102,7 @@ def _variants(options: Common, models: Sequence[str]) -> list[tuple[str, SonarCo
 
 
 def _sorted_out(paths: Sequence[Path]) -> "tuple[list[Dataset], list[Clip]]":
-    """RGB-D folders and labelled recordings among ``paths``. Raises SourceError."""
+    """RGB-D folders and labeled recordings among ``paths``. Raises SourceError."""
     from sonar.lab.evaluate.data import find_datasets
     from sonar.replay.labels import find_clips, name_apart
 
@@ -111,13 +111,13 @@ def _sorted_out(paths: Sequence[Path]) -> "tuple[list[Dataset], list[Clip]]":
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist.")
-        labelled = find_clips(path)
-        clips += labelled
-        pictures = any(path.glob("*_depth.png")) or any(path.glob("*/*_depth.png"))
-        if path.is_dir() and (pictures or not labelled):
+        labeled = find_clips(path)
+        clips += labeled
+        images = any(path.glob("*_depth.png")) or any(path.glob("*/*_depth.png"))
+        if path.is_dir() and (images or not labeled):
             folders.append(path)
-        elif not labelled:
-            raise SourceError(f"{path} is neither a folder nor a labelled video.")
+        elif not labeled:
+            raise SourceError(f"{path} is neither a folder nor a labeled video.")
     return list(find_datasets(folders)) if folders else [], name_apart(clips)
 
 

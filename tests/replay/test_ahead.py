@@ -19,7 +19,7 @@ from sonar.types import Cue, CueKind, DepthKind, DepthMap, Frame, Scene
 from tests.cli.conftest import write_video
 
 
-class Pictures:
+class Frames:
     """A recording of numbered pictures that may end with an error."""
 
     label, live, rate_hz, dropped = "pictures", False, 10.0, 0
@@ -57,7 +57,7 @@ def all_of(ahead: Ahead) -> list[tuple[int, float]]:
     return found
 
 
-def test_pictures_and_their_depths_come_in_order() -> None:
+def test_frames_and_their_depths_come_in_order() -> None:
     # The first engine is slow: pictures that are done before their turn wait for it.
     gate = threading.Event()
 
@@ -72,7 +72,7 @@ def test_pictures_and_their_depths_come_in_order() -> None:
         return depth_of(frame)
 
     engines = [FakeEngine(slow), FakeEngine(fast)]
-    ahead = Ahead(Pictures(40), engines)
+    ahead = Ahead(Frames(40), engines)
     assert all_of(ahead) == [(index, float(index)) for index in range(40)]
     assert ahead.read(1.0) is None  # the end stays the end
     assert gate.is_set() and engines[1].calls >= 2
@@ -90,7 +90,7 @@ def test_an_engine_is_never_used_by_two_at_once() -> None:
         inside -= 1
         return depth_of(frame)
 
-    ahead = Ahead(Pictures(20), [FakeEngine(watched)])
+    ahead = Ahead(Frames(20), [FakeEngine(watched)])
     first = ahead.read(1.0)
     assert first is not None
     ahead.engine.warm_up(4, 4)
@@ -100,7 +100,7 @@ def test_an_engine_is_never_used_by_two_at_once() -> None:
 
 
 def test_it_does_not_run_away() -> None:
-    source = Pictures(1000)
+    source = Frames(1000)
     ahead = Ahead(source, [FakeEngine(depth_of), FakeEngine(depth_of)])
     assert ahead.read(1.0) is not None
     threading.Event().wait(0.3)
@@ -110,8 +110,8 @@ def test_it_does_not_run_away() -> None:
     assert source.closed and source.read_so_far < 10
 
 
-def test_a_damaged_recording_ends_after_its_last_picture() -> None:
-    ahead = Ahead(Pictures(5, SourceError("cut off")), [FakeEngine(depth_of)])
+def test_a_damaged_recording_ends_after_its_last_frame() -> None:
+    ahead = Ahead(Frames(5, SourceError("cut off")), [FakeEngine(depth_of)])
     seen = []
     with pytest.raises(SourceError, match="cut off"):
         while (frame := ahead.read(1.0)) is not None:
@@ -120,8 +120,8 @@ def test_a_damaged_recording_ends_after_its_last_picture() -> None:
     ahead.close()
 
 
-def test_a_picture_that_fails_is_only_that_picture() -> None:
-    ahead = Ahead(Pictures(4), [FakeEngine(depth_of, failures={2: DepthError("nonsense")})])
+def test_a_frame_that_fails_is_only_that_frame() -> None:
+    ahead = Ahead(Frames(4), [FakeEngine(depth_of, failures={2: DepthError("nonsense")})])
     told = []
     while (frame := ahead.read(1.0)) is not None:
         try:
@@ -134,7 +134,7 @@ def test_a_picture_that_fails_is_only_that_picture() -> None:
 
 def test_times_are_what_a_stage_took_not_what_was_waited() -> None:
     clock = ManualClock()
-    ahead = Ahead(Pictures(1), [FakeEngine(depth_of, clock=clock, latency_s=0.025)], clock)
+    ahead = Ahead(Frames(1), [FakeEngine(depth_of, clock=clock, latency_s=0.025)], clock)
     frame = ahead.read(1.0)
     assert frame is not None
     ahead.engine.estimate(frame)

@@ -46,7 +46,7 @@ def test_words_that_do_not_fit_are_cut_off(height: int, width: int) -> None:
     assert letters.shape == rim.shape == (height, width)
 
 
-def test_a_picture_is_drawn_where_the_last_one_was() -> None:
+def test_a_frame_is_drawn_where_the_last_one_was() -> None:
     annotator = Annotator(64, 80, lambda height, width: (0.3, 0.7), overlay=0.5)
     given = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     before = given.copy()

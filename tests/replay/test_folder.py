@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sonar.errors import OutputError
+from sonar.lab.simulate.scenario_files import names as scenario_names
 from sonar.replay.batch.plan import plan
 from sonar.replay.folder import REPLAY_FILES, output_folder
 from sonar.types import Frame
@@ -205,3 +206,23 @@ def test_a_leap_in_time_ends_a_replay_with_a_sentence(
     summary = json.loads((tmp_path / "w" / "summary.json").read_text())
     assert summary["complete"] is False and summary["frames"] == 3
     assert (tmp_path / "w" / "audio.wav").stat().st_size < 1_000_000
+
+
+def test_figures_and_simulated_walks_go_over_nothing_either(sonar: Run, tmp_path: Path) -> None:
+    """Refused before the work begins."""
+    data = tmp_path / "data"
+    data.mkdir()
+    image(data / "a_rgb.png")
+    (data / "a_depth.png").write_bytes(b"not read before")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "evaluation.csv").write_text("mine")
+    code, _, err = sonar("evaluate", "data", "--out", "out")
+    assert code == 3 and one_sentence(err) and "evaluation.csv" in err
+    assert (tmp_path / "out" / "evaluation.csv").read_text() == "mine"
+
+    name = scenario_names()[0]
+    (tmp_path / "walks" / name).mkdir(parents=True)
+    (tmp_path / "walks" / name / "video.mp4").write_bytes(b"mine")
+    code, _, err = sonar("simulate", name, "--out", "walks")
+    assert code == 3 and one_sentence(err) and "video.mp4" in err
+    assert (tmp_path / "walks" / name / "video.mp4").read_bytes() == b"mine"

@@ -33,7 +33,7 @@ def film(path: Path) -> VideoThread:
     return VideoThread(path, SonarConfig(), 10.0, lambda height, width: (0.3, 0.7))
 
 
-def test_sound_before_the_first_picture_is_kept(tmp_path: Path) -> None:
+def test_sound_before_the_first_frame_is_kept(tmp_path: Path) -> None:
     made = film(tmp_path / "a.mp4")
     made.sound(np.full((4800, 2), 0.5, np.float32))
     for index in range(3):
@@ -78,7 +78,7 @@ def test_nothing_drawn_is_no_file_and_no_error(tmp_path: Path) -> None:
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_an_error_of_the_thread_is_told_once_and_nobody_waits(tmp_path: Path) -> None:
+def test_an_error_of_the_thread_is_raised_once_and_nobody_waits(tmp_path: Path) -> None:
     made = film(tmp_path / "nowhere" / "a.mp4")
     with pytest.raises(OutputError, match="nowhere"):
         for _ in range(200):  # far more than the queue takes
@@ -87,7 +87,7 @@ def test_an_error_of_the_thread_is_told_once_and_nobody_waits(tmp_path: Path) ->
     made.close()
 
 
-def test_an_error_at_the_end_is_told_by_close(tmp_path: Path) -> None:
+def test_an_error_at_the_end_is_raised_by_close(tmp_path: Path) -> None:
     made = film(tmp_path / "nowhere" / "a.mp4")
     made.frame(np.zeros((64, 96, 3), np.uint8), None, scene(), None, 0.0)
     with pytest.raises(OutputError, match="nowhere"):

@@ -77,7 +77,7 @@ def test_json_has_the_documented_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("use", "per_frame", "height"), [("frames", 9, 1.4), ("fixed", 1, 1.4), ("none", 1, None)]
 )
-def test_what_the_system_is_told(
+def test_what_the_system_knows(
     tmp_path: Path, use: str, per_frame: int, height: float | None
 ) -> None:
     folder = write_folder(tmp_path / "box", "box")

@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_pictures_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) -> None:
+def test_images_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) -> None:
     code, out, err = sonar("evaluate", data, "--out", "out", "--json", *QUICK)
     assert code == 0 and "Traceback" not in err
     told = json.loads(out)
@@ -48,7 +48,7 @@ def test_pictures_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) 
     assert "<caption>All recordings</caption>" in page and "://" not in page
 
 
-def test_only_pictures_are_told_as_ever(sonar: Run, data: Path) -> None:
+def test_images_alone_keep_their_document(sonar: Run, data: Path) -> None:
     code, out, _ = sonar("evaluate", data / "box", "--json", *QUICK)
     assert code == 0 and list(json.loads(out)) == [
         "about", "model", "near_m", "distance_range_m", "mount_use", "corridor_width_m",
@@ -87,7 +87,7 @@ def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:
     assert code == 2 and "only sonar evaluate" in err
 
 
-def test_what_holds_nothing_is_told(sonar: Run, data: Path, tmp_path: Path) -> None:
+def test_what_holds_nothing_is_an_error(sonar: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.txt").write_text("x")
     for path, words in (("empty", "holds no pairs"), ("a.txt", "neither"), ("no", "not exist")):

@@ -57,7 +57,7 @@ def test_nearest_group_needs_enough_close_together() -> None:
     assert nearest_group(values[:2], 10) is None
 
 
-def test_floor_fit_tells_a_table_from_the_floor() -> None:
+def test_floor_fit_distinguishes_a_table_from_the_floor() -> None:
     src = source("left_box", 3)
     plane = fit_floor(src.depth_at(2), intrinsics())
     assert plane is not None and plane.height_m == pytest.approx(1.4, abs=0.02)

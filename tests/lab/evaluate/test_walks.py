@@ -78,7 +78,7 @@ def test_what_is_one(heard: Event) -> None:
     assert event.warned_at_s == 4.0 and event.side_heard == "left"
 
 
-def test_a_drop_is_told_by_its_own_warning_only() -> None:
+def test_a_drop_is_announced_by_its_own_warning_only() -> None:
     drop = {"from_s": 3.0, "to_s": 6.0, "kind": "drop", "side": "center"}
     warned = tone(4.0, "possible drop, ahead, 1.2 m", "center", "drop_off")
     assert result([warned, silence(5.0)], drop).events[0].warned_at_s == 4.0
@@ -206,7 +206,7 @@ def test_labels_are_found_beside_their_recordings(tmp_path: Path) -> None:
         ("just words", "the file"),
     ],
 )
-def test_labels_that_are_wrong_are_told(tmp_path: Path, text: str, told: str) -> None:
+def test_labels_that_are_wrong_are_errors(tmp_path: Path, text: str, told: str) -> None:
     file = tmp_path / "a.truth.yaml"
     file.write_text(text)
     with pytest.raises(SourceError, match=r"a\.truth\.yaml") as error:

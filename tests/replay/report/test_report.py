@@ -70,7 +70,7 @@ def test_headings_captions_and_alternatives(tmp_path: Path) -> None:
     assert [a["for"] for a in page.all("label")] == ["position"]
 
 
-def test_timeline_places_things_where_they_happened(tmp_path: Path) -> None:
+def test_timeline_places_marks_where_they_happened(tmp_path: Path) -> None:
     records = steady(100)
     cue = CueRecord(
         kind=CueKind.PULSE, pan=-1, rate_hz=4, pitch_hz=500, level_db=0, priority=1

@@ -134,7 +134,7 @@ def test_a_folder_is_searched_for_every_kind_of_video(tmp_path, suffix):
     assert find_videos([str(tmp_path)]) == [str(tmp_path / f"walk{suffix}")]
 
 
-def test_a_fingerprint_tells_what_matters(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_on_what_matters(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     job = Job("a", str(tmp_path / "a.mp4"), tmp_path / "a")
     config = SonarConfig()
@@ -191,7 +191,7 @@ def test_a_batch_against_a_baseline_and_expectations(sonar: Run, tmp_path: Path)
     assert code == 1 and "no such recording" in err
 
 
-def test_what_cannot_be_checked_is_told_before_the_work(sonar: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_checked_is_reported_before_the_work(sonar: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_video(tmp_path / f"{name}.mp4", frames=3)
     words = ("replay", "a.mp4", "b.mp4", "--out", "out")

@@ -98,7 +98,7 @@ def test_what_is_heard_meets_expectations(tmp_path: Path, sentence: str) -> None
         "between 5.5 s and 6 s: pulse",
     ],
 )
-def test_what_is_not_heard_is_told_with_what_was(tmp_path: Path, sentence: str) -> None:
+def test_what_is_not_heard_is_reported_with_what_was(tmp_path: Path, sentence: str) -> None:
     (failed,) = expectations(tmp_path, f"- {sentence}\n")
     assert sentence.split(":")[1].strip() in failed and "heard:" in failed
 
