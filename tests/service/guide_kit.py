@@ -26,7 +26,7 @@ from sonar.types import DepthMap, Frame, RgbImage
 
 CLOCK = SystemClock()
 RNG = np.random.default_rng(3)
-PICTURES = [RNG.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(8)]
+IMAGES = [RNG.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(8)]
 RAMP = np.repeat(np.linspace(0.2, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
 DEPTH = DepthMap(RAMP)
 
@@ -46,7 +46,7 @@ class Hanging(FakeEngine):
 
 
 class Camera:
-    """A camera at 30 pictures a second that does what ``mood`` says.
+    """A camera at 30 frames a second that does what ``mood`` says.
 
     "fine", "unplugged" (until it is fine again), "blocks" (in the driver, for ever), "garbage",
     "black", "covered", "frozen".
@@ -91,7 +91,7 @@ class Camera:
                 return np.random.default_rng(camera.count).integers(60, 64, (48, 64, 3), np.uint8)
             if camera.mood != "frozen":
                 camera.count += 1
-            return PICTURES[camera.count % len(PICTURES)]
+            return IMAGES[camera.count % len(IMAGES)]
 
         def close(self) -> None:
             pass
@@ -116,7 +116,7 @@ class Service:
         self.left: list[int] = []  # exit codes of a process that had to be ended
         self.mixers: list[Any] = []
         self.sources: list[ScriptedSource] = []
-        self.script = script or (lambda: [PICTURES[i % 8] for i in range(2000)])
+        self.script = script or (lambda: [IMAGES[i % 8] for i in range(2000)])
         self._log_reading, log_writing = os.pipe()
         self._beat_reading, beat_writing = os.pipe()
         self.beats: list[Heartbeat] = []
@@ -190,9 +190,9 @@ class Service:
         return [event for event in list(self.events) if event["event"] == name]
 
     def wait_frames(self, count: int, limit_s: float = 20.0) -> float:
-        """Until so many more pictures were processed."""
+        """Until so many more frames were processed."""
         frames = self.beats[-1].frames
-        return self.wait(lambda: self.beats[-1].frames >= frames + count, "pictures", limit_s)
+        return self.wait(lambda: self.beats[-1].frames >= frames + count, "frames", limit_s)
 
     def guiding(self) -> bool:
         return bool(self.beats) and self.beats[-1].state in ("guiding", "degraded")

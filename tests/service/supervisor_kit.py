@@ -14,7 +14,7 @@ STEP_S = 0.05
 
 @dataclass
 class Told(Notifier):
-    """Notes what systemd would be told."""
+    """Notes what systemd would be announced."""
 
     messages: list[str] = field(default_factory=list)
 

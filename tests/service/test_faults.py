@@ -1,4 +1,4 @@
-"""Faults of cameras and streams through the whole guide: each is told, and guidance comes back.
+"""Faults of cameras and streams through the whole guide: each is announced, and guidance comes back.
 
 Real time, real zones and mixer, the real live source; cameras are stand-ins that misbehave. The
 faults of engines are in test_guide, of processes in test_processes, of disks in test_recorder,
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from guide_kit import DEPTH, PICTURES, RAMP, Camera, Service
+from guide_kit import DEPTH, IMAGES, RAMP, Camera, Service
 
 from sonar.capture import LiveSource, open_source
 from sonar.config import SonarConfig
@@ -57,7 +57,7 @@ def last_state(service: Service) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("mood", ["unplugged", "blocks", "garbage"])
-def test_a_camera_that_fails_is_told_within_a_second_and_back_within_two(
+def test_a_camera_that_fails_is_announced_within_a_second_and_back_within_two(
     worn: Any, mood: str
 ) -> None:
     service, camera = worn()
@@ -66,7 +66,7 @@ def test_a_camera_that_fails_is_told_within_a_second_and_back_within_two(
     time.sleep(1.0)
     frames = service.beats[-1].frames
     camera.mood = "fine"
-    took_s = service.wait(lambda: service.beats[-1].frames > frames, "pictures")
+    took_s = service.wait(lambda: service.beats[-1].frames > frames, "frames")
     assert took_s < 2.0
     service.wait(lambda: last_state(service)[1] not in ("stale", "source_lost"), "guidance", 3.0)
 
@@ -80,7 +80,7 @@ def test_a_camera_that_comes_back_under_another_number(worn: Any) -> None:
     service.wait(told(service, "stale"), "degraded")
     source._connect = other.device
     frames = service.beats[-1].frames
-    assert service.wait(lambda: service.beats[-1].frames > frames, "pictures") < 2.0
+    assert service.wait(lambda: service.beats[-1].frames > frames, "frames") < 2.0
     assert other.opens == 1
 
 
@@ -88,7 +88,7 @@ def test_a_camera_that_comes_back_under_another_number(worn: Any) -> None:
     ("mood", "reasons"),
     [("black", ("dark", "covered")), ("covered", ("covered",)), ("frozen", ("frozen",))],
 )
-def test_pictures_that_show_nothing_are_unknown_and_told(
+def test_frames_that_show_nothing_are_unknown_and_announced(
     worn: Any, mood: str, reasons: tuple[str, ...]
 ) -> None:
     service, camera = worn()
@@ -98,7 +98,7 @@ def test_pictures_that_show_nothing_are_unknown_and_told(
     service.wait(lambda: last_state(service)[1] not in reasons, "recovery", 5.0)
 
 
-def test_a_frozen_picture_is_a_fault_though_it_arrives_on_time(worn: Any) -> None:
+def test_a_frozen_frame_is_a_fault_though_it_arrives_on_time(worn: Any) -> None:
     service, camera = worn()
     camera.mood = "frozen"
     service.wait(told(service, "frozen"), "frozen", 5.0)
@@ -116,7 +116,7 @@ def test_nan_depth_through_the_real_zones_is_never_clear(worn: Any) -> None:
         return DepthMap(bad) if 20 < len(calls) < 40 else DEPTH
 
     service, _ = worn(engine=lambda config: FakeEngine(depth))
-    service.wait(lambda: len(calls) > 60, "pictures")
+    service.wait(lambda: len(calls) > 60, "frames")
     assert service.raised is None
     assert service._thread.is_alive()
 
@@ -129,7 +129,7 @@ class Stream:
 
         jpegs = [
             cv2.imencode(".jpg", np.kron(p, np.ones((4, 4, 1), np.uint8)))[1].tobytes()
-            for p in PICTURES
+            for p in IMAGES
         ]
         self.alive = True
         outer = self
@@ -191,7 +191,7 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
         time.sleep(1.0)
         frames = service.beats[-1].frames
         stream.start()
-        assert service.wait(lambda: service.beats[-1].frames > frames, "pictures") < 4.0
+        assert service.wait(lambda: service.beats[-1].frames > frames, "frames") < 4.0
         health = [b.health for b in service.beats if b.health]
         assert "secret" not in repr((service.events, health))
     finally:

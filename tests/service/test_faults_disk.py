@@ -97,7 +97,7 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
         os.close(fd)
 
 
-def test_a_kept_recording_that_finds_no_room_is_told(
+def test_a_kept_recording_that_finds_no_room_is_announced(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(folder=tmp_path, sets=(*RECORDING, "service.recording.after_s=0"))
@@ -138,11 +138,11 @@ def test_a_synthesizer_that_is_killed_or_hangs_is_replaced(
     frames = service.beats[-1].frames
     service.wait(lambda: worker() not in (None, victim), "another", 30)
     service.wait(lambda: speech.status.ready > ready, "more phrases", 30)
-    service.wait(lambda: service.beats[-1].frames > frames, "more pictures")
+    service.wait(lambda: service.beats[-1].frames > frames, "more frames")
     assert service.raised is None
 
 
-def test_a_synthesizer_that_is_lost_for_good_is_told_and_tones_go_on(
+def test_a_synthesizer_that_is_lost_for_good_is_announced_and_tones_go_on(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sonar.audio.speech import bank as speech

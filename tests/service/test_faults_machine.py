@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from guide_kit import DEPTH, PICTURES, Camera, Service, services, told
+from guide_kit import DEPTH, IMAGES, Camera, Service, services, told
 
 from sonar.capture import LiveSource
 from sonar.clock import SystemClock
@@ -26,10 +26,10 @@ def serve() -> Iterator[Callable[..., Service]]:
 # -- the processor --------------------------------------------------------------------------------
 
 
-def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_told(
+def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_announced(
     serve: Callable[..., Service],
 ) -> None:
-    """Each picture takes four times as long: fewer are taken, none is old, and it is said."""
+    """Each frame takes four times as long: fewer are taken, none is old, and it is said."""
     work_s = [0.04]
 
     def depth(frame: Frame) -> DepthMap:
@@ -42,7 +42,7 @@ def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_told(
         engines.append(config.engine.model)
         return FakeEngine(depth, label=config.engine.model)
 
-    moving = [np.roll(PICTURES[i % 8], 3 * i, 1) for i in range(4000)]
+    moving = [np.roll(IMAGES[i % 8], 3 * i, 1) for i in range(4000)]
     service = serve(
         engine=engine,
         script=lambda: list(moving),
@@ -61,7 +61,7 @@ def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_told(
     count, _ = run.sink.inner.ages.since(0)
     time.sleep(2.5)
     _, ages_s = run.sink.inner.ages.since(count)
-    assert ages_s.size == 0 or float(np.max(ages_s)) < 0.16 + 0.25  # one picture's work, no queue
+    assert ages_s.size == 0 or float(np.max(ages_s)) < 0.16 + 0.25  # one frame's work, no queue
     assert service.states()[-1][0] in ("guiding", "degraded")
 
 
@@ -131,7 +131,7 @@ def test_a_model_file_deleted_while_running(serve: Callable[..., Service], tmp_p
     fails = [False]
 
     class Failing:
-        """The real engine, until it is told to fail."""
+        """The real engine, until it is announced to fail."""
 
         def __init__(self, engine: Any) -> None:
             self.engine, self.label = engine, engine.label

@@ -37,7 +37,7 @@ def size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def test_memory_pressure_pauses_the_recording_and_is_told(
+def test_memory_pressure_pauses_the_recording_and_is_announced(
     serve: Callable[..., Service],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -58,7 +58,7 @@ def test_memory_pressure_pauses_the_recording_and_is_told(
     service.wait(lambda: ("degraded", ("state_memory_low",)) in asked, "it to be said")
     time.sleep(0.3)
     recorder = service.guide._recorder
-    assert recorder is not None and recorder._segment is None  # its pictures and encoder are freed
+    assert recorder is not None and recorder._segment is None  # its frames and encoder are freed
     size = size_bytes(ring)
     service.wait_frames(15)  # it guides on
     assert size_bytes(ring) == size
@@ -89,7 +89,7 @@ def test_no_memory_in_inference_is_a_fault_with_a_reason_and_mended(
     service = serve(engine=engine)
     short[0] = True
     service.wait(lambda: ("degraded", "depth_failed") in service.states(), "degraded")
-    # After 25 failures it is opened anew, which fails for want of memory too, and is told.
+    # After 25 failures it is opened anew, which fails for want of memory too, and is announced.
     service.wait(lambda: bool(service.logged("engine_not_opened")), "a try")
     assert service.logged("engine_not_opened")[0]["problem"] == "MemoryError"
     assert service._thread.is_alive() and service.raised is None
@@ -97,7 +97,7 @@ def test_no_memory_in_inference_is_a_fault_with_a_reason_and_mended(
     service.wait(lambda: service.states()[-1][1] != "depth_failed", "recovery")
 
 
-def test_no_memory_for_the_recording_costs_pictures_only(
+def test_no_memory_for_the_recording_costs_frames_only(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(folder=tmp_path, sets=("service.recording.enabled=true",))

@@ -44,7 +44,7 @@ class Real:
 
         self.server = Server(folder)
         self.events: list[dict[str, Any]] = []
-        # Every cue told is sound all the time: what is silent then is broken.
+        # Every cue announced is sound all the time: what is silent then is broken.
         sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
         settings = SupervisorSettings(
             sounds=sounds,
@@ -159,7 +159,7 @@ def test_a_sink_that_goes_is_alarmed_elsewhere_and_found_again(real: Real) -> No
 
 
 class StoppingSink:
-    """Looks like the device's sink; its callback stops when told, as it does when a driver dies."""
+    """Looks like the device's sink; its callback stops when announced, as it does when a driver dies."""
 
     def __init__(self, mixer: Any, stopped: threading.Event) -> None:
         self.label, self.status = "test card", SinkStatus()
@@ -192,7 +192,7 @@ class StoppingSink:
         self._over.set()
 
 
-def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on() -> None:
+def test_a_callback_that_stops_is_seen_by_the_supervisor_though_frames_go_on() -> None:
     """The guide's own beats: samples stand still, so the alarm is sounded and it is restarted."""
     from sonar.clock import ManualClock
     from sonar.service.notify import Notifier
@@ -243,7 +243,7 @@ def test_a_callback_that_stops_is_seen_by_the_supervisor_though_pictures_go_on()
         assert [f["what"] for e, f in logged if e == "stalled"] == ["sound"]
         assert alarm.heard("failed")
         assert [f["problem"] for e, f in logged if e == "failed"] == ["hangs: no progress of sound"]
-        assert service.beats[-1].frames > frames + 10  # pictures alone are no guidance
+        assert service.beats[-1].frames > frames + 10  # frames alone are no guidance
     finally:
         stopped.clear()
         service.stop()

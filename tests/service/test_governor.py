@@ -66,13 +66,13 @@ def test_rest_is_slow_walking_is_fast_danger_is_at_once() -> None:
 @pytest.mark.parametrize(
     "urgent", [scene(Band.STOP), scene(drop_off=True), Scene.unknown(0, 0.0, Reason.DARK)]
 )
-def test_what_is_urgent_gets_every_picture(urgent: Scene) -> None:
+def test_what_is_urgent_gets_every_frame(urgent: Scene) -> None:
     day = Day()
     day.pass_(15, CALM, 0.0)
     assert day.governor.update(urgent, 0.0, 0.02, day.now).rate_hz == pytest.approx(30)
 
 
-def test_heat_lowers_the_most_and_is_told() -> None:
+def test_heat_lowers_the_most_and_is_announced() -> None:
     day = Day()
     day.governor.sensors(80.0, None)
     assert day.pass_(10, WALL, BUSY_CHANGE) == pytest.approx(19, rel=0.02)  # half way
@@ -88,7 +88,7 @@ def test_heat_lowers_the_most_and_is_told() -> None:
     assert not day.eco
 
 
-def test_battery_is_told_now_and_then_and_saved_but_not_in_danger() -> None:
+def test_battery_is_announced_now_and_then_and_saved_but_not_in_danger() -> None:
     day = Day()
     day.governor.sensors(None, 18.0)
     day.pass_(SAY_AGAIN_S - 1, CALM, 0.0)
@@ -100,7 +100,7 @@ def test_battery_is_told_now_and_then_and_saved_but_not_in_danger() -> None:
     assert day.governor.update(DANGER, 50.0, 0.02, day.now).rate_hz == pytest.approx(30)
 
 
-def test_a_processor_at_a_quarter_is_not_overrun_and_it_is_told() -> None:
+def test_a_processor_at_a_quarter_is_not_overrun_and_it_is_announced() -> None:
     day = Day()
     day.pass_(5, WALL, BUSY_CHANGE, work_s=0.03)
     assert day.rate_hz <= BUSY_SHARE / 0.03 + 1

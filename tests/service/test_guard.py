@@ -77,7 +77,7 @@ def test_a_good_engine_is_passed_through() -> None:
     assert inner.closed and watched.engine.restarts == 0
 
 
-def test_a_hang_is_told_in_time_and_mended() -> None:
+def test_a_hang_is_announced_in_time_and_mended() -> None:
     hung = Hangs(at=2)
     fresh = FakeEngine(DEPTH, label="fresh")
     watched = Watched(hung, lambda: fresh)
@@ -100,7 +100,7 @@ def test_a_hang_is_told_in_time_and_mended() -> None:
 
 
 def test_a_machine_that_is_starved_gets_no_new_engine() -> None:
-    """Late twice, never for long: told as unknown, and the same engine goes on."""
+    """Late twice, never for long: announced as unknown, and the same engine goes on."""
 
     class Late(FakeEngine):
         def estimate(self, frame: Frame) -> DepthMap:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guide_kit import DEPTH, PICTURES, Hanging, Service
+from guide_kit import DEPTH, IMAGES, Hanging, Service
 
 from sonar.config import SonarConfig
 from sonar.controls.listen.buttons import KEYS
@@ -50,7 +50,7 @@ def test_it_guides_tells_progress_and_says_goodbye(serve: Any) -> None:
     assert mixer.rendered > 0
 
 
-def test_beats_carry_health(serve: Any) -> None:
+def test_heartbeats_carry_health(serve: Any) -> None:
     service = serve()
     service.wait(
         lambda: any(b.health and "age_ms" in b.health for b in service.beats), "health", 20
@@ -60,7 +60,7 @@ def test_beats_carry_health(serve: Any) -> None:
     assert health["memory_mb"] > 20
 
 
-def test_the_age_of_a_recording_is_not_told(serve: Any) -> None:
+def test_the_age_of_a_recording_is_not_announced(serve: Any) -> None:
     def depth(frame: Frame) -> DepthMap:
         time.sleep(0.01)
         return DEPTH
@@ -68,16 +68,16 @@ def test_the_age_of_a_recording_is_not_told(serve: Any) -> None:
     service = serve(
         engine=lambda config: FakeEngine(depth),
         source=lambda config, clock: ScriptedSource(
-            [PICTURES[i % 8] for i in range(2000)], live=False, clock=clock, rate_hz=20
+            [IMAGES[i % 8] for i in range(2000)], live=False, clock=clock, rate_hz=20
         ),
     )
     service.wait(lambda: any(b.health for b in service.beats[5:]), "health", 20)
     assert not any("age_ms" in b.health for b in service.beats if b.health)
 
 
-def test_a_silent_camera_is_told_as_progress_and_comes_back(serve: Any) -> None:
-    pictures = [PICTURES[i % 8] for i in range(40)]
-    service = serve(script=lambda: [*pictures, Delay(1.5), *(pictures * 20)])
+def test_a_silent_camera_is_announced_as_progress_and_comes_back(serve: Any) -> None:
+    images = [IMAGES[i % 8] for i in range(40)]
+    service = serve(script=lambda: [*images, Delay(1.5), *(images * 20)])
     service.wait(lambda: ("degraded", "stale") in service.states(), "degraded", 10)
     told = service.beats[-1].waits
     service.wait(lambda: service.beats[-1].waits > told, "told waits")
@@ -86,7 +86,7 @@ def test_a_silent_camera_is_told_as_progress_and_comes_back(serve: Any) -> None:
     assert service.events[-1]["t"] - lost < 4
 
 
-def test_an_engine_that_hangs_is_told_and_replaced(serve: Any) -> None:
+def test_an_engine_that_hangs_is_announced_and_replaced(serve: Any) -> None:
     engines = [Hanging(at=10), FakeEngine(DEPTH, label="fresh")]
     made = iter(engines)
     service = serve(engine=lambda config: next(made), sets=("service.inference_timeout_s=0.3",))
@@ -129,9 +129,9 @@ def test_reload_takes_a_good_configuration(serve: Any) -> None:
     service.wait(lambda: any(e["event"] == "reloaded" for e in service.events), "reloaded")
     service.wait(service.guiding, "guidance")
     frames = service.beats[-1].frames
-    service.wait(lambda: service.beats[-1].frames > frames + 5, "pictures")
+    service.wait(lambda: service.beats[-1].frames > frames + 5, "frames")
     assert service.sources[0].closes >= 1
-    # Nobody is told goodbye when it goes on at once.
+    # Nobody is announced goodbye when it goes on at once.
     names = [e["name"] for e in service.events if e["event"] == "cue"]
     assert service.stop() < 2.0 and service.code == 0
     assert names.count("loading") == 2
@@ -144,7 +144,7 @@ def test_reload_refuses_a_bad_one_and_goes_on(serve: Any, bad: str) -> None:
     service.guide.reload()
     service.wait(lambda: any(e["event"] == "reload_refused" for e in service.events), "refusal")
     frames = service.beats[-1].frames
-    service.wait(lambda: service.beats[-1].frames > frames + 5, "pictures")
+    service.wait(lambda: service.beats[-1].frames > frames + 5, "frames")
     assert len(service.mixers) == 1 and service.sources[0].closes == 0
 
 
@@ -164,8 +164,8 @@ def test_reload_refuses_a_model_that_does_not_open(serve: Any) -> None:
 
 
 def test_a_camera_that_is_gone_for_good_is_its_exit_code(serve: Any) -> None:
-    pictures = [PICTURES[i % 8] for i in range(20)]
-    service = serve(script=lambda: [*pictures, SourceLost("unplugged")])
+    images = [IMAGES[i % 8] for i in range(20)]
+    service = serve(script=lambda: [*images, SourceLost("unplugged")])
     service._thread.join(10)
     assert service.code == 3 and ("degraded", "source_lost") in service.states()
     service.wait(
@@ -193,7 +193,7 @@ def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
         sets=("service.recording.enabled=true", "service.recording.after_s=0"), folder=tmp_path
     )
     frames = service.beats[-1].frames
-    service.wait(lambda: service.beats[-1].frames > frames + 20, "pictures")
+    service.wait(lambda: service.beats[-1].frames > frames + 20, "frames")
     service.guide.keep("button")
     service.wait(lambda: any(e["event"] == "recording_kept" for e in service.events), "recording")
     (kept,) = (tmp_path / "kept").iterdir()
@@ -225,8 +225,8 @@ def test_a_recording_folder_that_cannot_be_made_stops_nobody(serve: Any, tmp_pat
     assert any(e["event"] == "recording_off" for e in service.events)
 
 
-def test_the_governor_lowers_the_rate_of_a_still_picture(serve: Any) -> None:
-    still = [PICTURES[0]] * 4000
+def test_the_governor_lowers_the_rate_of_a_still_frame(serve: Any) -> None:
+    still = [IMAGES[0]] * 4000
     service = serve(
         script=lambda: list(still),
         sets=(
@@ -240,6 +240,6 @@ def test_the_governor_lowers_the_rate_of_a_still_picture(serve: Any) -> None:
         run = service.guide._run
         return float("inf") if run is None else run.source.rate_limit_hz
 
-    # A frozen picture is a fault of its own and gets every picture; until then it is calm.
+    # A frozen frame is a fault of its own and gets every frame; until then it is calm.
     service.wait(lambda: limit() <= 30.0, "a limit")
     assert service.guiding()

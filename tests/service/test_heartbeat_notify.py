@@ -32,7 +32,7 @@ BEATS = st.builds(
 
 
 @given(beats=st.lists(BEATS, max_size=6), cuts=st.lists(st.integers(0, 2000), max_size=8))
-def test_beats_survive_any_cutting(beats: list[Heartbeat], cuts: list[int]) -> None:
+def test_heartbeats_survive_any_cutting(beats: list[Heartbeat], cuts: list[int]) -> None:
     data = b"".join(beat.line() for beat in beats)
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     reader = HeartbeatReader()
@@ -103,7 +103,7 @@ def test_sender_only_where_somebody_supervises(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told(tmp_path: Path, abstract: bool) -> None:
+def test_systemd_is_announced(tmp_path: Path, abstract: bool) -> None:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     address = f"\0sonar-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     server.bind(address)

@@ -168,7 +168,7 @@ def test_a_machine_that_is_suspended_and_resumed(folder: Any) -> None:
     running.wait("failed")
 
 
-def test_a_guide_without_its_supervisor_is_told_to_end(tmp_path: Path) -> None:
+def test_a_guide_without_its_supervisor_is_announced_to_end(tmp_path: Path) -> None:
     """It says goodbye, since nobody would sound its failure any more; systemd starts both anew."""
     guide = (
         "import os, signal, time\n"

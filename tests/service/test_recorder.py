@@ -39,7 +39,7 @@ def config(**values: Any) -> RecordingConfig:
 
 
 class Walk:
-    """A recorder fed by a made-up walk; each picture's grey level is its number."""
+    """A recorder fed by a made-up walk; each frame's gray level is its number."""
 
     def __init__(self, folder: Path, clock: ManualClock, **values: Any) -> None:
         self.logged: list[tuple[str, dict[str, Any]]] = []
@@ -88,7 +88,7 @@ def walk(tmp_path: Path) -> Any:
         one.recorder.close()
 
 
-def pictures(path: Path) -> list[float]:
+def images(path: Path) -> list[float]:
     source = VideoFileSource(path)
     source.open()
     found = []
@@ -119,7 +119,7 @@ def test_a_danger_keeps_what_was_before_and_after(walk: Callable[..., Walk]) -> 
     one.recorder.close()
     (kept,) = one.kept()
     assert kept.name.endswith("-danger")
-    grey = pictures(kept / "walk.mkv")
+    grey = images(kept / "walk.mkv")
     assert any(abs(value - (danger_at % 200 + 20)) < 3 for value in grey)
     assert len(grey) > 20 * RATE_HZ  # what came before
     frames = [json.loads(line) for line in (kept / "frames.jsonl").read_text().splitlines()]
@@ -179,7 +179,7 @@ def test_a_crash_loses_at_most_a_second_and_breaks_nothing(tmp_path: Path) -> No
     one.recorder.close()
     after = Walk(tmp_path / "crashed", ManualClock(0.0), after_s=0)
     stems = segments.stems(tmp_path / "crashed/ring")
-    got = sum(len(pictures(stem.with_suffix(".mkv"))) for stem in stems)
+    got = sum(len(images(stem.with_suffix(".mkv"))) for stem in stems)
     written = sum(len(list(segments.read_records(s.with_suffix(".jsonl")))) for s in stems)
     assert written == one.count
     assert got >= one.count - 1.0 * RATE_HZ
@@ -188,10 +188,10 @@ def test_a_crash_loses_at_most_a_second_and_breaks_nothing(tmp_path: Path) -> No
     after.walk(1)
     after.recorder.close()
     assert len(after.kept()) == 1
-    assert len(pictures(after.kept()[0] / "walk.mkv")) >= got + 5 * RATE_HZ
+    assert len(images(after.kept()[0] / "walk.mkv")) >= got + 5 * RATE_HZ
 
 
-def test_a_segment_without_a_picture_is_removed(tmp_path: Path) -> None:
+def test_a_segment_without_a_frame_is_removed(tmp_path: Path) -> None:
     ring = tmp_path / "ring"
     ring.mkdir()
     (ring / "seg-00000004.mkv").write_bytes(b"\x1a\x45\xdf\xa3 cut off")
@@ -222,7 +222,7 @@ def test_space_is_bounded_the_oldest_goes_first(
     assert len(one.kept()) < 5
 
 
-def test_a_full_disk_costs_pictures_not_guidance(
+def test_a_full_disk_costs_frames_not_guidance(
     walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = walk()
@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         Recorder(config(), tmp_path / "file", ManualClock(), lambda *_, **__: None)
 
 
-def test_another_picture_size_begins_another_segment(walk: Callable[..., Walk]) -> None:
+def test_another_frame_size_begins_another_segment(walk: Callable[..., Walk]) -> None:
     one = walk()
     one.walk(2)
     scene = Scene.unknown(99, one.t, None, State.GUIDING)
@@ -363,4 +363,4 @@ def test_a_segment_is_closed_whole_though_one_file_fails(tmp_path: Path) -> None
     segment._records = Broken()  # type: ignore[assignment]
     with pytest.raises(OutputError, match="cannot finish"):
         segment.close()
-    assert len(pictures(tmp_path / "seg-00000000.mkv")) == 1  # its trailer was written
+    assert len(images(tmp_path / "seg-00000000.mkv")) == 1  # its trailer was written

@@ -78,7 +78,7 @@ def test_the_alarm_goes_on_until_somebody_guides() -> None:
     assert world.alarm.heard("failing:failed")
 
 
-def test_restarts_are_limited_paused_and_the_end_is_told() -> None:
+def test_restarts_are_limited_paused_and_the_end_is_announced() -> None:
     world = World()
     world.on_launch.append(lambda guide: setattr(guide, "ends_with", -11))
     world.guide.ends_with = -11
@@ -239,7 +239,7 @@ def test_the_watchdog_is_not_fed_by_time() -> None:
     assert len(world.notifier.fed) == fed
 
 
-def test_without_a_sound_device_pictures_alone_count() -> None:
+def test_without_a_sound_device_frames_alone_count() -> None:
     world = World()
     world.run(2)
 

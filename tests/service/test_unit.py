@@ -111,7 +111,7 @@ def test_a_source_cannot_smuggle_in_settings(tmp_path: Path, source: str) -> Non
         unit.install(Places.of(True, tmp_path), Shell(), source)
 
 
-def test_what_systemctl_refuses_is_told(tmp_path: Path) -> None:
+def test_what_systemctl_refuses_is_announced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="could not start"):
         unit.install(Places.of(True, tmp_path), Shell("enable"), "0")
 
