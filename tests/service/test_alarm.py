@@ -24,6 +24,8 @@ from sonar.service.supervisor.alarm import PlayerAlarm
 from sonar.service.supervisor.siren import LEAD_S
 from sonar.service.supervisor.supervisor import WORDS_FOR
 
+pytestmark = pytest.mark.realtime
+
 Logged = list[tuple[str, dict[str, Any]]]
 
 

@@ -1,4 +1,4 @@
-"""Faults of cameras and streams through the whole guide: each is announced, and guidance comes back.
+"""Faults of cameras and streams through the whole guide: each is announced and recovered from.
 
 Real time, real zones and mixer, the real live source; cameras are stand-ins that misbehave. The
 faults of engines are in test_guide, of processes in test_processes, of disks in test_recorder,
@@ -21,6 +21,8 @@ from sonar.config import SonarConfig
 from sonar.errors import SourceLost
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
+
+pytestmark = pytest.mark.realtime
 
 WEARABLE = ("capture.reconnect_first_s=0.2", "capture.reconnect_max_s=1.0", "capture.silence_s=0.6")
 

@@ -16,6 +16,8 @@ from sonar.clock import SystemClock
 from sonar.errors import OutputError
 from sonar.service.guide import segments
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Service]]:

@@ -16,6 +16,8 @@ from sonar.config import SonarConfig
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Service]]:

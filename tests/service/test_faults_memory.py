@@ -17,6 +17,8 @@ from sonar.service.machine import LOW_MB, Reading
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Service]]:

@@ -25,6 +25,8 @@ from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import failing, in_memory, pattern
 from sonar.service.supervisor.watch import WatchLimits
 
+pytestmark = pytest.mark.realtime
+
 REPO = Path(__file__).parents[2]
 CLIP = REPO / "sonar/demo/walk.mp4"
 TOOLS = ("pulseaudio", "pactl", "parec", "paplay", "pacat")
@@ -159,7 +161,7 @@ def test_a_sink_that_goes_is_alarmed_elsewhere_and_found_again(real: Real) -> No
 
 
 class StoppingSink:
-    """Looks like the device's sink; its callback stops when announced, as it does when a driver dies."""
+    """Looks like the device's sink; its callback stops on request, as when a driver dies."""
 
     def __init__(self, mixer: Any, stopped: threading.Event) -> None:
         self.label, self.status = "test card", SinkStatus()

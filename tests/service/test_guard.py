@@ -16,6 +16,8 @@ from sonar.service.guide.guard import GuardedEngine, Worker
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
+pytestmark = pytest.mark.realtime
+
 DEPTH = DepthMap(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 0, 0.0)
 

@@ -16,6 +16,8 @@ from sonar.testing.capture import Delay, ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def serve() -> Any:

@@ -25,6 +25,8 @@ GUIDE = """
 import os, signal, sys, time
 from sonar.clock import SystemClock
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
+
+pytestmark = pytest.mark.realtime
 sender = HeartbeatSender.from_environment(SystemClock())
 over = []
 signal.signal(signal.SIGTERM, lambda *a: over.append(1))

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from private_pulse import RATE_HZ
 from silence import BLOCK_S, gaps, guidance, sounding
 
+pytestmark = pytest.mark.realtime
+
 SPANS = st.lists(st.tuples(st.floats(0.0, 50.0), st.floats(0.0, 5.0)), max_size=20)
 
 

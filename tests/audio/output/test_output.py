@@ -17,6 +17,8 @@ from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import DeviceError
 
+pytestmark = pytest.mark.realtime
+
 
 def device(index, name, default=False) -> OutputDevice:
     return OutputDevice(index, name, "ALSA", 2, 48000.0, 0.01, default)

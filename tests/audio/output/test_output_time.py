@@ -14,6 +14,8 @@ from sonar.audio.output.device import DeviceSink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import ManualClock, SystemClock
 
+pytestmark = pytest.mark.realtime
+
 
 def test_ages_include_what_the_device_adds(portaudio):
     own = sink()

@@ -17,10 +17,13 @@ from hearing import RATE
 
 TOOLS = ("pulseaudio", "pactl", "parec")
 PLUGINS = list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
-pytestmark = pytest.mark.skipif(
-    not PLUGINS or any(shutil.which(tool) is None for tool in TOOLS),
-    reason="needs pulseaudio, pulseaudio-utils and libasound2-plugins",
-)
+pytestmark = [
+    pytest.mark.realtime,
+    pytest.mark.skipif(
+        not PLUGINS or any(shutil.which(tool) is None for tool in TOOLS),
+        reason="needs pulseaudio, pulseaudio-utils and libasound2-plugins",
+    ),
+]
 SINK = "module-null-sink sink_name=test rate=48000 channels=2"
 
 COMMON = """

@@ -23,6 +23,8 @@ from sonar.config import SpeechConfig
 from sonar.errors import ConfigError
 from sonar.types import Priority
 
+pytestmark = pytest.mark.realtime
+
 WORKER = Path(__file__).with_name("fake_worker.py")
 RATE = 48_000
 WAIT_S = 30.0

@@ -16,9 +16,10 @@ from sonar.audio.speech.clips import clip_for_mixer
 from sonar.audio.speech.process import SpeechWorker
 from sonar.config import SpeechConfig
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"
-)
+pytestmark = [
+    pytest.mark.realtime,
+    pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"),
+]
 RATE = 48_000
 
 
