@@ -162,7 +162,7 @@ def test_scripts_and_their_options_that_are_shown_exist(page: Path) -> None:
         if script.is_dir():
             continue
         text = script.read_text("utf-8")
-        for module in re.findall(r"^from (sonar[\w.]*) import main$", text, re.M):
+        for module in re.findall(r"^from ((?:sonar|tests)[\w.]*) import main\b", text, re.M):
             text += (REPO / f"{module.replace('.', '/')}.py").read_text("utf-8")
         for word in words[1:]:
             if word.startswith("--"):

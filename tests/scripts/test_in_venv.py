@@ -29,7 +29,7 @@ def call(script: Path, *words: str, cwd: Path) -> subprocess.CompletedProcess[st
 
 def test_the_scripts_are_found() -> None:
     assert {"soak", "gen_docs", "train_builtin"} <= set(OURS)
-    assert not {"setup", "in_venv", "silence.py"} & set(OURS)
+    assert not {"setup", "in_venv"} & set(OURS)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -41,8 +41,7 @@ class Real:
     """Supervisor and guide over a recording, and what is heard of them."""
 
     def __init__(self, folder: Path) -> None:
-        sys.path.insert(0, str(REPO / "scripts"))
-        from private_pulse import Server
+        from tests.soak.private_pulse import Server
 
         self.server = Server(folder)
         self.events: list[dict[str, Any]] = []

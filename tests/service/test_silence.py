@@ -1,6 +1,5 @@
 """How scripts/torture tells silence: from posts and from what was recorded of the alarm."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-from private_pulse import RATE_HZ
-from silence import BLOCK_S, gaps, guidance, sounding
+from tests.soak.private_pulse import RATE_HZ
+from tests.soak.silence import BLOCK_S, gaps, guidance, sounding
 
 pytestmark = pytest.mark.realtime
 

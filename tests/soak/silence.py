@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from private_pulse import RATE_HZ
+
+from tests.soak.private_pulse import RATE_HZ
 
 LOUD = 10 ** (-50 / 20)  # softer than this is silence
 BLOCK_S = 0.02

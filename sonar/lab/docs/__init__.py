@@ -1,0 +1,1 @@
+"""What the documentation shows and the code says: reference pages, images and sounds."""

@@ -1,0 +1,96 @@
+"""Writes the pages of docs/ that are read off the code: configuration.md and records.md.
+
+scripts/gen_docs            # write them
+scripts/gen_docs --check    # exit code 1 where they are not what the code says
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sonar.config.plain_yaml import dump_scalar
+from sonar.config.reference import allowed, leaves, sections
+from sonar.records import Event, FrameRecord, schema_of
+from sonar.replay.batch.run import SCHEMA as BATCH_SCHEMA
+from sonar.replay.writer import SUMMARY_SCHEMA
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+NOTE = "<!-- Written by scripts/gen_docs; a test holds it equal to the code. -->\n\n"
+
+
+def configuration() -> str:
+    """Every key with its meaning, range and default."""
+    return NOTE + "".join(_configuration())
+
+
+def _configuration() -> Iterator[str]:
+    yield (
+        "# Configuration\n\n"
+        "Precedence: defaults, then the file given with `--config`, then environment variables, "
+        "then `--set`. An unknown key is an error that names the line and the nearest key. "
+        "`sonar config show` prints what is in force, `sonar config validate FILE` checks a "
+        "file, `sonar config schema` prints the JSON Schema.\n\n"
+        "`audio.volume_db` in a file is `--set audio.volume_db=-3` on the command line and "
+        "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` stands for a name you choose.\n"
+    )
+    keys: dict[tuple[str, ...], list[Any]] = {}
+    for leaf in leaves():
+        keys.setdefault(leaf.path[:-1], []).append(leaf)
+    for path, model in sections().items():
+        if not path or path not in keys:
+            continue
+        about = " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
+        yield f"\n## {'.'.join(path)}\n\n{_cell(about)}\n\n"
+        yield "| key | meaning | allowed | default |\n|---|---|---|---|\n"
+        for leaf in keys[path]:
+            unit = f"{leaf.unit}; " if leaf.unit else ""
+            required = "default" not in leaf.schema
+            default = "required" if required else f"`{dump_scalar(leaf.schema['default'])}`"
+            cells = (
+                f"`{leaf.path[-1]}`",
+                leaf.field.description,
+                unit + allowed(leaf.schema),
+                default,
+            )
+            yield "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |\n"
+
+
+def records() -> str:
+    """The schemas of what sonar writes."""
+    parts = [
+        NOTE,
+        "# Records and JSON Schema\n\n"
+        "`frames.jsonl` and `sonar run --json` hold one `sonar.frame/1` a line, `events.jsonl` one "
+        f"`sonar.event/1`; `summary.json` is `{SUMMARY_SCHEMA}`, `batch.json` `{BATCH_SCHEMA}`. "
+        "Within a version fields are only added. `sonar config schema --records` prints what "
+        "stands here.\n",
+    ]
+    for model in (FrameRecord, Event):
+        about = str(schema_of(model)["description"])
+        schema = json.dumps(schema_of(model), indent=2)
+        parts.append(f"\n## {model.__name__}\n\n{about}\n\n```json\n{schema}\n```\n")
+    return "".join(parts)
+
+
+def _cell(text: str) -> str:
+    """Text that neither ends a table's cell nor starts markup."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("``", "`")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
+    check = parser.parse_args().check
+    pages = {DOCS / "configuration.md": configuration(), DOCS / "records.md": records()}
+    stale = [p for p, text in pages.items() if not p.exists() or p.read_text("utf-8") != text]
+    if check:
+        for page in stale:
+            print(f"{page.name} is not what the code says; run scripts/gen_docs", file=sys.stderr)
+        return 1 if stale else 0
+    for page in stale:
+        page.write_text(pages[page], "utf-8")
+        print(f"wrote {page}")
+    return 0

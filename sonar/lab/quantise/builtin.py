@@ -1,0 +1,70 @@
+"""Make sonar/depth/models/builtin/builtin_int8.onnx from builtin.onnx. For developers.
+
+Needs [dev], [midas] and [sim]. Calibrated with frames of sonar's own demo, made-up pictures and
+places, and photos in the public domain or under CC0 that scikit-image ships; only ranges of
+activations go into the file. Without the made-up places, where things are at arm's length, what is
+nearer than in any of the photos would be cut off.
+"""
+
+import argparse
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+
+from sonar import demo
+from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
+from sonar.depth.practice import practice_pictures
+from sonar.depth.preprocess import Preprocessor
+from sonar.lab.quantise import graph
+from sonar.lab.quantise.quantise import quantise
+from sonar.lab.simulate.places.render import render_scene
+from sonar.types import RgbImage
+
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+PLACES, PLACES_SEED = 10, 9  # not the seeds of docs/training.md
+
+
+def images() -> Iterator[RgbImage]:
+    """Images that calibrate, each followed in place by its like for checking."""
+    import av
+    import skimage.data
+
+    for name in PHOTOS:
+        photo = getattr(skimage.data, name)()
+        rows, columns = photo.shape[:2]
+        close = photo[rows // 4 : -rows // 4, columns // 4 : -columns // 4]
+        yield from (photo[:, ::-1], photo, close[:, ::-1], close)
+    with av.open(os.fspath(demo.CLIP)) as clip:
+        frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
+    for index in np.linspace(1, len(frames) - 1, 12).astype(int):
+        yield from (frames[index - 1], frames[index])
+    yield from practice_pictures(24)
+    for index in range(PLACES):
+        views = render_scene(np.random.default_rng([PLACES_SEED, index]))
+        for view in views[: len(views) // 2 * 2]:
+            yield view.image
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    cv2.setNumThreads(1)
+    preprocess = Preprocessor(BUILTIN.contract)
+    tensors = [preprocess(np.ascontiguousarray(picture)).copy() for picture in images()]
+    target = PACKAGED_INT8[str(BUILTIN.sha256)]
+    with tempfile.TemporaryDirectory() as folder:
+        model = graph.fold(BUILTIN_PATH, Path(folder) / "folded.onnx")
+    print("rewrites:", graph.simplify(model))
+    count, apart = quantise(model, target, tensors, depth_output=BUILTIN.contract.depth_output)
+    small = onnx.load(target)
+    onnx.helper.set_model_props(small, {SOURCE_KEY: str(BUILTIN.sha256)})
+    onnx.save(small, target)
+    print(
+        f"{target}: {target.stat().st_size / 1e6:.1f} MB, {count} convolutions in float, "
+        f"mean deviation {apart:.2%} on {len(tensors) // 2} pictures not calibrated with"
+    )
