@@ -59,7 +59,7 @@ def test_words_are_done_and_answered(commands, line, answer):
 )
 def test_what_is_not_known_is_refused_by_sound_too(commands, line):
     told = []
-    commands.mixer.tell = lambda *what: told.append(what)
+    commands.mixer.announce = lambda *what: told.append(what)
     before = commands.mixer.muted, commands.mapper.scheme
     assert commands(line).startswith("refused")
     assert told == [("refused",)]

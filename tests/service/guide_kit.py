@@ -228,11 +228,11 @@ def told(service: Service) -> list[tuple[str | None, tuple[str, ...]]]:
     """Earcons and phrases that the newest mixer was asked for from now on."""
     asked: list[tuple[str | None, tuple[str, ...]]] = []
     mixer = service.mixers[-1]
-    tell = mixer.tell
+    tell = mixer.announce
 
     def note(earcon: str | None = None, *keys: str) -> None:
         asked.append((earcon, keys))
         tell(earcon, *keys)
 
-    mixer.tell = note
+    mixer.announce = note
     return asked
