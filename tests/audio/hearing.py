@@ -119,3 +119,11 @@ def band_power(samples: NDArray[np.float64], low_hz: float, high_hz: float) -> f
 def biggest_bend(samples: NDArray[np.float32]) -> float:
     """The sharpest corner of a signal: its largest second difference."""
     return float(np.abs(np.diff(samples.astype(np.float64), 2, axis=0)).max())
+
+
+def heard_in(samples: np.ndarray, clip: np.ndarray) -> float:
+    """How much of ``clip`` is in the left channel of ``samples``: best normalised match."""
+    wave = samples[:, 0].astype(float)
+    size = 1 << (wave.size + clip.size).bit_length()
+    match = np.fft.irfft(np.fft.rfft(wave, size) * np.conj(np.fft.rfft(clip, size)), size)
+    return float(np.abs(match).max() / np.square(clip.astype(float)).sum())

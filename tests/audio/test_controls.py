@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, STEADY, onsets, render, rms_db, scene, stop
-from test_mixer_time import heard_in
+from hearing import AUDIO, RATE, SPEECH, STEADY, heard_in, onsets, render, rms_db, scene, stop
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.synthesis import Mixer, render_earcons

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, onsets, pulse, render, rms_db, stop
+from hearing import AUDIO, RATE, SPEECH, heard_in, onsets, pulse, render, rms_db, stop
 
 from sonar.audio.synthesis import EARCONS, Mixer, render_earcons
 from sonar.testing.audio import ToneSpeaker
@@ -15,14 +15,6 @@ SILENCE = Cue(CueKind.SILENCE)
 
 def earcon(name: str, rate_hz: float = 0.0, **more) -> Cue:
     return Cue(CueKind.EARCON, earcon=name, rate_hz=rate_hz, **more)
-
-
-def heard_in(samples: np.ndarray, clip: np.ndarray) -> float:
-    """How much of ``clip`` is in the left channel of ``samples``: best normalised match."""
-    wave = samples[:, 0].astype(float)
-    size = 1 << (wave.size + clip.size).bit_length()
-    match = np.fft.irfft(np.fft.rfft(wave, size) * np.conj(np.fft.rfft(clip, size)), size)
-    return float(np.abs(match).max() / np.square(clip.astype(float)).sum())
 
 
 @pytest.mark.parametrize("name", sorted(EARCONS))
