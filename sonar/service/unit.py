@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from sonar.errors import ConfigError, OutputError
 from sonar.files import expanded
@@ -13,59 +14,6 @@ from sonar.files import expanded
 NAME = "sonar.service"
 GROUPS = ("audio", "video", "input")
 WATCHDOG_S = 15
-
-_HARDENING = """\
-NoNewPrivileges=yes
-ProtectSystem=strict
-PrivateTmp=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-LockPersonality=yes
-RestrictNamespaces=yes
-RestrictRealtime=no
-RestrictSUIDSGID=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-UMask=0077
-"""
-# Cameras, sound cards, buttons; nothing else. In a user's unit groups and devices are the user's.
-# It comes before other work (CPUWeight); within it the supervisor is at Nice, steps the guide back,
-# and the sound's own thread may be real-time (LimitRTPRIO).
-_SYSTEM_ONLY = """\
-User=sonar
-SupplementaryGroups={groups}
-CapabilityBoundingSet=
-ProtectHome=yes
-DevicePolicy=closed
-DeviceAllow=char-video4linux rw
-DeviceAllow=char-alsa rw
-DeviceAllow=char-input r
-DeviceAllow=/dev/shm rw
-StateDirectory=sonar
-CacheDirectory=sonar
-RuntimeDirectory=sonar
-RuntimeDirectoryMode=0700
-Environment=SONAR_HOME=/var/cache/sonar XDG_STATE_HOME=/var/lib HOME=/var/lib/sonar
-Environment=XDG_RUNTIME_DIR=/run/sonar
-CPUWeight=1000
-Nice=-10
-LimitNICE=-10
-LimitRTPRIO=5
-OOMScoreAdjust=-500
-"""
-
-# The runtime folder is where `sonar control` finds it; one started by hand may share it.
-_USER_ONLY = """\
-ReadWritePaths=-%h/.cache -%h/.local/state
-RuntimeDirectory=sonar
-RuntimeDirectoryMode=0700
-RuntimeDirectoryPreserve=yes
-"""
 
 Run = Callable[[Sequence[str]], int]
 
@@ -125,41 +73,25 @@ def unit_text(places: Places, python: str = sys.executable, folder: Path | None 
         folder: a checkout to be readable though it lies in a home, or None.
     """
     start = shlex.join([python, "-m", "sonar", "service", "run"])
-    system = _SYSTEM_ONLY.format(groups=" ".join(GROUPS)) if places.system else _USER_ONLY
-    target = "multi-user.target" if places.system else "default.target"
+    scope = _template("system" if places.system else "user").safe_substitute(
+        groups=" ".join(GROUPS)
+    )
     if places.system and folder is not None and _in_home(folder):
-        system = system.replace("ProtectHome=yes", "ProtectHome=read-only")
-    return f"""\
-# Written by `sonar service install`.
-[Unit]
-Description=sonar: what is near, as sound, for blind and low-vision people
-After=sound.target{"" if places.system else " pipewire.service pulseaudio.service"}
-StartLimitIntervalSec=300
-StartLimitBurst=5
+        scope = scope.replace("ProtectHome=yes", "ProtectHome=read-only")
+    return _template().substitute(
+        sound="" if places.system else " pipewire.service pulseaudio.service",
+        environment=_quoted(places.environment),
+        start=start,
+        watchdog_s=WATCHDOG_S,
+        scope=scope,
+        target="multi-user.target" if places.system else "default.target",
+    )
 
-[Service]
-Type=notify
-NotifyAccess=main
-# Nothing leaves the machine: onnxruntime's official builds send usage data unless told not to.
-Environment=ORT_DISABLE_TELEMETRY=1
-EnvironmentFile=-{_quoted(places.environment)}
-ExecStart={start}
-ExecReload=/bin/kill -HUP $MAINPID
-Restart=on-failure
-RestartSec=2
-# A wrong configuration does not mend itself.
-RestartPreventExitStatus=2
-# Fed by pictures processed and sound played, or by a failure sound that was heard.
-WatchdogSec={WATCHDOG_S}
-TimeoutStartSec=180
-TimeoutStopSec=4
-KillMode=mixed
-SyslogIdentifier=sonar
 
-{system}{_HARDENING}
-[Install]
-WantedBy={target}
-"""
+def _template(scope: str = "") -> Template:
+    """A file beside this one; its comments are comments of the unit."""
+    name = f"unit_{scope}.template" if scope else "unit.template"
+    return Template(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 def install(
@@ -191,7 +123,7 @@ def install(
         # Without it a user's services start at login only, and end with it.
         run(["loginctl", "enable-linger"])
     if failed:
-        raise OutputError(f"systemctl could not start {NAME}; `sonar service logs` tells why.")
+        raise OutputError(f"systemctl could not start {NAME}; `sonar service logs` shows why.")
     done.append("Started; it starts by itself at boot from now on.")
     return done
 
