@@ -13,9 +13,9 @@ from pathlib import Path
 from sonar.capture.camera import CameraDevice, CameraInfo, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
 from sonar.capture.latest import LiveSource
+from sonar.capture.names import STREAM_SCHEMES, redact_url, scheme_of
 from sonar.capture.pace import PacedSource
 from sonar.capture.stream import NetworkStream
-from sonar.capture.urls import STREAM_SCHEMES, redact_url, scheme_of
 from sonar.capture.video import VideoFileSource
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError

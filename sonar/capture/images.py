@@ -3,13 +3,14 @@
 import logging
 import re
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sonar.capture.urls import shown_name
+from sonar.capture.names import check_file, shown_name
 from sonar.errors import MissingExtraError, SonarError, SourceError
 from sonar.files import expanded
 from sonar.types import Frame, RgbImage
@@ -22,11 +23,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 # What Pillow may try on a stranger's bytes: not the formats that start other programs (EPS).
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF", "JPEG2000", "TIFF", "PPM")
-_TIFF = (b"II*\0", b"MM\0*")
 _MAGIC = (
-    *_TIFF,
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"P4\n", b"P5\n", b"P6\n"),
-    b"\0\0\0\x0cjP  \r\n\x87\n",
+    *(b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  \r\n\x87\n"),
 )
 # ISO 23008-12 brands, at byte 8: HEIF images, and sequences of them.
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"hevc", b"hevx", b"msf1"))
@@ -79,39 +78,49 @@ def read_image(path: Path | str) -> RgbImage:
         return opened.frame(0)[0]
 
 
-class _Opened:
-    """An image file opened with Pillow: its frames one by one, each upright RGB.
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Every error of the reader, of whatever class, as a SourceError: a stranger made the file."""
+    from PIL import Image, UnidentifiedImageError
 
-    Every error of the reader, whatever its class, is a SourceError: the bytes are a stranger's.
-    """
+    try:
+        yield
+    except SonarError:
+        raise
+    except UnidentifiedImageError:
+        raise SourceError(
+            f"{path} is not an image that sonar can read, or it is damaged: convert it to PNG or "
+            "JPEG."
+        ) from None
+    except (Image.DecompressionBombError, MemoryError):
+        raise SourceError(f"{path} is too large: make it smaller than 100 megapixels.") from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+        raise SourceError(f"{path} is damaged or cut off.") from error
+
+
+class _Opened:
+    """An image file opened with Pillow: its frames one by one, each upright RGB."""
 
     def __init__(self, path: Path) -> None:
+        check_file(path)
         self._path = path
-        self._check_file()
-        from PIL import Image, UnidentifiedImageError
+        self._image: Any = None
+        from PIL import Image
 
         warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd EXIF, and large images
         head = _head(path)
-        formats = list(_FORMATS)
+        formats = [*_FORMATS]
         if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
             formats.append(self._heif(head[8:12]))
         try:
-            self._image: Any = Image.open(path, formats=formats)
-        except UnidentifiedImageError:
-            raise SourceError(
-                f"{path} is not an image that sonar can read, or it is damaged: convert it to "
-                "PNG or JPEG."
-            ) from None
-        except Exception as error:
-            raise self._failed(error) from error
-        try:
-            self._first, self.count = self._layout(head)
+            with _reading(path):
+                self._image = Image.open(path, formats=formats)
+                self._first, self.count = self._layout(head)
         except SonarError:
             self.close()
             raise
-        except Exception as error:
-            self.close()
-            raise self._failed(error) from error
 
     def __enter__(self) -> "_Opened":
         return self
@@ -121,7 +130,8 @@ class _Opened:
 
     def close(self) -> None:
         """Release the file."""
-        self._image.close()
+        if self._image is not None:
+            self._image.close()
 
     def must_be_still(self) -> None:
         """Raises SourceError for an animation."""
@@ -133,15 +143,11 @@ class _Opened:
 
     def frame(self, number: int) -> tuple[RgbImage, float | None]:
         """Frame ``number`` of ``count``, and the seconds it is shown; None for a still image."""
-        try:
+        with _reading(self._path):
             if self.count > 1:
                 self._image.seek(self._first + number)
             image = self._rgb()
             shown_ms = self._image.info.get("duration")
-        except SonarError:
-            raise
-        except Exception as error:
-            raise self._failed(error) from error
         if self.count == 1 or self._image.format == "TIFF":
             return image, None
         shown_s = float(shown_ms or 0.0) / 1000.0
@@ -168,24 +174,21 @@ class _Opened:
             return 0, 1
         count = int(getattr(image, "n_frames", 1))
         if image.format == "TIFF":
-            if head[8:10] == b"CR" or image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED:
+            if head[8:10] == b"CR" or self._is_preview(0):
                 raise SourceError(
                     f"{self._path} is a camera's raw file, of which sonar reads the preview only: "
                     "convert it to JPEG."
                 )
-            count = self._whole_pages(count)
+            count = next((page for page in range(1, count) if self._is_preview(page)), count)
+            image.seek(0)
         if count > 1 and getattr(image, "default_image", False):
             return 1, count - 1  # what viewers without animation show
         return 0, count
 
-    def _whole_pages(self, count: int) -> int:
-        """Pages of a TIFF up to the first reduced one: previews come last."""
-        for page in range(1, count):
-            self._image.seek(page)
-            if self._image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED:
-                return page
-        self._image.seek(0)
-        return count
+    def _is_preview(self, page: int) -> bool:
+        """Whether a page of a TIFF is a reduced version of another; these come last."""
+        self._image.seek(page)
+        return bool(self._image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED)
 
     def _heif(self, brand: bytes) -> str:
         if brand in _HEIF_SEQUENCES:
@@ -200,28 +203,6 @@ class _Opened:
             ) from None
         pillow_heif.register_heif_opener()
         return "HEIF"
-
-    def _failed(self, error: Exception) -> SourceError:
-        from PIL import Image
-
-        if isinstance(error, Image.DecompressionBombError | MemoryError):
-            return SourceError(f"{self._path} is too large: make it smaller than 100 megapixels.")
-        if isinstance(error, OSError) and error.errno is not None:
-            return SourceError(f"{self._path} cannot be read: {error.strerror}.")
-        return SourceError(f"{self._path} is damaged or cut off.")
-
-    def _check_file(self) -> None:
-        path = self._path
-        try:
-            if not path.is_file():
-                raise SourceError(
-                    f"{path} {'is not a file' if path.exists() else 'does not exist'}."
-                )
-            if path.stat().st_size == 0:
-                raise SourceError(f"{path} is empty (0 bytes).")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not a valid name"
-            raise SourceError(f"{str(path)[:200]} cannot be read: {reason}.") from error
 
 
 def _upright(image: Any) -> Any:

@@ -6,7 +6,7 @@ PyAV and not OpenCV: its open and read take time limits that interrupt a dead co
 from collections.abc import Iterator
 from typing import Any
 
-from sonar.capture.urls import path_of, port_is_odd, redact_url, scheme_of
+from sonar.capture.names import path_of, port_is_odd, redact_url, scheme_of
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.types import RgbImage

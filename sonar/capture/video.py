@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sonar.capture.urls import shown_name
+from sonar.capture.names import check_file, shown_name
 from sonar.errors import SourceError
 from sonar.files import media_path
 from sonar.types import Frame
@@ -55,7 +55,7 @@ class VideoFileSource:
     def open(self) -> None:
         """Raises SourceError where there is no video to read."""
         self.close()
-        self._check_file()
+        check_file(self.path)
         import av
 
         from sonar.capture import _media as media
@@ -98,19 +98,6 @@ class VideoFileSource:
         container, self._container, self._frames = self._container, None, None
         if container is not None:
             container.close()
-
-    def _check_file(self) -> None:
-        try:
-            if not self.path.exists():
-                raise SourceError(f"{self.path} does not exist.")
-            if not self.path.is_file():
-                raise SourceError(f"{self.path} is not a file.")
-            if self.path.stat().st_size == 0:
-                raise SourceError(f"{self.path} is empty (0 bytes).")
-            with self.path.open("rb"):
-                pass
-        except OSError as error:
-            raise SourceError(f"{self.path} cannot be read: {error.strerror}.") from error
 
     def _decode(self, container: Any, stream: Any) -> Iterator[Frame]:
         from sonar.capture._media import Pixels, is_raw

@@ -16,7 +16,7 @@ import pytest
 from conftest import jpeg, write_video
 
 from sonar.capture import LiveSource, open_source
-from sonar.capture.urls import port_is_odd
+from sonar.capture.names import port_is_odd
 from sonar.clock import SystemClock
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout

@@ -2,6 +2,9 @@
 
 import os
 import re
+from pathlib import Path
+
+from sonar.errors import SourceError
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 
@@ -52,3 +55,17 @@ def port_is_odd(url: str) -> bool:
 def shown_name(name: str) -> str:
     """A file's name as text that can be printed and written as JSON, also where it is not UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def check_file(path: Path) -> None:
+    """Raises SourceError where ``path`` is not a file with something in it that can be read."""
+    try:
+        if not path.is_file():
+            raise SourceError(f"{path} {'is not a file' if path.exists() else 'does not exist'}.")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path} is empty (0 bytes).")
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid name"
+        raise SourceError(f"{str(path)[:200]} cannot be read: {reason}.") from error
