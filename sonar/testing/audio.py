@@ -16,6 +16,17 @@ class CollectSink(OfflineSink):
 
     Attributes:
         cues: everything posted, with the time in seconds at which it was: ``(t, cue)``.
+
+    >>> from sonar.audio.synthesis.mixer import Mixer
+    >>> from sonar.config import AudioConfig, SpeechConfig
+    >>> from sonar.types import Cue, CueKind
+    >>> sink = CollectSink(Mixer(AudioConfig(), SpeechConfig(enabled=False)))
+    >>> sink.start()
+    >>> sink.post(Cue(CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0))
+    >>> sink.advance(1.0)
+    >>> left, right = abs(sink.samples).max(axis=0)
+    >>> bool(left > 5 * right)
+    True
     """
 
     label = "memory"
@@ -46,6 +57,12 @@ class CueSink(UnheardSink):
     Attributes:
         cues: everything posted, in order.
         closed: :meth:`close` was called.
+
+    >>> from sonar.types import Cue, CueKind
+    >>> sink = CueSink()
+    >>> sink.post(Cue(CueKind.PULSE, pan=-1.0, rate_hz=4.0))
+    >>> sink.cues[0].pan
+    -1.0
     """
 
     label = "cues"
@@ -68,6 +85,10 @@ class ToneSpeaker:
         rate_hz: samples a second.
         seconds: length of every phrase.
         missing: keys that are not rendered (yet).
+
+    >>> speaker = ToneSpeaker(48_000, seconds=0.25)
+    >>> speaker.get("stop").shape, speaker.asked
+    ((12000,), ['stop'])
     """
 
     def __init__(self, rate_hz: int, seconds: float = 0.5, missing: Iterable[str] = ()) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sonar.clock import ManualClock
 from sonar.errors import SourceLost, SourceTimeout
@@ -59,6 +59,20 @@ class ScriptedSource:
 
     Attributes:
         opens, closes: how often each was called.
+        dropped: frames of a live source that a newer one replaced.
+
+    >>> import numpy as np
+    >>> from sonar.errors import SourceTimeout
+    >>> image = np.zeros((48, 64, 3), np.uint8)
+    >>> camera = ScriptedSource([image, Delay(2.0), image], live=True, rate_hz=10)
+    >>> camera.open()
+    >>> camera.read(0.5).t
+    0.0
+    >>> try:
+    ...     camera.read(0.5)
+    ... except SourceTimeout as error:
+    ...     print(error)
+    scripted gave no frame in time.
     """
 
     def __init__(
@@ -188,57 +202,3 @@ class ScriptedSource:
         if self._then == "silence":
             return self._silence(self._clock.now() + timeout_s)
         return None
-
-
-class FakeVideoCapture:
-    """Stands in for ``cv2.VideoCapture`` where a camera is wanted without one.
-
-    Items, one per ``grab``: a BGR array (or None, or anything else the driver might give) is what
-    ``retrieve`` returns; ``Hang`` blocks ``grab`` until ``release``; an exception is raised.
-    After the last item ``grab`` returns False, as after an unplugged cable.
-
-    Args:
-        items: see above.
-        opens: False for a camera that cannot be opened.
-
-    Attributes:
-        settings: what was asked for, by property number.
-        released: whether ``release`` was called.
-    """
-
-    def __init__(self, items: Iterable[Any] = (), *, opens: bool = True) -> None:
-        self.settings: dict[int, float] = {}
-        self.released = False
-        self._items = list(items)
-        self._opens = opens
-        self._frame: Any = None
-        self._free = threading.Event()
-
-    def isOpened(self) -> bool:
-        return self._opens and not self.released
-
-    def set(self, prop: int, value: float) -> bool:
-        self.settings[prop] = value
-        return True
-
-    def get(self, prop: int) -> float:
-        return self.settings.get(prop, 0.0)
-
-    def grab(self) -> bool:
-        if not self._items:
-            return False
-        item = self._items.pop(0)
-        if isinstance(item, Exception):
-            raise item
-        if isinstance(item, Hang):
-            self._free.wait(item.limit_s)
-            return False
-        self._frame = item
-        return True
-
-    def retrieve(self) -> tuple[bool, Any]:
-        return self._frame is not None, self._frame
-
-    def release(self) -> None:
-        self.released = True
-        self._free.set()

@@ -28,6 +28,17 @@ class FakeEngine:
         calls: how many times ``estimate`` was called.
         warmed_up: (height, width) of every ``warm_up``.
         closed: whether ``close`` was called.
+
+    >>> import numpy as np
+    >>> from sonar.types import DepthMap, Frame
+    >>> ground = np.repeat(np.linspace(0.0, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
+    >>> engine = FakeEngine(DepthMap(ground), failures={1: DepthError("NaN")})
+    >>> frame = Frame(np.zeros((48, 64, 3), np.uint8), id=0, t=0.0)
+    >>> engine.estimate(frame).values.shape
+    (48, 64)
+    >>> engine.estimate(frame)
+    Traceback (most recent call last):
+    sonar.errors.DepthError: NaN
     """
 
     def __init__(

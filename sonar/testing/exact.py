@@ -20,6 +20,12 @@ class ExactDepth:
             half of it is smooth over about 1/12 of the image, as a network's errors are.
         walkable: also give the exact walkable mask, softened by the same noise.
         seed: of the noise; a frame's noise depends on this and on its id alone.
+
+    >>> from sonar.capture.synthetic import SyntheticSource
+    >>> source = SyntheticSource("box", frames=3, size=(48, 64))
+    >>> depth = ExactDepth(source, kind=DepthKind.METRIC).estimate(source.frame_at(0))
+    >>> bool(np.allclose(depth.values, source.depth_at(0)))
+    True
     """
 
     def __init__(

@@ -57,7 +57,13 @@ class SceneTruth:
 def truth_at(
     source: SyntheticSource, frame_id: int, zones: ZonesConfig | None = None
 ) -> SceneTruth:
-    """What is ahead at a frame of ``source``, inside the corridor of ``zones``."""
+    """What is ahead at a frame of ``source``, inside the corridor of ``zones``.
+
+    >>> source = SyntheticSource("left_box", frames=31)
+    >>> truth = truth_at(source, 30)  # after 2 of the 5 meters
+    >>> truth.left.name, round(truth.left.distance_m, 1), truth.right.distance_m
+    ('box', 3.0, None)
+    """
     zones, scene = zones or ZonesConfig(), source.scene
     t, view = frame_id / source.rate_hz, source.view_at(frame_id)
     camera = view.camera

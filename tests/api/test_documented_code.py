@@ -19,7 +19,7 @@ def blocks(page: str) -> list[str]:
 def test_the_page_about_testing_tests() -> None:
     names: dict[str, object] = {}
     found = blocks("testing.md")
-    assert len(found) == 4
+    assert len(found) == 5
     for code in found:
         exec(compile(code, "testing.md", "exec"), names)
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from fake_camera import FakeVideoCapture
 
 from sonar.capture import list_cameras
 from sonar.capture.camera import CameraDevice, CameraInfo
@@ -10,7 +11,7 @@ from sonar.capture.latest import LiveSource
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
-from sonar.testing.capture import FakeVideoCapture, Hang
+from sonar.testing.capture import Hang
 
 RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
 

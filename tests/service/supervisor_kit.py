@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from fake_guide import FakeAlarm, FakeGuide
+
 from sonar.clock import ManualClock
 from sonar.service.notify import Notifier
 from sonar.service.supervisor.supervisor import Supervisor
 from sonar.service.supervisor.watch import WatchLimits
-from sonar.testing.service import FakeAlarm, FakeGuide
 
 STEP_S = 0.05
 

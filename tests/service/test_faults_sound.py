@@ -195,11 +195,12 @@ class StoppingSink:
 
 def test_a_callback_that_stops_is_seen_by_the_supervisor_though_frames_go_on() -> None:
     """The guide's own beats: samples stand still, so the alarm is sounded and it is restarted."""
+    from fake_guide import FakeAlarm
+
     from sonar.clock import ManualClock
     from sonar.service.notify import Notifier
     from sonar.service.supervisor.supervisor import Supervisor
     from sonar.service.supervisor.watch import WatchLimits
-    from sonar.testing.service import FakeAlarm
 
     stopped = threading.Event()
     service = Service(sink=lambda mixer, clock: StoppingSink(mixer, stopped))

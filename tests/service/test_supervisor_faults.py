@@ -1,11 +1,11 @@
 """The supervisor under whatever fails whenever: never silent for more than a second."""
 
+from fake_guide import FakeGuide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor_kit import STEP_S, World
 
 from sonar.service.supervisor.watch import WatchLimits
-from sonar.testing.service import FakeGuide
 
 FAULTS = st.lists(
     st.tuples(
