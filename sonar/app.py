@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sonar.audio.speech.bank import SpeechBank
     from sonar.audio.synthesis import Mixer
     from sonar.controls.controls import Controls
-    from sonar.controls.view import LiveView
+    from sonar.controls.view import RunView
     from sonar.zones import DepthZones
 
 _log = logging.getLogger(__name__)  # without a handler, Python prints warnings to stderr
@@ -34,7 +34,7 @@ class Running:
     speech: "SpeechBank"
     engine: Engine
     controls: "Controls"
-    view: "LiveView"
+    view: "RunView"
 
     def run(self, *consumers: Consumer) -> Outcome:
         """Run the pipeline; the view for helpers takes its steps too. See Pipeline.run."""
@@ -133,7 +133,7 @@ def assemble(
     from sonar.audio.speech.bank import SpeechBank
     from sonar.audio.synthesis import Mixer
     from sonar.controls.controls import Controls
-    from sonar.controls.view import LiveView
+    from sonar.controls.view import RunView
 
     clock = clock or SystemClock()
     with ExitStack() as stack:  # closes again what was opened, when a later part fails
@@ -155,7 +155,7 @@ def assemble(
             speaker=speech,
         )
         stack.pop_all()
-    view = LiveView(config, clock)
+    view = RunView(config, clock)
     pipeline = Pipeline(stages, clock, _limits(config))
     controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
     return Running(pipeline, source, stages.sink, speech, engine, controls, view)

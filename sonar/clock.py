@@ -1,7 +1,15 @@
-"""Time comes from here and nowhere else, so tests never sleep."""
+"""Time comes from here and nowhere else, so tests never sleep; and how long stages take.
+
+Standard library only: the supervisor uses it too.
+"""
 
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+WINDOW = 10_000  # readings kept per stage: bounded, so that a day's run stays small
 
 
 class SystemClock:
@@ -42,3 +50,50 @@ class ManualClock:
         """Move forward by ``seconds`` (>= 0)."""
         with self._lock:
             self._now += seconds
+
+
+class StageTimer:
+    """Times the sections of one frame and keeps the last ``WINDOW`` readings of each."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._current: dict[str, float] = {}
+        self._history: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """Time a ``with`` block; a section entered twice in a frame adds up."""
+        start = self._now()
+        try:
+            yield
+        finally:
+            spent_ms = 1000.0 * (self._now() - start)
+            self._current[name] = self._current.get(name, 0.0) + spent_ms
+
+    def finish_frame(self) -> dict[str, float]:
+        """Milliseconds by section of the frame that ends here, with their sum as ``total``."""
+        spent, self._current = self._current, {}
+        spent["total"] = sum(spent.values())
+        for name, ms in spent.items():
+            self._history.setdefault(name, deque(maxlen=WINDOW)).append(ms)
+        return spent
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """``median_ms`` and ``p95_ms`` by section."""
+        return {name: quantiles_ms(ms) for name, ms in self._history.items()}
+
+
+def quantiles_ms(readings_ms: Iterable[float]) -> dict[str, float]:
+    """Median and 95th percentile of readings in milliseconds; empty for no readings."""
+    ordered = sorted(readings_ms)
+    if not ordered:
+        return {}
+    return {"median_ms": _quantile(ordered, 0.5), "p95_ms": _quantile(ordered, 0.95)}
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    """Linear between the two readings around ``share``."""
+    place = share * (len(ordered) - 1)
+    lower = int(place)
+    upper = min(lower + 1, len(ordered) - 1)
+    return round(ordered[lower] + (place - lower) * (ordered[upper] - ordered[lower]), 3)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
+from sonar.clock import StageTimer
 from sonar.errors import DepthError, SonarError, SourceLost, SourceTimeout
 from sonar.ports import (
     AudioSink,
@@ -20,7 +21,6 @@ from sonar.ports import (
     ZoneAnalyser,
 )
 from sonar.records import Event, FrameRecord
-from sonar.telemetry import StageTimer
 from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State, side_of
 
 GOODBYE_S = 0.8  # longest wait for the last sound
@@ -127,7 +127,7 @@ class Pipeline:
         self._stages = stages
         self._clock = clock
         self._limits = limits or Limits()
-        self._timer = StageTimer(clock)
+        self._timer = StageTimer(clock.now)
         self._stop = threading.Event()
         self._closed = False
         self._origin_t: float | None = None

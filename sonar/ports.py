@@ -69,12 +69,12 @@ class DepthBackend(Protocol):
 
 
 class Engine(Protocol):
-    """Picture in, depth out: preprocess, backend, checks."""
+    """Frame in, depth map out: preprocess, backend, checks."""
 
     label: str
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run until timings settle for pictures of this size; called before "ready"."""
+        """Run until timings settle for frames of this size; called before "ready"."""
 
     def estimate(self, frame: Frame) -> DepthMap:
         """Raises DepthError when the network fails or gives NaN or a constant."""

@@ -16,7 +16,7 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.controls.controls import Controls
 from sonar.controls.listen import Commands
-from sonar.controls.view import STALE_S, LiveView, zone_borders
+from sonar.controls.view import STALE_S, RunView, zone_borders
 from sonar.pipeline import Step, Update
 from sonar.records import Event
 from sonar.testing.capture import ScriptedSource
@@ -38,7 +38,7 @@ class Seen:
     def __init__(self, *sets: str) -> None:
         config = configured(*sets)
         self.clock = ManualClock()
-        self.view = LiveView(config, self.clock)
+        self.view = RunView(config, self.clock)
         self.controls = Controls(
             Mixer(config.audio, config.speech), PulseMapper(config.audio, config.speech), -6.0
         )

@@ -33,7 +33,7 @@ def train_ear(
     from sonar.audio.speech.bank import SpeechBank
     from sonar.audio.synthesis import Mixer
     from sonar.clock import SystemClock
-    from sonar.lab.simulate.ear import EarTrainer, Stage
+    from sonar.lab.simulate.ear import EarStage, EarTrainer
     from sonar.lab.simulate.ear_scenes import SceneMaker
 
     options = common(ctx)
@@ -53,7 +53,7 @@ def train_ear(
         with single_keys() as keys:
             sink.start()
             try:
-                stage = Stage(mixer, sink, clock, speech, note if options.json else say)
+                stage = EarStage(mixer, sink, clock, speech, note if options.json else say)
                 trainer = EarTrainer(SceneMaker(audio, chosen), stage, keys, questions, chosen)
                 score = trainer.run()
                 sink.drain(1.0)

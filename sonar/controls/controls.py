@@ -18,7 +18,7 @@ from sonar.audio.cues import (
 from sonar.audio.synthesis import Mixer
 
 if TYPE_CHECKING:
-    from sonar.controls.view import LiveView
+    from sonar.controls.view import RunView
 
 QUIETEST_DB, LOUDEST_DB = -40.0, 12.0
 
@@ -44,7 +44,7 @@ class Controls:
         mapper: PulseMapper,
         volume_db: float,
         stop: Callable[[], None] = lambda: None,
-        view: "LiveView | None" = None,
+        view: "RunView | None" = None,
     ) -> None:
         self._mixer, self._mapper, self._stop, self._view = mixer, mapper, stop, view
         self.volume_db = volume_db
@@ -52,7 +52,7 @@ class Controls:
         self.on_keep: Callable[[], bool] | None = None
 
     def look(self) -> str:
-        """What there is to see and hear at present, as one line of JSON; see :class:`LiveView`."""
+        """What there is to see and hear at present, as one line of JSON; see :class:`RunView`."""
         return "{}" if self._view is None else self._view.answer(self)
 
     @property

@@ -30,10 +30,10 @@ _QUALITY = 70
 _SAID = 5
 
 
-class LiveView:
+class RunView:
     """Consumes the steps of one run; :meth:`answer` is what ``sonar control view`` gets.
 
-    The camera's picture is in it only where ``controls.picture`` allows that: it shows people
+    The frame is in it, as ``picture``, only where ``controls.picture`` allows that: it shows people
     who did not ask for it.
     """
 
@@ -68,8 +68,8 @@ class LiveView:
         ``age_s`` is how old the newest frame is, ``t`` its seconds into the run; ``zones`` and
         ``cue`` are as in its record, or unknown and null where something else happened since.
         ``heard`` is the sound with its side and cause, ``said`` the last phrases, newest first.
-        ``borders`` are where the zones meet, as fractions of the picture's width; ``picture`` is
-        a JPEG in base64. Both are null without a picture.
+        ``borders`` are where the zones meet, as fractions of its width; ``picture`` is
+        a JPEG in base64. Both are null without a frame.
         """
         now = self._clock.now()
         newest, (state, reason), heard = self._newest, self._state, self._heard
@@ -80,7 +80,7 @@ class LiveView:
             last = step.scene
             age_s = round(now - seen_s, 3)
             if (last.state, last.reason) != (state, reason):
-                pass  # that was told after this frame
+                pass  # it came after this frame
             elif age_s > STALE_S:
                 scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
             else:
@@ -120,7 +120,7 @@ class LiveView:
 
 
 def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
-    """Where the zones meet at the horizon, as fractions of a picture's width from the left."""
+    """Where the zones meet at the horizon, as fractions of a frame's width from the left."""
     camera = intrinsics(config.mount, width, height)
     half = math.tan(math.radians(config.zones.center_width_deg / 2)) * camera.fx
     left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))

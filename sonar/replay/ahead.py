@@ -16,14 +16,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from sonar import app
-from sonar.clock import SystemClock
+from sonar.clock import WINDOW, SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, SourceError
 from sonar.pipeline import Step, Update
 from sonar.ports import Clock, Engine, FrameSource
-from sonar.telemetry import WINDOW, quantiles_ms
 from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame
 

@@ -16,7 +16,7 @@ _PLAUSIBLE_C = (-40.0, 150.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MachineReading:
     """One look at the machine; None where it does not say.
 
     Attributes:
@@ -39,7 +39,7 @@ class Reading:
 class Sensors(Protocol):
     """Where readings come from."""
 
-    def read(self) -> Reading: ...
+    def read(self) -> MachineReading: ...
 
 
 class Machine:
@@ -49,7 +49,7 @@ class Machine:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first one only sets the beginning
 
-    def read(self) -> Reading:
+    def read(self) -> MachineReading:
         """Now; never raises."""
         try:
             groups = psutil.sensors_temperatures().values()
@@ -58,7 +58,7 @@ class Machine:
             groups, battery = (), None
         found = [sensor.current for group in groups for sensor in group if sensor.current]
         plausible = [c for c in found if _PLAUSIBLE_C[0] <= c <= _PLAUSIBLE_C[1]]
-        return Reading(
+        return MachineReading(
             temperature_c=max(plausible, default=None),
             battery_percent=None if battery is None else round(battery.percent, 1),
             discharging=battery is not None and battery.power_plugged is False,
@@ -81,7 +81,7 @@ class MemoryWatch:
         self._least_mb: float | None = None
         self._released_s = float("-inf")
 
-    def update(self, reading: Reading, now: float) -> bool:
+    def update(self, reading: MachineReading, now: float) -> bool:
         """Whether ``low`` changed by what was read at ``now``."""
         before = self.low
         if reading.available_mb is not None and reading.available_mb < LOW_MB:
@@ -89,7 +89,7 @@ class MemoryWatch:
         self.low = now - self._short_s < WELL_S
         return self.low != before
 
-    def has_grown(self, reading: Reading, now: float) -> bool:
+    def has_grown(self, reading: MachineReading, now: float) -> bool:
         """Whether the process grew since it last gave memory back; True at most once a minute."""
         used_mb = reading.memory_mb
         if used_mb is None or now - self._released_s < RELEASE_EVERY_S:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sonar.capture.synthetic import Role, SyntheticSource, View
+from sonar.capture.synthetic import Role, SceneView, SyntheticSource
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import SIDES, Height, Side
 
@@ -98,7 +98,7 @@ def truth_at(
 
 
 def _zone(
-    view: View,
+    view: SceneView,
     side: Side,
     mask: np.ndarray[Any, np.dtype[np.bool_]],
     forward: np.ndarray[Any, np.dtype[np.float32]],

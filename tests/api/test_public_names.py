@@ -1,9 +1,11 @@
 """The public names: what is exported, that importing is light, and that the examples run."""
 
+import ast
 import doctest
 import importlib
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,13 @@ def test_the_examples_run(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testmod(importlib.import_module(f"sonar.{home}"))
     assert tried > 0 and failed == 0
+
+
+def test_no_class_name_is_used_twice() -> None:
+    found = defaultdict(list)
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(path.relative_to(ROOT).as_posix())
+    twice = {name: places for name, places in found.items() if len(places) > 1}
+    assert not twice

@@ -13,7 +13,7 @@ from guide_kit import DEPTH, Service, services, told
 from sonar.config import SonarConfig
 from sonar.service import machine as machine_module
 from sonar.service.guide import segments
-from sonar.service.machine import LOW_MB, Reading
+from sonar.service.machine import LOW_MB, MachineReading
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
@@ -31,8 +31,8 @@ class Machine:
 
     available_mb = 2000.0
 
-    def read(self) -> Reading:
-        return Reading(available_mb=self.available_mb, memory_mb=200.0)
+    def read(self) -> MachineReading:
+        return MachineReading(available_mb=self.available_mb, memory_mb=200.0)
 
 
 def size_bytes(folder: Path) -> int:

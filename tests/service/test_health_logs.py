@@ -25,7 +25,7 @@ from sonar.records import Event
 from sonar.service.guide.report import Reporter
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, read_token
 from sonar.service.logs import JsonLog, redacted
-from sonar.service.machine import Reading
+from sonar.service.machine import MachineReading
 from sonar.service.notify import Notifier
 from sonar.service.probe import ask
 from sonar.types import Cue, CueKind, Frame, Scene, State
@@ -218,8 +218,8 @@ def test_other_text_is_left_alone(text: str) -> None:
 class Cool:
     """Sensors of a machine without a battery."""
 
-    def read(self) -> Reading:
-        return Reading(temperature_c=41.0, memory_mb=200.0)
+    def read(self) -> MachineReading:
+        return MachineReading(temperature_c=41.0, memory_mb=200.0)
 
 
 def reporter(clock: Any) -> Reporter:

@@ -6,7 +6,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sonar.service.machine import LOW_MB, Machine, MemoryWatch, Reading
+from sonar.service.machine import LOW_MB, Machine, MachineReading, MemoryWatch
 
 Temperature = namedtuple("Temperature", "label current high critical")
 Battery = namedtuple("Battery", "percent secsleft power_plugged")
@@ -59,21 +59,21 @@ def test_this_process_and_machine_are_measured() -> None:
 
 def test_memory_must_be_well_for_a_while() -> None:
     watch = MemoryWatch()
-    short, well = Reading(available_mb=LOW_MB - 1), Reading(available_mb=500.0)
+    short, well = MachineReading(available_mb=LOW_MB - 1), MachineReading(available_mb=500.0)
     assert not watch.update(well, 0.0)
     assert watch.update(short, 0.0) and watch.low
     assert not watch.update(well, 1.0) and not watch.update(well, 25.0)
     assert not watch.update(short, 26.0)
     assert not watch.update(well, 27.0) and not watch.update(well, 55.9)
     assert watch.update(well, 56.1) and not watch.low
-    assert not watch.update(Reading(), 58.0)  # a system that does not say is not short
+    assert not watch.update(MachineReading(), 58.0)  # a system that does not say is not short
 
 
 def test_what_was_freed_is_given_back_after_growth_and_not_too_often() -> None:
     watch = MemoryWatch()
     grown = [(0.0, 220.0), (1.0, 215.0), (2.0, 222.9), (3.0, 223.1), (4.0, 240.0), (64.0, 216.0)]
-    due = [watch.has_grown(Reading(memory_mb=mb), now) for now, mb in grown]
+    due = [watch.has_grown(MachineReading(memory_mb=mb), now) for now, mb in grown]
     assert due == [False, False, False, True, False, False]
-    assert not watch.has_grown(Reading(), 65.0)
-    assert not watch.has_grown(Reading(memory_mb=223.0), 66.0)
-    assert watch.has_grown(Reading(memory_mb=224.1), 67.0)
+    assert not watch.has_grown(MachineReading(), 65.0)
+    assert not watch.has_grown(MachineReading(memory_mb=223.0), 66.0)
+    assert watch.has_grown(MachineReading(memory_mb=224.1), 67.0)

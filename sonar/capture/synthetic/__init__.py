@@ -14,7 +14,7 @@ from sonar.capture.synthetic.scenarios import (
     scenario,
     wall,
 )
-from sonar.capture.synthetic.scene import Box, Camera, Role, View, paint
+from sonar.capture.synthetic.scene import Box, Camera, Role, SceneView, paint
 from sonar.capture.synthetic.source import SyntheticSource
 
 __all__ = [
@@ -22,9 +22,9 @@ __all__ = [
     "Box",
     "Camera",
     "Role",
+    "SceneView",
     "SyntheticScene",
     "SyntheticSource",
-    "View",
     "ceiling",
     "floor",
     "hall",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from sonar.capture.synthetic.scene import INF, Box, Camera, Role, Triple, View, cast
+from sonar.capture.synthetic.scene import INF, Box, Camera, Role, SceneView, Triple, cast
 from sonar.errors import SourceError
 
 _STEP_HZ = 1.8  # steps per second of a walk; the body rolls at half of that
@@ -56,7 +56,7 @@ class SyntheticScene:
         (x, y), _ = self.camera.heading
         return (self.speed_mps * float(x), self.speed_mps * float(y))
 
-    def view(self, t: float, height: int, width: int) -> View:
+    def view(self, t: float, height: int, width: int) -> SceneView:
         """Exact depth at ``t`` for an image of this size."""
         return cast(tuple(box.at(t) for box in self.boxes), self.camera_at(t), height, width)
 

@@ -122,7 +122,7 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class SceneView:
     """What a camera sees.
 
     Attributes:
@@ -140,7 +140,7 @@ class View:
     camera: Camera
 
 
-def cast(boxes: tuple[Box, ...], camera: Camera, height: int, width: int) -> View:
+def cast(boxes: tuple[Box, ...], camera: Camera, height: int, width: int) -> SceneView:
     """Exact depth of ``boxes`` (computed in float64) for an image of (height, width) pixels."""
     xs, ys = camera.pixel_rays(height, width)
     axes, origin = camera.axes, camera.origin
@@ -163,10 +163,10 @@ def cast(boxes: tuple[Box, ...], camera: Camera, height: int, width: int) -> Vie
         depth[mask], hit[mask] = enter[mask], index
     finite = np.where(hit >= 0, depth, 0.0)
     points = np.stack([origin[k] + finite * rays[k] for k in range(3)]).astype(np.float32)
-    return View(depth.astype(np.float32), hit, points, boxes, camera)
+    return SceneView(depth.astype(np.float32), hit, points, boxes, camera)
 
 
-def paint(view: View, *, brightness: float = 1.0) -> RgbImage:
+def paint(view: SceneView, *, brightness: float = 1.0) -> RgbImage:
     """An image of the view: checkers and hashed noise on every face, light from above.
 
     Returns uint8 (H, W, 3), RGB. The noise is fixed to the surface, not to the pixel, so that it

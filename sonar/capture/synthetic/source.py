@@ -3,7 +3,7 @@
 import numpy as np
 
 from sonar.capture.synthetic.scenarios import SyntheticScene, scenario
-from sonar.capture.synthetic.scene import Role, View, paint
+from sonar.capture.synthetic.scene import Role, SceneView, paint
 from sonar.errors import SourceError
 from sonar.types import FloatImage, Frame
 
@@ -38,7 +38,7 @@ class SyntheticSource:
         self.size = size
         self.rate_hz, self.frame_count, self._brightness = rate_hz, frames, brightness
         self._next: int | None = None
-        self._last: tuple[int, View] | None = None
+        self._last: tuple[int, SceneView] | None = None
 
     def open(self) -> None:
         """Start from the first frame."""
@@ -64,7 +64,7 @@ class SyntheticSource:
         image = paint(self.view_at(frame_id), brightness=self._brightness)
         return Frame(image, frame_id, frame_id / self.rate_hz)
 
-    def view_at(self, frame_id: int) -> View:
+    def view_at(self, frame_id: int) -> SceneView:
         """Exact depth, hits and points of a frame."""
         if not 0 <= frame_id < self.frame_count:
             raise SourceError(f"{self.label} has no frame {frame_id}.")

@@ -14,13 +14,12 @@ from pydantic import BaseModel
 
 from sonar import app
 from sonar.capture import LiveSource, VideoFileSource
-from sonar.clock import SystemClock
+from sonar.clock import SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import SourceError, SourceTimeout
 from sonar.pipeline import Pipeline, Step, Update
 from sonar.ports import Clock
-from sonar.telemetry import quantiles_ms
 from sonar.types import Frame, RgbImage
 
 CAMERA_RATE_HZ = 30.0

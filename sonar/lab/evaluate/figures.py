@@ -71,7 +71,7 @@ class Figures(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FigureReading:
     """One zone of one frame: truth beside what was reported.
 
     Attributes:
@@ -103,7 +103,7 @@ def band_of(distance_m: float | None, edges: BandEdges) -> Band:
     return next((band for edge, band in steps if distance_m < edge), Band.CLEAR)
 
 
-def figures(readings: Sequence[Reading], edges: BandEdges, seed: int = 0) -> Figures:
+def figures(readings: Sequence[FigureReading], edges: BandEdges, seed: int = 0) -> Figures:
     """All figures of one approach on one folder."""
     table = _Table(readings, edges)
     everything = np.arange(len(readings))
@@ -120,7 +120,7 @@ def figures(readings: Sequence[Reading], edges: BandEdges, seed: int = 0) -> Fig
 class _Table:
     """Readings as arrays, so that resampling is cheap."""
 
-    def __init__(self, readings: Sequence[Reading], edges: BandEdges) -> None:
+    def __init__(self, readings: Sequence[FigureReading], edges: BandEdges) -> None:
         def column(values: Sequence[float | None], missing: float) -> NDArray[np.float64]:
             return np.array([missing if v is None else v for v in values], float)
 
@@ -233,7 +233,7 @@ def intervals(
     }
 
 
-def _confusion(readings: Sequence[Reading], edges: BandEdges) -> dict[str, dict[str, int]]:
+def _confusion(readings: Sequence[FigureReading], edges: BandEdges) -> dict[str, dict[str, int]]:
     table = {
         str(true): {str(said): 0 for said in Band} for true in Band if true is not Band.UNKNOWN
     }

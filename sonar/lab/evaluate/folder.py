@@ -10,7 +10,7 @@ import numpy as np
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import DepthError
 from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, DatasetIntrinsics, FrameMount
-from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, Reading
+from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, FigureReading
 from sonar.lab.evaluate.naive import naive_inverse_depths
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, read_zones
 from sonar.ports import Engine, ZoneAnalyser
@@ -34,7 +34,7 @@ class FolderReadings:
     """
 
     name: str
-    readings: tuple[Reading, ...]
+    readings: tuple[FigureReading, ...]
     inverse_depths: tuple[float, ...]
     frames: int
     pairs: int
@@ -68,7 +68,7 @@ class FolderRun:
         self._use = mount_use
         self._size, self._k = _camera(dataset)
         self._mounts, self._origin = known_mounts(dataset, self._k)
-        self._readings: list[Reading] = []
+        self._readings: list[FigureReading] = []
         self._inverse_depths: list[float] = []
         self._unmeasured = 0
         self._frames = 0
@@ -122,7 +122,7 @@ class FolderRun:
                 continue
             rank = rank_distance(said, self._config.zones.bands.far_m)
             self._readings.append(
-                Reading(frame.id, true.distance_m, rank, said.distance_m, said.band)
+                FigureReading(frame.id, true.distance_m, rank, said.distance_m, said.band)
             )
             self._inverse_depths.append(inverse_depth)
 

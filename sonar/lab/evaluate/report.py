@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from sonar.config import SonarConfig
-from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, Figures, Reading, figures
+from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, FigureReading, Figures, figures
 from sonar.lab.evaluate.folder import FolderReadings, MountOrigin, MountUse
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance
 
@@ -93,13 +93,15 @@ def _report(
     )
 
 
-def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[Reading]:
+def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[FigureReading]:
     readings = []
     for inverse_depth, r in zip(folder.inverse_depths, folder.readings, strict=True):
         distance_m = None if fit is None else naive_distance(inverse_depth, fit)
         # A hair of the inverse depth keeps its order where the fit makes all distances one.
         rank = (1.0 if distance_m is None else distance_m) - 1e-6 * inverse_depth
-        readings.append(Reading(r.frame, r.true_m, rank, distance_m, naive_band(inverse_depth)))
+        readings.append(
+            FigureReading(r.frame, r.true_m, rank, distance_m, naive_band(inverse_depth))
+        )
     return readings
 
 

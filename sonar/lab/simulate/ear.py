@@ -65,7 +65,7 @@ class Ended(Exception):
     """The listener has had enough, or there are no more keys."""
 
 
-class Stage:
+class EarStage:
     """Sound and words, one after the other.
 
     Args:
@@ -129,7 +129,7 @@ class EarTrainer:
     """
 
     def __init__(
-        self, maker: SceneMaker, stage: Stage, keys: Keys, questions: int, seed: int
+        self, maker: SceneMaker, stage: EarStage, keys: Keys, questions: int, seed: int
     ) -> None:
         self._maker, self._stage, self._keys = maker, stage, keys
         self._questions = questions

@@ -9,8 +9,8 @@ import numpy as np
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.lab.simulate.scenario import CameraSpec
-from sonar.lab.simulate.scene.offscreen import Pose
-from sonar.lab.simulate.scene.stage import Sight, Stage
+from sonar.lab.simulate.scene.offscreen import CameraPose
+from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
 from sonar.ports import CueMapper, Engine, ZoneAnalyser
 from sonar.testing.exact import mixed_noise
@@ -22,7 +22,7 @@ GAIT_HZ, GAIT_DEG = 1.8, 0.7
 class DepthOf(Protocol):
     """Depth of what is seen."""
 
-    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap: ...
+    def __call__(self, stage: Stage, sight: Rendering, frame: Frame) -> DepthMap: ...
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class SpoiltDepth:
     seed: int
     noise: float = 0.03
 
-    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap:
+    def __call__(self, stage: Stage, sight: Rendering, frame: Frame) -> DepthMap:
         fixed = np.random.default_rng(self.seed)
         scale, shift = float(fixed.uniform(0.3, 3.0)), float(fixed.uniform(0.0, 0.5))
         inverse = 1.0 / np.maximum(sight.depth_m.astype(np.float64), 0.02)
@@ -56,12 +56,12 @@ class NetworkDepth:
 
     engine: Engine
 
-    def __call__(self, stage: Stage, sight: Sight, frame: Frame) -> DepthMap:
+    def __call__(self, stage: Stage, sight: Rendering, frame: Frame) -> DepthMap:
         return self.engine.estimate(frame)
 
 
 @dataclass(slots=True)
-class Ears:
+class Hearing:
     """What sounds at a pose: rendered, measured, judged, mapped. Keeps its state between calls."""
 
     stage: Stage
@@ -70,7 +70,7 @@ class Ears:
     mapper: CueMapper
     steps: int = 0
 
-    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]:
+    def listen(self, pose: CameraPose, t: float) -> tuple[Scene, Cue]:
         """The scene and the cue at ``t`` seconds; call in the order of time."""
         sight = self.stage.look(pose)
         frame = Frame(sight.image, self.steps, t)
@@ -81,7 +81,7 @@ class Ears:
 
 @dataclass(slots=True)
 class TrueEars:
-    """As :class:`Ears`, but zones and drops are read from the geometry, without time to collision:
+    """As Hearing, but zones and drops are read from the geometry, without time to collision:
     shows which contacts are the sound's and the walker's own."""
 
     stage: Stage
@@ -89,7 +89,7 @@ class TrueEars:
     mapper: CueMapper
     steps: int = 0
 
-    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]:
+    def listen(self, pose: CameraPose, t: float) -> tuple[Scene, Cue]:
         found = nearest_things(self.stage, self.stage.look(pose), pose, self.zones)
         far_m = self.zones.bands.far_m
         readings = []
@@ -119,7 +119,7 @@ class TrueEars:
 class Listens(Protocol):
     """Whatever gives a cue at a pose."""
 
-    def listen(self, pose: Pose, t: float) -> tuple[Scene, Cue]: ...
+    def listen(self, pose: CameraPose, t: float) -> tuple[Scene, Cue]: ...
 
 
 EarsFactory = Callable[[Stage, MountConfig], Listens]
@@ -132,10 +132,10 @@ def mount_of(camera: CameraSpec) -> MountConfig:
     )
 
 
-def eye_pose(camera: CameraSpec, x_m: float, y_m: float, yaw_deg: float, t: float) -> Pose:
+def eye_pose(camera: CameraSpec, x_m: float, y_m: float, yaw_deg: float, t: float) -> CameraPose:
     """The camera on a walking chest: the same swing as in the other walks."""
     step = math.sin(2 * math.pi * GAIT_HZ * t)
-    return Pose(
+    return CameraPose(
         x_m,
         y_m,
         camera.height_m,

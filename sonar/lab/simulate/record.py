@@ -21,8 +21,8 @@ from sonar.lab.simulate.ears import eye_pose, mount_of
 from sonar.lab.simulate.listener import SPEED_MPS, Listener
 from sonar.lab.simulate.scenario import Scenario
 from sonar.lab.simulate.scene.body import Body
-from sonar.lab.simulate.scene.offscreen import Pose
-from sonar.lab.simulate.scene.stage import Sight, Stage
+from sonar.lab.simulate.scene.offscreen import CameraPose
+from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import NearestAhead, drop_ahead, nearest_things
 from sonar.lab.simulate.truth_file import EventLog, Kind, TruthFile, write_truth
@@ -50,8 +50,8 @@ class WalkMoment:
     """One recorded frame."""
 
     t: float
-    pose: Pose
-    sight: Sight
+    pose: CameraPose
+    sight: Rendering
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _record(
 
     log = EventLog()
     depths: list[NDArray[np.uint16]] = []
-    poses: list[Pose] = []
+    poses: list[CameraPose] = []
     with av.open(media_path(where / "video.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
         stream.height, stream.width = size
@@ -175,7 +175,7 @@ def _record(
 def _write_rest(
     where: Path,
     mount: dict[str, float],
-    poses: list[Pose],
+    poses: list[CameraPose],
     depths: list[NDArray[np.uint16]],
     fps: float,
 ) -> None:
@@ -191,7 +191,7 @@ def _write_rest(
 
 
 def _note(
-    log: EventLog, t: float, stage: Stage, sight: Sight, pose: Pose, zones: ZonesConfig
+    log: EventLog, t: float, stage: Stage, sight: Rendering, pose: CameraPose, zones: ZonesConfig
 ) -> None:
     ahead = [a for a in nearest_things(stage, sight, pose, zones).values() if a is not None]
     nearest: NearestAhead | None = min(ahead, key=lambda a: a.distance_m, default=None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.lab.simulate.closed_loop import NETWORK_SIZE, SIZE, WalkResult, WalkTally, tally, walk
-from sonar.lab.simulate.ears import Ears, EarsFactory, NetworkDepth, SpoiltDepth, TrueEars
+from sonar.lab.simulate.ears import EarsFactory, Hearing, NetworkDepth, SpoiltDepth, TrueEars
 from sonar.lab.simulate.minmax import Bands, MinMaxZones
 from sonar.lab.simulate.scenario import Scenario
 from sonar.ports import CueMapper, Engine, ZoneAnalyser
@@ -53,7 +53,7 @@ def exact(zones: ZonesFor, mapper: Callable[[], CueMapper]) -> Way:
     """Zones and sound, on exact depth with an unknown scale, shift and noise."""
 
     def ears(seed: int) -> EarsFactory:
-        return lambda stage, mount: Ears(stage, SpoiltDepth(seed), zones(mount), mapper())
+        return lambda stage, mount: Hearing(stage, SpoiltDepth(seed), zones(mount), mapper())
 
     return Way("sonar, exact depth", ears)
 
@@ -62,7 +62,7 @@ def minmax(bands: Bands, mapper: Callable[[], CueMapper]) -> Way:
     """The per-frame min-max approach on the same depth, heard in the same way."""
 
     def ears(seed: int) -> EarsFactory:
-        return lambda stage, mount: Ears(stage, SpoiltDepth(seed), MinMaxZones(bands), mapper())
+        return lambda stage, mount: Hearing(stage, SpoiltDepth(seed), MinMaxZones(bands), mapper())
 
     return Way("min-max, exact depth", ears)
 
@@ -80,7 +80,7 @@ def network(engine: Engine, zones: ZonesFor, mapper: Callable[[], CueMapper]) ->
     """The whole chain: the network on rendered pictures."""
 
     def ears(seed: int) -> EarsFactory:
-        return lambda stage, mount: Ears(stage, NetworkDepth(engine), zones(mount), mapper())
+        return lambda stage, mount: Hearing(stage, NetworkDepth(engine), zones(mount), mapper())
 
     return Way("sonar, network", ears, NETWORK_SIZE, True)
 
@@ -89,7 +89,9 @@ def network_minmax(engine: Engine, bands: Bands, mapper: Callable[[], CueMapper]
     """The min-max approach on the network's depth."""
 
     def ears(seed: int) -> EarsFactory:
-        return lambda stage, mount: Ears(stage, NetworkDepth(engine), MinMaxZones(bands), mapper())
+        return lambda stage, mount: Hearing(
+            stage, NetworkDepth(engine), MinMaxZones(bands), mapper()
+        )
 
     return Way("min-max, network", ears, NETWORK_SIZE, True)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonar.config import ZonesConfig
-from sonar.lab.simulate.scene.offscreen import Pose
-from sonar.lab.simulate.scene.stage import Sight, Stage
+from sonar.lab.simulate.scene.offscreen import CameraPose
+from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.types import SIDES, Side
 
 MIN_SHARE = 5e-4  # of the picture; smaller is not seen
@@ -26,7 +26,7 @@ class NearestAhead:
 
 
 def nearest_things(
-    stage: Stage, sight: Sight, pose: Pose, zones: ZonesConfig
+    stage: Stage, sight: Rendering, pose: CameraPose, zones: ZonesConfig
 ) -> dict[Side, NearestAhead | None]:
     """Per side the nearest solid thing that the picture shows in the way."""
     camera = pose.camera()
@@ -58,7 +58,7 @@ def nearest_things(
     return found
 
 
-def drop_ahead(stage: Stage, pose: Pose) -> float | None:
+def drop_ahead(stage: Stage, pose: CameraPose) -> float | None:
     """Metres along the heading to where the ground ends on the feet's way, by the plan."""
     angle = math.radians(pose.yaw_deg)
     sin, cos = math.sin(angle), math.cos(angle)

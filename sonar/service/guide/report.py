@@ -14,7 +14,7 @@ from sonar.service.guide.runs import Run
 from sonar.service.health import Snapshot
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
 from sonar.service.logs import JsonLog
-from sonar.service.machine import Reading, Sensors
+from sonar.service.machine import MachineReading, Sensors
 from sonar.service.notify import Notifier
 from sonar.types import Reason, State
 
@@ -42,11 +42,11 @@ class Reporter:
         sensors: Sensors,
         sender: HeartbeatSender | None,
         notifier: Notifier,
-        sensed: Callable[[Reading], None],
+        sensed: Callable[[MachineReading], None],
     ) -> None:
         self.run: Run | None = None
         self.frames = 0
-        self.reading = Reading()
+        self.reading = MachineReading()
         self._state, self._reason = State.LOADING.value, ""
         self._clock, self._log, self._sensors = clock, log, sensors
         self._sender, self._notifier, self._sensed = sender, notifier, sensed

@@ -6,7 +6,7 @@ from sonar.service.guide.governor import ChangeMeter
 from sonar.service.guide.recorder import Recorder
 from sonar.service.guide.runs import EngineFactory, Run
 from sonar.service.logs import JsonLog
-from sonar.service.machine import MemoryWatch, Reading, release_soon
+from sonar.service.machine import MachineReading, MemoryWatch, release_soon
 
 WARNINGS = {
     "battery_low": ("battery_low", "state_battery_low"),
@@ -28,7 +28,7 @@ class Steering:
         self.run: Run | None = None
         self.recorder: Recorder | None = None
         self._clock, self._log = clock, log
-        self._reading = Reading()
+        self._reading = MachineReading()
         self._open_engine = open_engine
         self._change = ChangeMeter()
         self._memory = MemoryWatch()
@@ -57,7 +57,7 @@ class Steering:
             self._log("governor", level="warning", what=what, rate_hz=round(budget.rate_hz, 1))
             _announce(run, what)
 
-    def sensed(self, reading: Reading) -> None:
+    def sensed(self, reading: MachineReading) -> None:
         """After the machine's sensors were read: the memory's turn."""
         self._reading, now = reading, self._clock.now()
         if self._memory.has_grown(reading, now):

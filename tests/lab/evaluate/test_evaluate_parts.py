@@ -8,7 +8,7 @@ from evaluate_kit import SIZE, intrinsics, source
 
 from sonar.config import BandEdges, ZonesConfig
 from sonar.lab.evaluate.data import FrameMount, read_dataset
-from sonar.lab.evaluate.figures import Reading, band_of, figures
+from sonar.lab.evaluate.figures import FigureReading, band_of, figures
 from sonar.lab.evaluate.folder import rank_distance
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_inverse_depths
 from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
@@ -72,7 +72,7 @@ def test_auc_of_known_order_ties_and_unknown() -> None:
     def auc(ranks: list[float | None]) -> float | None:
         true = [1.0, 1.2, 2.0, 3.0]
         readings = [
-            Reading(k, t, r, None, Band.NEAR)
+            FigureReading(k, t, r, None, Band.NEAR)
             for k, (t, r) in enumerate(zip(true, ranks, strict=True))
         ]
         return figures(readings, BandEdges()).near_auc

@@ -16,7 +16,7 @@ from sonar.cli import train_ear
 from sonar.cli.root import app
 from sonar.clock import ManualClock
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarTrainer, Stage
+from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarStage, EarTrainer
 from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import SIDES, Band, CueKind, Height, Side
@@ -33,7 +33,7 @@ class Game:
         mixer = Mixer(audio, SpeechConfig(), ToneSpeaker(RATE, seconds=0.1))
         self.sink = CollectSink(mixer)
         self.sink.start()
-        stage = Stage(mixer, self.sink, self.clock, ToneSpeaker(RATE), self.told.append)
+        stage = EarStage(mixer, self.sink, self.clock, ToneSpeaker(RATE), self.told.append)
         play = stage.play
 
         def noted(exercise):

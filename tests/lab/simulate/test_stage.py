@@ -10,7 +10,7 @@ from simulate_kit import need_mujoco, scenario
 from sonar.config import ZonesConfig
 from sonar.errors import ConfigError, MissingExtraError
 from sonar.lab.simulate.scene import stage as stage_module
-from sonar.lab.simulate.scene.offscreen import Pose
+from sonar.lab.simulate.scene.offscreen import CameraPose
 from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
@@ -18,7 +18,7 @@ from sonar.types import Side
 from sonar.zones.visibility import judge, subsample
 
 SIZE = (96, 128)
-EYE = Pose(0.0, 0.0, 1.35, 0.0, 10.0, 0.0)
+EYE = CameraPose(0.0, 0.0, 1.35, 0.0, 10.0, 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_things_are_where_the_plan_has_them_and_move_with_their_bodies() -> None
 
 def test_turning_right_brings_what_is_right_to_the_middle() -> None:
     world = World(scenario("{kind: pole, at: [1.5, 2.6], radius_m: 0.1}"))
-    turned = Pose(0.0, 0.0, 1.35, 30.0, 10.0, 0.0)
+    turned = CameraPose(0.0, 0.0, 1.35, 30.0, 10.0, 0.0)
     with Stage(world, SIZE, pictures=False) as stage:
         seen = nearest_things(stage, stage.look(turned), turned, ZonesConfig())
     assert seen[Side.CENTER] is not None
@@ -74,7 +74,7 @@ def test_sky_is_infinite_and_a_drop_is_lower_and_announced() -> None:
         sight = stage.look(EYE)
         assert np.isinf(sight.depth_m[0, 64])
         assert drop_ahead(stage, EYE) == pytest.approx(3.0, abs=0.06)
-        assert drop_ahead(stage, Pose(0.0, 0.0, 1.35, 180.0, 10.0, 0.0)) is None
+        assert drop_ahead(stage, CameraPose(0.0, 0.0, 1.35, 180.0, 10.0, 0.0)) is None
         names = {stage.parts[k] for k in np.unique(sight.part) if k >= 0}
     assert "below" in names
 

@@ -11,7 +11,7 @@ from sonar.config import MountConfig, SonarConfig
 from sonar.lab.evaluate.naive import naive_band, naive_inverse_depths
 from sonar.lab.simulate import suite
 from sonar.lab.simulate.closed_loop import SIZE, WalkResult, tally, walk
-from sonar.lab.simulate.ears import Ears, SpoiltDepth, mount_of
+from sonar.lab.simulate.ears import Hearing, SpoiltDepth, mount_of
 from sonar.lab.simulate.record import moments
 from sonar.lab.simulate.scenario_files import load, names
 from sonar.lab.simulate.scene.stage import Stage
@@ -90,7 +90,7 @@ def heard_on(name: str) -> tuple[list[TruthFileEvent], list[tuple[float, Cue]], 
     heard: list[tuple[float, Cue]] = []
 
     def made(stage: Stage) -> None:
-        ears.append(Ears(stage, SpoiltDepth(5), zones(mount_of(place.camera)), mapper()))
+        ears.append(Hearing(stage, SpoiltDepth(5), zones(mount_of(place.camera)), mapper()))
 
     t = 0.0
     for moment in moments(place, log, fps=FPS, size=SIZE, textured=False, stages=made):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class CameraPose:
     """Camera at one moment: metres and degrees, signs as :mod:`sonar.capture.synthetic`."""
 
     x_m: float

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sonar.lab.simulate.scenario import Light
 from sonar.lab.simulate.scene.builder import Look, pictures
-from sonar.lab.simulate.scene.offscreen import Pose, aim, load_mujoco, open_renderer, png
+from sonar.lab.simulate.scene.offscreen import CameraPose, aim, load_mujoco, open_renderer, png
 from sonar.lab.simulate.scene.world import World
 from sonar.types import FloatImage, RgbImage
 
@@ -32,7 +32,7 @@ _FOG_START_M = 6.0  # beyond this, untextured pictures fade: only their brightne
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class Rendering:
     """What is seen from a pose.
 
     Attributes:
@@ -100,14 +100,14 @@ class Stage:
         """Release the drawing context."""
         self._draw.close()
 
-    def look(self, pose: Pose) -> Sight:
+    def look(self, pose: CameraPose) -> Rendering:
         """The world from ``pose``, now."""
         self._place(pose)
         depth, part = self._depth()
         image = self._picture() if self._pictures else self._plain(depth, part)
-        return Sight(self._expose(image), depth, part)
+        return Rendering(self._expose(image), depth, part)
 
-    def walkable(self, sight: Sight) -> FloatImage:
+    def walkable(self, sight: Rendering) -> FloatImage:
         """1 where the level ground is seen, else 0; float32 (H, W)."""
         floor = np.array([name == "floor" for name in (*self.parts, "")])
         return floor[sight.part].astype(np.float32)
@@ -124,7 +124,7 @@ class Stage:
         model = self._mj.MjModel.from_xml_string(xml, files)
         return model, self._mj.MjData(model)
 
-    def _place(self, pose: Pose) -> None:
+    def _place(self, pose: CameraPose) -> None:
         aim(self._mj, self._model, pose.camera())
         for slot, motion in zip(self._bodies, self.world.motions, strict=True):
             half = math.radians(motion.turn_deg) / 2
