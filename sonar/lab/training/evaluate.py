@@ -33,10 +33,10 @@ from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
 FAR_M = 20.0
-NEAR_M = 2.0
-LEAST = 1e-3  # inverse depth at which a distance is infinite for the figures
-OFF = 1.25
 HEIGHT_M = 1.4  # stands for the unknown height where limits in meters are applied
+NEAR_M = 2.0
+LEAST = HEIGHT_M / (FARTHEST * FAR_M)  # inverse depth of the farthest distance that counts
+OFF = 1.25
 ONE_SIGMA = 0.683
 FEWEST = 100  # known pixels
 SHIFTS_PX = ((0.0, 0.0), (0.6, 0.3), (-0.4, 0.7), (0.8, -0.5))

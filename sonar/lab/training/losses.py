@@ -42,10 +42,9 @@ def likelihood(error: Tensor, log_sigma: Tensor, target: Tensor, known: Tensor) 
 
 
 def beyond(predicted: Tensor, target: Tensor) -> Tensor:
-    """What is beyond all range (target 0) should be predicted at most :data:`FAR`."""
-    sky = target == 0
-    error = torch.log(predicted + LOG_MARGIN) - math.log(FAR + LOG_MARGIN)
-    return _batch(error.clamp(min=0.0), sky)
+    """What is beyond all range (target 0) is to be at most :data:`FAR`; on the log, its gradient
+    was two to four times the likelihood's."""
+    return _batch((predicted - FAR).clamp(min=0.0), target == 0)
 
 
 def log_gradients(error: Tensor, known: Tensor, first_scale: int = 0) -> Tensor:

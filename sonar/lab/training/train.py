@@ -56,7 +56,7 @@ class Plan:
     )
     rate: float = 2e-4
     warm_up: int = 50
-    steady: float = 0.6
+    steady: float = 0.8
     average: float = 0.995
     decay: float = 1e-4
     seed: int = 0
@@ -70,15 +70,15 @@ class Plan:
 
 # Weights of the losses; the likelihood has 1.
 WEIGHTS = {
-    "shape": 0.5,
+    "shape": 1.5,
     "gradients": 0.5,
-    "beyond": 0.2,
+    "beyond": 0.5,
     "photo": 1.0,
     "photo-gradients": 0.5,
     "ground": 0.3,
     "drop": 0.5,
     "stairs": 0.2,
-    "twins": 0.3,
+    "twins": 0.15,
 }
 
 
