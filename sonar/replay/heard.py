@@ -20,7 +20,7 @@ Definitions:
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from sonar.records import Event
 from sonar.replay.labels import Kind, Truth, TruthEvent
@@ -37,11 +37,7 @@ What = Literal["obstacle", "drop"]
 SideName = Literal["left", "center", "right"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Warned(_Model):
+class Warned(BaseModel, extra="forbid", frozen=True):
     """A warning that was heard: seconds of the recording."""
 
     start_s: float
@@ -50,7 +46,7 @@ class Warned(_Model):
     side: SideName | None
 
 
-class EventResult(_Model):
+class EventResult(BaseModel, extra="forbid", frozen=True):
     """A labeled event, and what was heard of it; null where nothing was."""
 
     kind: Kind
@@ -63,7 +59,7 @@ class EventResult(_Model):
     side_heard: SideName | None
 
 
-class ClipResult(_Model):
+class ClipResult(BaseModel, extra="forbid", frozen=True):
     """One recording."""
 
     name: str

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from sonar.lab.evaluate.figures import Values, intervals
 from sonar.replay.heard import ClipResult
@@ -32,18 +32,14 @@ FIGURES = (
 )
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KindCount(_Model):
+class KindCount(BaseModel, extra="forbid", frozen=True):
     """Events of one kind."""
 
     events: int
     warned: int
 
 
-class WalkFigures(_Model):
+class WalkFigures(BaseModel, extra="forbid", frozen=True):
     """The figures over all recordings; null where there is nothing to count."""
 
     clips: int

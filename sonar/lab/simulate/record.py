@@ -25,8 +25,9 @@ from sonar.lab.simulate.scene.offscreen import CameraPose
 from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import NearestAhead, drop_ahead, nearest_things
-from sonar.lab.simulate.truth_file import EventLog, Kind, TruthFile, write_truth
+from sonar.lab.simulate.truth_file import EventLog, write_truth
 from sonar.replay.folder import output_folder
+from sonar.replay.labels import Kind, Truth
 from sonar.types import FloatImage, Side
 
 FPS = 15.0
@@ -60,7 +61,7 @@ class Recorded:
 
     folder: Path
     frames: int
-    truth: TruthFile
+    truth: Truth
 
 
 def moments(
@@ -166,7 +167,9 @@ def _record(
     mount = mount_of(scenario.camera).model_dump(
         include={"height_m", "pitch_deg", "roll_deg", "hfov_deg"}
     )
-    truth = TruthFile(fps=fps, mount=mount, events=tuple(log.events()))
+    truth = Truth.model_validate(
+        {"schema": "sonar.truth/1", "fps": fps, "mount": mount, "events": log.events()}
+    )
     _write_rest(where, mount, poses, depths, fps)
     write_truth(truth, where)
     return Recorded(where, len(poses), truth)

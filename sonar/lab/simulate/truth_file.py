@@ -3,20 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sonar.config import BandEdges
-from sonar.config.plain_yaml import dump, parse
-from sonar.errors import ConfigError, OutputError
+from sonar.config.plain_yaml import dump
+from sonar.errors import OutputError
+from sonar.replay.labels import FOLDER_LABELS, Kind, Truth, TruthEvent
 from sonar.types import Side
-
-TRUTH_SCHEMA: Literal["sonar.truth/1"] = "sonar.truth/1"
-FILE_NAME = "events_truth.yaml"
-
-Kind = Literal["obstacle", "drop", "person", "head"]
-Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 BRIDGE_S = 0.5  # a thing out of sight for less is the same event
 SHORTEST_S = 0.4
@@ -25,63 +17,14 @@ CLOSE_M = BandEdges().close_m
 CHAIN_S = 8.0  # and came into the way at most this long before
 
 
-class TruthFileEvent(BaseModel):
-    """One thing on one side for a while.
-
-    ``from_s`` to ``to_s``: while it is the nearest thing in the way, within the far band.
-    ``nearest_m``: its least distance along the heading. ``contact_s``: when the walker touched
-    it, or stepped over the edge (which may be after ``to_s``, when the thing had changed sides
-    or left the picture); null where that did not happen.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    from_s: Seconds
-    to_s: Seconds
-    kind: Kind
-    side: Side
-    nearest_m: Seconds
-    contact_s: Seconds | None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "TruthFileEvent":
-        if self.to_s < self.from_s:
-            raise ValueError("to_s lies before from_s")
-        return self
-
-
-class TruthFile(BaseModel):
-    """The whole file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
-
-    schema_: Literal["sonar.truth/1"] = Field(default=TRUTH_SCHEMA, alias="schema")
-    fps: Annotated[float, Field(gt=0.0, le=240.0)]
-    mount: dict[str, float] = {}
-    events: tuple[TruthFileEvent, ...]
-
-
-def write_truth(truth: TruthFile, folder: Path) -> Path:
+def write_truth(truth: Truth, folder: Path) -> Path:
     """Write ``events_truth.yaml`` into ``folder``. Raises OutputError."""
-    path = folder / FILE_NAME
+    path = folder / FOLDER_LABELS
     try:
         path.write_text(dump(truth.model_dump(mode="json")), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
     return path
-
-
-def read_truth(path: Path) -> TruthFile:
-    """Read and check a file. Raises ConfigError."""
-    try:
-        document = parse(path.read_text(encoding="utf-8"), path.name)
-        return TruthFile.model_validate(document.value)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}.") from error
 
 
 @dataclass(slots=True)
@@ -124,15 +67,15 @@ class EventLog:
         if first.contact_s is None:
             first.contact_s = t
 
-    def events(self) -> Sequence[TruthFileEvent]:
+    def events(self) -> Sequence[TruthEvent]:
         """Those to be warned of, in the order of their beginning: what was touched, drops, and
         what came within the close band for more than a glimpse."""
         return [
-            TruthFileEvent(
+            TruthEvent(
                 from_s=round(s.from_s, 3),
                 to_s=round(s.to_s, 3),
                 kind=s.kind,
-                side=s.side,
+                side=s.side.value,
                 nearest_m=round(s.nearest_m, 3),
                 contact_s=None if s.contact_s is None else round(s.contact_s, 3),
             )

@@ -16,7 +16,8 @@ from sonar.lab.simulate.record import moments
 from sonar.lab.simulate.scenario_files import load, names
 from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.suite import Walked
-from sonar.lab.simulate.truth_file import EventLog, TruthFileEvent
+from sonar.lab.simulate.truth_file import EventLog
+from sonar.replay.labels import TruthEvent
 from sonar.types import Band, Cue, CueKind, DepthMap, Frame
 
 pytestmark = pytest.mark.timeout(900)  # about a minute of work; machines may be busy
@@ -83,7 +84,7 @@ def test_minmax_in_the_free_hall_never_lets_one_go() -> None:
     assert found.together.arrived == 0
 
 
-def heard_on(name: str) -> tuple[list[TruthFileEvent], list[tuple[float, Cue]], float]:
+def heard_on(name: str) -> tuple[list[TruthEvent], list[tuple[float, Cue]], float]:
     """The recorded walk of a scenario: its events, what sounds, and how long it takes."""
     place = load(name)
     log, ears = EventLog(), []
@@ -103,7 +104,7 @@ def heard_on(name: str) -> tuple[list[TruthFileEvent], list[tuple[float, Cue]], 
     return list(log.events()), heard, t
 
 
-def warns(cue: Cue, event: TruthFileEvent) -> bool:
+def warns(cue: Cue, event: TruthEvent) -> bool:
     if event.kind == "drop":
         return cue.earcon == "drop_off"
     return cue.kind is CueKind.CONTINUOUS or (cue.kind is CueKind.PULSE and cue.rate_hz >= 2.0)
