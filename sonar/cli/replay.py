@@ -13,8 +13,8 @@ from sonar.cli.ui import Common, common, emit_json, note, progress, say
 from sonar.config import SonarConfig
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.replay.batch.plan import Job
-    from sonar.replay.regression.checks import Checks
+    from sonar.replay.batch import Job
+    from sonar.replay.regression import Checks
 
 INTERRUPTED = 130
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -60,8 +60,8 @@ def replay(
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
     page, index.html."""
-    from sonar.replay.batch.plan import find_videos, plan
-    from sonar.replay.regression.checks import read_checks
+    from sonar.replay.batch import find_videos, plan
+    from sonar.replay.regression import read_checks
 
     found = find_videos(videos)
     planned = plan(found or videos, out)
@@ -152,8 +152,7 @@ def _batch(
     checks: "Checks",
     inputs: Sequence[Path],
 ) -> int:
-    from sonar.replay.batch.page import PAGE, write_batch
-    from sonar.replay.batch.run import Done, Options, run_batch, worst
+    from sonar.replay.batch import PAGE, Done, Options, run_batch, worst, write_batch
     from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
 
     config = options.load("replay")
