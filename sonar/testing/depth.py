@@ -92,7 +92,7 @@ class FakeEngine:
 class FakeBackend:
     """Computes its outputs with a function instead of a network.
 
-    The default takes the mean of the colour planes as inverse depth.
+    The default takes the mean of the color planes as inverse depth.
     """
 
     name = "fake"

@@ -25,11 +25,11 @@ def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:
 class MjpegServer:
     """A camera's HTTP page: one JPEG after the other, until killed.
 
-    ``picture`` is sent every ``period_s``; ``silent`` keeps the connection and sends nothing.
+    ``image`` is sent every ``period_s``; ``silent`` keeps the connection and sends nothing.
     """
 
     def __init__(self, port: int = 0) -> None:
-        self.picture = jpeg((255, 0, 0))
+        self.image = jpeg((255, 0, 0))
         self.period_s = 0.02
         self.part_type = b"image/jpeg"
         self.silent = threading.Event()
@@ -53,7 +53,7 @@ class MjpegServer:
                     while not outer._stop.wait(outer.period_s):
                         if outer.silent.is_set():
                             continue
-                        data = outer.picture
+                        data = outer.image
                         self.wfile.write(
                             b"--frame\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
                             % (outer.part_type, len(data))
@@ -95,7 +95,7 @@ def mjpeg_server() -> Iterator[Callable[..., MjpegServer]]:
 
 def write_video(
     path: Path,
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     *,
     rate: int = 10,
     codec: str = "libx264",
@@ -104,17 +104,17 @@ def write_video(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Encode RGB pictures; ``pts`` in 1/1000 s gives a variable frame rate."""
+    """Encode RGB frames; ``pts`` in 1/1000 s gives a variable frame rate."""
     from fractions import Fraction
 
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         if pts is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             if pts is not None:
                 frame.pts, frame.time_base = pts[number], Fraction(1, 1000)
             container.mux(stream.encode(frame))

@@ -21,7 +21,7 @@ WAIT_S = 5.0  # for what must come
 BRIEF_S = 0.02  # for what must not come
 
 
-def picture(value: int = 0) -> np.ndarray:
+def image(value: int = 0) -> np.ndarray:
     return np.full((4, 6, 3), value, np.uint8)
 
 
@@ -87,7 +87,7 @@ class Bench:
             self.source.read(BRIEF_S)
 
     def wait_for(self, captured: int) -> None:
-        """Until the thread has published so many pictures in all."""
+        """Until the thread has published so many frames in all."""
         source = self.source
         with source._news:
             assert source._news.wait_for(lambda: source._captured >= captured, WAIT_S)

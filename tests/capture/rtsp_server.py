@@ -1,4 +1,4 @@
-"""Serves red 96x64 pictures at rtsp://127.0.0.1:PORT/live; run by the system's Python (gi).
+"""Serves red 96x64 frames at rtsp://127.0.0.1:PORT/live; run by the system's Python (gi).
 
 Prints the port once it listens. With a user and password as arguments it asks for them.
 """

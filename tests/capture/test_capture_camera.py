@@ -34,8 +34,8 @@ def test_opencv_bgr_comes_out_as_rgb():
 
 
 def test_grey_and_deep_cameras():
-    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(pictures))
-    pictures = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
+    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(images))
+    images = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
     camera.open()
     for expected in (7, 8):
         camera.wait()

@@ -1,4 +1,4 @@
-"""Every kind of picture becomes upright uint8 RGB, or one clear error."""
+"""Every kind of image becomes upright uint8 RGB, or one clear error."""
 
 import struct
 import zlib
@@ -45,18 +45,18 @@ def solid(value: object, dtype: type, channels: int = 3) -> np.ndarray:
         ("clear.png", solid((0, 0, 255, 0), np.uint8, 4), (255, 255, 255)),
     ],
 )
-def test_kinds_of_picture(tmp_path, name, bgr, expected):
+def test_kinds_of_image(tmp_path, name, bgr, expected):
     image = read_image(save(tmp_path / name, bgr))
     assert (image.dtype, image.shape, image.flags.c_contiguous) == (np.uint8, (5, 7, 3), True)
     assert np.abs(image.astype(int) - expected).max() <= 2
 
 
 def test_palette_png(tmp_path):
-    picture = Image.new("P", (7, 5), 1)
-    picture.putpalette([0, 0, 255, 255, 0, 0])
-    picture.save(tmp_path / "palette.png")
+    image = Image.new("P", (7, 5), 1)
+    image.putpalette([0, 0, 255, 255, 0, 0])
+    image.save(tmp_path / "palette.png")
     assert (read_image(tmp_path / "palette.png") == RED).all()
-    picture.save(tmp_path / "holes.png", transparency=1)
+    image.save(tmp_path / "holes.png", transparency=1)
     assert (read_image(tmp_path / "holes.png") == 255).all()
 
 
@@ -104,7 +104,7 @@ def test_odd_sizes(tmp_path, size):
 
 @pytest.mark.parametrize("cut", [0.3, 0.7, 0.98])
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_cut_off_picture_is_an_error_not_a_grey_wall(tmp_path, suffix, cut):
+def test_cut_off_image_is_an_error_not_a_grey_wall(tmp_path, suffix, cut):
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     whole = save(tmp_path / f"whole{suffix}", noise).read_bytes()
     path = tmp_path / f"cut{suffix}"
@@ -113,7 +113,7 @@ def test_cut_off_picture_is_an_error_not_a_grey_wall(tmp_path, suffix, cut):
         read_image(path)
 
 
-def test_data_behind_the_picture_is_harmless(tmp_path):
+def test_data_behind_the_image_is_harmless(tmp_path):
     path = tmp_path / "motion.jpg"  # phones append a video
     path.write_bytes(jpeg(RED) + b"\xff\xda" + bytes(range(256)) * 8)
     assert read_image(path)[0, 0, 0] > 250
@@ -154,7 +154,7 @@ def test_image_too_large_for_memory_is_refused_before_it_is_decoded(tmp_path):
         read_image(path)
 
 
-def test_folder_is_not_a_picture(tmp_path):
+def test_folder_is_not_a_image(tmp_path):
     with pytest.raises(SourceError, match="is not a file"):
         read_image(tmp_path)
 
@@ -163,7 +163,7 @@ def test_folder_in_natural_order_with_stable_times(tmp_path):
     for number in (10, 2, 1):
         save(tmp_path / f"walk{number}.png", np.full((4, 4, 3), number, np.uint8))
     (tmp_path / "walk3.png").write_bytes(b"broken")
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not a image")
     (tmp_path / ".hidden.png").write_bytes(b"broken")
     source = ImageSource.of_folder(tmp_path, 2.0)
     for _ in range(2):  # it can be played again
@@ -179,7 +179,7 @@ def test_folder_in_natural_order_with_stable_times(tmp_path):
         source.close()
 
 
-def test_folder_of_broken_pictures(tmp_path):
+def test_folder_of_broken_images(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(b"broken")
     source = ImageSource.of_folder(tmp_path, 1.0)

@@ -1,10 +1,10 @@
-"""The newest picture wins, and nothing that a driver does can stop the reader."""
+"""The newest frame wins, and nothing that a driver does can stop the reader."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, picture
+from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, image
 
 from sonar.capture.device import StreamTime
 from sonar.errors import DeviceError, SourceError, SourceTimeout
@@ -18,15 +18,15 @@ def test_newest_wins_drops_are_counted_and_time_is_capture_time(bench):
     b.source.open()
     assert (b.source.live, b.source.frame_count, b.source.rate_hz) == (True, None, 30.0)
     for number in range(4):
-        wire.send(picture(number))
+        wire.send(image(number))
         b.wait_for(number + 1)
         b.clock.advance(0.1)
     frame = b.source.read(BRIEF_S)
     assert (frame.id, frame.image[0, 0, 0]) == (3, 3)
     assert frame.t == pytest.approx(100.3)
     assert b.source.dropped == 3
-    b.silent_read()  # a picture is handed out once
-    wire.send(picture(9))
+    b.silent_read()  # a frame is handed out once
+    wire.send(image(9))
     assert b.source.read(WAIT_S).id == 4
 
 
@@ -41,7 +41,7 @@ def test_failed_open_says_why_and_may_be_tried_again(bench, error):
     with pytest.raises(type(error), match=str(error)):
         b.source.open()
     b.source.open()
-    b.devices[1].send(picture())
+    b.devices[1].send(image())
     assert b.source.read(WAIT_S).id == 0
 
 
@@ -82,7 +82,7 @@ def test_garbage_is_skipped(bench):
     b.source.open()
     wire.send(None)
     wire.send(None)
-    wire.send(picture(5))
+    wire.send(image(5))
     frame = b.source.read(WAIT_S)
     assert (frame.id, frame.image[0, 0, 0]) == (0, 5)
 
@@ -96,18 +96,18 @@ def test_garbage_of_the_wrong_kind_is_a_lost_connection_not_a_crash(bench):
     b.silent_read()
     b.clock.advance(1.01)
     b.silent_read()
-    fresh.send(picture(5))
+    fresh.send(image(5))
     assert b.source.read(WAIT_S).image[0, 0, 0] == 5
 
 
-def test_a_frozen_picture_is_passed_on_with_new_times(bench):
+def test_a_frozen_frame_is_passed_on_with_new_times(bench):
     wire = Wire()
     b = bench(wire)
     b.source.open()
     times = []
     for _ in range(3):
         b.clock.advance(0.1)
-        wire.send(picture(7))
+        wire.send(image(7))
         times.append(b.source.read(WAIT_S).t)
     assert times == pytest.approx([100.1, 100.2, 100.3])
 
@@ -117,14 +117,14 @@ def test_burst_after_a_stall_is_as_old_as_the_sender_says(bench):
     b = bench(wire)
     b.source.open()
     for number in range(3):
-        wire.send(picture(), pts_s=5.0 + 0.1 * number)
+        wire.send(image(), pts_s=5.0 + 0.1 * number)
         assert b.source.read(WAIT_S).t == pytest.approx(100.0 + 0.1 * number)
         b.clock.advance(0.1)
     b.clock.advance(1.0)  # stalled: then the backlog arrives at once
-    wire.send(picture(), pts_s=5.3)
+    wire.send(image(), pts_s=5.3)
     age_s = b.clock.now() - b.source.read(WAIT_S).t
     assert age_s == pytest.approx(1.0, abs=0.05)
-    wire.send(picture(), pts_s=6.3)
+    wire.send(image(), pts_s=6.3)
     assert b.clock.now() - b.source.read(WAIT_S).t == pytest.approx(0.0, abs=0.05)
 
 

@@ -32,13 +32,13 @@ def save(path):
 
 
 def test_files_and_folders(tmp_path):
-    picture = save(tmp_path / "a.png")
+    image = save(tmp_path / "a.png")
     bare = tmp_path / "bare"
-    bare.write_bytes(picture.read_bytes())
+    bare.write_bytes(image.read_bytes())
     video = tmp_path / "walk.mp4"
     video.write_bytes(b"x")
     assert isinstance(opened(video), VideoFileSource)
-    for source in (opened(picture), opened(bare), opened(tmp_path)):
+    for source in (opened(image), opened(bare), opened(tmp_path)):
         assert isinstance(source, ImageSource)
         source.open()
         assert (source.read(1.0).image == 9).all()
@@ -94,7 +94,7 @@ def test_what_cannot_be_a_source(spec, message):
     assert "secret" not in str(caught.value)
 
 
-def test_folder_without_pictures(tmp_path):
+def test_folder_without_frames(tmp_path):
     with pytest.raises(SourceError, match="holds no images"):
         opened(tmp_path)
 

@@ -16,12 +16,12 @@ def paced(script, rate_hz=10.0):
     return source, clock
 
 
-def pictures(count):
+def images(count):
     return [np.full((2, 2, 3), i, np.uint8) for i in range(count)]
 
 
 def test_frames_come_when_they_are_due():
-    source, clock = paced(pictures(5))
+    source, clock = paced(images(5))
     for number in range(5):
         frame = source.read(0.01)
         assert (frame.id, frame.t) == (number, pytest.approx(number / 10))
@@ -31,7 +31,7 @@ def test_frames_come_when_they_are_due():
 
 
 def test_late_reader_skips_to_the_newest():
-    source, clock = paced(pictures(20))
+    source, clock = paced(images(20))
     source.read(0.01)
     source.read(0.01)
     clock.advance(0.45)  # it is 0.55 s into the recording
@@ -43,7 +43,7 @@ def test_late_reader_skips_to_the_newest():
 
 
 def test_warming_up_with_the_first_frame_costs_nothing_of_the_recording():
-    source, clock = paced(pictures(5))
+    source, clock = paced(images(5))
     assert source.read(0.01).id == 0
     clock.advance(3.0)
     assert [source.read(0.01).id for _ in range(4)] == [1, 2, 3, 4]
@@ -52,7 +52,7 @@ def test_warming_up_with_the_first_frame_costs_nothing_of_the_recording():
 
 
 def test_last_frame_is_never_skipped():
-    source, clock = paced(pictures(4))
+    source, clock = paced(images(4))
     source.read(0.01)
     source.read(0.01)
     clock.advance(100.0)
@@ -73,7 +73,7 @@ def test_decoding_slower_than_the_recording_still_ends():
             return self.inner.read(timeout_s)
 
     clock = ManualClock()
-    source = PacedSource(Slow(ScriptedSource(pictures(40), rate_hz=10), clock), clock)
+    source = PacedSource(Slow(ScriptedSource(images(40), rate_hz=10), clock), clock)
     source.open()
     ids = []
     while (frame := source.read(0.01)) is not None:
@@ -83,7 +83,7 @@ def test_decoding_slower_than_the_recording_still_ends():
 
 
 def test_damage_comes_after_the_frames_before_it():
-    source, _ = paced([*pictures(2), SourceError("cut off")])
+    source, _ = paced([*images(2), SourceError("cut off")])
     assert [source.read(0.01).id for _ in range(2)] == [0, 1]
     with pytest.raises(SourceError, match="cut off"):
         source.read(0.01)

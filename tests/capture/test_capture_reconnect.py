@@ -1,7 +1,7 @@
 """A live source that is lost, hangs or is damaged is tried again, and given up in the end."""
 
 import pytest
-from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, picture
+from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, image
 
 from sonar.errors import DeviceError, SourceError, SourceLost
 
@@ -10,7 +10,7 @@ def test_lost_device_is_reconnected_after_growing_pauses(bench):
     first, last = Wire(), Wire()
     b = bench(first, *(Wire(open_error=DeviceError("gone")) for _ in range(4)), last)
     b.source.open()
-    first.send(picture(1))
+    first.send(image(1))
     assert b.source.read(WAIT_S).id == 0
     first.fail(SourceLost("unplugged"))
     b.wait_ended()
@@ -27,7 +27,7 @@ def test_lost_device_is_reconnected_after_growing_pauses(bench):
         b.silent_read()
     b.clock.advance(4.01)
     b.silent_read()
-    last.send(picture(2))
+    last.send(image(2))
     frame = b.source.read(WAIT_S)
     assert (frame.id, frame.image[0, 0, 0], b.source.reconnects) == (1, 2, 5)
 
@@ -37,7 +37,7 @@ def test_gives_up_after_the_configured_attempts_and_stays_lost(bench):
     failing = [Wire(open_error=SourceError("refused")) for _ in range(3)]
     b = bench(first, *failing, config=CONFIG.model_copy(update={"reconnect_attempts": 3}))
     b.source.open()
-    first.send(picture())
+    first.send(image())
     b.source.read(WAIT_S)
     first.fail(SourceLost("unplugged"))
     b.wait_ended()
@@ -49,12 +49,12 @@ def test_gives_up_after_the_configured_attempts_and_stays_lost(bench):
     assert b.used == 4
 
 
-def test_a_picture_resets_the_count_of_attempts(bench):
+def test_a_frame_resets_the_count_of_attempts(bench):
     wires = [Wire() for _ in range(6)]
     b = bench(*wires, config=CONFIG.model_copy(update={"reconnect_attempts": 1}))
     b.source.open()
     for number, wire in enumerate(wires):
-        wire.send(picture(number))
+        wire.send(image(number))
         assert b.source.read(WAIT_S).id == number
         wire.fail(SourceLost("flaky"))
         b.wait_ended()
@@ -63,11 +63,11 @@ def test_a_picture_resets_the_count_of_attempts(bench):
         b.silent_read()
 
 
-def test_read_that_blocks_for_ever_is_abandoned_and_its_late_picture_ignored(bench):
+def test_read_that_blocks_for_ever_is_abandoned_and_its_late_frame_ignored(bench):
     stuck, fresh = Wire(), Wire()
     b = bench(stuck, fresh)
     b.source.open()
-    stuck.send(picture(1))
+    stuck.send(image(1))
     assert b.source.read(WAIT_S).image[0, 0, 0] == 1
     b.clock.advance(2.9)
     b.silent_read()
@@ -77,15 +77,15 @@ def test_read_that_blocks_for_ever_is_abandoned_and_its_late_picture_ignored(ben
     b.clock.advance(1.01)
     b.silent_read()
     assert b.used == 2
-    fresh.send(picture(2))
+    fresh.send(image(2))
     assert b.source.read(WAIT_S).image[0, 0, 0] == 2
-    stuck.send(picture(99))  # the driver comes back from the dead
+    stuck.send(image(99))  # the driver comes back from the dead
     assert stuck.closed.wait(WAIT_S), "the abandoned thread must clean up after itself"
     b.silent_read()
 
 
-def test_a_first_picture_may_take_longer_and_each_try_waits_longer(bench):
-    """A stream whose whole pictures come every 2 s is seen although 0.6 s of silence end it."""
+def test_a_first_frame_may_take_longer_and_each_try_waits_longer(bench):
+    """A stream whose whole frames come every 2 s is seen although 0.6 s of silence end it."""
     config = CONFIG.model_copy(update={"silence_s": 0.6, "reconnect_first_s": 0.1})
     first, second, third = Wire(), Wire(), Wire()
     b = bench(first, second, third, config=config)
@@ -105,7 +105,7 @@ def test_a_first_picture_may_take_longer_and_each_try_waits_longer(bench):
     b.clock.advance(2.2)  # more than both before it had
     b.silent_read()
     assert b.used == 3
-    third.send(picture(3))
+    third.send(image(3))
     assert b.source.read(WAIT_S).image[0, 0, 0] == 3
     b.clock.advance(0.7)  # from now on it is known what it can do
     b.silent_read()
@@ -118,7 +118,7 @@ def test_hanging_threads_do_not_pile_up(bench):
     hanging = [Wire(hang_on_open=True) for _ in range(20)]
     b = bench(Wire(), *hanging)
     b.source.open()
-    b.devices[0].send(picture())
+    b.devices[0].send(image())
     b.source.read(WAIT_S)
     b.devices[0].fail(SourceLost("unplugged"))
     b.wait_ended()

@@ -71,12 +71,12 @@ def test_mjpeg_is_rgb_fresh_and_numbered(mjpeg_server):
         assert all(b.t > a.t and b.id > a.id for a, b in itertools.pairwise(frames))
 
 
-def test_a_slow_reader_gets_the_newest_picture(mjpeg_server):
+def test_a_slow_reader_gets_the_newest_frame(mjpeg_server):
     server = mjpeg_server()
     with stream(server.url()) as source:
         first = source.read(5.0)
-        server.picture = jpeg((0, 0, 255))
-        CLOCK.sleep(0.5)  # about 25 pictures come meanwhile
+        server.image = jpeg((0, 0, 255))
+        CLOCK.sleep(0.5)  # about 25 frames come meanwhile
         frame = source.read(5.0)
         assert is_blue(frame)
         assert source.dropped >= frame.id - first.id - 1 >= 5
@@ -92,7 +92,7 @@ def test_server_killed_and_back(mjpeg_server):
                 source.read(0.1)
         assert "secret" not in str(caught.value)
         again = mjpeg_server(server.port)
-        again.picture = jpeg((0, 0, 255))
+        again.image = jpeg((0, 0, 255))
         assert read_until(source, is_blue).id > 0
         assert source.reconnects >= 1
 
@@ -114,13 +114,13 @@ def test_server_that_falls_silent(mjpeg_server):
         assert len(server.paths) >= 2, "it connected anew"
 
 
-def test_garbage_between_pictures(mjpeg_server):
+def test_garbage_between_frames(mjpeg_server):
     server = mjpeg_server()
     with stream(server.url()) as source:
         source.read(5.0)
-        server.picture = np.random.default_rng(0).bytes(3000)
+        server.image = np.random.default_rng(0).bytes(3000)
         CLOCK.sleep(0.2)
-        server.picture = jpeg((0, 0, 255))
+        server.image = jpeg((0, 0, 255))
         read_until(source, is_blue)
 
 
@@ -251,7 +251,7 @@ def test_parts_labelled_image_jpg_are_read_and_as_old_as_they_are(mjpeg_server):
     server.part_type, server.period_s = b"image/jpg", 0.1
     with stream(server.url()) as source:
         assert is_red(source.read(5.0))
-        server.picture = jpeg((0, 0, 255))
+        server.image = jpeg((0, 0, 255))
         sent_s = CLOCK.now()
         frame = read_until(source, is_blue)
         # It comes when the next one begins, 0.1 s later, and says so.

@@ -1,4 +1,4 @@
-"""Recorded videos: colours, orientation, times, damage."""
+"""Recorded videos: colors, orientation, times, damage."""
 
 import shutil
 import subprocess
@@ -68,8 +68,8 @@ def test_variable_frame_rate_keeps_its_times(tmp_path):
 
 
 def test_reordered_frames_come_in_order_of_time(tmp_path):
-    pictures = [solid((8 * i, 8 * i, 8 * i)) for i in range(24)]
-    path = write_video(tmp_path / "b.mp4", pictures, pix_fmt="yuv420p", options={"bf": "3"})
+    images = [solid((8 * i, 8 * i, 8 * i)) for i in range(24)]
+    path = write_video(tmp_path / "b.mp4", images, pix_fmt="yuv420p", options={"bf": "3"})
     frames = frames_of(path)
     assert len(frames) == 24
     assert (np.diff([f.t for f in frames]) > 0).all()
@@ -108,10 +108,10 @@ ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ff
 
 def marked() -> np.ndarray:
     """Red at the top left, blue at the bottom right, black elsewhere."""
-    picture = np.zeros((64, 96, 3), np.uint8)
-    picture[:32, :48] = (255, 0, 0)
-    picture[32:, 48:] = (0, 0, 255)
-    return picture
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:32, :48] = (255, 0, 0)
+    image[32:, 48:] = (0, 0, 255)
+    return image
 
 
 @ffmpeg
@@ -147,9 +147,9 @@ def matrix(a: int, b: int, c: int, d: int) -> np.ndarray:
 )
 def test_display_matrix_moves_every_pixel_where_it_says(a_b_c_d):
     a, b, c, d = a_b_c_d
-    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    result = oriented(picture, matrix(a, b, c, d))
-    places = {(a * x + c * y, b * x + d * y): picture[y, x] for y in range(2) for x in range(3)}
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    result = oriented(image, matrix(a, b, c, d))
+    places = {(a * x + c * y, b * x + d * y): image[y, x] for y in range(2) for x in range(3)}
     left, top = min(x for x, _ in places), min(y for _, y in places)
     assert result.shape[0] * result.shape[1] == 6
     for (x, y), value in places.items():

@@ -1,4 +1,4 @@
-"""Videos that are none, cut off or damaged: what is whole is given, the rest is told."""
+"""Videos that are none, cut off or damaged: what is whole is given, the rest is reported."""
 
 from pathlib import Path
 
@@ -99,8 +99,8 @@ def test_other_cut_containers_give_what_is_there(tmp_path, name):
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.avi", "mpeg4")])
 def test_damaged_packets_are_skipped_and_counted(tmp_path, name, codec):
-    pictures = [np.roll(noise(1)[0], 2 * i, axis=1) for i in range(40)]
-    path = write_video(tmp_path / name, pictures, codec=codec, pix_fmt="yuv420p")
+    images = [np.roll(noise(1)[0], 2 * i, axis=1) for i in range(40)]
+    path = write_video(tmp_path / name, images, codec=codec, pix_fmt="yuv420p")
     with av.open(str(path)) as container:
         packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
     data = bytearray(path.read_bytes())

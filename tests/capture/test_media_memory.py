@@ -15,8 +15,8 @@ def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
         stream = out.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for i in range(200):
-            picture = np.full((48, 64, 3), i, np.uint8)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            image = np.full((48, 64, 3), i, np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         out.mux(stream.encode(None))
     source = VideoFileSource(path)
     source.open()

@@ -168,7 +168,7 @@ def test_every_scenario_is_a_frame_source(name: str) -> None:
 
 
 def test_texture_moves_with_the_surface() -> None:
-    """Walking on, a spot of the end wall keeps its colour while it moves across the image."""
+    """Walking on, a spot of the end wall keeps its color while it moves across the image."""
     scene = scenario("wall", Camera(pitch_deg=0), distance_m=3.0)
     first, later = scene.view(0.0, 240, 320), scene.view(0.5, 240, 320)
     images = paint(first).astype(int), paint(later).astype(int)
