@@ -33,8 +33,7 @@ if TYPE_CHECKING:
         SourceTimeout,
         SpeechError,
     )
-    from sonar.pipeline import Step
-    from sonar.records import Event
+    from sonar.records import Event, Step
     from sonar.types import (
         Band,
         Column,
@@ -94,8 +93,7 @@ __all__ = [
 
 _HOMES = {
     "sonar.api": ("DepthEngine", "Session", "Zones", "look", "open", "render"),
-    "sonar.pipeline": ("Step",),
-    "sonar.records": ("Event",),
+    "sonar.records": ("Event", "Step"),
     "sonar.types": (
         *("Band", "Column", "Cue", "CueKind", "DepthKind", "DepthMap", "Frame", "Height"),
         *("Priority", "Reason", "Scene", "Side", "State", "ZoneReading"),

@@ -5,7 +5,7 @@ with a typed reason) and is heard; it never becomes silence.
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from sonar.ports import (
     Speaker,
     ZoneAnalyser,
 )
-from sonar.records import Event, FrameRecord
+from sonar.records import Event, Step, Update
 from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State, side_of
 
 GOODBYE_S = 0.8  # longest wait for the last sound
@@ -45,51 +45,6 @@ class Limits:
     read_timeout_s: float = 0.5
     open_timeout_s: float = 10.0
     max_frame_age_s: float = 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Update:
-    """What is known and heard from now on.
-
-    A plain update has no frame of its own: a state is announced, or no frame came in time.
-
-    Attributes:
-        scene: what is known; every band is unknown where there is no frame.
-        cue: what was handed to the sound output.
-        events: what changed or began to sound since the last update, in order.
-    """
-
-    scene: Scene
-    cue: Cue
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Step(Update):
-    """One frame on its way through all stages.
-
-    Attributes:
-        frame: as the source gave it.
-        depth: its depth map, or None where the network failed.
-        timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
-
-    Examples:
-        >>> import sonar
-        >>> with sonar.open("synthetic:box") as run:
-        ...     step = next(iter(run))
-        >>> step.scene.frame_id == step.frame.id == 0
-        True
-        >>> step.record().model_dump(by_alias=True)["schema"]
-        'sonar.frame/1'
-    """
-
-    frame: Frame
-    depth: DepthMap | None
-    timings_ms: Mapping[str, float]
-
-    def record(self) -> FrameRecord:
-        """As it is written to ``frames.jsonl``."""
-        return FrameRecord.of(self.scene, self.cue, self.timings_ms)
 
 
 Consumer = Callable[[Update], None]

@@ -1,4 +1,4 @@
-"""The record of a frame and of an event, written down once.
+"""What each step of a run is, and the record of a frame and of an event, written down once.
 
 ``frames.jsonl``, ``--json``, reports, evaluation and tests all read these; ``sonar config
 schema --records`` exports them as JSON Schema. A field is added within a version; renaming or
@@ -6,11 +6,23 @@ removing one raises it.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sonar.types import Band, Cue, CueKind, Height, Reason, Scene, State, ZoneReading
+from sonar.types import (
+    Band,
+    Cue,
+    CueKind,
+    DepthMap,
+    Frame,
+    Height,
+    Reason,
+    Scene,
+    State,
+    ZoneReading,
+)
 
 FRAME_SCHEMA: Literal["sonar.frame/1"] = "sonar.frame/1"
 EVENT_SCHEMA: Literal["sonar.event/1"] = "sonar.event/1"
@@ -148,6 +160,51 @@ class Event(_Record):
     side: Literal["left", "center", "right"] | None = None
     text: str | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Update:
+    """What is known and heard from now on.
+
+    A plain update has no frame of its own: a state is announced, or no frame came in time.
+
+    Attributes:
+        scene: what is known; every band is unknown where there is no frame.
+        cue: what was handed to the sound output.
+        events: what changed or began to sound since the last update, in order.
+    """
+
+    scene: Scene
+    cue: Cue
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Step(Update):
+    """One frame on its way through all stages.
+
+    Attributes:
+        frame: as the source gave it.
+        depth: its depth map, or None where the network failed.
+        timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
+
+    Examples:
+        >>> import sonar
+        >>> with sonar.open("synthetic:box") as run:
+        ...     step = next(iter(run))
+        >>> step.scene.frame_id == step.frame.id == 0
+        True
+        >>> step.record().model_dump(by_alias=True)["schema"]
+        'sonar.frame/1'
+    """
+
+    frame: Frame
+    depth: DepthMap | None
+    timings_ms: Mapping[str, float]
+
+    def record(self) -> FrameRecord:
+        """As it is written to ``frames.jsonl``."""
+        return FrameRecord.of(self.scene, self.cue, self.timings_ms)
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:

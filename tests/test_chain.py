@@ -11,8 +11,8 @@ from sonar.audio.synthesis import Mixer
 from sonar.capture.synthetic import SyntheticSource
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
-from sonar.pipeline import Pipeline, Stages, Step, Update
-from sonar.records import Event, FrameRecord
+from sonar.pipeline import Pipeline, Stages
+from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.testing.exact import ExactDepth
 from sonar.testing.truth import truth_at

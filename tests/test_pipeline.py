@@ -16,9 +16,9 @@ from sonar.errors import (
     SourceError,
     SourceLost,
 )
-from sonar.pipeline import Limits, Pipeline, Stages, Step, Update
+from sonar.pipeline import Limits, Pipeline, Stages
 from sonar.ports import SinkStatus, Spoken
-from sonar.records import Event, FrameRecord
+from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.capture import Delay, ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import (

@@ -17,8 +17,7 @@ from sonar.config.load import load_config
 from sonar.controls.controls import Controls
 from sonar.controls.listen import Commands
 from sonar.controls.view import STALE_S, RunView, zone_borders
-from sonar.pipeline import Step, Update
-from sonar.records import Event
+from sonar.records import Event, Step, Update
 from sonar.testing.capture import ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import SIDES, Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State

@@ -9,8 +9,8 @@ import numpy as np
 from sonar.api.session import Session
 from sonar.api.settings import Settings, configured
 from sonar.config import MountConfig
-from sonar.pipeline import Step
 from sonar.ports import Engine, FrameSource
+from sonar.records import Step
 from sonar.types import Frame, RgbImage
 
 

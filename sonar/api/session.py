@@ -13,8 +13,9 @@ from sonar.api.settings import Settings, configured
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import OutputError
-from sonar.pipeline import Outcome, Step, Update
+from sonar.pipeline import Outcome
 from sonar.ports import AudioSink, Clock, Engine, FrameSource
+from sonar.records import Step, Update
 from sonar.types import Frame
 
 

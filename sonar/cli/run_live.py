@@ -8,9 +8,8 @@ from sonar.cli import streams
 from sonar.cli.prepare import prepare
 from sonar.cli.signals import stops
 from sonar.cli.ui import Common, common, note, say
-from sonar.pipeline import Step, Update
 from sonar.ports import AudioSink
-from sonar.records import Event
+from sonar.records import Event, Step, Update
 from sonar.types import State
 
 if TYPE_CHECKING:

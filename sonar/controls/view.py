@@ -14,9 +14,8 @@ from pydantic import BaseModel
 
 from sonar.audio.cues import describe
 from sonar.config import SonarConfig
-from sonar.pipeline import Step, Update
 from sonar.ports import Clock
-from sonar.records import Event, ZonesRecord
+from sonar.records import Event, Step, Update, ZonesRecord
 from sonar.types import Reason, RgbImage, Scene, State
 from sonar.zones.geometry import intrinsics
 

@@ -21,8 +21,8 @@ from sonar.config import SonarConfig
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, SourceError
-from sonar.pipeline import Step, Update
 from sonar.ports import Clock, Engine, FrameSource
+from sonar.records import Step, Update
 from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame
 

@@ -11,8 +11,9 @@ from sonar import __version__, app
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
-from sonar.pipeline import Consumer, Outcome, Pipeline, Step, Update
+from sonar.pipeline import Consumer, Outcome, Pipeline
 from sonar.ports import FrameSource
+from sonar.records import Step, Update
 from sonar.replay.ahead import Ahead, open_engines, opencv_alone, unhurried
 from sonar.replay.folder import REPLAY_FILES, output_folder
 from sonar.replay.labels import truth_beside

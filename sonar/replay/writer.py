@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
-from sonar.pipeline import Step, Update
-from sonar.records import Event
+from sonar.records import Event, Step, Update
 from sonar.replay.folder import write_json
 from sonar.replay.video_thread import VideoThread
 from sonar.types import Cue, CueKind, side_of

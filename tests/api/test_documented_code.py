@@ -53,6 +53,7 @@ def test_the_first_example_runs_as_it_stands(
         next(video.decode(video=0)).to_image().save(tmp_path / "photo.jpg")
     shutil.copy(CLIP, tmp_path / "walk.mp4")
     monkeypatch.chdir(tmp_path)
+    assert blocks("../README.md") == blocks("api.md")[:1]
     code = blocks("api.md")[0].replace("print(", "steps.append(step); print(", 1)
     code = code.replace("in run:", "in run:\n        if len(steps) == 3:\n            break")
     steps: list[sonar.Step] = []

@@ -11,8 +11,8 @@ from sonar.audio.synthesis import Mixer
 from sonar.cli import run_live
 from sonar.cli.ui import Common
 from sonar.controls.controls import Controls
-from sonar.pipeline import Step
 from sonar.ports import SinkStatus
+from sonar.records import Step
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Frame, Scene
 

@@ -11,7 +11,7 @@ import pytest
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.errors import DepthError, SourceError
-from sonar.pipeline import Step
+from sonar.records import Step
 from sonar.replay.ahead import MAX_ENGINES, SPARE, Ahead, open_engines, unhurried
 from sonar.replay.session import replay
 from sonar.testing.depth import FakeEngine

@@ -20,8 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sonar import __version__
 from sonar.clock import ManualClock, SystemClock
 from sonar.config import ServiceConfig
-from sonar.pipeline import Step
-from sonar.records import Event
+from sonar.records import Event, Step
 from sonar.service.guide.report import Reporter
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, read_token
 from sonar.service.logs import JsonLog, redacted

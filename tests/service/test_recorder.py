@@ -14,8 +14,7 @@ from sonar.capture import VideoFileSource
 from sonar.clock import ManualClock
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
-from sonar.pipeline import Step, Update
-from sonar.records import Event, FrameRecord
+from sonar.records import Event, FrameRecord, Step, Update
 from sonar.service.guide import segments
 from sonar.service.guide.recorder import SEGMENT_S, Recorder
 from sonar.types import Cue, CueKind, Frame, Priority, Scene, State

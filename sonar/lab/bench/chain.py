@@ -18,8 +18,9 @@ from sonar.clock import SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import SourceError, SourceTimeout
-from sonar.pipeline import Pipeline, Step, Update
+from sonar.pipeline import Pipeline
 from sonar.ports import Clock
+from sonar.records import Step, Update
 from sonar.types import Frame, RgbImage
 
 CAMERA_RATE_HZ = 30.0

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.pipeline import Step, Update
+from sonar.records import Step, Update
 from sonar.replay.annotate import heat_map, nearness
 from sonar.types import DepthMap
 

@@ -17,9 +17,9 @@ from sonar.config import SonarConfig
 from sonar.controls.listen import listening
 from sonar.errors import ConfigError, OutputError, SonarError
 from sonar.files import expanded
-from sonar.pipeline import Consumer, Update
+from sonar.pipeline import Consumer
 from sonar.ports import Clock
-from sonar.records import Event
+from sonar.records import Event, Update
 from sonar.service.guide.recorder import Recorder
 from sonar.service.guide.report import Reporter
 from sonar.service.guide.runs import (

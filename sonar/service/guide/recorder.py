@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
-from sonar.pipeline import Step, Update
 from sonar.ports import Clock
-from sonar.records import Event, FrameRecord
+from sonar.records import Event, FrameRecord, Step, Update
 from sonar.service.guide import segments
 from sonar.service.guide.segments import Segment
 from sonar.threads import GuardedThread

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.pipeline import Step, Update
 from sonar.ports import Clock
+from sonar.records import Step, Update
 from sonar.service.guide.runs import Run
 from sonar.service.health import Snapshot
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender

@@ -1,7 +1,7 @@
 """What a guide does about heat, battery, a slow processor and memory that runs short."""
 
-from sonar.pipeline import Step, Update
 from sonar.ports import Clock, Engine
+from sonar.records import Step, Update
 from sonar.service.guide.governor import ChangeMeter
 from sonar.service.guide.recorder import Recorder
 from sonar.service.guide.runs import EngineFactory, Run

@@ -12,7 +12,7 @@ from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
-from sonar.pipeline import Step
+from sonar.records import Step
 from sonar.testing.audio import CollectSink
 from sonar.testing.exact import ExactDepth
 from sonar.types import Band, Column, Cue, CueKind, Height, Reason, Scene

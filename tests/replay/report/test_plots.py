@@ -9,7 +9,7 @@ import pytest
 from report_kit import record, write_wav, zone
 
 from sonar.errors import SourceError
-from sonar.pipeline import Step
+from sonar.records import Step
 from sonar.replay.report.data import Moment, words
 from sonar.replay.report.sound import TOP_HZ, analyse
 from sonar.replay.report.strip import CELLS, DepthStrip
