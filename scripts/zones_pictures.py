@@ -20,12 +20,11 @@ from sonar.lab.simulate.places.rgbd import FOLDERS
 from sonar.types import SIDES, Frame
 from sonar.zones import prior as prior_room
 from sonar.zones.analyser import analyse
+from sonar.zones.bands import initial_state, look_at_wholes
 from sonar.zones.evidence import Cells, cells_of, cues, gather, to_cells
-from sonar.zones.geometry import optics_for, pose_of, views_for
+from sonar.zones.geometry import optics_for, pose_of, views_for, zone_masks
 from sonar.zones.obstacles import nearest, range_bins
-from sonar.zones.readings import look_at_wholes
-from sonar.zones.regions import zone_masks
-from sonar.zones.state import Settings, initial_state
+from sonar.zones.prior import Settings
 
 BY = " by "
 MEASURED = 0.5  # share of a cell's pixels that must be measured

@@ -22,7 +22,7 @@ from sonar.files import atomic_path
 from sonar.ports import Clock, Engine, FrameSource
 from sonar.types import DepthMap, Frame, RgbImage
 from sonar.zones.calibrate import MountEstimate, estimate_mount
-from sonar.zones.visibility import judge, subsample
+from sonar.zones.image_quality import judge, subsample
 
 MOST_FRAMES = 120
 MOST_BOARDS = 20

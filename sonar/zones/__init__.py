@@ -9,9 +9,9 @@ from dataclasses import replace
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
-from sonar.zones.prior import NetworkPrior, prior_for
-from sonar.zones.state import Settings, initial_state, with_new_units
-from sonar.zones.visibility import Sight, look
+from sonar.zones.bands import initial_state, with_new_units
+from sonar.zones.image_quality import Sight, look
+from sonar.zones.prior import NetworkPrior, Settings, prior_for
 
 __all__ = ["DepthZones", "NetworkPrior", "prior_for"]
 

@@ -10,16 +10,20 @@ from dataclasses import replace
 import numpy as np
 
 from sonar.types import DepthKind, DepthMap, Reason, Scene, State
-from sonar.zones import dropoff
-from sonar.zones.evidence import Cells, cells_of, gather, to_cells
+from sonar.zones.bands import (
+    Searched,
+    ZonesState,
+    initial_state,
+    keep_at_hand,
+    to_scene,
+    track_zones,
+)
+from sonar.zones.camera import far_level, follow_turn, update_scale
+from sonar.zones.evidence import Cells, cells_of, gather, profile, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground, refine
-from sonar.zones.prior import LevelPrior, doubt, follow_doubt
-from sonar.zones.profile import profile
-from sonar.zones.readings import keep_at_hand, to_scene, track_zones
-from sonar.zones.scale import far_level, update_scale
-from sonar.zones.state import Searched, Settings, ZonesState, initial_state
-from sonar.zones.turning import follow_turn
+from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
+from sonar.zones.prior import LevelPrior, Settings, doubt, follow_doubt
 
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
@@ -94,8 +98,8 @@ def analyse(
     edge, looked = None, False
     # The known network smooths edges over: of what lies below the ground it says nothing.
     if network is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
-        edge, looked = dropoff.find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
-    state = replace(state, drop=dropoff.follow_drop(state.drop, edge, t, dt, looked))
+        edge, looked = find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
+    state = replace(state, drop=follow_drop(state.drop, edge, t, dt, looked))
     scene = to_scene(frame_id, t, pose.height_known or metric, state, settings)
     columns = profile(evidence, cells, pose, settings.zones)
     return replace(scene, profile=columns), state
@@ -114,7 +118,7 @@ def unseen(
     scale = update_scale(
         state.scale, None, None, pose_of(settings.mount), (0.0, 1.0), (0.0, 1.0), level, dt
     )
-    state = replace(state, scale=scale, drop=dropoff.DropTrack())
+    state = replace(state, scale=scale, drop=DropTrack())
     state = keep_at_hand(state, t, reason in FILLED)
     metres = settings.mount.height_m is not None
     scene = to_scene(frame_id, t, metres, state, settings)

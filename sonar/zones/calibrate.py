@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap
+from sonar.zones.camera import far_level, initial_scale, update_scale
 from sonar.zones.evidence import cells_of, to_cells
 from sonar.zones.geometry import Pose, intrinsics, optics_for, pose_of, views_for
 from sonar.zones.ground import fit_ground
-from sonar.zones.prior import LevelPrior, prior_for
-from sonar.zones.scale import far_level, initial_scale, update_scale
-from sonar.zones.state import Settings
+from sonar.zones.prior import LevelPrior, Settings, prior_for
 
 ROUNDS = 4
 WIDE_PITCH_DEG, WIDE_ROLL_DEG = 20.0, 12.0

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.config import MountConfig, ZonesConfig
 from sonar.zones.geometry import Array, View
-from sonar.zones.zone_level import Spread, ZoneRegression, builtin_regression
+from sonar.zones.zone_regression import Spread, ZoneRegression, builtin_regression
 
 Mask = NDArray[np.bool_]
 
@@ -284,3 +285,18 @@ def builtin_prior() -> NetworkPrior:
 def prior_for(model: str) -> NetworkPrior | None:
     """The traits known of a model by its name in :class:`~sonar.types.DepthMap`, or None."""
     return builtin_prior() if model == "builtin" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What does not change from frame to frame.
+
+    Attributes:
+        tracked: pitch and roll in ``mount`` are this very frame's (an IMU, a recording's poses).
+        prior: what the output of the model that made the present map is worth, or None.
+    """
+
+    zones: ZonesConfig
+    mount: MountConfig
+    prior: NetworkPrior | None = None
+    tracked: bool = False

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap
 from sonar.zones.analyser import analyse
+from sonar.zones.bands import initial_state
 from sonar.zones.evidence import weigh
 from sonar.zones.geometry import intrinsics, make_grid, make_view
-from sonar.zones.prior import DOUBTS, doubt, follow_doubt, prior_for, stand_inverse
-from sonar.zones.state import Settings, initial_state
+from sonar.zones.prior import DOUBTS, Settings, doubt, follow_doubt, prior_for, stand_inverse
 
 MOUNT = MountConfig(height_m=1.4, pitch_deg=15.0, hfov_deg=65.0)
 VIEW = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), 15.0, 0.0)

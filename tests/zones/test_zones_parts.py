@@ -8,12 +8,11 @@ from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import Frame, Height, Reason
-from sonar.zones import DepthZones, approach
+from sonar.zones import DepthZones, tracks
 from sonar.zones.calibrate import estimate_mount, height_from_distance
-from sonar.zones.dropoff import DropTrack, Edge, follow_drop
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
-from sonar.zones.obstacles import Obstacle
-from sonar.zones.visibility import Sight, look
+from sonar.zones.image_quality import Sight, look
+from sonar.zones.obstacles import DropTrack, Edge, Obstacle, follow_drop
 
 # --- geometry -----------------------------------------------------------------------------
 
@@ -153,16 +152,16 @@ def test_dark_frames_make_every_zone_unknown_and_light_brings_them_back():
 
 
 def follow(distances, rate_hz=15.0, height=Height.BODY):
-    track, dt = approach.Track(), 1 / rate_hz
+    track, dt = tracks.Track(), 1 / rate_hz
     for k, d in enumerate(distances):
         found = None if d is None else Obstacle(d, 1 / d, 1.0, height, 50.0)
-        track = approach.follow(track, found, 0.05, k * dt, dt)
+        track = tracks.follow(track, found, 0.05, k * dt, dt)
     return track
 
 
 def test_time_to_collision_of_a_steady_approach():
     distances = [5.0 - 1.2 * k / 15 for k in range(30)]
-    assert approach.time_to_collision(follow(distances)) == pytest.approx(
+    assert tracks.time_to_collision(follow(distances)) == pytest.approx(
         distances[-1] / 1.2, rel=0.05
     )
 
@@ -170,11 +169,11 @@ def test_time_to_collision_of_a_steady_approach():
 def test_sway_alone_is_no_approach():
     swing = [3.0 + 0.12 * np.sin(2 * np.pi * 1.8 * k / 15) for k in range(45)]
     for end in range(20, 45):
-        assert approach.time_to_collision(follow(swing[:end])) is None
+        assert tracks.time_to_collision(follow(swing[:end])) is None
 
 
 def test_walking_away_is_no_approach():
-    assert approach.time_to_collision(follow([2.0 + 0.07 * k for k in range(30)])) is None
+    assert tracks.time_to_collision(follow([2.0 + 0.07 * k for k in range(30)])) is None
 
 
 def test_a_single_missing_frame_does_not_lose_the_obstacle():
@@ -185,11 +184,11 @@ def test_a_single_missing_frame_does_not_lose_the_obstacle():
 def test_a_thing_seen_once_is_not_believed_yet_but_never_doubted_twice():
     track = follow([3.0] * 6)
     assert not track.fresh
-    once = approach.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 0.4, 1 / 15)
+    once = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 0.4, 1 / 15)
     assert once.fresh
-    again = approach.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY, 50.0), 0.05, 0.47, 1 / 15)
+    again = tracks.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY, 50.0), 0.05, 0.47, 1 / 15)
     assert not again.fresh
-    slow = approach.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 1.4, 1.0)
+    slow = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 1.4, 1.0)
     assert not slow.fresh
 
 

@@ -13,8 +13,8 @@ from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, Zone
 from sonar.testing.exact import ExactDepth
 from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
+from sonar.zones.bands import Latch, band_of, step
 from sonar.zones.geometry import intrinsics, make_grid, make_view
-from sonar.zones.latch import Latch, band_of, step
 from sonar.zones.prior import DOUBTS, prior_for, stand_inverse
 
 HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))

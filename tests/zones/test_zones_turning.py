@@ -1,4 +1,4 @@
-"""Turning on the spot: how far, and that what slides through a zone is not an approach."""
+"""Turning on the spot: how far, and that what slides through a zone is not an tracks."""
 
 from dataclasses import replace
 
@@ -10,9 +10,9 @@ from sonar.capture.synthetic.scenarios import hall, person
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import DepthMap, Frame, Height
-from sonar.zones import DepthZones, approach
+from sonar.zones import DepthZones, tracks
+from sonar.zones.camera import slide
 from sonar.zones.obstacles import Obstacle
-from sonar.zones.turning import slide
 
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
 
@@ -91,11 +91,11 @@ def test_somebody_coming_is_heard_of_though_the_head_sways():
 
 
 def test_history_starts_anew_after_a_turn():
-    track, dt = approach.Track(), 0.1
+    track, dt = tracks.Track(), 0.1
     for k in range(30):
         distance = 4.0 - 1.0 * k * dt
         bearing = 0.0 if k < 15 else 40.0
-        track = approach.follow(
+        track = tracks.follow(
             track,
             Obstacle(distance, 1 / distance, 1.0, Height.BODY, 50.0),
             0.05,
@@ -103,7 +103,7 @@ def test_history_starts_anew_after_a_turn():
             dt,
             bearing,
         )
-        ttc = approach.time_to_collision(track)
+        ttc = tracks.time_to_collision(track)
         if 7 <= k < 15 or k >= 21:
             assert ttc == pytest.approx(distance, rel=0.05)
         elif 15 <= k < 19:

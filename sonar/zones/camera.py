@@ -1,4 +1,6 @@
-"""From the map's units to metres: ``u = alpha * d + beta``, filtered over time.
+"""From the map's units to metres, and how far the camera has turned.
+
+From the map's units to metres: ``u = alpha * d + beta``, filtered over time.
 
 ``u = h / Z`` is inverse depth in camera heights ``h``; the ground has ``u = q`` (geometry.py).
 
@@ -11,6 +13,15 @@ with the pose errors as unknowns of that frame under the mount's prior, and what
 cells say (inverse depth there is small and not negative), which is what separates pitch from
 shift. Old information is forgotten with a time constant, slowly while no ground is seen, towards
 the level prior where the network has one.
+
+How far the camera has turned: surfaces that slide through a zone are not coming nearer.
+
+Turned about the vertical, a picture in polar coordinates only slides sideways. So the range of
+what is seen, by azimuth, is compared with that of a moment ago, and the slide that explains the
+change best is the turn. Ranges enter by the log of their inverse: walking up to something adds a
+constant to it, whatever its slant, and a constant is left out.
+
+Where nothing has a shape there is no evidence, and no turn is assumed.
 """
 
 from dataclasses import dataclass
@@ -19,7 +30,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.zones.geometry import Array, Pose
+from sonar.zones.geometry import Array, Grid, Pose, View
 from sonar.zones.ground import GroundFit
 from sonar.zones.prior import LevelPrior
 
@@ -191,3 +202,138 @@ def _frame_information(
         info += np.outer(row, row) / sigma**2
         rhs += row * far[0] * pose.height_m / sigma**2
     return info, rhs
+
+
+EVERY_S = 0.08  # between the profiles that are compared
+LONGEST_S = 0.5  # after a longer gap nothing is compared
+BANDS = 3  # profiles at as many heights
+LOWEST_Q = 0.3  # 17 degrees below the horizon: further down there is floor, the same all round
+LEAST_ROWS = 6
+PITCH_STEP_DEG = 5.0
+MOST_ROLL_DEG = 45.0  # columns of the picture are no azimuths any more
+SEARCH_SHARE = 0.16  # of the picture's width, to either side
+FAR_U = 0.1  # camera heights per distance: keeps far things from being all noise
+CAP = 0.3  # of the log: what moves by itself counts no more than this
+INDEPENDENT = 6.0  # neighbouring columns err together
+SURE_DEG = 0.8
+BEYOND = 0.5  # a match at the end of the search must be better than none by this factor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turning:
+    """The bearing so far.
+
+    Attributes:
+        deg: sum of all turns seen, positive to the right.
+        profile: the last one kept, float32 (bands, columns), or None.
+        t: when it was taken, in seconds.
+    """
+
+    deg: float = 0.0
+    profile: Array | None = None
+    t: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polar:
+    """Columns of equal azimuth: between which cells they lie, and the cosine of each."""
+
+    left: NDArray[np.intp]
+    part: Array
+    cosine: Array
+    step_deg: float
+
+
+@lru_cache(maxsize=16)
+def polar_of(grid: Grid, pitch_step: int) -> Polar:
+    """For the horizon of a camera that looks down by so many ``PITCH_STEP_DEG``."""
+    # The horizon's points lie farther from the lens than the picture's middle does.
+    x = grid.x[grid.shape[0] // 2] * np.cos(np.radians(pitch_step * PITCH_STEP_DEG))
+    azimuth = np.arctan(x)
+    even = np.linspace(azimuth[0], azimuth[-1], azimuth.size)
+    place = np.interp(even, azimuth, np.arange(azimuth.size))
+    left = np.minimum(place.astype(np.intp), azimuth.size - 2)
+    return Polar(
+        left,
+        (place - left).astype(np.float32),
+        np.cos(even).astype(np.float32),
+        float(np.degrees(even[1] - even[0])),
+    )
+
+
+def profile_of(d: Array, alpha: float, beta: float, view: View, polar: Polar) -> Array:
+    """Log inverse range by azimuth, at a few heights: float32 (bands, columns).
+
+    Args:
+        d: float32 cells (rows, columns), larger is nearer.
+        alpha, beta: ``u = alpha * d + beta``, see scale.py.
+        view: tables of the same shape.
+        polar: of the same columns.
+    """
+    rows = int(np.count_nonzero(view.q[:, view.q.shape[1] // 2] < LOWEST_Q))
+    if rows < LEAST_ROWS:
+        rows = d.shape[0]
+    starts = [rows * band // BANDS for band in range(BANDS)]
+    u = np.add.reduceat(d[:rows], starts, axis=0)
+    u *= np.float32(alpha) / np.diff([*starts, rows])[:, None].astype(np.float32)
+    u += np.float32(beta)
+    u = u[:, polar.left] * (1 - polar.part) + u[:, polar.left + 1] * polar.part
+    u *= polar.cosine
+    out: Array = np.log(np.maximum(u, np.float32(0.0)) + np.float32(FAR_U))
+    return out
+
+
+@lru_cache(maxsize=8)
+def _windows(bands: int, columns: int) -> tuple[NDArray[np.intp], int, Array]:
+    """Places of every window in a flat profile (slides * bands, width), how far it slides, and
+    the weights of a mean over its width."""
+    most = max(int(columns * SEARCH_SHARE), 1)
+    width = columns - 2 * most
+    start = np.arange(2 * most + 1)[:, None] + np.arange(bands) * columns
+    return (
+        start.reshape(-1, 1) + np.arange(width),
+        most,
+        np.full(width, 1.0 / width, np.float32),
+    )
+
+
+def slide(before: Array, now: Array) -> tuple[float, float, bool]:
+    """By how many columns the profile has moved to the left, its sigma, and whether it may have
+    been more, for the search ended there."""
+    places, most, mean = _windows(*now.shape)
+    seen = now[:, most : now.shape[1] - most]
+    seen = seen - (seen @ mean)[:, None]  # products: numpy's own sums take four times as long
+    off = before.ravel().take(places)
+    off -= (off @ mean)[:, None]
+    off = off.reshape(2 * most + 1, -1)
+    off -= seen.reshape(1, -1)
+    np.multiply(off, off, out=off)
+    np.minimum(off, np.float32(CAP * CAP), out=off)
+    cost = off @ np.ones(off.shape[1], np.float32)
+    best = int(cost.argmin())
+    if best in (0, 2 * most):
+        return float(best - most), 0.0, bool(cost[best] < BEYOND * cost[most])
+    low, middle, high = cost[best - 1 : best + 2].tolist()
+    bend = max(low + high - 2 * middle, 1e-12)
+    sigma = float(np.sqrt(2.0 * middle * INDEPENDENT / seen.size / bend))
+    return best - most + 0.5 * (low - high) / bend, sigma, False
+
+
+def follow_turn(
+    turning: Turning, d: Array, alpha: float, beta: float, view: View, grid: Grid, t: float
+) -> Turning:
+    """One frame; arguments as for :func:`profile_of`, and the cells' grid."""
+    since = t - turning.t
+    before = turning.profile
+    if before is not None and 0 <= since < EVERY_S - 1e-6:
+        return turning
+    if min(d.shape) < LEAST_ROWS or abs(view.roll_deg) > MOST_ROLL_DEG:
+        return Turning(turning.deg, None, t)
+    polar = polar_of(grid, round(view.pitch_deg / PITCH_STEP_DEG))
+    now = profile_of(d, alpha, beta, view, polar)
+    if before is None or before.shape != now.shape or not 0 < since <= LONGEST_S:
+        return Turning(turning.deg, now, t)
+    columns, sigma, beyond = slide(before, now)
+    if not beyond and (sigma == 0.0 or sigma * polar.step_deg > SURE_DEG):
+        columns = 0.0
+    return Turning(turning.deg + columns * polar.step_deg, now, t)

@@ -1,21 +1,166 @@
-"""From a frame's evidence to tracks, bands and the scene."""
+"""From a frame's evidence to tracks, latched bands and the scene."""
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sonar.types import SIDES, Band, Reason, Scene, Side, State, ZoneReading
-from sonar.zones import approach, latch
+from sonar.config import BandEdges
+from sonar.types import BANDS_BY_NEARNESS, SIDES, Band, Reason, Scene, Side, State, ZoneReading
+from sonar.zones.camera import Scale, Turning, initial_scale
 from sonar.zones.evidence import Cells, Evidence, cues, free_sigma, weigh
-from sonar.zones.geometry import Pose, View
-from sonar.zones.obstacles import nearest, range_bins
-from sonar.zones.prior import NetworkPrior
-from sonar.zones.regions import Mask, zone_masks
-from sonar.zones.state import Settings, Whole, ZonesState
-from sonar.zones.under import Under, follow_under
-from sonar.zones.zone_level import picture_features, zone_features
+from sonar.zones.geometry import Mask, Pose, View, pose_of, zone_masks
+from sonar.zones.obstacles import DropTrack, nearest, range_bins
+from sonar.zones.prior import LevelPrior, NetworkPrior, Settings
+from sonar.zones.tracks import Track, Under, follow, follow_under, time_to_collision
+from sonar.zones.zone_regression import picture_features, zone_features
+
+NEARER_DWELL_SHARE = 0.3  # of the dwell of a farther band: warnings come sooner
+
+
+@dataclass(frozen=True, slots=True)
+class Latch:
+    """A band, the one that wants to replace it, and since when (seconds)."""
+
+    band: Band = Band.UNKNOWN
+    candidate: Band = Band.UNKNOWN
+    since_s: float = 0.0
+
+
+def band_of(distance_m: float | None, edges: BandEdges) -> Band:
+    """The band of a distance; None (nothing there) is clear."""
+    if distance_m is None:
+        return Band.CLEAR
+    for band, edge in (
+        (Band.STOP, edges.stop_m),
+        (Band.CLOSE, edges.close_m),
+        (Band.NEAR, edges.near_m),
+        (Band.FAR, edges.far_m),
+    ):
+        if distance_m < edge:
+            return band
+    return Band.CLEAR
+
+
+def step(
+    latch: Latch,
+    distance_m: float | None,
+    known: bool,
+    t: float,
+    dt_s: float,
+    edges: BandEdges,
+    hysteresis: float,
+    dwell_s: float,
+) -> Latch:
+    """Move the latch by one frame.
+
+    A nearer band is taken after a short dwell, at once if it is two or more steps nearer or
+    ``stop``; a farther one only when the distance passes the edge by ``hysteresis`` and has
+    held for ``dwell_s``. Unknown comes after ``dwell_s`` without evidence; an obstacle ends it
+    at once, ``clear`` must hold for ``dwell_s`` first.
+    Frames that come slower than the dwell each count.
+    """
+    if not known:
+        target = Band.UNKNOWN
+    else:
+        target = band_of(distance_m, edges)
+        if latch.band is not Band.UNKNOWN and _rank(target) < _rank(latch.band):
+            kept = None if distance_m is None else distance_m / (1.0 + hysteresis)
+            target = band_of(kept, edges)
+    if target is latch.band:
+        return Latch(latch.band, latch.band, t)
+    since = latch.since_s if target is latch.candidate else t
+    if latch.band is Band.UNKNOWN:  # an obstacle is told at once; "clear" must hold first
+        wait = dwell_s if target is Band.CLEAR else 0.0
+    elif target is Band.UNKNOWN:
+        wait = dwell_s
+    elif _rank(target) > _rank(latch.band):
+        jump = _rank(target) - _rank(latch.band)
+        wait = 0.0 if jump >= 2 or target is Band.STOP else dwell_s * NEARER_DWELL_SHARE
+    else:
+        wait = dwell_s
+    if t - since >= wait - 1e-9 or dt_s >= dwell_s:
+        return Latch(target, target, t)
+    return Latch(latch.band, target, since)
+
+
+def _rank(band: Band) -> int:
+    return BANDS_BY_NEARNESS.index(band)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """When the ground was last searched for (s), and the share of cells it has had since."""
+
+    searched_t: float = 0.0
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a zone as a whole said at ``t`` (s): (log distance, its sigma), or None."""
+
+    t: float
+    said: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ZonesState:
+    """What is carried on.
+
+    Attributes:
+        scale: from the map's units to metres.
+        pitch_deg, roll_deg: slow estimate of the camera's pose.
+        t: of the last frame, or None.
+        ground: of the last search for the ground.
+        tracks, latches, wholes, unders: left, center, right.
+        drop: evidence of a drop-off.
+        turning: where the camera looks, as a sum of turns.
+        doubt: how little the network knows this place, or None before the first look.
+    """
+
+    scale: Scale
+    pitch_deg: float
+    roll_deg: float
+    t: float | None = None
+    ground: Searched = Searched()
+    tracks: tuple[Track, Track, Track] = field(default_factory=lambda: (Track(), Track(), Track()))
+    latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
+    wholes: tuple[Whole | None, Whole | None, Whole | None] = (None, None, None)
+    unders: tuple[Under | None, Under | None, Under | None] = (None, None, None)
+    drop: DropTrack = field(default_factory=DropTrack)
+    turning: Turning = field(default_factory=Turning)
+    doubt: float | None = None
+
+
+def initial_state(settings: Settings) -> ZonesState:
+    """Before the first frame."""
+    pose = pose_of(settings.mount)
+    return ZonesState(initial_scale(_level(settings)), pose.pitch_deg, pose.roll_deg)
+
+
+def with_new_units(state: ZonesState, settings: Settings) -> ZonesState:
+    """The state when another model's maps come, whose units are not the old one's.
+
+    What is known in meters and degrees stays: tracks, bands and the pose. ``settings`` has the
+    new model's prior.
+    """
+    scale = replace(initial_scale(_level(settings)), age_s=state.scale.age_s)
+    turning = Turning(deg=state.turning.deg)
+    return replace(
+        state,
+        scale=scale,
+        turning=turning,
+        ground=Searched(),
+        wholes=(None, None, None),
+        doubt=None,
+    )
+
+
+def _level(settings: Settings) -> LevelPrior | None:
+    return settings.prior.level if settings.prior else None
+
 
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
 METRES_LOG = 0.45  # and beyond which metres are not reported
@@ -24,7 +169,7 @@ AT_HAND_S = 5.0  # something at hand that fills a blank picture is believed to s
 WHOLE_S = 0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
 
 
-NOTHING = approach.Track()
+NOTHING = Track()
 
 
 def track_zones(
@@ -59,7 +204,7 @@ def track_zones(
             seen = cues(found, state.scale, pose, evidence, mask, view, prior, whole.said)
             log_m, sigma = weigh(seen, prior is not None)
             found = replace(found, distance_m=math.exp(log_m))
-        track = approach.follow(track, found, sigma, t, dt_s, state.turning.deg)
+        track = follow(track, found, sigma, t, dt_s, state.turning.deg)
         under = follow_under(under, track, found, t, state.turning.deg)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))
@@ -70,7 +215,7 @@ def track_zones(
                 known = known or distance is None
                 distance = under.told_m if distance is None else min(distance, under.told_m)
         if not track.fresh or under is not None:
-            held = latch.step(
+            held = step(
                 held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
             )
         tracks.append(track)
@@ -124,7 +269,7 @@ def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
             and track.log_m is not None
             and 0 <= t - track.last_t <= AT_HAND_S
         ):
-            held = latch.Latch(Band.UNKNOWN, Band.UNKNOWN, t)
+            held = Latch(Band.UNKNOWN, Band.UNKNOWN, t)
         tracks.append(replace(track, history=(), rate=0.0))  # no time to collision from old news
         latches.append(held)
     return replace(
@@ -152,7 +297,7 @@ def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings:
     return Scene(frame_id, t, left, center, right, state.drop.reading, edge, status, reason)
 
 
-def _with_under(track: approach.Track, under: Under | None) -> approach.Track:
+def _with_under(track: Track, under: Under | None) -> Track:
     """What is out of sight below in place of what is seen, where that is farther."""
     if under is None:
         return track
@@ -166,9 +311,9 @@ def _with_under(track: approach.Track, under: Under | None) -> approach.Track:
 
 def _reading(
     side: Side,
-    track: approach.Track,
+    track: Track,
     under: Under | None,
-    held: latch.Latch,
+    held: Latch,
     metres: bool,
     settings: Settings,
 ) -> ZoneReading:
@@ -183,7 +328,7 @@ def _reading(
         proximity,
         distance if trusted else None,
         distance * track.sigma_log if trusted else None,
-        _soonest(approach.time_to_collision(track), under.ttc_s if under else None),
+        _soonest(time_to_collision(track), under.ttc_s if under else None),
         track.height,
     )
 

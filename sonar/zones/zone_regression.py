@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.zones.geometry import Array
-from sonar.zones.regions import Mask
+from sonar.zones.geometry import Array, Mask
 
-NUMBERS = Path(__file__).with_name("zone_level.json")  # of the built-in model
+NUMBERS = Path(__file__).with_name("zone_regression.json")  # of the built-in model
 FEATURES = (
     "level of non-walkable cells, 50 %", "80 %", "90 %", "their mean q", "their share",
     "contact row q, 25 %", "50 %", "75 %", "90 %", "level at the contact, median",
