@@ -20,8 +20,8 @@ from sonar.lab.simulate.places.rgbd import FOLDERS
 from sonar.types import SIDES, Frame
 from sonar.zones import prior as prior_room
 from sonar.zones.analyser import analyse
-from sonar.zones.bands import initial_state, look_at_wholes
-from sonar.zones.evidence import Cells, cells_of, cues, gather, to_cells
+from sonar.zones.bands import initial_state, zone_regressions
+from sonar.zones.evidence import Cells, cells_of, combine, gather, to_cells
 from sonar.zones.geometry import optics_for, pose_of, views_for, zone_masks
 from sonar.zones.obstacles import nearest, range_bins
 from sonar.zones.prior import Settings
@@ -46,7 +46,7 @@ class Picture:
     settings: Settings
     map_: object
     frame_hw: tuple
-    doubt: float  # the network's, of the place; of the picture where a folder has many places
+    uncertainty: float  # the network's, of the place; of the picture where a folder has many places
 
     @property
     def is_floor(self):
@@ -120,11 +120,11 @@ def collect(asked):
     pictures = list(_each(asked))
     own = {}
     for p in pictures:
-        own.setdefault(p.folder, []).append(p.doubt)
-    for folder, doubts in own.items():
-        print(f"{folder:<28}doubt {np.mean(doubts):.2f}")
+        own.setdefault(p.folder, []).append(p.uncertainty)
+    for folder, uncertainties in own.items():
+        print(f"{folder:<28}uncertainty {np.mean(uncertainties):.2f}")
     return [
-        p if p.folder in FOLDERS else replace(p, doubt=float(np.mean(own[p.folder])))
+        p if p.folder in FOLDERS else replace(p, uncertainty=float(np.mean(own[p.folder])))
         for p in pictures
     ]
 
@@ -159,7 +159,7 @@ def _each(asked):
             yield Picture(
                 name, cells.d, cells.walkable, view, pose.height_m, w,
                 pose.height_m - view.q / w, view.ahead / w, found, settings, map_, hw,
-                prior_room.doubt(cells.walkable, view),
+                prior_room.out_of_distribution(cells.walkable, view),
             )  # fmt: skip
 
 
@@ -189,15 +189,15 @@ def scaled(p, prior):
 
 
 def single(p, prior):
-    """(true metres, log of the metres told by all cues) of a picture's zones."""
+    """(true meters, log of the meters told by all cues) of a picture's zones."""
     scale, view = placed(p, prior)
     pose, cells = pose_of(p.settings.mount), Cells(p.d, np.isfinite(p.d), p.walkable)
-    evidence = gather(cells, view, scale, None, pose, p.settings, prior, p.doubt)
-    whole = look_at_wholes(cells, view, pose, prior, evidence.doubt)
+    evidence = gather(cells, view, scale, None, pose, p.settings, prior, p.uncertainty)
+    whole = zone_regressions(cells, view, pose, prior, evidence.uncertainty)
     bins = range_bins(evidence.space)
     for side, mask, true_m in p.zones:
         weight = evidence.weight * mask
         found = nearest(evidence.space, cells.d, weight, bins, evidence.needed, False)
         if found is not None and true_m is not None:
-            said = cues(found, scale, pose, evidence, mask, view, prior, whole(side, mask))
+            said = combine(found, scale, pose, evidence, mask, view, prior, whole(side, mask))
             yield true_m, said[0]

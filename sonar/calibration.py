@@ -158,7 +158,7 @@ def _ahead(
         zones.update(depth, frame).center.distance_m
         for depth, frame in zip(depths, frames, strict=True)
     ]
-    known = [metres for metres in readings if metres is not None]
+    known = [meters for meters in readings if meters is not None]
     return median(known) if known else None
 
 

@@ -1,4 +1,4 @@
-"""Depth in, scene out: ground, metres, obstacles, drop-offs, time to collision.
+"""Depth in, scene out: ground, meters, obstacles, drop-offs, time to collision.
 
 :class:`DepthZones` is the only thing the rest of sonar needs; it keeps the state between frames
 around the pure :func:`sonar.zones.analyser.analyse`.
@@ -10,7 +10,7 @@ from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
 from sonar.zones.bands import initial_state, with_new_units
-from sonar.zones.image_quality import Sight, look
+from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.prior import NetworkPrior, Settings, prior_for
 
 __all__ = ["DepthZones", "NetworkPrior", "prior_for"]
@@ -30,12 +30,12 @@ class DepthZones:
     def __init__(self, zones: ZonesConfig, mount: MountConfig) -> None:
         self._settings = Settings(zones, mount)
         self._state = initial_state(self._settings)
-        self._sight = Sight()
+        self._quality = ImageQuality()
         self._made_by: tuple[str, DepthKind] | None = None
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
         """The scene at ``frame``; ``depth`` is its map at any resolution."""
-        blind, self._sight = look(frame.image, frame.t, self._sight)
+        blind, self._quality = assess(frame.image, frame.t, self._quality)
         height, width = frame.image.shape[:2]
         return self.update_map(depth, frame.id, (height, width), frame.t, blind)
 
@@ -77,4 +77,4 @@ class DepthZones:
     def reset(self) -> None:
         """Forget everything seen."""
         self._state = initial_state(self._settings)
-        self._sight = Sight()
+        self._quality = ImageQuality()

@@ -1,6 +1,6 @@
 """Depth to scene: one pure function over a state.
 
-In order: cells -> ground -> scale and pose -> space in metres -> obstacles and edges -> tracks
+In order: cells -> ground -> scale and pose -> space in meters -> obstacles and edges -> tracks
 -> bands.
 """
 
@@ -18,19 +18,19 @@ from sonar.zones.bands import (
     to_scene,
     track_zones,
 )
-from sonar.zones.camera import far_level, follow_turn, update_scale
+from sonar.zones.camera import farthest_output, follow_turn, update_scale
 from sonar.zones.evidence import Cells, cells_of, gather, profile, to_cells
 from sonar.zones.geometry import Array, Pose, View, optics_for, pose_of, views_for
 from sonar.zones.ground import GroundFit, fit_ground, refine
 from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
-from sonar.zones.prior import LevelPrior, Settings, doubt, follow_doubt
+from sonar.zones.prior import GroundLine, Settings, follow_uncertainty, out_of_distribution
 
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
 POSE_FOLLOW_S = 0.5
 MAX_GAP_S = 2.0  # after a longer gap the old tracks say nothing
-METRIC_SIGMA = 0.02  # metres need no alignment, only a little room
-SLOPE_ROOM = 2.2  # the ground's slope lies within this factor of the prior's
+METRIC_SIGMA = 0.02  # meters need no alignment, only a little room
+SLOPE_MARGIN = 2.2  # the ground's slope lies within this factor of the prior's
 SEARCH_S = 0.1  # the ground is searched for at least this often
 SEARCH_SHARE = 0.85  # and when less than this part of the last search's ground is found
 DROP_CONFIDENCE = 0.3
@@ -50,8 +50,8 @@ def analyse(
 
     Args:
         depth: the map; NaN and infinite values count as missing.
-        frame_hw: (height, width) of the picture, for the camera's geometry.
-        blind: why the picture cannot be trusted, or None.
+        frame_hw: (height, width) of the frame, for the camera's geometry.
+        blind: why the frame cannot be trusted, or None.
         t: seconds.
     """
     if blind is not None:
@@ -65,7 +65,7 @@ def analyse(
         state = replace(state, pitch_deg=pose.pitch_deg, roll_deg=pose.roll_deg)
     metric = depth.kind is DepthKind.METRIC
     network = None if metric else settings.prior
-    level = network.level if network else _metric_level(pose) if metric else None
+    level = network.ground_line if network else _metric_level(pose) if metric else None
     key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
     fine, coarse = views_for(*key, state.pitch_deg, state.roll_deg)
     grid = optics_for(*key).coarse
@@ -75,7 +75,7 @@ def analyse(
     scale = update_scale(
         state.scale,
         fit,
-        far_level(cells.d, cells.valid) if network is None else None,
+        farthest_output(cells.d, cells.valid) if network is None else None,
         pose,
         _radians(pose.pitch_deg - fine.pitch_deg, np.hypot(pose.pitch_sigma_deg, swing)),
         _radians(pose.roll_deg - fine.roll_deg, np.hypot(pose.roll_sigma_deg, swing)),
@@ -91,9 +91,13 @@ def analyse(
         fine.roll_deg + float(np.degrees(scale.roll_error)),
     )
     turned = follow_turn(state.turning, d, scale.alpha, scale.beta, coarse, grid, t)
-    doubted = follow_doubt(state.doubt, doubt(cells.walkable, view), dt) if network else None
-    state = replace(state, turning=turned, doubt=doubted)
-    evidence = gather(cells, view, scale, fit, pose, settings, network, doubted or 0.0)
+    uncertainty = (
+        follow_uncertainty(state.uncertainty, out_of_distribution(cells.walkable, view), dt)
+        if network
+        else None
+    )
+    state = replace(state, turning=turned, uncertainty=uncertainty)
+    evidence = gather(cells, view, scale, fit, pose, settings, network, uncertainty or 0.0)
     state = track_zones(evidence, cells, view, pose, network, state, settings, t, dt)
     edge, looked = None, False
     # The known network smooths edges over: of what lies below the ground it says nothing.
@@ -110,18 +114,18 @@ def unseen(
 ) -> tuple[Scene, ZonesState]:
     """Nothing can be seen at ``t``: what was smoothed grows old, and every band is unknown.
 
-    But a wall walked up to fills the picture until nothing is left to see in it: what was stop or
+    But a wall walked up to fills the frame until nothing is left to see in it: what was stop or
     close just before is still there for a while, at its last distance.
     """
     state, dt = _tick(state, t, settings)
-    level = settings.prior.level if settings.prior else None
+    level = settings.prior.ground_line if settings.prior else None
     scale = update_scale(
         state.scale, None, None, pose_of(settings.mount), (0.0, 1.0), (0.0, 1.0), level, dt
     )
     state = replace(state, scale=scale, drop=DropTrack())
     state = keep_at_hand(state, t, reason in FILLED)
-    metres = settings.mount.height_m is not None
-    scene = to_scene(frame_id, t, metres, state, settings)
+    meters = settings.mount.height_m is not None
+    scene = to_scene(frame_id, t, meters, state, settings)
     return replace(scene, drop_off=None, state=State.DEGRADED, reason=reason), state
 
 
@@ -138,9 +142,9 @@ def _tick(state: ZonesState, t: float, settings: Settings) -> tuple[ZonesState, 
     return replace(state, t=t), float(np.clip(dt, 0.0, 60.0))
 
 
-def _metric_level(pose: Pose) -> LevelPrior:
+def _metric_level(pose: Pose) -> GroundLine:
     """A metric map's ``1/Z`` in camera heights."""
-    return LevelPrior(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
+    return GroundLine(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
 
 
 def _radians(mean_deg: float, sigma_deg: float) -> tuple[float, float]:
@@ -153,7 +157,7 @@ def _ground(
     reduce: Callable[[Array], Array],
     view: View,
     state: ZonesState,
-    level: LevelPrior | None,
+    level: GroundLine | None,
 ) -> tuple[GroundFit | None, ZonesState]:
     """This frame's ground: near the line expected from before, or searched for anew.
 
@@ -168,7 +172,7 @@ def _ground(
     hint = (1 / scale.alpha, -scale.beta / scale.alpha) if scale.known else None
     slopes = (0.0, np.inf)
     if level is not None:
-        slopes = (1 / (level.alpha * SLOPE_ROOM), SLOPE_ROOM / level.alpha)
+        slopes = (1 / (level.alpha * SLOPE_MARGIN), SLOPE_MARGIN / level.alpha)
     held, t = state.ground, state.t or 0.0
     if hint is not None and held.share > 0 and t - held.searched_t < SEARCH_S - 1e-6:
         fit = refine(d, valid, walkable, view, *hint)

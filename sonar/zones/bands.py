@@ -9,12 +9,12 @@ import numpy as np
 from sonar.config import BandEdges
 from sonar.types import BANDS_BY_NEARNESS, SIDES, Band, Reason, Scene, Side, State, ZoneReading
 from sonar.zones.camera import Scale, Turning, initial_scale
-from sonar.zones.evidence import Cells, Evidence, cues, free_sigma, weigh
+from sonar.zones.evidence import Cells, Evidence, combine, free_sigma, weigh
 from sonar.zones.geometry import Mask, Pose, View, pose_of, zone_masks
 from sonar.zones.obstacles import DropTrack, nearest, range_bins
-from sonar.zones.prior import LevelPrior, NetworkPrior, Settings
-from sonar.zones.tracks import Track, Under, follow, follow_under, time_to_collision
-from sonar.zones.zone_regression import picture_features, zone_features
+from sonar.zones.prior import GroundLine, NetworkPrior, Settings
+from sonar.zones.tracks import BelowView, Track, follow, follow_below_view, time_to_collision
+from sonar.zones.zone_regression import frame_features, zone_features
 
 NEARER_DWELL_SHARE = 0.3  # of the dwell of a farther band: warnings come sooner
 
@@ -98,7 +98,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ZoneEstimate:
     """What a zone as a whole said at ``t`` (s): (log distance, its sigma), or None."""
 
     t: float
@@ -110,14 +110,14 @@ class ZonesState:
     """What is carried on.
 
     Attributes:
-        scale: from the map's units to metres.
+        scale: from the map's units to meters.
         pitch_deg, roll_deg: slow estimate of the camera's pose.
         t: of the last frame, or None.
         ground: of the last search for the ground.
-        tracks, latches, wholes, unders: left, center, right.
+        tracks, latches, zone_estimates, below_views: left, center, right.
         drop: evidence of a drop-off.
         turning: where the camera looks, as a sum of turns.
-        doubt: how little the network knows this place, or None before the first look.
+        uncertainty: how little the network knows this place, or None before the first look.
     """
 
     scale: Scale
@@ -127,11 +127,15 @@ class ZonesState:
     ground: Searched = Searched()
     tracks: tuple[Track, Track, Track] = field(default_factory=lambda: (Track(), Track(), Track()))
     latches: tuple[Latch, Latch, Latch] = field(default_factory=lambda: (Latch(), Latch(), Latch()))
-    wholes: tuple[Whole | None, Whole | None, Whole | None] = (None, None, None)
-    unders: tuple[Under | None, Under | None, Under | None] = (None, None, None)
+    zone_estimates: tuple[ZoneEstimate | None, ZoneEstimate | None, ZoneEstimate | None] = (
+        None,
+        None,
+        None,
+    )
+    below_views: tuple[BelowView | None, BelowView | None, BelowView | None] = (None, None, None)
     drop: DropTrack = field(default_factory=DropTrack)
     turning: Turning = field(default_factory=Turning)
-    doubt: float | None = None
+    uncertainty: float | None = None
 
 
 def initial_state(settings: Settings) -> ZonesState:
@@ -153,20 +157,22 @@ def with_new_units(state: ZonesState, settings: Settings) -> ZonesState:
         scale=scale,
         turning=turning,
         ground=Searched(),
-        wholes=(None, None, None),
-        doubt=None,
+        zone_estimates=(None, None, None),
+        uncertainty=None,
     )
 
 
-def _level(settings: Settings) -> LevelPrior | None:
-    return settings.prior.level if settings.prior else None
+def _level(settings: Settings) -> GroundLine | None:
+    return settings.prior.ground_line if settings.prior else None
 
 
 UNSURE_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
-METRES_LOG = 0.45  # and beyond which metres are not reported
+METERS_LOG = 0.45  # and beyond which meters are not reported
 NO_GROUND_S = 3.0
-AT_HAND_S = 5.0  # something at hand that fills a blank picture is believed to stay for this long
-WHOLE_S = 0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
+AT_HAND_S = 5.0  # something at hand that fills a blank frame is believed to stay for this long
+ZONE_ESTIMATE_S = (
+    0.05  # a zone as a whole is looked at again after this long: it costs, and changes slowly
+)
 
 
 NOTHING = Track()
@@ -184,55 +190,65 @@ def track_zones(
     dt_s: float,
 ) -> ZonesState:
     """Follow the nearest obstacle of each zone and latch its band."""
-    tracks, latches, wholes, unders = [], [], [], []
+    tracks, latches, zone_estimates, below_views = [], [], [], []
     zones = settings.zones
-    free = free_sigma(state.scale, pose, prior, evidence.doubt, zones.bands.near_m) < UNSURE_LOG
+    free = (
+        free_sigma(state.scale, pose, prior, evidence.uncertainty, zones.bands.near_m) < UNSURE_LOG
+    )
     masks = zone_masks(view, zones)
-    whole_zone = look_at_wholes(cells, view, pose, prior, evidence.doubt)
+    regressed = zone_regressions(cells, view, pose, prior, evidence.uncertainty)
     bins = range_bins(evidence.space)
-    for side, mask, track, held, whole, under in zip(
-        SIDES, masks, state.tracks, state.latches, state.wholes, state.unders, strict=True
+    for side, mask, track, held, estimate, below in zip(
+        SIDES,
+        masks,
+        state.tracks,
+        state.latches,
+        state.zone_estimates,
+        state.below_views,
+        strict=True,
     ):
         weight = evidence.weight * mask
         found = nearest(evidence.space, cells.d, weight, bins, evidence.needed, prior is None)
         sigma = 0.0
         if found is None:
-            whole = None
+            estimate = None
         else:
-            if whole is None or not 0 <= t - whole.t < WHOLE_S - 1e-6:
-                whole = Whole(t, whole_zone(side, mask))
-            seen = cues(found, state.scale, pose, evidence, mask, view, prior, whole.said)
+            if estimate is None or not 0 <= t - estimate.t < ZONE_ESTIMATE_S - 1e-6:
+                estimate = ZoneEstimate(t, regressed(side, mask))
+            seen = combine(found, state.scale, pose, evidence, mask, view, prior, estimate.said)
             log_m, sigma = weigh(seen, prior is not None)
             found = replace(found, distance_m=math.exp(log_m))
         track = follow(track, found, sigma, t, dt_s, state.turning.deg)
-        under = follow_under(under, track, found, t, state.turning.deg)
+        below = follow_below_view(below, track, found, t, state.turning.deg)
         known = free if track.log_m is None else track.sigma_log < UNSURE_LOG
         distance = None if track.log_m is None else float(np.exp(track.log_m))
-        if under is not None:
-            if under.told_m is None:
-                known = known and distance is not None and distance < under.seen_m
+        if below is not None:
+            if below.near_edge_m is None:
+                known = known and distance is not None and distance < below.seen_m
             else:
                 known = known or distance is None
-                distance = under.told_m if distance is None else min(distance, under.told_m)
-        if not track.fresh or under is not None:
+                distance = (
+                    below.near_edge_m if distance is None else min(distance, below.near_edge_m)
+                )
+        if not track.fresh or below is not None:
             held = step(
                 held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
             )
         tracks.append(track)
         latches.append(held)
-        wholes.append(whole)
-        unders.append(under)
+        zone_estimates.append(estimate)
+        below_views.append(below)
     return replace(
         state,
         tracks=(tracks[0], tracks[1], tracks[2]),
         latches=(latches[0], latches[1], latches[2]),
-        wholes=(wholes[0], wholes[1], wholes[2]),
-        unders=(unders[0], unders[1], unders[2]),
+        zone_estimates=(zone_estimates[0], zone_estimates[1], zone_estimates[2]),
+        below_views=(below_views[0], below_views[1], below_views[2]),
     )
 
 
-def look_at_wholes(
-    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None, doubted: float
+def zone_regressions(
+    cells: Cells, view: View, pose: Pose, prior: NetworkPrior | None, uncertainty: float
 ) -> Callable[[Side, Mask], tuple[float, float] | None]:
     """A function that gives (log distance, its sigma) by what a zone looks like as a whole.
 
@@ -240,26 +256,26 @@ def look_at_wholes(
     """
     shared: list[float] = []
 
-    def whole(side: Side, mask: Mask) -> tuple[float, float] | None:
+    def estimate(side: Side, mask: Mask) -> tuple[float, float] | None:
         if prior is None or prior.zone is None or cells.walkable is None:
             return None
         if not shared:
-            shared.extend(picture_features(cells.d, cells.walkable, view.q, doubted))
+            shared.extend(frame_features(cells.d, cells.walkable, view.q, uncertainty))
         is_side = side is not Side.CENTER
         features = zone_features(cells.d, cells.walkable, view.q, mask, shared, is_side)
         if features is None:
             return None
         log_m = math.log(pose.height_m) - prior.zone.log_u(features)
-        return log_m, prior.zone.sigma.at(doubted)
+        return log_m, prior.zone.sigma.at(uncertainty)
 
-    return whole
+    return estimate
 
 
 def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
     """Bands while nothing can be seen: unknown, but where something was at hand a moment ago.
 
     Args:
-        filled: the picture looks as if something at arm's length fills it.
+        filled: the frame looks as if something at arm's length fills it.
     """
     tracks, latches = [], []
     for track, held in zip(state.tracks, state.latches, strict=True):
@@ -279,12 +295,12 @@ def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
     )
 
 
-def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings: Settings) -> Scene:
-    """The scene that a state stands for; ``metres``: distances may be reported at all."""
+def to_scene(frame_id: int, t: float, meters: bool, state: ZonesState, settings: Settings) -> Scene:
+    """The scene that a state stands for; ``meters``: distances may be reported at all."""
     left, center, right = (
-        _reading(side, _with_under(track, under), under, held, metres, settings)
-        for side, track, under, held in zip(
-            SIDES, state.tracks, state.unders, state.latches, strict=True
+        _reading(side, _with_below_view(track, below), below, held, meters, settings)
+        for side, track, below, held in zip(
+            SIDES, state.tracks, state.below_views, state.latches, strict=True
         )
     )
     reason, status = None, State.GUIDING
@@ -297,38 +313,38 @@ def to_scene(frame_id: int, t: float, metres: bool, state: ZonesState, settings:
     return Scene(frame_id, t, left, center, right, state.drop.reading, edge, status, reason)
 
 
-def _with_under(track: Track, under: Under | None) -> Track:
+def _with_below_view(track: Track, below: BelowView | None) -> Track:
     """What is out of sight below in place of what is seen, where that is farther."""
-    if under is None:
+    if below is None:
         return track
-    if under.told_m is None:
-        return track if track.log_m is not None and track.log_m < np.log(under.seen_m) else NOTHING
-    log_m = float(np.log(under.told_m))
+    if below.near_edge_m is None:
+        return track if track.log_m is not None and track.log_m < np.log(below.seen_m) else NOTHING
+    log_m = float(np.log(below.near_edge_m))
     if track.log_m is not None and track.log_m <= log_m:
         return track
-    return replace(track, log_m=log_m, heights=(under.height,), sigma_log=under.sigma_log)
+    return replace(track, log_m=log_m, heights=(below.height,), sigma_log=below.sigma_log)
 
 
 def _reading(
     side: Side,
     track: Track,
-    under: Under | None,
+    below: BelowView | None,
     held: Latch,
-    metres: bool,
+    meters: bool,
     settings: Settings,
 ) -> ZoneReading:
     if held.band is Band.UNKNOWN or track.log_m is None:
         return ZoneReading(side, held.band)
     distance = float(np.exp(track.log_m))
     proximity = float(np.clip(1.0 - distance / settings.zones.bands.far_m, 0.0, 1.0))
-    trusted = metres and track.sigma_log < METRES_LOG
+    trusted = meters and track.sigma_log < METERS_LOG
     return ZoneReading(
         side,
         held.band,
         proximity,
         distance if trusted else None,
         distance * track.sigma_log if trusted else None,
-        _soonest(time_to_collision(track), under.ttc_s if under else None),
+        _soonest(time_to_collision(track), below.ttc_s if below else None),
         track.height,
     )
 

@@ -1,6 +1,6 @@
 """How the camera sits, found from depth maps of a free floor: pitch, roll, and how sure.
 
-Roll comes from the tilt of the ground across the picture. Pitch comes from where the ground
+Roll comes from the tilt of the ground across the frame. Pitch comes from where the ground
 meets the level of the farthest things in view (or the network's own, where its traits are
 known): geometry.py and scale.py say how. Height and field of view must be given; distances scale
 with the height, which is how one measured distance corrects it.
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap
-from sonar.zones.camera import far_level, initial_scale, update_scale
+from sonar.zones.camera import farthest_output, initial_scale, update_scale
 from sonar.zones.evidence import cells_of, to_cells
 from sonar.zones.geometry import Pose, intrinsics, optics_for, pose_of, views_for
 from sonar.zones.ground import fit_ground
-from sonar.zones.prior import LevelPrior, Settings, prior_for
+from sonar.zones.prior import GroundLine, Settings, prior_for
 
 ROUNDS = 4
 WIDE_PITCH_DEG, WIDE_ROLL_DEG = 20.0, 12.0
@@ -27,7 +27,7 @@ MIN_FRAMES = 8
 MIN_CONFIDENCE = 0.5
 GOOD_SPREAD_DEG = 3.0  # of single frames; a walker's gait alone gives about 1.5
 FREE_FAR = (0.06, 0.04)  # 1/m: a free corridor ends 10 m off or more
-HORIZON_DEG = 5.0  # so much of the picture must lie above the horizon for it to be found
+HORIZON_DEG = 5.0  # so much of the frame must lie above the horizon for it to be found
 UNSEEN_SIGMA_DEG, UNSEEN_QUALITY = 8.0, 0.3
 METRIC_SIGMA_DEG = 1.0  # what lens, floor and network leave open at best
 
@@ -75,7 +75,7 @@ def estimate_mount(
 
     Args:
         depths: maps of one camera and network, standing or walking, the way ahead free for 10 m.
-        frame_hw: (height, width) of the pictures.
+        frame_hw: (height, width) of the frames.
         mount: height and field of view or intrinsics; its pitch and roll are not used.
 
     Returns:
@@ -101,7 +101,9 @@ def estimate_mount(
     sure = METRIC_SIGMA_DEG
     if not metric:
         # Pitch cannot be told from the level at infinity better than that is known.
-        horizon = FREE_FAR[1] * pose_of(mount).height_m if prior is None else prior.level.beta_sigma
+        horizon = (
+            FREE_FAR[1] * pose_of(mount).height_m if prior is None else prior.ground_line.beta_sigma
+        )
         sure = float(np.degrees(horizon))
     quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / max(spread))
     if not metric and prior is None and _above_horizon(frame_hw, mount, pitch) < HORIZON_DEG:
@@ -122,7 +124,7 @@ def estimate_mount(
 def _above_horizon(
     frame_hw: tuple[int, int], mount: MountConfig, pitch: NDArray[np.float64]
 ) -> float:
-    """Degrees from the horizon up to the middle of the picture's upper edge."""
+    """Degrees from the horizon up to the middle of the frame's upper edge."""
     lens = intrinsics(mount, frame_hw[1], frame_hw[0])
     return float(np.degrees(np.arctan2(lens.cy, lens.fy)) - np.median(pitch))
 
@@ -136,15 +138,15 @@ def frame_angles(
         return None
     metric = depth.kind is DepthKind.METRIC
     height = pose_of(settings.mount).height_m
-    level = None if settings.prior is None else settings.prior.level
+    level = None if settings.prior is None else settings.prior.ground_line
     if metric:
-        level = LevelPrior(height, 0.0, 0.02 * height, 0.005)
+        level = GroundLine(height, 0.0, 0.02 * height, 0.005)
     key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
     coarse = optics_for(*key).coarse
     d = coarse.reduce(cells.d)
     valid = coarse.reduce(cells.valid.astype(np.float32)) > 0.99
     walkable = None if cells.walkable is None else coarse.reduce(cells.walkable)
-    far = far_level(cells.d, cells.valid) if level is None else None
+    far = farthest_output(cells.d, cells.valid) if level is None else None
     pitch, roll = START_PITCH_DEG, 0.0
     for _ in range(ROUNDS):
         view = views_for(*key, pitch, roll)[1]

@@ -1,6 +1,6 @@
-"""From the map's units to metres, and how far the camera has turned.
+"""From the map's units to meters, and how far the camera has turned.
 
-From the map's units to metres: ``u = alpha * d + beta``, filtered over time.
+From the map's units to meters: ``u = alpha * d + beta``, filtered over time.
 
 ``u = h / Z`` is inverse depth in camera heights ``h``; the ground has ``u = q`` (geometry.py).
 
@@ -16,7 +16,7 @@ the level prior where the network has one.
 
 How far the camera has turned: surfaces that slide through a zone are not coming nearer.
 
-Turned about the vertical, a picture in polar coordinates only slides sideways. So the range of
+Turned about the vertical, a frame in polar coordinates only slides sideways. So the range of
 what is seen, by azimuth, is compared with that of a moment ago, and the slide that explains the
 change best is the turn. Ranges enter by the log of their inverse: walking up to something adds a
 constant to it, whatever its slant, and a constant is left out.
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from sonar.zones.geometry import Array, Grid, Pose, View
 from sonar.zones.ground import GroundFit
-from sonar.zones.prior import LevelPrior
+from sonar.zones.prior import GroundLine
 
 Matrix = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ RAISED, RAISED_S = 1.25, 5.0  # a plane nearer by this factor is not the ground,
 
 
 @lru_cache(maxsize=8)
-def _prior_information(prior: LevelPrior | None) -> tuple[Matrix, Matrix]:
+def _prior_information(prior: GroundLine | None) -> tuple[Matrix, Matrix]:
     """(2, 2) information and its vector; zeros where nothing is known."""
     if prior is None:
         return np.zeros((2, 2)), np.zeros(2)
@@ -84,13 +84,13 @@ class Scale:
         return bool(np.isfinite(self.alpha) and self.alpha > 0)
 
 
-def far_level(d: Array, valid: NDArray[np.bool_]) -> float | None:
+def farthest_output(d: Array, valid: NDArray[np.bool_]) -> float | None:
     """The level of the farthest things in view: a low quantile, not the minimum."""
     seen = d[::2, ::2][valid[::2, ::2]]
     return float(np.quantile(seen, 0.03)) if seen.size else None
 
 
-def initial_scale(prior: LevelPrior | None) -> Scale:
+def initial_scale(prior: GroundLine | None) -> Scale:
     """Before the first frame."""
     info, vector = _prior_information(prior)
     return _read(info, vector, 0.0, 0.0, 1e3)
@@ -115,7 +115,7 @@ def update_scale(
     pose: Pose,
     pitch_prior: tuple[float, float],
     roll_prior: tuple[float, float],
-    prior: LevelPrior | None,
+    prior: GroundLine | None,
     dt_s: float,
     far: tuple[float, float] = FAR,
 ) -> Scale:
@@ -210,8 +210,8 @@ BANDS = 3  # profiles at as many heights
 LOWEST_Q = 0.3  # 17 degrees below the horizon: further down there is floor, the same all round
 LEAST_ROWS = 6
 PITCH_STEP_DEG = 5.0
-MOST_ROLL_DEG = 45.0  # columns of the picture are no azimuths any more
-SEARCH_SHARE = 0.16  # of the picture's width, to either side
+MOST_ROLL_DEG = 45.0  # columns of the frame are no azimuths any more
+SEARCH_SHARE = 0.16  # of the frame's width, to either side
 FAR_U = 0.1  # camera heights per distance: keeps far things from being all noise
 CAP = 0.3  # of the log: what moves by itself counts no more than this
 INDEPENDENT = 6.0  # neighbouring columns err together
@@ -247,7 +247,7 @@ class Polar:
 @lru_cache(maxsize=16)
 def polar_of(grid: Grid, pitch_step: int) -> Polar:
     """For the horizon of a camera that looks down by so many ``PITCH_STEP_DEG``."""
-    # The horizon's points lie farther from the lens than the picture's middle does.
+    # The horizon's points lie farther from the lens than the frame's middle does.
     x = grid.x[grid.shape[0] // 2] * np.cos(np.radians(pitch_step * PITCH_STEP_DEG))
     azimuth = np.arctan(x)
     even = np.linspace(azimuth[0], azimuth[-1], azimuth.size)

@@ -1,4 +1,4 @@
-"""One frame's evidence: cells of the map, placed in metres, each with its weight as an obstacle.
+"""One frame's evidence: cells of the map, placed in meters, each with its weight as an obstacle.
 
 Also the profile: the nearest obstacle in each vertical strip of the frame, to explore by ear.
 """
@@ -25,12 +25,12 @@ from sonar.zones.geometry import (
     to_space,
 )
 from sonar.zones.ground import GroundFit
-from sonar.zones.obstacles import Obstacle, rise, stands
-from sonar.zones.prior import NetworkPrior, Settings, floor_probability, reach, stand_inverse
+from sonar.zones.obstacles import Obstacle, obstacle_weight, rise
+from sonar.zones.prior import NetworkPrior, Settings, ground_probability, obstacle_inverse, reach
 
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
 STAND_AREA = 0.002  # the same where cells are weighed by the probability that they stand
-DOUBT = 0.4  # cells less likely to stand than this count nothing
+MIN_PROBABILITY = 0.4  # cells less likely to stand than this count nothing
 MAX_LEVEL = 1e12  # a level beyond is a broken cell
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
@@ -38,8 +38,8 @@ NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its 
 USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
 # The same of a small network's depth: what it leaves out it tells too far, which does more harm
 # than too near. All is told a little nearer, too; what is far off not, or a free way would sound.
-SOFT_M, SOFT_LOG, SOFT_NEARER_LOG = 1.0, 0.5, 0.05
-SOFT_LOGS = math.log(2.0), math.log(4.0)  # all of that within 2 m, none beyond 4 m
+BIASED_M, BIASED_LOG, BIASED_NEARER_LOG = 1.0, 0.5, 0.05
+BIASED_LOGS = math.log(2.0), math.log(4.0)  # all of that within 2 m, none beyond 4 m
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
 UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 
@@ -58,24 +58,25 @@ class Evidence:
     """What one frame says under the present scale.
 
     Attributes:
-        space: every cell in metres.
+        space: every cell in meters.
         weight: 0 to 1 per cell: stands in the corridor.
         needed: weight that makes an obstacle.
         noise_w: standard deviation of inverse depth around the ground, 1/m.
-        floor: probability per cell, or None where the network's traits are not known.
-        doubt: how little such a network knows what it sees (:func:`sonar.zones.prior.doubt`).
+        ground: probability per cell, or None where the network's traits are not known.
+        uncertainty: of such a network (:func:`sonar.zones.prior.out_of_distribution`).
     """
 
     space: MetricCells
     weight: Array
     needed: float
     noise_w: float
-    floor: Array | None = None
-    doubt: float = 0.0
+    ground: Array | None = None
+    uncertainty: float = 0.0
 
 
 def cells_of(depth: DepthMap, settings: Settings) -> int:
-    """Cells along the longer side; a network whose traits are known is soft, and needs fewer."""
+    """Cells along the longer side; a network whose traits are known
+    blurs, and needs fewer."""
     known = settings.prior is not None and depth.kind is not DepthKind.METRIC
     return COARSE_CELLS if known else FINE_CELLS
 
@@ -111,9 +112,9 @@ def gather(
     pose: Pose,
     settings: Settings,
     prior: NetworkPrior | None,
-    doubted: float,
+    uncertainty: float,
 ) -> Evidence:
-    """Place the cells and weigh them; ``doubted``: the network's doubt of this place."""
+    """Place the cells and weigh them; ``uncertainty``: the network's uncertainty of this place."""
     noise_q = max(fit.noise, MIN_NOISE_Q) if fit else NO_GROUND_NOISE_Q
     noise_w = noise_q / pose.height_m
     u = cells.d * np.float32(scale.alpha)
@@ -124,39 +125,39 @@ def gather(
         inside = in_corridor(space, settings.zones)
         weight = rise(space, inside, cells.walkable, noise_w, pose.height_m)
         return Evidence(space, weight, max(6.0, MIN_AREA * u.size), noise_w)
-    floor = floor_probability(u, cells.walkable, view, prior)
-    w = stand_inverse(u, floor, view, prior, doubted)
+    floor = ground_probability(u, cells.walkable, view, prior)
+    w = obstacle_inverse(u, floor, view, prior, uncertainty)
     w *= np.float32(1.0 / pose.height_m)
     space = to_space(w, cells.valid, view, pose.height_m)
-    weight = stands(floor, in_corridor(space, settings.zones), DOUBT)
-    return Evidence(space, weight, STAND_AREA * u.size, noise_w, floor, doubted)
+    weight = obstacle_weight(floor, in_corridor(space, settings.zones), MIN_PROBABILITY)
+    return Evidence(space, weight, STAND_AREA * u.size, noise_w, floor, uncertainty)
 
 
 def sigma_log(
-    scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float, d: float, u: float
+    scale: Scale, pose: Pose, prior: NetworkPrior | None, uncertainty: float, d: float, u: float
 ) -> float:
     """Standard deviation of the log of a distance: scale, network, unknown camera height.
 
     Args:
-        doubted: the network's doubt.
+        uncertainty: the network's uncertainty.
         d, u: level and inverse distance in camera heights.
     """
     row = np.array([d, 1.0])
     variance = float(row @ scale.cov @ row) / max(u, 0.02) ** 2
-    variance += (NETWORK_NOISE if prior is None else prior.stand_sigma.at(doubted)) ** 2
+    variance += (NETWORK_NOISE if prior is None else prior.obstacle_sigma.at(uncertainty)) ** 2
     if not pose.height_known:
         variance += UNKNOWN_HEIGHT_LOG**2
     return math.sqrt(variance)
 
 
-def obstacle_sigma(
-    found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float
+def sigma_of(
+    found: Obstacle, scale: Scale, pose: Pose, prior: NetworkPrior | None, uncertainty: float
 ) -> float:
     """:func:`sigma_log` of an obstacle."""
-    return sigma_log(scale, pose, prior, doubted, found.d, found.w * pose.height_m)
+    return sigma_log(scale, pose, prior, uncertainty, found.d, found.w * pose.height_m)
 
 
-def cues(
+def combine(
     found: Obstacle,
     scale: Scale,
     pose: Pose,
@@ -172,37 +173,39 @@ def cues(
     (``whole``, the same pair, or None). A network's cues are wrong together: what that leaves
     is known as a whole (``NetworkPrior.together``).
     """
-    sigma = obstacle_sigma(found, scale, pose, prior, evidence.doubt)
+    sigma = sigma_of(found, scale, pose, prior, evidence.uncertainty)
     said = [(math.log(found.distance_m), sigma)]
     if prior is None:
         return said[0]
-    far = None if evidence.floor is None else reach(evidence.floor, zone, view, prior)
+    far = None if evidence.ground is None else reach(evidence.ground, zone, view, prior)
     if far is not None:
-        said.append((far, SHARED**0.5 * prior.reach_sigma.at(evidence.doubt)))
+        said.append((far, SHARED**0.5 * prior.reach_sigma.at(evidence.uncertainty)))
     if whole is not None:
         said.append((whole[0], SHARED**0.5 * whole[1]))
-    besides = sigma**2 - prior.stand_sigma.at(evidence.doubt) ** 2  # scale and camera height
-    return _mean(said)[0], math.sqrt(prior.together.at(evidence.doubt) ** 2 + besides)
+    besides = (
+        sigma**2 - prior.obstacle_sigma.at(evidence.uncertainty) ** 2
+    )  # scale and camera height
+    return _mean(said)[0], math.sqrt(prior.together.at(evidence.uncertainty) ** 2 + besides)
 
 
-def weigh(seen: tuple[float, float], soft: bool) -> tuple[float, float]:
+def weigh(seen: tuple[float, float], biased_far: bool) -> tuple[float, float]:
     """(log distance, its sigma) of what is ``seen`` as such a pair, and of where obstacles are.
 
     A sure distance hardly moves; an unsure one comes nearer, which is the safe side.
 
     Args:
-        soft: seen by a small network.
+        biased_far: seen by a small network.
     """
     pull = 0.0
-    if soft:
-        near, far = SOFT_LOGS
+    if biased_far:
+        near, far = BIASED_LOGS
         pull = min(max((far - seen[0]) / (far - near), 0.0), 1.0)
     said = [seen]
-    for metres, sigma, share in ((USUAL_M, USUAL_LOG, 1.0 - pull), (SOFT_M, SOFT_LOG, pull)):
+    for meters, sigma, share in ((USUAL_M, USUAL_LOG, 1.0 - pull), (BIASED_M, BIASED_LOG, pull)):
         if share > 0:
-            said.append((math.log(metres), sigma * share**-0.5))
+            said.append((math.log(meters), sigma * share**-0.5))
     mean, sigma = _mean(said)
-    return mean - pull * SOFT_NEARER_LOG, sigma
+    return mean - pull * BIASED_NEARER_LOG, sigma
 
 
 def _mean(said: list[tuple[float, float]]) -> tuple[float, float]:
@@ -212,11 +215,11 @@ def _mean(said: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def free_sigma(
-    scale: Scale, pose: Pose, prior: NetworkPrior | None, doubted: float, at_m: float
+    scale: Scale, pose: Pose, prior: NetworkPrior | None, uncertainty: float, at_m: float
 ) -> float:
-    """:func:`sigma_log` of something that would stand at ``at_m`` metres."""
+    """:func:`sigma_log` of something that would stand at ``at_m`` meters."""
     u = pose.height_m / at_m
-    return sigma_log(scale, pose, prior, doubted, (u - scale.beta) / scale.alpha, u)
+    return sigma_log(scale, pose, prior, uncertainty, (u - scale.beta) / scale.alpha, u)
 
 
 COLUMNS = 24
@@ -229,16 +232,16 @@ def profile(
 ) -> tuple[Column, ...]:
     """The nearest thing in each of ``columns`` strips, left to right.
 
-    Unlike the zones it looks at the whole picture, not at the way ahead only; the ground, what
+    Unlike the zones it looks at the whole frame, not at the way ahead only; the ground, what
     is overhead, and what is beyond the far band count nothing.
     """
     space = evidence.space
     inside = space.valid & (space.height_m < zones.head_height_m)
     inside &= (space.ahead_m > 0.05) & (space.ahead_m < zones.bands.far_m)
-    if evidence.floor is None:
+    if evidence.ground is None:
         weight = rise(space, inside, cells.walkable, evidence.noise_w, pose.height_m)
     else:
-        weight = stands(evidence.floor, inside, DOUBT)
+        weight = obstacle_weight(evidence.ground, inside, MIN_PROBABILITY)
     rows, cols = np.nonzero(weight)
     strips = min(columns, weight.shape[1])
     strip = _strips(weight.shape[1], strips)[cols]

@@ -7,7 +7,7 @@ roll positive when the camera's right side is lower. Inverse depth ``w = 1/Z`` i
 With ``g`` the unit vector of gravity in camera axes, ``q = ray . g``: a point at inverse depth
 ``w`` lies ``q / w`` below the camera, and the ground at camera height ``h`` has ``w = q / h``.
 
-The second part places cells in metres, and says which belong to a zone and to the space that a body
+The second part places cells in meters, and says which belong to a zone and to the space that a body
 passes through.
 """
 
@@ -33,7 +33,7 @@ STEPS_PER_DEG = 4  # tables are made for quarter degrees
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Height above the ground in metres, pitch and roll in degrees, each with its sigma."""
+    """Height above the ground in meters, pitch and roll in degrees, each with its sigma."""
 
     height_m: float
     pitch_deg: float
@@ -58,7 +58,7 @@ def pose_of(mount: MountConfig) -> Pose:
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """Focal lengths and principal point in pixels of a picture ``width`` x ``height``."""
+    """Focal lengths and principal point in pixels of a frame ``width`` x ``height``."""
 
     fx: float
     fy: float
@@ -70,11 +70,11 @@ class Intrinsics:
 
 
 def intrinsics(mount: MountConfig, width: int, height: int) -> Intrinsics:
-    """Intrinsics for a picture of this size.
+    """Intrinsics for a frame of this size.
 
     ``fx_px..`` are rescaled from the size they were calibrated at; where that is turned by 90
-    degrees against this picture (portrait), x and y change places. Without them ``hfov_deg`` is
-    the picture's own horizontal angle, and without that the longer side sees 62 degrees.
+    degrees against this frame (portrait), x and y change places. Without them ``hfov_deg`` is
+    the frame's own horizontal angle, and without that the longer side sees 62 degrees.
     """
     if mount.fx_px is not None:
         fx, fy = mount.fx_px, mount.fy_px or mount.fx_px
@@ -152,7 +152,7 @@ class Grid:
 
 
 def make_grid(intr: Intrinsics, depth_hw: tuple[int, int], cells: int) -> Grid:
-    """The grid for depth maps of this shape; the map may be stretched against the picture."""
+    """The grid for depth maps of this shape; the map may be stretched against the frame."""
     high, wide = depth_hw
     step = max(1, max(high, wide) // cells)
     rows, cols = high, wide
@@ -193,7 +193,7 @@ class View:
         q: component of the ray towards the ground (positive below the horizon).
         ahead: component straight ahead, level; ``ahead / w`` is the distance in walking
             direction. Also the derivative of ``q`` by pitch, per radian.
-        side: component to the right; ``side / w`` is the lateral offset in metres. Times
+        side: component to the right; ``side / w`` is the lateral offset in meters. Times
             cos(pitch) the derivative of ``q`` by roll.
     """
 
@@ -229,7 +229,7 @@ class Optics:
 def optics_for(
     mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int], cells: int
 ) -> Optics:
-    """Grids for this camera, picture size and network size; made once.
+    """Grids for this camera, frame size and network size; made once.
 
     Args:
         cells: of the fine grid, along its longer side.
@@ -275,7 +275,7 @@ MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricCells:
-    """Every cell in metres, under the current scale; float32 arrays of the grid's shape.
+    """Every cell in meters, under the current scale; float32 arrays of the grid's shape.
 
     Attributes:
         w: inverse depth in 1/m, at least ``MIN_INVERSE_M``.

@@ -1,4 +1,4 @@
-"""Can the camera see? Typed reasons from the picture itself, on a few thousand samples."""
+"""Can the camera see? Typed reasons from the frame itself, on a few thousand samples."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from sonar.types import Reason, RgbImage
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
-SAMPLES = 96  # longer side of the subsampled picture
+SAMPLES = 96  # longer side of the subsampled frame
 # All levels of luma, 0 to 255.
 DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
-GLARE_LEVEL, GLARE_SHARE = 250.0, 0.45  # this share of the picture is saturated
+GLARE_LEVEL, GLARE_SHARE = 250.0, 0.45  # this share of the frame is saturated
 EDGE_STEP, BLANK_STEP = 6.0, 1.2  # between samples: no edges, and most of it smooth
 SHARP_STEP, SHARP_SHARE = 40.0, 0.004  # of neighbours: what covers a lens is never so sharp
 COVERED_LEVEL = 110.0  # smooth and darker: something on the lens; brighter: a wall, sky
@@ -20,12 +20,12 @@ CONFIRM_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class ImageQuality:
     """State between frames.
 
     Attributes:
         thumb: subsampled luma of the last frame, or None.
-        same_since_s: since when the picture has not changed at all.
+        same_since_s: since when the frame has not changed at all.
         suspect: the reason that the last frames agree on, since ``suspect_since_s``.
     """
 
@@ -51,7 +51,7 @@ def subsample(image: RgbImage) -> NDArray[np.float32]:
 
 
 def judge(luma: NDArray[np.float32]) -> Reason | None:
-    """What is wrong with one picture, or None."""
+    """What is wrong with one frame, or None."""
     mean = float(luma.mean())
     if mean < DARK_LEVEL and _share(luma > DARK_HIGH) < 0.02:
         return Reason.DARK
@@ -72,19 +72,19 @@ def _share(mask: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
-def look(image: RgbImage, t: float, sight: Sight) -> tuple[Reason | None, Sight]:
+def assess(image: RgbImage, t: float, quality: ImageQuality) -> tuple[Reason | None, ImageQuality]:
     """The reason that holds at ``t`` (after a short confirmation), and the next state."""
     luma = subsample(image)
     same = (
-        sight.thumb is not None
-        and sight.thumb.shape == luma.shape
-        and bool(np.array_equal(sight.thumb, luma))
+        quality.thumb is not None
+        and quality.thumb.shape == luma.shape
+        and bool(np.array_equal(quality.thumb, luma))
     )
-    same_since = sight.same_since_s if same else t
+    same_since = quality.same_since_s if same else t
     found = judge(luma)
     if found is None and t - same_since >= FROZEN_S:
         found = Reason.FROZEN
-    since = sight.suspect_since_s if found is sight.suspect else t
-    first = sight.thumb is None
+    since = quality.suspect_since_s if found is quality.suspect else t
+    first = quality.thumb is None
     confirmed = found if (first or found is Reason.FROZEN or t - since >= CONFIRM_S) else None
-    return confirmed, Sight(luma, same_since, found, since)
+    return confirmed, ImageQuality(luma, same_since, found, since)

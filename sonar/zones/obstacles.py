@@ -24,8 +24,8 @@ _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
 BODY_HALF_M = 0.35  # what is farther to the side is walked past
 TOGETHER_BINS = 10  # cells within a factor of two
-TOP_LEFT = 0.8  # of the picture's rows lie above what is left of a thing
-LEVEL = 0.5  # a surface varies less than this in height, per metre of distance
+TOP_LEFT = 0.8  # of the frame's rows lie above what is left of a thing
+LEVEL = 0.5  # a surface varies less than this in height, per meter of distance
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
 
 
@@ -39,7 +39,7 @@ class Obstacle:
         d: its mean level in the map's units.
         height: floor, body or head.
         cells: the weight of the cells that carry it.
-        under: reaches the picture's lower edge before one's feet and is seen from above, or only
+        goes_below: reaches the frame's lower edge before one's feet and is seen from above, or only
             its top is left there: it goes on below, nearer.
     """
 
@@ -48,7 +48,7 @@ class Obstacle:
     d: float
     height: Height
     cells: float
-    under: bool = False
+    goes_below: bool = False
 
 
 def rise(
@@ -73,14 +73,14 @@ def rise(
     return weight
 
 
-def stands(floor: NDArray[np.float32], inside: Mask, doubt: float) -> NDArray[np.float32]:
+def obstacle_weight(floor: NDArray[np.float32], inside: Mask, least: float) -> NDArray[np.float32]:
     """Weight per cell, 0 to 1, from the probability that it is floor.
 
     Args:
-        doubt: cells less likely to stand than this count nothing.
+        least: cells less likely to be an obstacle than this count nothing.
     """
-    weight: NDArray[np.float32] = (np.float32(1.0 - doubt) - floor) * np.float32(
-        1.0 / (1.0 - doubt)
+    weight: NDArray[np.float32] = (np.float32(1.0 - least) - floor) * np.float32(
+        1.0 / (1.0 - least)
     )
     weight = np.maximum(weight, 0.0)
     weight[~inside] = 0.0
@@ -173,7 +173,7 @@ def _goes_under(
         ahead, height = space.ahead_m.ravel()[chosen], space.height_m.ravel()[chosen]
         if _spread(height, share) < LEVEL * _spread(ahead, share):
             return True
-    # Only its top is left in the picture: nothing at about its distance stands higher.
+    # Only its top is left in the frame: nothing at about its distance stands higher.
     with_it = bins < bins[member].min() + TOGETHER_BINS
     higher = index < TOP_LEFT * shape[0] * shape[1]
     return float(carried[with_it & higher].sum()) < 0.5 * needed

@@ -1,8 +1,8 @@
 """What one network's output is worth: evidence that plane geometry alone cannot give.
 
 A small network bends the world: it lifts the far floor, flattens what stands near, and its level
-says more about a picture's layout than about metres. For a network whose level is steady from
-picture to picture, measured depth teaches three things, all in units of the camera's height
+says more about a frame's layout than about meters. For a network whose level is steady from
+frame to frame, measured depth teaches three things, all in units of the camera's height
 (``u = height / Z``), which makes them independent of who wears the camera:
 
 1. the line of the floor, ``u = alpha * d + beta``, before any ground is seen;
@@ -12,7 +12,8 @@ picture to picture, measured depth teaches three things, all in units of the cam
    its column ends, and bounded by the floor (nothing seen against it lies beyond it).
 
 How far all that can be trusted, the network says itself: in places unlike those that it knows its
-``walkable`` is undecided (:func:`doubt`), and there what stands is told too far, and less surely.
+``walkable`` is undecided (:func:`out_of_distribution`), and there it overestimates the distance of
+obstacles, with a higher variance.
 
 Nothing here is used without a prior.
 """
@@ -41,17 +42,19 @@ FOOT_Q = 0.03  # a foot is not looked for closer to the horizon
 FOOT_ROWS = 1.5  # rows' worth of standing cells that end the floor
 FOOT_FLOOR_ROWS = 2
 LEVELS = 0.02, 4.0  # in camera heights: nothing is told apart beyond
-DOUBT_Q = 0.05  # doubt is looked for below the horizon, where there may be floor
-DOUBTS = 0.05, 0.4  # no more was seen, and nothing is learned beyond
-DOUBT_S = 5.0  # it is a place that is known or not: single pictures say less of that than several
+UNCERTAINTY_Q = 0.05  # uncertainty is looked for below the horizon, where there may be floor
+UNCERTAINTIES = 0.05, 0.4  # no more was seen, and nothing is learned beyond
+UNCERTAINTY_S = (
+    5.0  # it is a place that is known or not: single frames say less of that than several
+)
 RISING = 1, 2, 5, 9  # the weights of ``stand`` that must not be negative
 REACH_Q = 0.3
 REACH_CELLS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class LevelPrior:
-    """The floor's line before any evidence; sigmas are those between single pictures."""
+class GroundLine:
+    """The floor's line before any evidence; sigmas are those between single frames."""
 
     alpha: float
     beta: float
@@ -65,47 +68,50 @@ class NetworkPrior:
     """One network's traits.
 
     Attributes:
-        level: the line of the floor.
-        floor: weights of :func:`floor_features`, a logistic regression of "this is floor".
-        stand: weights of :func:`stand_inverse`, a regression of ``log u``.
-        stand_sigma: its residual, as a standard deviation of ``log u``, by doubt.
+        ground_line: before any evidence.
+        ground: weights of :func:`ground_features`, a logistic regression of "this is floor".
+        obstacle: weights of :func:`obstacle_inverse`, a regression of ``log u``.
+        obstacle_sigma: its residual, as a standard deviation of ``log u``, by uncertainty.
         reach: (c0, c1) of ``log distance_m = c0 + c1 * share``, where share is how much of a
             zone's lower part is floor: a way that is seen can be walked.
-        reach_sigma: its residual, by doubt.
+        reach_sigma: its residual, by uncertainty.
         together: what is left when all cues are weighed, as a standard deviation of the log of a
-            distance, by doubt.
+            distance, by uncertainty.
         zone: what a zone as a whole says of its nearest obstacle, or None.
     """
 
-    level: LevelPrior
-    floor: tuple[float, ...]
-    stand: tuple[float, ...]
-    stand_sigma: Spread
+    ground_line: GroundLine
+    ground: tuple[float, ...]
+    obstacle: tuple[float, ...]
+    obstacle_sigma: Spread
     reach: tuple[float, float]
     reach_sigma: Spread
     together: Spread
     zone: ZoneRegression | None = None
 
 
-def doubt(walkable: Array | None, view: View) -> float:
+def out_of_distribution(walkable: Array | None, view: View) -> float:
     """How little a network knows what it sees, by how undecided its ``walkable`` is.
 
     The mean of ``4 p (1 - p)`` below the horizon: about 0.1 in places that the built-in model was
     trained on, 0.25 to 0.4 in others (``scripts/zones_fit_prior`` prints it, folder by folder). No
-    unit, within :data:`DOUBTS`; the most where there is no ``walkable``, or no horizon above.
+    unit, within :data:`UNCERTAINTIES`; the most where there is no ``walkable``, or no horizon
+    above.
     """
-    low = view.q > DOUBT_Q
+    low = view.q > UNCERTAINTY_Q
     if walkable is None or not low.any():
-        return DOUBTS[1]
+        return UNCERTAINTIES[1]
     seen = walkable[low]
-    return float(min(max(4.0 * float((seen * (1.0 - seen)).mean()), DOUBTS[0]), DOUBTS[1]))
+    return float(
+        min(max(4.0 * float((seen * (1.0 - seen)).mean()), UNCERTAINTIES[0]), UNCERTAINTIES[1])
+    )
 
 
-def follow_doubt(before: float | None, now: float, dt_s: float) -> float:
-    """The doubt of a place, from that of one more picture."""
+def follow_uncertainty(before: float | None, now: float, dt_s: float) -> float:
+    """The uncertainty of a place, from that of one more frame."""
     if before is None:
         return now
-    return before + (1.0 - float(np.exp(-dt_s / DOUBT_S))) * (now - before)
+    return before + (1.0 - float(np.exp(-dt_s / UNCERTAINTY_S))) * (now - before)
 
 
 @cache
@@ -115,7 +121,7 @@ def _repeated(length: int, half: int) -> NDArray[np.intp]:
 
 
 def box_mean(a: Array, half: int) -> Array:
-    """Mean over a square of ``2 * half + 1`` cells; the picture's edge cells are repeated."""
+    """Mean over a square of ``2 * half + 1`` cells; the frame's edge cells are repeated."""
     rows, cols = a.shape
     padded = a.take(_repeated(rows, half), 0).take(_repeated(cols, half), 1)
     down = padded[:rows].copy()
@@ -135,8 +141,8 @@ def _clip(a: Array, low: float, high: float) -> Array:
     return a
 
 
-def floor_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
-    """Per cell: float32 arrays of the grid's shape, in the order of ``NetworkPrior.floor`` after
+def ground_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
+    """Per cell: float32 arrays of the grid's shape, in the order of ``NetworkPrior.ground`` after
     its constant.
 
     Args:
@@ -165,11 +171,11 @@ def floor_features(u: Array, walkable: Array | None, view: View) -> list[Array]:
     ]
 
 
-def floor_probability(u: Array, walkable: Array | None, view: View, prior: NetworkPrior) -> Array:
+def ground_probability(u: Array, walkable: Array | None, view: View, prior: NetworkPrior) -> Array:
     """Probability per cell that it is floor; 0 near and above the horizon."""
-    constant, *weights = prior.floor
+    constant, *weights = prior.ground
     logit = np.full_like(u, -constant)
-    for weight, feature in zip(weights, floor_features(u, walkable, view), strict=True):
+    for weight, feature in zip(weights, ground_features(u, walkable, view), strict=True):
         logit -= np.float32(weight) * feature
     np.minimum(logit, np.float32(20.0), out=logit)
     np.exp(logit, out=logit)
@@ -179,7 +185,7 @@ def floor_probability(u: Array, walkable: Array | None, view: View, prior: Netwo
     return p
 
 
-def floor_share(floor: Array, zone: Mask, view: View) -> float | None:
+def ground_share(floor: Array, zone: Mask, view: View) -> float | None:
     """How much of a zone's lower part is floor, 0 to 1; None if too little is low."""
     low = zone & (view.q > REACH_Q)
     if int(np.count_nonzero(low)) < REACH_CELLS:
@@ -189,7 +195,7 @@ def floor_share(floor: Array, zone: Mask, view: View) -> float | None:
 
 def reach(floor: Array, zone: Mask, view: View, prior: NetworkPrior) -> float | None:
     """Log of the distance that the zone's share of floor speaks for, or None."""
-    share = floor_share(floor, zone, view)
+    share = ground_share(floor, zone, view)
     return None if share is None else prior.reach[0] + prior.reach[1] * share
 
 
@@ -201,7 +207,7 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
 
     Returns:
         ``log q`` of the foot's row and 1 where there is one, else 0 (the floor does not reach
-        the picture's lower edge there); float32 arrays ``(columns,)``.
+        the frame's lower edge there); float32 arrays ``(columns,)``.
     """
     smooth = box_mean(floor, 1)
     standing = np.where(view.q > FOOT_Q, _clip(1.0 - 2.0 * smooth, 0.0, 1.0), 1.0)
@@ -215,12 +221,12 @@ def contact(floor: Array, view: View) -> tuple[Array, Array]:
     return np.log(q).astype(np.float32), (ground >= FOOT_FLOOR_ROWS).astype(np.float32)
 
 
-def stand_terms(u: Array, floor: Array, view: View, doubted: float) -> list[Array]:
-    """What :func:`stand_inverse` weighs, in the order of ``NetworkPrior.stand``; for fitting.
+def obstacle_terms(u: Array, floor: Array, view: View, uncertainty: float) -> list[Array]:
+    """What :func:`obstacle_inverse` weighs, in the order of ``NetworkPrior.obstacle``; for fitting.
 
     Behind the cells' terms come two rows of columns (of the floor's end) and one number (the
-    doubt). Terms of :data:`RISING` have weights of 0 or more: a nearer level is never taken for
-    a farther thing, and doubt tells nothing farther.
+    uncertainty). Terms of :data:`RISING` have weights of 0 or more: a nearer output never gives a
+    farther obstacle, nor does more uncertainty.
     """
     level = np.log(np.clip(u, *LEVELS))
     below = np.clip(view.q, 0.0, 1.0)
@@ -228,15 +234,17 @@ def stand_terms(u: Array, floor: Array, view: View, doubted: float) -> list[Arra
     terms = [np.ones_like(u), level * (1.0 - below), np.maximum(level, 0.0)]
     terms += [below, below * below, below * level]
     terms += [np.minimum(view.q, 0.0), there[None], (there * log_q)[None]]
-    return [*terms, np.array([[doubted]])]
+    return [*terms, np.array([[uncertainty]])]
 
 
-def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior, doubted: float) -> Array:
+def obstacle_inverse(
+    u: Array, floor: Array, view: View, prior: NetworkPrior, uncertainty: float
+) -> Array:
     """Inverse distance in camera heights of cells as far as they stand.
 
-    ``log u`` is the sum of :func:`stand_terms`, weighed.
+    ``log u`` is the sum of :func:`obstacle_terms`, weighed.
     """
-    c = [np.float32(weight) for weight in prior.stand]
+    c = [np.float32(weight) for weight in prior.obstacle]
     level = _clip(u.copy(), *LEVELS)
     np.log(level, out=level)
     below = _clip(view.q.copy(), 0.0, 1.0)
@@ -247,7 +255,7 @@ def stand_inverse(u: Array, floor: Array, view: View, prior: NetworkPrior, doubt
     log_u += c[2] * np.maximum(level, np.float32(0.0))
     log_u += (c[3] + c[4] * below) * below
     log_u += c[6] * np.minimum(view.q, np.float32(0.0))
-    log_u += c[0] + c[9] * np.float32(doubted) + there * (c[7] + c[8] * log_q)
+    log_u += c[0] + c[9] * np.float32(uncertainty) + there * (c[7] + c[8] * log_q)
     np.exp(_clip(log_u, -4.0, 3.0), out=log_u)
     out: Array = np.maximum(log_u, view.q * np.float32(FLOOR_BOUND), out=log_u)
     return out
@@ -270,15 +278,15 @@ def _rounded(value: Any) -> Any:
 def builtin_prior() -> NetworkPrior:
     """The built-in model's traits, as ``scripts/zones_fit_prior`` wrote them.
 
-    From measured depth of folders of pictures (an office walk, a kitchen, cubicles, a
+    From measured depth of folders of frames (an office walk, a kitchen, cubicles, a
     classroom...); the sigmas are residuals in folders left out of the fit.
     """
     numbers: dict[str, Any] = json.loads(NUMBERS.read_text("utf-8"))
-    for name in ("floor", "stand", "reach"):
+    for name in ("ground", "obstacle", "reach"):
         numbers[name] = tuple(numbers[name])
-    for name in ("stand_sigma", "reach_sigma", "together"):
+    for name in ("obstacle_sigma", "reach_sigma", "together"):
         numbers[name] = Spread(*numbers[name])
-    numbers["level"] = LevelPrior(**numbers["level"])
+    numbers["ground_line"] = GroundLine(**numbers["ground_line"])
     return NetworkPrior(**numbers, zone=builtin_regression())
 
 

@@ -26,8 +26,8 @@ FEATURES = (
     "contact row q, 25 %", "50 %", "75 %", "90 %", "level at the contact, median",
     "walkable, mean", "walkable, lower third", "q at the bottom", "q at the top",
     "growth of the level with q below the horizon", "in the lower third", "near the horizon",
-    "picture's mean level", "5 %", "95 %", "deviation", "walkable mean", "q median",
-    "doubt", "side zone",
+    "frame's mean level", "5 %", "95 %", "deviation", "walkable mean", "q median",
+    "uncertainty", "side zone",
 )  # fmt: skip
 WALKABLE_MAX = 0.30
 CONTACT_MAX = 0.35
@@ -37,14 +37,14 @@ CLIP = 3.0
 
 
 class Spread(NamedTuple):
-    """A standard deviation that grows with doubt: ``log sigma = base + slope * doubt``."""
+    """A standard deviation by uncertainty: ``log sigma = base + slope * uncertainty``."""
 
     base: float
     slope: float
 
-    def at(self, doubted: float) -> float:
+    def at(self, uncertainty: float) -> float:
         """The standard deviation."""
-        return math.exp(self.base + self.slope * doubted)
+        return math.exp(self.base + self.slope * uncertainty)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +54,7 @@ class ZoneRegression:
     Attributes:
         mean, spread: of each feature, shape (25,).
         hidden: (k, 25); hidden_bias, out: (k,); out_bias: number.
-        sigma: standard deviation of ``log u``, by doubt.
+        sigma: standard deviation of ``log u``, by uncertainty.
     """
 
     mean: NDArray[np.float32]
@@ -84,32 +84,32 @@ def builtin_regression() -> ZoneRegression:
     return ZoneRegression(**arrays, out_bias=numbers["out_bias"], sigma=Spread(*numbers["sigma"]))
 
 
-def picture_features(d: Array, walkable: Array, q: Array, doubted: float) -> list[float]:
+def frame_features(d: Array, walkable: Array, q: Array, uncertainty: float) -> list[float]:
     """The seven that all zones share."""
     low, high = _quantiles(d.ravel(), (0.05, 0.95))
     mean = float(d.mean())
     spread = float(np.sqrt(max(float(np.vdot(d, d)) / d.size - mean * mean, 0.0)))
     middle = _quantiles(q.ravel(), (0.5,))[0]
-    return [mean, low, high, spread, float(walkable.mean()), middle, doubted]
+    return [mean, low, high, spread, float(walkable.mean()), middle, uncertainty]
 
 
 def zone_features(
     d: Array, walkable: Array, q: Array, mask: Mask, shared: list[float], is_side: bool
 ) -> NDArray[np.float32] | None:
-    """All 25 of one zone; None where the picture shows too little of it.
+    """All 25 of one zone; None where the frame shows too little of it.
 
     Args:
         d, walkable, q: float32 cells (rows, cols), about 64 columns: the raw level of the map,
             the probability, and the ray's component towards the ground.
         mask: the zone's cells.
-        shared: :func:`picture_features`.
+        shared: :func:`frame_features`.
     """
     rows = np.flatnonzero(mask.any(axis=1))
     cols = np.flatnonzero(mask.any(axis=0))
     at = np.flatnonzero(mask)
     if at.size < MIN_CELLS or cols.size < 4:
         return None
-    # The zone's cells in one line each: a third of the work of masks over the whole picture.
+    # The zone's cells in one line each: a third of the work of masks over the whole frame.
     level, ground, row = d.ravel()[at], walkable.ravel()[at], q.ravel()[at]
     body = row > LOW_BODY_Q
     other = body & (ground < WALKABLE_MAX)

@@ -11,7 +11,7 @@ from sonar.types import Frame, Height, Reason
 from sonar.zones import DepthZones, tracks
 from sonar.zones.calibrate import estimate_mount, height_from_distance
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
-from sonar.zones.image_quality import Sight, look
+from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.obstacles import DropTrack, Edge, Obstacle, follow_drop
 
 # --- geometry -----------------------------------------------------------------------------
@@ -99,36 +99,36 @@ def flat(value, noise=1.0, seed=0):
     ],
 )
 def test_a_picture_that_says_nothing_has_its_reason(image, reason):
-    assert look(image, 0.0, Sight())[0] is reason
+    assert assess(image, 0.0, ImageQuality())[0] is reason
 
 
 def test_a_dim_picture_of_few_but_sharp_edges_is_not_a_covered_lens():
     stairwell = flat(12)
     stairwell[300:] = flat(90)[300:]  # bare ground that ends
-    assert look(stairwell, 0.0, Sight())[0] is None
+    assert assess(stairwell, 0.0, ImageQuality())[0] is None
     finger = cv2.GaussianBlur(stairwell, (0, 0), 25)  # too near to be sharp
-    assert look(finger, 0.0, Sight())[0] is Reason.COVERED
+    assert assess(finger, 0.0, ImageQuality())[0] is Reason.COVERED
 
 
 def test_one_bad_picture_is_not_yet_a_reason_but_a_quarter_second_is():
-    _, sight = look(textured(), 0.0, Sight())
-    found, sight = look(flat(3), 0.1, sight)
+    _, quality = assess(textured(), 0.0, ImageQuality())
+    found, quality = assess(flat(3), 0.1, quality)
     assert found is None
-    found, sight = look(flat(3, seed=1), 0.4, sight)
+    found, quality = assess(flat(3, seed=1), 0.4, quality)
     assert found is Reason.DARK
-    found, _ = look(textured(1), 0.5, sight)
+    found, _ = assess(textured(1), 0.5, quality)
     assert found is None
 
 
 def test_the_same_picture_again_and_again_is_frozen_and_thaws():
-    image, sight = textured(), Sight()
+    image, quality = textured(), ImageQuality()
     reasons = []
     for k in range(40):
-        found, sight = look(image, k / 15, sight)
+        found, quality = assess(image, k / 15, quality)
         reasons.append(found)
     assert reasons[10] is None
     assert reasons[-1] is Reason.FROZEN
-    assert look(textured(5), 3.0, sight)[0] is None
+    assert assess(textured(5), 3.0, quality)[0] is None
 
 
 def test_dark_frames_make_every_zone_unknown_and_light_brings_them_back():
@@ -181,7 +181,7 @@ def test_a_single_missing_frame_does_not_lose_the_obstacle():
     assert follow([2.0] * 10 + [None] * 8).log_m is None
 
 
-def test_a_thing_seen_once_is_not_believed_yet_but_never_doubted_twice():
+def test_an_obstacle_seen_once_is_not_announced_yet_but_the_second_time_it_is():
     track = follow([3.0] * 6)
     assert not track.fresh
     once = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 0.4, 1 / 15)

@@ -18,7 +18,7 @@ START_M, SPEED_MPS, RATE_HZ = 3.0, 0.8, 10.0
 
 
 def approach(*boxes, stop_m=0.25, seconds=7.0, room=None, scene=SyntheticScene):
-    """(true gap in metres, scene, truth) of a walk up to what begins 3 m ahead."""
+    """(true gap in meters, scene, truth) of a walk up to what begins 3 m ahead."""
     camera = Camera(height_m=1.35)
     room = (*hall(2.5, 14.0),) if room is None else room
     walk = scene(
@@ -123,7 +123,7 @@ def test_nothing_is_made_up_below_a_free_floor(name):
     for k in range(60):
         frame = source.frame_at(k)
         zones.update(engine.estimate(frame), frame)
-        assert zones._state.unders == (None, None, None)
+        assert zones._state.below_views == (None, None, None)
 
 
 def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_picture_then_is_unknown():

@@ -15,7 +15,7 @@ from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
 from sonar.zones.bands import Latch, band_of, step
 from sonar.zones.geometry import intrinsics, make_grid, make_view
-from sonar.zones.prior import DOUBTS, prior_for, stand_inverse
+from sonar.zones.prior import UNCERTAINTIES, obstacle_inverse, prior_for
 
 HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
@@ -110,15 +110,15 @@ def test_a_nearer_obstacle_is_never_in_a_farther_band(model):
 
 
 @HERE
-@given(st.floats(-20, 45), st.integers(0, 99), st.floats(*DOUBTS))
-def test_a_nearer_level_is_never_taken_for_a_farther_thing(pitch_deg, seed, doubted):
+@given(st.floats(-20, 45), st.integers(0, 99), st.floats(*UNCERTAINTIES))
+def test_a_nearer_level_is_never_taken_for_a_farther_thing(pitch_deg, seed, uncertainty):
     prior = prior_for("builtin")
     assert prior is not None
     view = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), pitch_deg, 0.0)
     floor = np.random.default_rng(seed).uniform(0, 1, view.q.shape).astype(np.float32)
     last = np.zeros_like(floor)
     for level in np.geomspace(0.01, 8.0, 40):
-        said = stand_inverse(np.full_like(floor, level), floor, view, prior, doubted)
+        said = obstacle_inverse(np.full_like(floor, level), floor, view, prior, uncertainty)
         assert (said >= last * (1 - 1e-5)).all()
         last = said
     assert (last > 1.5).all()  # and what is at hand is told so
