@@ -1,6 +1,6 @@
 """Finding out how a camera sits: from a recording or live, with words and a spoken guide.
 
-The angles come from :mod:`sonar.zones.calibrate`. Height cannot be seen by one camera: it is
+The angles come from :func:`sonar.zones.estimate_mount`. Height cannot be seen by one camera: it is
 given, and checked where one distance is known. The field of view is given, or measured with a
 printed chessboard.
 """
@@ -21,8 +21,7 @@ from sonar.errors import ConfigError, SourceError, SourceTimeout
 from sonar.files import atomic_path
 from sonar.ports import Clock, Engine, FrameSource
 from sonar.types import DepthMap, Frame, RgbImage
-from sonar.zones.calibrate import MountEstimate, estimate_mount
-from sonar.zones.image_quality import judge, subsample
+from sonar.zones import MountEstimate, estimate_mount, judge, subsample
 
 MOST_FRAMES = 120
 MOST_BOARDS = 20

@@ -17,7 +17,7 @@ from sonar.config import SonarConfig
 from sonar.ports import Clock
 from sonar.records import Event, Step, Update, ZonesRecord
 from sonar.types import Reason, RgbImage, Scene, State
-from sonar.zones.geometry import intrinsics
+from sonar.zones import intrinsics
 
 if TYPE_CHECKING:
     from sonar.controls.controls import Controls

@@ -1,7 +1,7 @@
 """Depth in, scene out: ground, meters, obstacles, drop-offs, time to collision.
 
-:class:`DepthZones` is the only thing the rest of sonar needs; it keeps the state between frames
-around the pure :func:`sonar.zones.analyser.analyse`.
+:class:`DepthZones` keeps the state between frames around the pure
+:func:`sonar.zones.analyser.analyse`; :func:`estimate_mount` finds how the camera is worn.
 """
 
 from dataclasses import replace
@@ -10,10 +10,23 @@ from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
 from sonar.zones.bands import initial_state, with_new_units
-from sonar.zones.image_quality import ImageQuality, assess
+from sonar.zones.calibrate import MountEstimate, estimate_mount
+from sonar.zones.geometry import intrinsics
+from sonar.zones.image_quality import ImageQuality, assess, judge, subsample
 from sonar.zones.prior import NetworkPrior, Settings, prior_for
+from sonar.zones.zone_regression import Spread
 
-__all__ = ["DepthZones", "NetworkPrior", "prior_for"]
+__all__ = [
+    "DepthZones",
+    "MountEstimate",
+    "NetworkPrior",
+    "Spread",
+    "estimate_mount",
+    "intrinsics",
+    "judge",
+    "prior_for",
+    "subsample",
+]
 
 
 class DepthZones:

@@ -71,7 +71,7 @@ def step(
     if target is latch.band:
         return Latch(latch.band, latch.band, t)
     since = latch.since_s if target is latch.candidate else t
-    if latch.band is Band.UNKNOWN:  # an obstacle is told at once; "clear" must hold first
+    if latch.band is Band.UNKNOWN:  # an obstacle is announced at once; "clear" must hold first
         wait = dwell_s if target is Band.CLEAR else 0.0
     elif target is Band.UNKNOWN:
         wait = dwell_s
@@ -296,7 +296,7 @@ def keep_at_hand(state: ZonesState, t: float, filled: bool) -> ZonesState:
 
 
 def to_scene(frame_id: int, t: float, meters: bool, state: ZonesState, settings: Settings) -> Scene:
-    """The scene that a state stands for; ``meters``: distances may be reported at all."""
+    """The scene of a state; ``meters``: distances may be reported at all."""
     left, center, right = (
         _reading(side, _with_below_view(track, below), below, held, meters, settings)
         for side, track, below, held in zip(

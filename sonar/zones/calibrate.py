@@ -1,7 +1,7 @@
 """How the camera sits, found from depth maps of a free floor: pitch, roll, and how sure.
 
 Roll comes from the tilt of the ground across the frame. Pitch comes from where the ground
-meets the level of the farthest things in view (or the network's own, where its traits are
+meets the output at the farthest points in view (or the network's own, where its traits are
 known): geometry.py and scale.py say how. Height and field of view must be given; distances scale
 with the height, which is how one measured distance corrects it.
 """
@@ -100,7 +100,7 @@ def estimate_mount(
     error = 1.25 * max(spread) / np.sqrt(max(len(found) / 3.0, 1.0))
     sure = METRIC_SIGMA_DEG
     if not metric:
-        # Pitch cannot be told from the level at infinity better than that is known.
+        # Pitch is known no better than the output at infinity.
         horizon = (
             FREE_FAR[1] * pose_of(mount).height_m if prior is None else prior.ground_line.beta_sigma
         )

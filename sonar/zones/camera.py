@@ -36,7 +36,7 @@ from sonar.zones.prior import GroundLine
 
 Matrix = NDArray[np.float64]
 
-# Farthest thing in view, 1/m (mean, sigma): between a room's end (0.25) and the sky (0).
+# Farthest point in view, 1/m (mean, sigma): between a room's end (0.25) and the sky (0).
 FAR = (0.12, 0.10)
 MIN_NOISE = 0.012
 GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
@@ -85,7 +85,7 @@ class Scale:
 
 
 def farthest_output(d: Array, valid: NDArray[np.bool_]) -> float | None:
-    """The level of the farthest things in view: a low quantile, not the minimum."""
+    """The raw output at the farthest points in view: a low quantile, not the minimum."""
     seen = d[::2, ::2][valid[::2, ::2]]
     return float(np.quantile(seen, 0.03)) if seen.size else None
 
@@ -128,7 +128,7 @@ def update_scale(
         pitch_prior, roll_prior: (mean, sigma) in radians of this frame's pose minus the tables'.
         prior: what is fallen back to while no ground is seen, or None.
         dt_s: seconds since the last frame.
-        far: (mean, sigma) in 1/m of the farthest things in view.
+        far: (mean, sigma) in 1/m of the farthest points in view.
     """
     odd = (
         fit is not None
@@ -212,7 +212,7 @@ LEAST_ROWS = 6
 PITCH_STEP_DEG = 5.0
 MOST_ROLL_DEG = 45.0  # columns of the frame are no azimuths any more
 SEARCH_SHARE = 0.16  # of the frame's width, to either side
-FAR_U = 0.1  # camera heights per distance: keeps far things from being all noise
+FAR_U = 0.1  # camera heights per distance: keeps what is far from being all noise
 CAP = 0.3  # of the log: what moves by itself counts no more than this
 INDEPENDENT = 6.0  # neighbouring columns err together
 SURE_DEG = 0.8

@@ -35,9 +35,10 @@ MAX_LEVEL = 1e12  # a level beyond is a broken cell
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
-USUAL_M, USUAL_LOG = 1.5, 0.8  # what stands in one's way stands there, within this
-# The same of a small network's depth: what it leaves out it tells too far, which does more harm
-# than too near. All is told a little nearer, too; what is far off not, or a free way would sound.
+USUAL_M, USUAL_LOG = 1.5, 0.8  # obstacles in the way are there, within this
+# The same for a small network: it overestimates the distance of what it misses, which does more
+# harm than the opposite. Distances are also shortened a little, but not far ones, or a free way
+# would sound.
 BIASED_M, BIASED_LOG, BIASED_NEARER_LOG = 1.0, 0.5, 0.05
 BIASED_LOGS = math.log(2.0), math.log(4.0)  # all of that within 2 m, none beyond 4 m
 SHARED = 2.0  # two cues look at what is walkable: their errors hang together, they count as one
@@ -59,7 +60,7 @@ class Evidence:
 
     Attributes:
         space: every cell in meters.
-        weight: 0 to 1 per cell: stands in the corridor.
+        weight: 0 to 1 per cell: an obstacle in the corridor.
         needed: weight that makes an obstacle.
         noise_w: standard deviation of inverse depth around the ground, 1/m.
         ground: probability per cell, or None where the network's traits are not known.
@@ -223,14 +224,14 @@ def free_sigma(
 
 
 COLUMNS = 24
-_NEAR_SHARE = 0.1  # of a strip's standing cells: the distance of its near face
+_NEAR_SHARE = 0.1  # of a strip's obstacle cells: the distance of its near face
 _LEAST_SHARE = 0.05  # of a strip's height that something must cover
 
 
 def profile(
     evidence: Evidence, cells: Cells, pose: Pose, zones: ZonesConfig, columns: int = COLUMNS
 ) -> tuple[Column, ...]:
-    """The nearest thing in each of ``columns`` strips, left to right.
+    """The nearest obstacle in each of ``columns`` strips, left to right.
 
     Unlike the zones it looks at the whole frame, not at the way ahead only; the ground, what
     is overhead, and what is beyond the far band count nothing.

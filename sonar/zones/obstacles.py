@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sonar.types import Height
 from sonar.zones.geometry import Mask, MetricCells, View
 
-FLOOR_TOP_M = 0.4  # lower things are stepped over or tripped on
-HEAD_BOTTOM_M = 1.2  # higher things are missed by a cane
+FLOOR_TOP_M = 0.4  # lower obstacles are stepped over or tripped on
+HEAD_BOTTOM_M = 1.2  # higher obstacles are missed by a cane
 NEAREST_M, FARTHEST_M = 0.15, 12.0
 RANGE_BINS = 64
 _LOG_NEAREST = float(np.log(NEAREST_M))
@@ -24,14 +24,14 @@ _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
 BODY_HALF_M = 0.35  # what is farther to the side is walked past
 TOGETHER_BINS = 10  # cells within a factor of two
-TOP_LEFT = 0.8  # of the frame's rows lie above what is left of a thing
+TOP_LEFT = 0.8  # of the frame's rows lie above what is left of an obstacle
 LEVEL = 0.5  # a surface varies less than this in height, per meter of distance
-WINDOW_BINS = 4  # cells within about 30 % of distance count as one thing
+WINDOW_BINS = 4  # cells within about 30 % of distance count as one obstacle
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands nearest in a zone.
+    """The nearest obstacle of a zone.
 
     Attributes:
         distance_m: in walking direction, to its near face.
@@ -58,7 +58,7 @@ def rise(
     noise_w: float,
     camera_height_m: float,
 ) -> NDArray[np.float32]:
-    """Weight 0 or 1 per cell: stands above the ground by more than the ground's noise.
+    """Weight 0 or 1 per cell: above the ground by more than the ground's noise.
 
     Args:
         noise_w: standard deviation of ``w`` around the ground, 1/m.
@@ -110,7 +110,7 @@ def nearest(
     Args:
         weight: per cell, the zone's only.
         range_bin: :func:`range_bins`.
-        shapes: whether the depth tells a level surface from an upright one; a small network's,
+        shapes: whether the depth separates a level surface from an upright one; a small network's,
             which bends both, does not.
     """
     index = np.flatnonzero(weight)
@@ -160,10 +160,11 @@ def _goes_under(
     needed: float,
     shapes: bool,
 ) -> bool:
-    """Whether a thing cut by the lower edge goes on below it, before one's feet.
+    """Whether an obstacle cut by the lower edge goes on below it, before one's feet.
 
     Args:
-        cells: place, weight and range bin of all that stands in the zone; ``member``: the thing's.
+        cells: place, weight and range bin of the zone's obstacle cells.
+        member: which of them are this obstacle's.
     """
     index, carried, bins = cells
     chosen, share = index[member], carried[member]
@@ -173,7 +174,7 @@ def _goes_under(
         ahead, height = space.ahead_m.ravel()[chosen], space.height_m.ravel()[chosen]
         if _spread(height, share) < LEVEL * _spread(ahead, share):
             return True
-    # Only its top is left in the frame: nothing at about its distance stands higher.
+    # Only its top is left in the frame: nothing at about its distance is higher.
     with_it = bins < bins[member].min() + TOGETHER_BINS
     higher = index < TOP_LEFT * shape[0] * shape[1]
     return float(carried[with_it & higher].sum()) < 0.5 * needed
@@ -256,7 +257,7 @@ def find_edge(
     # The mean of a clipped height: one wild cell at the horizon must not make a cliff.
     mean = np.bincount(bins, np.clip(height, -0.6, 0.6), SLICES)[:SLICES] / safe
     slope = np.bincount(bins, (camera_height_m - height) / w, SLICES)[:SLICES] / safe
-    # A slice averages dozens of cells, whose errors hang together only in part.
+    # A slice averages dozens of cells, whose errors are correlated only in part.
     error = MEAN_SHARE * noise_w * np.abs(slope)
     return _scan(mean, error, seen)
 
@@ -272,7 +273,7 @@ def _scan(
     height, noise, there = mean.tolist(), error.tolist(), seen.tolist()
     for k in range(1, SLICES - 2):
         if there[k] and height[k] > RAISED_M + 2.0 * noise[k]:
-            return None, True  # something stands there: what is behind it is not looked for
+            return None, True  # an obstacle: what is behind it is not looked for
         before = [height[i] for i in range(max(0, k - 3), k) if flat[i]]
         behind = range(k, k + 3)
         if len(before) < 2 or not all(there[i] for i in behind):

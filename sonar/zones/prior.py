@@ -1,14 +1,14 @@
 """What one network's output is worth: evidence that plane geometry alone cannot give.
 
-A small network bends the world: it lifts the far floor, flattens what stands near, and its level
+A small network is biased: it lifts the far ground, flattens near obstacles, and its output
 says more about a frame's layout than about meters. For a network whose level is steady from
 frame to frame, measured depth teaches three things, all in units of the camera's height
 (``u = height / Z``), which makes them independent of who wears the camera:
 
 1. the line of the floor, ``u = alpha * d + beta``, before any ground is seen;
-2. how to tell floor from what stands on it, from ``walkable``, the excess over the floor's line
+2. how to separate ground from obstacles on it, from ``walkable``, the excess over the floor's line
    and its growth from row to row (0 on the floor, -1 on an upright face);
-3. how far away a cell that stands really is: from its level, from the row where the floor of
+3. how far away an obstacle cell really is: from its output, from the row where the floor of
    its column ends, and bounded by the floor (nothing seen against it lies beyond it).
 
 How far all that can be trusted, the network says itself: in places unlike those that it knows its
@@ -39,9 +39,9 @@ ROWS_APART = 2
 WALK_BLUR = 2  # half width in cells
 FLOOR_BOUND = 1.03
 FOOT_Q = 0.03  # a foot is not looked for closer to the horizon
-FOOT_ROWS = 1.5  # rows' worth of standing cells that end the floor
+FOOT_ROWS = 1.5  # rows' worth of obstacle cells that end the ground
 FOOT_FLOOR_ROWS = 2
-LEVELS = 0.02, 4.0  # in camera heights: nothing is told apart beyond
+LEVELS = 0.02, 4.0  # in camera heights: nothing is distinguished beyond
 UNCERTAINTY_Q = 0.05  # uncertainty is looked for below the horizon, where there may be floor
 UNCERTAINTIES = 0.05, 0.4  # no more was seen, and nothing is learned beyond
 UNCERTAINTY_S = (
@@ -200,7 +200,7 @@ def reach(floor: Array, zone: Mask, view: View, prior: NetworkPrior) -> float | 
 
 
 def contact(floor: Array, view: View) -> tuple[Array, Array]:
-    """Where the floor ends, column by column: what stands there stands at that row's distance.
+    """The ground contact row of each column: an obstacle there is at that row's distance.
 
     Args:
         floor: probability per cell.

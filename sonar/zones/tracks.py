@@ -1,6 +1,6 @@
 """A zone's nearest obstacle over time: persistence, smoothing, time to collision.
 
-Low things leave the frame below before one reaches them: they are not gone.
+Low obstacles leave the field of view below before one reaches them: they are not gone.
 
 A camera on the chest does not see the last meter or two of the floor. Of what reaches the lower
 edge of the frame and is seen from above, a box or a table's top, the near edge is out of sight:
@@ -23,7 +23,7 @@ MIN_CLOSING_MPS = 0.25
 MAX_TTC_S = 15.0
 MAX_POINTS = 14
 SAME_VIEW_DEG = 6.0  # turned further than this, a zone shows something else
-JUMP_LOG = 0.45  # another thing, not the same one moved
+JUMP_LOG = 0.45  # another obstacle, not the same one moved
 MAX_RATE = 0.7  # of the log distance, per second; more overshoots when a walker stops
 SMOOTH_NEAR_S = 0.15
 SMOOTH_FAR_S = 0.35
@@ -35,8 +35,8 @@ class Track:
     """One zone over time.
 
     Attributes:
-        log_m: smoothed log distance, or None where nothing stands.
-        history: (t, log distance, bearing in degrees) of the same thing, oldest first.
+        log_m: smoothed log distance, or None without an obstacle.
+        history: (t, log distance, bearing in degrees) of the same obstacle, oldest first.
         last_t: when it was last seen.
         heights: last classes, newest last.
         sigma_log: standard deviation of the log distance.
@@ -82,7 +82,7 @@ def follow(
     expected = track.log_m + track.rate * dt_s
     step = value - expected
     if abs(step) > JUMP_LOG:
-        # Nearer at once; farther only after the old thing, if believed, had its hold time.
+        # Nearer at once; farther only after the old one, if believed, had its hold time.
         if step > 0 and not track.fresh and t - track.last_t <= HOLD_S and dt_s <= HOLD_S:
             return track
         return _start(track, found, sigma_log, t, dt_s, bearing_deg)
@@ -168,15 +168,15 @@ def closing(track: Track) -> tuple[float, float] | None:
     return speed, middle(z + speed * (t - t[-1]))
 
 
-NEAR_M = 2.5  # farther things do not leave the frame below
+NEAR_M = 2.5  # farther obstacles do not leave the frame below
 HIDDEN_SHARE = 0.65  # of what is seen: the near edge is hardly nearer than this
-APART, APART_S = 0.9, 1.5  # nearer than what is seen by this: who stands still is not fooled long
+APART, APART_S = 0.9, 1.5  # nearer than what is seen by this: not for long where one stands still
 BELIEVED_S = 4.0  # that it comes on unseen
 PASSED_M = 0.2
 PASSED_S = 2.0  # the way is unknown for so long after it was passed
 BLINK_S = 0.3
 AWAY_DEG = 12.0  # turned by this, it is no longer ahead
-SAME_SHARE = 1.6  # what stands farther than this times what was seen is something else
+SAME_SHARE = 1.6  # farther than this times what was seen is another obstacle
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How far the nearest obstacle of a whole zone is, by what a zone as a whole looks like.
 
-Cell by cell a small network cannot tell an unknown floor from what stands on it: its
+Cell by cell a small network cannot separate unknown ground from obstacles on it: its
 ``walkable`` is patchy and its floor is bent. Statistics over a zone average that out: the level
 of what is not walkable, the row where it begins, how much is walkable, how fast the level grows
 towards the feet. A small regression of these on ``log u`` (``u = height / distance ahead``, no

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sonar.lab.training.spread import fit_spread
-from sonar.zones.zone_regression import Spread
+from sonar.zones import Spread
 
 
 def test_the_spread_is_found_again():

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.zones.zone_regression import Spread
+from sonar.zones import Spread
 
 FARTHEST = 0.7  # a residual beyond (in logs: a factor of two) is another thing, not a distance
 ROUNDS = 50

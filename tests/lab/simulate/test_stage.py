@@ -15,7 +15,7 @@ from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import drop_ahead, nearest_things
 from sonar.types import Side
-from sonar.zones.image_quality import judge, subsample
+from sonar.zones import judge, subsample
 
 SIZE = (96, 128)
 EYE = CameraPose(0.0, 0.0, 1.35, 0.0, 10.0, 0.0)
