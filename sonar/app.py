@@ -143,7 +143,7 @@ def assemble(
         speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
         stack.callback(speech.close)
         if wait_for_speech:
-            speech.prepare(config.speech.timeout_s)
+            speech.prepare()
         mixer = Mixer(config.audio, config.speech, speech)
         mapper = PulseMapper(config.audio, config.speech)
         stages = Stages(
@@ -163,7 +163,6 @@ def assemble(
 
 def _limits(config: SonarConfig) -> Limits:
     return Limits(
-        read_timeout_s=config.capture.read_timeout_s,
         open_timeout_s=config.capture.open_timeout_s,
         max_frame_age_s=config.capture.max_frame_age_s,
     )

@@ -38,11 +38,14 @@ class Stages:
     speaker: Speaker
 
 
+READ_TIMEOUT_S = 0.4  # without a frame for so long it is heard: nothing may be silent for a second
+
+
 @dataclass(frozen=True)
 class Limits:
     """Times that the loop keeps, in seconds."""
 
-    read_timeout_s: float = 0.5
+    read_timeout_s: float = READ_TIMEOUT_S
     open_timeout_s: float = 10.0
     max_frame_age_s: float = 0.5
 

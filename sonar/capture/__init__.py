@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sonar.capture.camera import CameraDevice, CameraInfo, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
-from sonar.capture.latest import LiveSource
+from sonar.capture.latest import CAMERA_SILENCE_S, LiveSource, waits
 from sonar.capture.names import STREAM_SCHEMES, redact_url, scheme_of
 from sonar.capture.pace import PacedSource
-from sonar.capture.stream import NetworkStream
+from sonar.capture.stream import STREAM_SILENCE_S, NetworkStream
 from sonar.capture.video import VideoFileSource
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError
@@ -35,6 +35,7 @@ __all__ = [
     "redact_url",
 ]
 
+IMAGE_RATE_HZ = 2.0  # of a folder of images: slow enough to look at each
 _V4L_MAJOR = 81  # Linux: Documentation/admin-guide/devices.txt, "video4linux"
 
 
@@ -63,7 +64,8 @@ def open_source(
         return _camera(spec if spec.isdecimal() else name, config, clock)
     scheme = scheme_of(spec)
     if scheme in STREAM_SCHEMES:
-        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, config), config, clock)
+        limits = waits(config, STREAM_SILENCE_S)
+        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, config), limits, clock)
     if scheme is not None:
         raise SourceError(
             f"{redact_url(spec)} is not an address sonar can open "
@@ -92,7 +94,8 @@ def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
         where, label = address, address
     else:
         raise SourceError(f"camera:{address} is not a camera: write camera:0 or camera:auto.")
-    return LiveSource(label, lambda: CameraDevice(where, config), config, clock)
+    limits = waits(config, CAMERA_SILENCE_S)
+    return LiveSource(label, lambda: CameraDevice(where, config), limits, clock)
 
 
 def _is_camera(path: Path) -> bool:
@@ -116,7 +119,7 @@ def _recording(path: Path, config: CaptureConfig) -> FrameSource:
     if not is_folder and not path.is_file():
         raise SourceError(f"{path} is neither a file nor a camera: save the recording as a file.")
     if is_folder:
-        return ImageSource.of_folder(path, config.image_rate_hz)
+        return ImageSource.of_folder(path, IMAGE_RATE_HZ)
     if is_image(path):
-        return ImageSource.of_file(path, config.image_rate_hz)
+        return ImageSource.of_file(path, IMAGE_RATE_HZ)
     return VideoFileSource(path, config.raw_rate_hz)

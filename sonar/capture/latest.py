@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sonar.capture.device import Connection, Device
 from sonar.config import CaptureConfig
@@ -12,9 +13,33 @@ from sonar.types import Frame, RgbImage
 
 _log = logging.getLogger(__name__)
 
+CAMERA_SILENCE_S = 0.6  # a driver that blocks for so long is taken for an unplugged camera
 _CLOSE_WAIT_S = 0.8
 _SHORTEST_PAUSE_S = 0.05
 _MOST_STUCK = 3  # threads hanging in a driver; more would only pile up
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Time limits of a live source, in seconds.
+
+    Attributes:
+        open_timeout_s: longest wait for it to open.
+        silence_s: without a frame for this long it is given up and reopened.
+        reconnect_first_s, reconnect_max_s: pauses between tries; each doubles the one before.
+        attempts: tries without a frame before it is given up for good; 0 = never.
+    """
+
+    open_timeout_s: float = 10.0
+    silence_s: float = CAMERA_SILENCE_S
+    reconnect_first_s: float = 0.5
+    reconnect_max_s: float = 1.0  # a plug pushed back in guides again within two seconds
+    attempts: int = 0
+
+
+def waits(config: CaptureConfig, silence_s: float) -> Waits:
+    """The limits that ``config`` asks for."""
+    return Waits(config.open_timeout_s, silence_s)
 
 
 class LiveSource:
@@ -23,13 +48,13 @@ class LiveSource:
     Each connection runs in a daemon thread that keeps the newest frame only and stamps it with
     its capture time. All decisions are taken in ``read``: a connection that fails, or is silent
     for ``silence_s``, is let go (its thread is not waited for) and another is tried after a pause
-    that doubles from ``reconnect_first_s`` to ``reconnect_max_s``; after ``reconnect_attempts``
+    that doubles from ``reconnect_first_s`` to ``reconnect_max_s``; after ``attempts``
     tries without a frame, ``read`` raises SourceLost from then on.
 
     Args:
         label: for people; free of credentials.
         connect: makes a fresh, unopened device.
-        config: waits and limits.
+        limits: how long to wait, and for what.
         clock: stamps the frames and times the pauses.
 
     Attributes:
@@ -42,14 +67,14 @@ class LiveSource:
     frame_count = None
 
     def __init__(
-        self, label: str, connect: Callable[[], Device], config: CaptureConfig, clock: Clock
+        self, label: str, connect: Callable[[], Device], limits: Waits, clock: Clock
     ) -> None:
         self.label = label
         self.reconnects = 0
         self.dropped = 0
         self.rate_hz: float | None = None
         self._connect = connect
-        self._config = config
+        self._limits = limits
         self._clock = clock
         self._news = threading.Condition()
         self._connection: Connection | None = None
@@ -69,7 +94,7 @@ class LiveSource:
             if self._too_many_stuck():
                 raise DeviceError(f"{self.label} hangs: unplug it or restart it, then try again.")
             connection = self._start()
-            self._wait(lambda: connection.opened or connection.ended, self._config.open_timeout_s)
+            self._wait(lambda: connection.opened or connection.ended, self._limits.open_timeout_s)
             if connection.opened:
                 self.rate_hz = connection.device.rate_hz
                 self._is_open = True
@@ -77,7 +102,7 @@ class LiveSource:
             self._let_go(connection)
         if connection.error is not None:
             raise connection.error
-        raise SourceTimeout(f"{self.label} did not open within {self._config.open_timeout_s:g} s.")
+        raise SourceTimeout(f"{self.label} did not open within {self._limits.open_timeout_s:g} s.")
 
     def read(self, timeout_s: float) -> Frame | None:
         """The newest frame not read yet; see :meth:`sonar.ports.FrameSource.read`."""
@@ -146,7 +171,7 @@ class LiveSource:
             self._plan_retry(now, "its driver hangs")
             return max(_SHORTEST_PAUSE_S, self._retry_at_s - now)
         self._start()
-        return self._config.open_timeout_s
+        return self._limits.open_timeout_s
 
     def _patience_s(self, connection: Connection) -> float:
         """How long this connection may be silent.
@@ -155,21 +180,21 @@ class LiveSource:
         every second or two only. So that a short ``silence_s`` does not give up again and again
         just before it, patience doubles with each try, up to ``open_timeout_s``.
         """
-        config = self._config
+        limits = self._limits
         if not connection.opened:
-            return config.open_timeout_s
+            return limits.open_timeout_s
         if connection.delivered:
-            return config.silence_s
-        patient_s = config.silence_s * 2.0 ** min(max(self._tries, 1), 30)
-        return max(config.silence_s, min(patient_s, config.open_timeout_s))
+            return limits.silence_s
+        patient_s = limits.silence_s * 2.0 ** min(max(self._tries, 1), 30)
+        return max(limits.silence_s, min(patient_s, limits.open_timeout_s))
 
     def _plan_retry(self, now: float, reason: str) -> None:
-        limit = self._config.reconnect_attempts
+        limit = self._limits.attempts
         if limit and self._tries >= limit:
             self._lost = f"{self.label} is gone: {limit} attempts to reconnect failed ({reason})."
             raise SourceLost(self._lost)
-        doubled_s = self._config.reconnect_first_s * 2.0 ** min(self._tries, 30)
-        pause_s = max(_SHORTEST_PAUSE_S, min(doubled_s, self._config.reconnect_max_s))
+        doubled_s = self._limits.reconnect_first_s * 2.0 ** min(self._tries, 30)
+        pause_s = max(_SHORTEST_PAUSE_S, min(doubled_s, self._limits.reconnect_max_s))
         self._retry_at_s = now + pause_s
         _log.warning("%s: no connection (%s); next try in %.1f s.", self.label, reason, pause_s)
 

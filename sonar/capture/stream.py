@@ -15,6 +15,7 @@ from sonar.types import RgbImage
 # how the addresses of their playlists end.
 _SEGMENTED = frozenset(("hls", "applehttp", "dash", "hds", "smoothstreaming"))
 _PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".f4m")
+STREAM_SILENCE_S = 3.0  # without a frame: reopened; key frames may be 2 s apart
 _THREAD_GRACE_S = 1.0
 _HINT = " (in a password, write %2F for /, %3F for ?, %23 for #, %40 for @)"
 _GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
@@ -114,7 +115,7 @@ class NetworkStream:
         # when it is interrupted depends on where. These only end the thread.
         limits_s = (
             self._config.open_timeout_s + _THREAD_GRACE_S,
-            self._config.silence_s + _THREAD_GRACE_S,
+            STREAM_SILENCE_S + _THREAD_GRACE_S,
         )
         # Some cameras label MJPEG, or its parts (image/jpg), so oddly that it must be named; the
         # last way looks for the images themselves.

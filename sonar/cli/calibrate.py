@@ -125,7 +125,7 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
     from sonar.clock import SystemClock
 
     bank = SpeechBank(config.speech, config.audio.rate_hz)
-    bank.prepare(config.speech.timeout_s)
+    bank.prepare()
     mixer = Mixer(config.audio, config.speech, bank)
     sink = app.device_sink(config, SystemClock())(mixer)
     try:

@@ -101,7 +101,7 @@ def _speech(config: SonarConfig) -> Finding:
     if not config.speech.enabled:
         return Finding("speech", True, "Switched off in the configuration.")
     bank = SpeechBank(config.speech, config.audio.rate_hz)
-    bank.prepare(config.speech.timeout_s)
+    bank.prepare()
     status = bank.status
     bank.close()
     if status.lost:

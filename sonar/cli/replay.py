@@ -83,7 +83,7 @@ def replay(
         config,
         videos[0],
         out,
-        realtime=realtime or config.replay.realtime,
+        realtime=realtime,
         video=not no_video,
         report=report,
         inputs=inputs,
@@ -170,7 +170,7 @@ def _batch(
             results = run_batch(
                 planned,
                 config,
-                Options(video, report, realtime or config.replay.realtime),
+                Options(video, report, realtime),
                 workers=jobs,
                 resume=resume,
                 report=show,

@@ -16,6 +16,8 @@ from sonar.errors import ConfigError, DeviceError, OutputError
 from sonar.files import expanded
 
 NOT_WELL = 4
+ALARM_VOLUME_DB = -6.0
+START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's opening aside
 
 app = typer.Typer(help="Run unattended: install, watch and end the service.", no_args_is_help=True)
 
@@ -175,6 +177,7 @@ def guide(options: Common, source: str) -> NoReturn:
 
 def supervisor_settings(options: Common, config: SonarConfig, path: str | None) -> str:
     """The start settings of the supervisor; see :mod:`sonar.service.supervisor.runner`."""
+    from sonar.pipeline import READ_TIMEOUT_S
     from sonar.service.supervisor.runner import SupervisorSettings
     from sonar.service.supervisor.sounds import in_memory, render
     from sonar.service.supervisor.watch import WatchLimits
@@ -184,20 +187,14 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str | None) 
     command += ["--config", path] if path else []
     for one in options.sets:
         command += ["--set", one]
-    # A wait for a picture is progress once it is told; the limit must let it be told.
-    alarm_after_s = max(service.alarm_after_s, capture.read_timeout_s + 0.2)
     settings = SupervisorSettings(
         command=(*command, "run", "--headless"),
         limits=WatchLimits(
-            alarm_after_s=alarm_after_s,
-            restart_after_s=max(service.restart_after_s, alarm_after_s),
-            start_timeout_s=service.start_timeout_s + 2 * capture.open_timeout_s,
-            first_heartbeat_s=service.start_timeout_s,
-            restarts=service.restarts,
-            restart_window_s=service.restart_window_s,
-            missing_limit_s=service.missing_limit_s,
+            # A wait for a frame is progress once it is heard; the limit must let it be heard.
+            alarm_after_s=READ_TIMEOUT_S + 0.2,
+            start_timeout_s=START_TIMEOUT_S + 2 * capture.open_timeout_s,
         ),
-        sounds=in_memory(render(config.speech.language, say), service.alarm_volume_db),
+        sounds=in_memory(render(config.speech.language, say), ALARM_VOLUME_DB),
         alarm_device=service.alarm_device,
         health_host=service.health_host,
         health_port=service.health_port,

@@ -40,13 +40,13 @@ def train_ear(
     config = options.load()
     # A quiet scheme would teach nothing, and while one thinks no news comes.
     scheme = "pulse" if config.audio.scheme == "quiet" else config.audio.scheme
-    audio = config.audio.model_copy(update={"stale_s": 3600.0, "scheme": scheme})
+    audio = config.audio.model_copy(update={"scheme": scheme})
     chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
     clock = SystemClock()
     speech = SpeechBank(config.speech, audio.rate_hz, clock=clock)
     try:
-        speech.prepare(config.speech.timeout_s)
-        mixer = Mixer(audio, config.speech, speech)
+        speech.prepare()
+        mixer = Mixer(audio, config.speech, speech, stale_s=3600.0)
         sink = open_sink(audio, mixer, clock)
         if problem := getattr(sink, "note", None):
             note(problem)

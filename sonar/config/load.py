@@ -1,49 +1,46 @@
-"""From files, environment and command line to a :class:`~sonar.config.SonarConfig`.
+"""A configuration from defaults, a YAML file, the environment and ``--set``, checked.
 
-Precedence: defaults < file < environment < ``--set``. Nothing is ignored silently:
-
-- a key in a file, in ``--set``, or in a variable ``SONAR_SECTION__KEY`` (two underscores) must
-  exist;
-- a ``SONAR_`` variable without two underscores is none of ours (``SONAR_TOKEN`` belongs to
-  another program) unless it spells one of our keys with single underscores
-  (``SONAR_AUDIO_VOLUME_DB``, ``SONAR_VOLUME_DB``): that is a slip, and an error.
+The later outranks the earlier. Every value keeps where it was written, so that an error names it.
 """
 
+import difflib
 import json
+import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
-from sonar.config import SonarConfig
-from sonar.config._base import Section
-from sonar.config._problems import (
-    Layer,
-    all_leaves,
-    all_sections,
-    general,
-    leaf_at,
-    nearest,
-    path_of,
-    suggest,
-    told,
-)
-from sonar.config.plain_yaml import MAX_CHARACTERS, Path, parse, scalar
-from sonar.config.reference import dump_config, json_schema, reference_yaml, section_of
+from sonar.config.plain_yaml import MAX_CHARACTERS, Path, dump, parse
+from sonar.config.reference import key_at, keys, section_at
+from sonar.config.removed import REMOVED
+from sonar.config.schema import Section, SonarConfig
 from sonar.errors import ConfigError
 
-__all__ = [
-    "PROFILES",
-    "dump_config",
-    "json_schema",
-    "load_config",
-    "profile_path",
-    "reference_yaml",
-]
+__all__ = ["PROFILES", "dump_config", "load_config", "profile_path"]
 
 PROFILES = ("default", "wearable", "headless", "replay")
+_MAX_PROBLEMS = 20
+
+
+@dataclass(slots=True)
+class _Layer:
+    """Values from one place, each with where exactly it was written."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path, str] = field(default_factory=dict)
+
+    def put(self, path: Path, value: Any, origin: str) -> None:
+        target = self.values
+        for name in path[:-1]:
+            target = target.setdefault(name, {})
+        target[path[-1]] = value
+        self.origins[path] = origin
 
 
 def load_config(
@@ -63,7 +60,7 @@ def load_config(
             which key, and what is allowed.
     """
     layers = [
-        _from_file(path_or_profile) if path_or_profile is not None else Layer(),
+        _from_file(path_or_profile) if path_or_profile is not None else _Layer(),
         _from_env(os.environ if env is None else env),
         _from_overrides(overrides),
     ]
@@ -71,16 +68,15 @@ def load_config(
     for layer in layers:
         merged = _merge(merged, layer.values)
     try:
-        return _validate(merged)
+        # Strict (no "5" for 5, no true for 1.0), by way of JSON so that a list may be a tuple.
+        return SonarConfig.model_validate_json(json.dumps(merged), strict=True)
     except ValidationError as error:
-        problems = error.errors()
-    # An unquoted 5 or true is a fine device name, and null names an output.
-    if _take_literally(problems, layers, merged):
-        try:
-            return _validate(merged)
-        except ValidationError as error:
-            problems = error.errors()
-    raise ConfigError(told(problems, layers))
+        raise ConfigError(_sentences(error.errors(), layers)) from None
+
+
+def dump_config(config: SonarConfig) -> str:
+    """``config`` as YAML that loads back to the same configuration."""
+    return dump(config.model_dump(mode="json"))
 
 
 def profile_path(name: str) -> FilePath:
@@ -93,24 +89,9 @@ def profile_path(name: str) -> FilePath:
     raise ConfigError(f"The profile {name} is not in this installation; reinstall sonar-assist.")
 
 
-def _validate(values: dict[str, Any]) -> SonarConfig:
-    # Strict (no "5" for 5, no true for 1.0), by way of JSON so that a list may be a tuple.
-    return SonarConfig.model_validate_json(json.dumps(values), strict=True)
-
-
-def _from_file(path_or_profile: str) -> Layer:
-    if path_or_profile in PROFILES:
-        path = profile_path(path_or_profile)
-    else:
-        try:
-            path = FilePath(path_or_profile).expanduser()
-        except RuntimeError as error:
-            raise ConfigError(f"{path_or_profile}: this user has no home folder.") from error
-    return _read(path, path_or_profile)
-
-
-def _read(path: FilePath, label: str) -> Layer:
+def _from_file(label: str) -> _Layer:
     try:
+        path = profile_path(label) if label in PROFILES else FilePath(label).expanduser()
         if path.exists() and not path.is_file():
             raise ConfigError(f"{label}: not a file.")
         with path.open("rb") as stream:
@@ -122,127 +103,194 @@ def _read(path: FilePath, label: str) -> Layer:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{label}: not a text file in UTF-8.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home folder for ~
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ConfigError(f"{label!r} cannot be read: {reason}.") from error
     document = parse(text, str(path))
-    values = document.value
-    if values is None:
-        return Layer()
-    if not isinstance(values, dict):
+    if document.value is None:
+        return _Layer()
+    if not isinstance(document.value, dict):
         raise ConfigError(f"{path}:1: a configuration is made of sections such as 'audio:'.")
-    origins = {key: f"{path}:{line}" for key, line in document.lines.items()}
-    _checkall_sections(values, origins, SonarConfig)
-    return Layer(values, origins, document.raw)
+    layer = _Layer(document.value, {k: f"{path}:{n}" for k, n in document.lines.items()})
+    _check_sections(layer.values, layer.origins)
+    for key, raw in document.raw.items():
+        if (found := key_at(key)) is not None:
+            layer.put(key, found.value_of(raw), layer.origins[key])
+    _leave_out_removed(layer)
+    return layer
 
 
-def _from_env(env: Mapping[str, str]) -> Layer:
-    layer = Layer()
-    ours = sorted(name for name in env if name.startswith("SONAR_"))
-    if not ours:  # the usual case; the table of keys costs 40 ms
-        return layer
-    named = [leaf for leaf in all_leaves().values() if "*" not in leaf.path]
-    by_name = {leaf.env: leaf for leaf in named}
-    slips: dict[str, list[str]] = {}
-    for leaf in named:
-        for slip in {leaf.path[-1], "_".join(leaf.path)}:
-            slips.setdefault(f"SONAR_{slip}".upper(), []).append(leaf.env)
-    for name in ours:
-        if name in by_name:
-            _put(layer, by_name[name].path, env[name], name)
+def _from_env(env: Mapping[str, str]) -> _Layer:
+    layer = _Layer()
+    for name in sorted(name for name in env if name.startswith("SONAR_")):
+        path = tuple(name.removeprefix("SONAR_").lower().split("__"))
+        key, known = key_at(path), name == name.upper()
+        if key is not None and known and len(path) > 1 and path[0] != "models":
+            layer.put(path, _text(key.value_of, env[name], name), name)
+        elif ".".join(path) in REMOVED and known:
+            layer.put(path, None, name)
         elif "__" in name:
-            raise ConfigError(f"{name}: no such key{nearest(name.upper(), by_name)}.")
-        elif name in slips:
-            right = " or ".join(slips[name])
-            raise ConfigError(f"{name}: write {right}, with two underscores.")
+            raise ConfigError(f"{name}: no such key{_nearest(name.upper(), _variables())}.")
+        else:
+            slips = [
+                variable
+                for variable, at in _variables().items()
+                if name.removeprefix("SONAR_").lower() in (at[-1], "_".join(at))
+            ]
+            if slips:
+                raise ConfigError(f"{name}: write {' or '.join(slips)}, with two underscores.")
+    _leave_out_removed(layer)
     return layer
 
 
-def _from_overrides(overrides: Iterable[str]) -> Layer:
-    layer = Layer()
+def _from_overrides(overrides: Iterable[str]) -> _Layer:
+    layer = _Layer()
     for override in overrides:
-        key, equals, text = override.partition("=")
-        key = key.strip()
-        if not equals or not key:
-            raise ConfigError(f"--set {override}: write section.key=value.")
-        path = tuple(key.split("."))
-        if general(path) in all_sections() or (*path, "*") in all_sections():
-            raise ConfigError(f"--set {override}: {key} is a section; set a key in it.")
-        if leaf_at(path) is None:
-            raise ConfigError(f"--set {override}: no such key {key}{suggest(path)}.")
-        _put(layer, path, text.strip(), f"--set {override}")
+        name, equals, text = override.partition("=")
+        name, origin = name.strip(), f"--set {override}"
+        path = tuple(name.split("."))
+        key = key_at(path)
+        if not equals or not name:
+            raise ConfigError(f"{origin}: write section.key=value.")
+        if section_at(path) is not None:
+            raise ConfigError(f"{origin}: {name} is a section; set a key in it.")
+        if key is not None:
+            layer.put(path, _text(key.value_of, text.strip(), origin), origin)
+        elif name in REMOVED:
+            layer.put(path, None, origin)
+        else:
+            raise ConfigError(f"{origin}: no such key {name}{_suggest(path)}.")
+    _leave_out_removed(layer)
     return layer
 
 
-def _put(layer: Layer, path: Path, text: str, origin: str) -> None:
+def _text(value_of: Any, text: str, origin: str) -> Any:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConfigError(f"{origin}: a setting is text in UTF-8; this name is not.")
-    target = layer.values
-    for name in path[:-1]:
-        target = target.setdefault(name, {})
-    target[path[-1]] = scalar(text)
-    layer.raw[path] = text
-    layer.origins[path] = origin
+    return value_of(text)
 
 
-def _checkall_sections(
-    values: dict[str, Any], origins: Mapping[Path, str], model: type[Section], path: Path = ()
-) -> None:
+def _leave_out_removed(layer: _Layer) -> None:
+    for path, origin in list(layer.origins.items()):
+        name = ".".join(path)
+        if name in REMOVED:
+            target = layer.values
+            for part in path[:-1]:
+                target = target[part]
+            del target[path[-1]], layer.origins[path]
+            _warn(f"{origin}: {name} is no setting any more: {REMOVED[name]}.")
+
+
+@cache
+def _warn(sentence: str) -> None:
+    """Log ``sentence`` once."""
+    logging.getLogger(__name__).warning("%s It is ignored; the next release refuses it.", sentence)
+
+
+def _check_sections(values: dict[str, Any], origins: Mapping[Path, str], path: Path = ()) -> None:
     """Make empty sections empty, and refuse anything else that is no section.
 
     A section whose keys are all commented out reads as null: it is empty, not wrong.
     """
-    for name, field_ in model.model_fields.items():
-        section, rest = section_of(field_)
-        if section is None or name not in values:
+    for name in values:
+        here = (*path, name)
+        if section_at(here) is None:
             continue
-        inner = _as_section(values, name, (*path, name), origins)
-        if not rest:
-            _checkall_sections(inner, origins, section, (*path, name))
-            continue
-        for key in inner:
-            entry = _as_section(inner, key, (*path, name, key), origins)
-            _checkall_sections(entry, origins, section, (*path, name, key))
-
-
-def _as_section(
-    values: dict[str, Any], name: str, path: Path, origins: Mapping[Path, str]
-) -> dict[str, Any]:
-    if values[name] is None:
-        values[name] = {}
-    found = values[name]
-    if not isinstance(found, dict):
-        raise ConfigError(
-            f"{origins[path]}: {'.'.join(path)} is a section: indented keys belong under it."
-        )
-    return found
+        if values[name] is None:
+            values[name] = {}
+        if not isinstance(values[name], dict):
+            raise ConfigError(
+                f"{origins[here]}: {'.'.join(here)} is a section: indented keys belong under it."
+            )
+        _check_sections(values[name], origins, here)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping):
-            merged[key] = _merge(merged.get(key, {}), value)
-        else:
-            merged[key] = value
+        both = isinstance(value, Mapping) and isinstance(merged.get(key, {}), Mapping)
+        merged[key] = _merge(merged.get(key, {}), value) if both else value
     return merged
 
 
-def _take_literally(problems: Sequence[Any], layers: list[Layer], merged: dict[str, Any]) -> bool:
-    changed = False
-    for problem in problems:
-        path = path_of(problem)
-        layer = next((one for one in reversed(layers) if path in one.origins), None)
-        if layer is None or path not in layer.raw:
-            continue
-        text_wanted = problem["type"] == "string_type" and problem["input"] is not None
-        leaf = leaf_at(path)
-        choices = leaf.schema.get("enum", ()) if leaf else ()
-        if not text_wanted and layer.raw[path] not in choices:
-            continue
-        target = merged
-        for name in path[:-1]:
-            target = target[name]
-        target[path[-1]] = layer.raw[path]
-        changed = True
-    return changed
+def _sentences(problems: Sequence[Any], layers: Sequence[_Layer]) -> str:
+    """One sentence a problem (pydantic's), one a line, in the order they were written."""
+    order = [origin for layer in layers for origin in layer.origins.values()]
+    found = sorted(problems, key=lambda one: order.index(_origin(_path_of(one), layers)))
+    sentences = [_sentence(problem, layers) for problem in found[:_MAX_PROBLEMS]]
+    if len(found) > _MAX_PROBLEMS:
+        sentences.append(f"... and {len(found) - _MAX_PROBLEMS} more.")
+    return "\n".join(sentences)
+
+
+def _path_of(problem: Any) -> Path:
+    return tuple(str(part) for part in problem["loc"] if part != "[key]")
+
+
+def _sentence(problem: Any, layers: Sequence[_Layer]) -> str:
+    path = _path_of(problem)
+    where, name = _origin(path, layers), ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: no such key {name}{_suggest(path)}."
+    if problem["type"] == "value_error":
+        where = _named(problem["msg"], path, layers) or where
+        return f"{where}: {name}: {problem['msg'].removeprefix('Value error, ')}."
+    lengths = range(len(path), 0, -1)  # an item of a list belongs to the list's key
+    key = next((key for n in lengths if (key := key_at(path[:n]))), None)
+    if key is None:  # a rule of the models' own that this module does not know
+        return f"{where}: {name}: {problem['msg']}."
+    name, unit = ".".join(path[: len(key.path)]), f" ({key.unit})" if key.unit else ""
+    shown = json.dumps(problem["input"], ensure_ascii=False)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return f"{where}: {name}{unit} must be {key.allowed}, not {shown}."
+
+
+def _named(rule: str, path: Path, layers: Sequence[_Layer]) -> str | None:
+    """Where the last written key is that a rule between keys names; None where none is written."""
+    named = [(*path, word) for word in re.findall(r"\w+", rule)]
+    for layer in reversed(layers):
+        if written := [where for key, where in layer.origins.items() if key in named]:
+            return written[-1]
+    return None
+
+
+def _origin(path: Path, layers: Sequence[_Layer]) -> str:
+    """Where the value at ``path`` was written.
+
+    Of a section: the last line of the highest layer that touched it. Of a list's item: the
+    list's key.
+    """
+    for n in range(len(path), -1, -1):
+        for layer in reversed(layers):
+            if path[:n] in layer.origins:
+                return layer.origins[path[:n]]
+            if inside := [where for key, where in layer.origins.items() if key[:n] == path[:n]]:
+                return inside[-1]
+    raise AssertionError("the defaults are valid, so a wrong value was written somewhere")
+
+
+def _suggest(path: Path) -> str:
+    """The nearest key: beside the wrong one, in the nearest section, or anywhere by its name."""
+    section = section_at(path[:-1])
+    if section is not None and issubclass(section, Section):
+        siblings = [".".join((*path[:-1], name)) for name in section.model_fields]
+        match = difflib.get_close_matches(".".join(path), siblings, n=1, cutoff=0.0)[0]
+        if difflib.SequenceMatcher(None, path[-1], match.rpartition(".")[2]).ratio() >= 0.6:
+            return f"; the nearest is {match}"
+    known = [key for key in keys() if "*" not in key.path]
+    for key in known:
+        if key.path[-1] == path[-1]:
+            return f"; the nearest is {key.name}"
+    candidates = [key.name for key in known] if len(path) > 1 else list(SonarConfig.model_fields)
+    return _nearest(".".join(path), candidates)
+
+
+def _nearest(word: str, candidates: Iterable[str]) -> str:
+    """The end of a sentence that names the candidate most like ``word``; empty without any."""
+    match = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.0)
+    return f"; the nearest is {match[0]}" if match else ""
+
+
+def _variables() -> dict[str, Path]:
+    """Environment variables by name, each with the path of its key."""
+    return {key.variable: key.path for key in keys() if "*" not in key.path}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth.artefacts import PACKAGED_INT8, artefact_path, installed, machine_key
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.backends.openvino import OpenVinoBackend

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sonar.clock import SystemClock
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth.artefacts import machine_key
 from sonar.depth.candidates import Candidate, Tell, candidates, contract_of, open_backend
 from sonar.depth.engine import NetworkEngine
@@ -28,6 +28,7 @@ from sonar.types import DepthKind, Frame
 # on each of twelve practice frames; a network whose values are read the wrong way has the negative.
 WRONG_WAY = -0.3
 DIRECTION_FRAMES = 4
+TOLERANCE = 0.02  # mean deviation from fp32 that a choice may have, as a share of the range
 
 
 def open_engine(
@@ -41,7 +42,7 @@ def open_engine(
     """The engine that ``config`` asks for, on ``model``; not yet warmed up.
 
     Where the configuration leaves a choice ("auto"), the candidates are measured once on this
-    machine, which takes some seconds, and the fastest within ``config.tolerance`` is remembered
+    machine, which takes some seconds, and the fastest within ``TOLERANCE`` is remembered
     in ``store``'s cache. ``tell`` gets one sentence about each thing worth knowing.
 
     Raises ModelError when the file is missing, damaged, of another kind or not prepared (with the
@@ -98,7 +99,7 @@ def _fastest(
                 temporary.write_text(json.dumps([asdict(item) for item in measured], indent=1))
         except OutputError as error:
             tell(f"the measurement is not remembered: {error}")
-    within = [item for item in measured if item.deviation <= config.tolerance] or measured[:1]
+    within = [item for item in measured if item.deviation <= TOLERANCE] or measured[:1]
     best = min(within, key=lambda item: item.median_ms)
     return next(c for c in choices if (c.backend, c.precision) == (best.backend, best.precision))
 

@@ -19,6 +19,8 @@ from sonar.replay.video import AnnotatedVideo, even_size, fitted_size
 from sonar.threads import GuardedThread
 from sonar.types import Cue, DepthMap, RgbImage, Scene
 
+CRF = 23  # x264 quality, lower is better
+OVERLAY = 0.35  # how strongly depth is laid over the frame
 _WAITING = 8  # frames and blocks of sound at most: bounded memory, also for 4K
 _LIMIT_S = 60.0  # an encoder that takes longer for a few frames hangs
 
@@ -111,14 +113,14 @@ class VideoThread:
             self._size = even_size(image.shape[0], image.shape[1], settings.max_width_px)
             self._whole = np.zeros((*self._size, 3), np.uint8)
             self._video = AnnotatedVideo(
-                self._path, *self._size, self._rate_hz, self._config.audio.rate_hz, settings.crf
+                self._path, *self._size, self._rate_hz, self._config.audio.rate_hz, CRF
             )
             for samples in self._sound_before:
                 self._video.sound(samples)
             self._sound_before.clear()
         part = fitted_size(image.shape[0], image.shape[1], *self._size)
         if self._annotator is None or part != self._part:  # the recording changed its resolution
-            self._annotator = Annotator(*part, self._edges, settings.overlay)
+            self._annotator = Annotator(*part, self._edges, OVERLAY)
             self._part = part
             self._whole[:] = 0
             if self._caption is not None:

@@ -35,6 +35,7 @@ _FIELDS = {  # what a field is called -> what it sets
     "Camera tilt, degrees downward": "mount.pitch_deg",
     "Horizontal field of view, degrees": "mount.hfov_deg",
 }
+MAX_UPLOAD_MB = 200  # largest file that is taken
 _KEPT = 6  # folders of results
 _FORGET_S = 600
 _NO_SERVICE = "<p>No service answers on this machine. `sonar service install` sets one up.</p>"
@@ -199,7 +200,7 @@ def serve(load: Load, password: str | None, started: Callable[[str], None]) -> N
             _, url, _ = page.launch(
                 server_name=config.host,
                 server_port=config.port,
-                max_file_size=f"{config.max_upload_mb}mb",
+                max_file_size=f"{MAX_UPLOAD_MB}mb",
                 allowed_paths=[str(results)],
                 share=False,
                 quiet=True,
@@ -219,8 +220,8 @@ def serve(load: Load, password: str | None, started: Callable[[str], None]) -> N
 
 def _checked(path: str, config: SonarConfig) -> Path:
     file = Path(path)
-    if file.stat().st_size > config.web.max_upload_mb * 1_000_000:
-        raise SourceError(f"The file is larger than {config.web.max_upload_mb} MB.")
+    if file.stat().st_size > MAX_UPLOAD_MB * 1_000_000:
+        raise SourceError(f"The file is larger than {MAX_UPLOAD_MB} MB.")
     return file
 
 

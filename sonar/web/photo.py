@@ -56,7 +56,7 @@ class Photographer:
         self._engine = app.open_engine(config)
         self._engine.warm_up(480, 640)
         self._speech = SpeechBank(config.speech, config.audio.rate_hz, clock=SystemClock())
-        self._speech.prepare(config.speech.timeout_s)
+        self._speech.prepare()
 
     def look(self, path: Path, config: SonarConfig, out: Path) -> PhotoResult:
         """Look at the photo in ``path``; files go into the folder ``out``.

@@ -13,6 +13,8 @@ from sonar.pipeline import Pipeline
 from sonar.replay.report.page import NAME as REPORT
 from sonar.replay.session import replay
 
+MAX_VIDEO_S = 120.0  # longest video that is taken
+TIME_LIMIT_S = 300.0  # a video that takes longer to process ends there, with what is done
 _EMBED_MB = 40.0  # the report is downloaded alone, so the video goes into it
 
 
@@ -44,10 +46,10 @@ def watch(
         report=True,
         embed_mb=_EMBED_MB,
         progress=progress,
-        guard=_time_limit(config.web.time_limit_s),
+        guard=_time_limit(TIME_LIMIT_S),
     )
     outcome, summary = result.outcome, result.summary
-    over = f"the limit of {config.web.time_limit_s:g} seconds was reached"
+    over = f"the limit of {TIME_LIMIT_S:g} seconds was reached"
     if not outcome.frames:
         if outcome.interrupted:
             raise SourceError(f"{over} before one frame was done".capitalize() + ".")
@@ -70,10 +72,10 @@ def _check_length(path: Path, config: SonarConfig) -> None:
         count, rate_hz = source.frame_count, source.rate_hz
     finally:
         source.close()
-    if count and rate_hz and count / rate_hz > config.web.max_video_s:
+    if count and rate_hz and count / rate_hz > MAX_VIDEO_S:
         raise SourceError(
             f"The video is {count / rate_hz:.0f} seconds long; at most "
-            f"{config.web.max_video_s:g} are taken here."
+            f"{MAX_VIDEO_S:g} are taken here."
         )
 
 

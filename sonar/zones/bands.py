@@ -16,6 +16,8 @@ from sonar.zones.prior import GroundLine, NetworkPrior, Settings
 from sonar.zones.tracks import BelowView, Track, follow, follow_below_view, time_to_collision
 from sonar.zones.zone_regression import frame_features, zone_features
 
+HYSTERESIS = 0.12  # a band is left only when its edge is passed by this share
+DWELL_S = 0.25  # a farther band must hold for so long; a nearer one is taken sooner
 NEARER_DWELL_SHARE = 0.3  # of the dwell of a farther band: warnings come sooner
 
 
@@ -50,15 +52,13 @@ def step(
     t: float,
     dt_s: float,
     edges: BandEdges,
-    hysteresis: float,
-    dwell_s: float,
 ) -> Latch:
     """Move the latch by one frame.
 
     A nearer band is taken after a short dwell, at once if it is two or more steps nearer or
-    ``stop``; a farther one only when the distance passes the edge by ``hysteresis`` and has
-    held for ``dwell_s``. Unknown comes after ``dwell_s`` without evidence; an obstacle ends it
-    at once, ``clear`` must hold for ``dwell_s`` first.
+    ``stop``; a farther one only when the distance passes the edge by ``HYSTERESIS`` and has
+    held for ``DWELL_S``. Unknown comes after ``DWELL_S`` without evidence; an obstacle ends it
+    at once, ``clear`` must hold for ``DWELL_S`` first.
     Frames that come slower than the dwell each count.
     """
     if not known:
@@ -66,21 +66,21 @@ def step(
     else:
         target = band_of(distance_m, edges)
         if latch.band is not Band.UNKNOWN and _rank(target) < _rank(latch.band):
-            kept = None if distance_m is None else distance_m / (1.0 + hysteresis)
+            kept = None if distance_m is None else distance_m / (1.0 + HYSTERESIS)
             target = band_of(kept, edges)
     if target is latch.band:
         return Latch(latch.band, latch.band, t)
     since = latch.since_s if target is latch.candidate else t
     if latch.band is Band.UNKNOWN:  # an obstacle is announced at once; "clear" must hold first
-        wait = dwell_s if target is Band.CLEAR else 0.0
+        wait = DWELL_S if target is Band.CLEAR else 0.0
     elif target is Band.UNKNOWN:
-        wait = dwell_s
+        wait = DWELL_S
     elif _rank(target) > _rank(latch.band):
         jump = _rank(target) - _rank(latch.band)
-        wait = 0.0 if jump >= 2 or target is Band.STOP else dwell_s * NEARER_DWELL_SHARE
+        wait = 0.0 if jump >= 2 or target is Band.STOP else DWELL_S * NEARER_DWELL_SHARE
     else:
-        wait = dwell_s
-    if t - since >= wait - 1e-9 or dt_s >= dwell_s:
+        wait = DWELL_S
+    if t - since >= wait - 1e-9 or dt_s >= DWELL_S:
         return Latch(target, target, t)
     return Latch(latch.band, target, since)
 
@@ -231,9 +231,7 @@ def track_zones(
                     below.near_edge_m if distance is None else min(distance, below.near_edge_m)
                 )
         if not track.fresh or below is not None:
-            held = step(
-                held, distance, known, t, dt_s, zones.bands, zones.hysteresis, zones.dwell_s
-            )
+            held = step(held, distance, known, t, dt_s, zones.bands)
         tracks.append(track)
         latches.append(held)
         zone_estimates.append(estimate)

@@ -16,9 +16,7 @@ FAR, NEAR, CLOSE, STOP = (Band.FAR, 0.15), (Band.NEAR, 0.4), (Band.CLOSE, 0.7), 
 UNKNOWN = (Band.UNKNOWN, 0.0)
 Zone = tuple  # (band, proximity) or (band, proximity, {more fields})
 
-# 0 dB of volume, so that levels are those of the design; news may take as long as a test likes
-AUDIO = AudioConfig(volume_db=0.0, stale_s=3600.0)
-STEADY = AUDIO.model_copy(update={"max_duty": 1.0})  # tones without pauses, to be measured
+AUDIO = AudioConfig(volume_db=0.0)  # so that levels are those of the design
 SPEECH = SpeechConfig()
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, STEADY, heard_in, onsets, render, rms_db, scene, stop
+from hearing import AUDIO, RATE, SPEECH, heard_in, onsets, render, rms_db, scene, stop
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.synthesis import Mixer, render_earcons
@@ -163,9 +163,9 @@ def test_the_continuous_scheme_rises_and_swells_with_nearness_and_stop_stands_ou
     assert pitches == sorted(pitches)
     assert levels == sorted(levels)
     assert 220.0 <= pitches[0] < pitches[-1] <= 880.0
-    last = Mixer(STEADY, SPEECH)
+    last = Mixer(AUDIO, SPEECH, max_duty=1.0)
     last.post(cues[-1])
-    danger = Mixer(STEADY, SPEECH)
+    danger = Mixer(AUDIO, SPEECH, max_duty=1.0)
     danger.post(stop(pan=-1.0))
     assert _swing(render(danger, 1.0)[:, 0]) > 8 * _swing(render(last, 1.0)[:, 0])
 

@@ -9,10 +9,10 @@ import av
 import cv2
 import numpy as np
 import pytest
-from live_bench import CONFIG, Bench, Wire
+from live_bench import LIMITS, Bench, Wire
 
 from sonar.capture import VideoFileSource
-from sonar.config import CaptureConfig
+from sonar.capture.latest import Waits
 
 
 def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:
@@ -126,8 +126,8 @@ def write_video(
 def bench():
     made: list[Bench] = []
 
-    def make(*devices: Wire, config: CaptureConfig = CONFIG) -> Bench:
-        made.append(Bench(*devices, config=config))
+    def make(*devices: Wire, limits: Waits = LIMITS) -> Bench:
+        made.append(Bench(*devices, limits=limits))
         return made[-1]
 
     yield make

@@ -6,12 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from sonar.capture.latest import LiveSource
+from sonar.capture.latest import LiveSource, Waits
 from sonar.clock import ManualClock
-from sonar.config import CaptureConfig
 from sonar.errors import SourceLost, SourceTimeout
 
-CONFIG = CaptureConfig(
+LIMITS = Waits(
     open_timeout_s=5.0,
     silence_s=3.0,
     reconnect_first_s=1.0,
@@ -72,11 +71,11 @@ class Wire:
 class Bench:
     """A LiveSource on a manual clock whose successive devices the test gave."""
 
-    def __init__(self, *devices: Wire, config: CaptureConfig = CONFIG) -> None:
+    def __init__(self, *devices: Wire, limits: Waits = LIMITS) -> None:
         self.clock = ManualClock(100.0)
         self.devices = list(devices)
         self.used = 0
-        self.source = LiveSource("bench", self._connect, config, self.clock)
+        self.source = LiveSource("bench", self._connect, limits, self.clock)
 
     def _connect(self) -> Wire:
         self.used += 1

@@ -1,10 +1,12 @@
 """The newest frame wins, and nothing that a driver does can stop the reader."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, image
+from live_bench import BRIEF_S, LIMITS, WAIT_S, Wire, image
 
 from sonar.capture.device import StreamTime
 from sonar.errors import DeviceError, SourceError, SourceTimeout
@@ -46,8 +48,8 @@ def test_failed_open_says_why_and_may_be_tried_again(bench, error):
 
 
 def test_open_that_hangs_ends_in_time(bench):
-    config = CONFIG.model_copy(update={"open_timeout_s": 0.05})
-    b = bench(Wire(hang_on_open=True), config=config)
+    limits = replace(LIMITS, open_timeout_s=0.05)
+    b = bench(Wire(hang_on_open=True), limits=limits)
     with pytest.raises(SourceTimeout, match="did not open within"):
         b.source.open()
 
@@ -67,8 +69,8 @@ def test_close_returns_while_the_driver_hangs(bench):
 
 def test_driver_exception_keeps_its_text_to_itself(bench, caplog):
     caplog.set_level("DEBUG")
-    config = CONFIG.model_copy(update={"reconnect_attempts": 1})
-    b = bench(Wire(), Wire(open_error=RuntimeError("at rtsp://me:secret@cam")), config=config)
+    limits = replace(LIMITS, attempts=1)
+    b = bench(Wire(), Wire(open_error=RuntimeError("at rtsp://me:secret@cam")), limits=limits)
     b.source.open()
     b.devices[0].fail(RuntimeError("at rtsp://me:secret@cam"))
     message = b.read_until_lost()

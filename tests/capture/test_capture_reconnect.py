@@ -1,7 +1,9 @@
 """A live source that is lost, hangs or is damaged is tried again, and given up in the end."""
 
+from dataclasses import replace
+
 import pytest
-from live_bench import BRIEF_S, CONFIG, WAIT_S, Wire, image
+from live_bench import BRIEF_S, LIMITS, WAIT_S, Wire, image
 
 from sonar.errors import DeviceError, SourceError, SourceLost
 
@@ -35,7 +37,7 @@ def test_lost_device_is_reconnected_after_growing_pauses(bench):
 def test_gives_up_after_the_configured_attempts_and_stays_lost(bench):
     first = Wire()
     failing = [Wire(open_error=SourceError("refused")) for _ in range(3)]
-    b = bench(first, *failing, config=CONFIG.model_copy(update={"reconnect_attempts": 3}))
+    b = bench(first, *failing, limits=replace(LIMITS, attempts=3))
     b.source.open()
     first.send(image())
     b.source.read(WAIT_S)
@@ -51,7 +53,7 @@ def test_gives_up_after_the_configured_attempts_and_stays_lost(bench):
 
 def test_a_frame_resets_the_count_of_attempts(bench):
     wires = [Wire() for _ in range(6)]
-    b = bench(*wires, config=CONFIG.model_copy(update={"reconnect_attempts": 1}))
+    b = bench(*wires, limits=replace(LIMITS, attempts=1))
     b.source.open()
     for number, wire in enumerate(wires):
         wire.send(image(number))
@@ -86,9 +88,9 @@ def test_read_that_blocks_for_ever_is_abandoned_and_its_late_frame_ignored(bench
 
 def test_a_first_frame_may_take_longer_and_each_try_waits_longer(bench):
     """A stream whose whole frames come every 2 s is seen although 0.6 s of silence end it."""
-    config = CONFIG.model_copy(update={"silence_s": 0.6, "reconnect_first_s": 0.1})
+    limits = replace(LIMITS, silence_s=0.6, reconnect_first_s=0.1)
     first, second, third = Wire(), Wire(), Wire()
-    b = bench(first, second, third, config=config)
+    b = bench(first, second, third, limits=limits)
     b.source.open()
     waited_s = []
     for used in (1, 2):

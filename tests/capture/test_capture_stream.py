@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,23 +17,24 @@ import pytest
 from conftest import jpeg, write_video
 
 from sonar.capture import LiveSource, open_source
+from sonar.capture.latest import Waits
 from sonar.capture.names import port_is_odd
 from sonar.clock import SystemClock
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.types import Frame
 
-CONFIG = CaptureConfig(
-    open_timeout_s=5.0, silence_s=0.6, reconnect_first_s=0.05, reconnect_max_s=0.1
-)
+CONFIG = CaptureConfig(open_timeout_s=5.0)
+BRISK = Waits(5.0, silence_s=0.6, reconnect_first_s=0.05, reconnect_max_s=0.1)
 CLOCK = SystemClock()
 PATIENCE_S = 20.0
 
 
 @contextlib.contextmanager
-def stream(url: str, config: CaptureConfig = CONFIG) -> Iterator[LiveSource]:
-    source = open_source(url, config, CLOCK)
+def stream(url: str, limits: Waits = BRISK) -> Iterator[LiveSource]:
+    source = open_source(url, CONFIG, CLOCK)
     assert isinstance(source, LiveSource)
+    source._limits = limits
     try:
         source.open()
         yield source
@@ -129,7 +131,7 @@ def test_server_gone_for_good(mjpeg_server, caplog):
     server = mjpeg_server()
     with stream(
         server.url("/v?pw=secret", "me:secret@"),
-        CONFIG.model_copy(update={"reconnect_attempts": 2}),
+        replace(BRISK, attempts=2),
     ) as source:
         source.read(5.0)
         server.kill()
@@ -337,10 +339,10 @@ def rtsp_server():
 
 
 def test_rtsp_with_login_killed_and_back(rtsp_server):
-    config = CONFIG.model_copy(update={"open_timeout_s": 10.0, "silence_s": 2.0})
+    limits = replace(BRISK, open_timeout_s=10.0, silence_s=2.0)
     server = rtsp_server(login=("me", "secret"))
     url = f"rtsp://me:secret@127.0.0.1:{server.port}/live"
-    with stream(url, config) as source:
+    with stream(url, limits) as source:
         assert source.label == f"rtsp://***@127.0.0.1:{server.port}/live"
         assert source.rate_hz == pytest.approx(25.0)
         frames = [source.read(5.0) for _ in range(20)]

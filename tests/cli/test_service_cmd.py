@@ -95,10 +95,11 @@ def test_unwell_is_told_with_its_reason_and_code_4(capsys: pytest.CaptureFixture
 
 
 def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
-    config = load_config(None, ["capture.read_timeout_s=1.0"], {})
+    config = load_config(None, ["capture.open_timeout_s=7"], {})
     options = Common(sets=["audio.output=null"])
     settings = SupervisorSettings.parse(supervisor_settings(options, config, "headless"))
-    assert settings.limits.alarm_after_s == pytest.approx(1.2)
+    assert settings.limits.alarm_after_s == pytest.approx(0.6)
+    assert settings.limits.start_timeout_s == pytest.approx(34.0)
     assert settings.command[1:] == (
         "-m", "sonar", "--config", "headless", "--set", "audio.output=null", "run", "--headless",
     )  # fmt: skip

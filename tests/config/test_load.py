@@ -27,11 +27,11 @@ def test_nothing_given_is_the_defaults() -> None:
 
 
 def test_each_place_outranks_the_one_below(tmp_path: Path) -> None:
-    path = write(tmp_path, "audio:\n  volume_db: -1\n  pan_db: 11\n  block_size: 128\n")
+    path = write(tmp_path, "audio:\n  volume_db: -1\n  pan_db: 11\n  rate_hz: 44100\n")
     env = {"SONAR_AUDIO__VOLUME_DB": "-2", "SONAR_AUDIO__PAN_DB": "12"}
     audio = load_config(path, ["audio.volume_db=-3"], env).audio
-    assert (audio.volume_db, audio.pan_db, audio.block_size) == (-3.0, 12.0, 128)
-    assert audio.rate_hz == SonarConfig().audio.rate_hz
+    assert (audio.volume_db, audio.pan_db, audio.rate_hz) == (-3.0, 12.0, 44100)
+    assert audio.mono == SonarConfig().audio.mono
 
 
 def test_a_later_set_outranks_an_earlier_one() -> None:
@@ -76,8 +76,8 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         ),
         ("audio:\n  pan_db: .nan\n", 2, 'must be a number from 6 to 60, not ".nan"'),
         ("audio:\n  pan_db: '12'\n", 2, 'must be a number from 6 to 60, not "12"'),
-        ("audio:\n  block_size: 480.5\n", 2, "must be a whole number from 64 to 4096, not 480.5"),
-        ("audio:\n  block_size: true\n", 2, "must be a whole number from 64 to 4096, not true"),
+        ("speech:\n  rate_wpm: 190.5\n", 2, "must be a whole number from 80 to 450, not 190.5"),
+        ("speech:\n  rate_wpm: true\n", 2, "must be a whole number from 80 to 450, not true"),
         ("audio:\n  swap_sides: yes\n", 2, 'must be true or false, not "yes"'),
         ("audio:\n  rate_hz: 8000\n", 2, "must be one of 44100, 48000, not 8000"),
         ("audio:\n  scheme: loud\n", 2, "audio.scheme must be one of "),
@@ -270,7 +270,7 @@ def test_words_that_yaml_1_1_would_bend_stay_text(tmp_path: Path, word: str) -> 
         ("SONAR_AUDIO__VOLUM_DB", "the nearest is SONAR_AUDIO__VOLUME_DB"),
         ("SONAR_audio__volume_db", "the nearest is SONAR_AUDIO__VOLUME_DB"),
         ("SONAR_AUDIO_VOLUME_DB", "write SONAR_AUDIO__VOLUME_DB, with two underscores"),
-        ("SONAR_VOLUME_DB", "write SONAR_AUDIO__VOLUME_DB or SONAR_SPEECH__VOLUME_DB"),
+        ("SONAR_RATE_HZ", "write SONAR_CAPTURE__RATE_HZ or SONAR_AUDIO__RATE_HZ"),
         ("SONAR_X__Y", "no such key"),
         ("SONAR_AUDIO__PAN_DB", "must be a number from 6 to 60, not -3"),
     ],

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from sonar.config import SonarConfig
 from sonar.config.load import dump_config, load_config
-from sonar.config.reference import Leaf, leaves
+from sonar.config.reference import Key, keys
 from sonar.errors import ConfigError
 
-LEAVES = [leaf for leaf in leaves() if "*" not in leaf.path]
+KEYS = [key for key in keys() if "*" not in key.path]
 DEFAULTS: dict[str, Any] = SonarConfig().model_dump(mode="json")
 QUIET = settings(
     max_examples=150,
@@ -43,10 +43,10 @@ def try_file(folder: Path, text: str) -> SonarConfig | None:
 
 
 @st.composite
-def mutations(draw: st.DrawFn) -> tuple[Leaf, str]:
+def mutations(draw: st.DrawFn) -> tuple[Key, str]:
     """A key of the configuration and a misspelling of it that no sibling bears."""
-    leaf = draw(st.sampled_from(LEAVES))
-    name = leaf.path[-1]
+    key = draw(st.sampled_from(KEYS))
+    name = key.path[-1]
     at = draw(st.integers(0, len(name)))
     kind = draw(st.sampled_from(["insert", "delete", "replace"]))
     letter = draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz_"))
@@ -55,46 +55,46 @@ def mutations(draw: st.DrawFn) -> tuple[Leaf, str]:
         "delete": name[: max(at - 1, 0)] + name[max(at, 1) :],
         "replace": name[: max(at - 1, 0)] + letter + name[max(at, 1) :],
     }[kind]
-    siblings = {one.path[-1] for one in LEAVES if one.path[:-1] == leaf.path[:-1]}
+    siblings = {one.path[-1] for one in KEYS if one.path[:-1] == key.path[:-1]}
     assume(wrong and wrong not in siblings)
-    return leaf, wrong
+    return key, wrong
 
 
 @QUIET
 @given(mutations())
 def test_any_misspelt_key_is_refused_with_line_and_the_right_key(
-    tmp_path: Path, mutation: tuple[Leaf, str]
+    tmp_path: Path, mutation: tuple[Key, str]
 ) -> None:
-    leaf, wrong = mutation
+    key, wrong = mutation
     lines = ["# a comment"]
-    for depth, name in enumerate(leaf.path[:-1]):
+    for depth, name in enumerate(key.path[:-1]):
         lines.append("  " * depth + f"{name}:")
-    lines.append("  " * (len(leaf.path) - 1) + f"{wrong}: 1")
+    lines.append("  " * (len(key.path) - 1) + f"{wrong}: 1")
     path = tmp_path / "c.yaml"
     path.write_text("\n".join(lines))
     with pytest.raises(ConfigError) as caught:
         load_config(str(path), env={})
     message = str(caught.value)
     assert message.startswith(f"{path}:{len(lines)}: no such key ")
-    section = ".".join(leaf.path[:-1])
+    section = ".".join(key.path[:-1])
     # One letter off a four-letter name can be nearer to another key; the section never is.
     assert f"; the nearest is {section}." in message
-    if len(leaf.path[-1]) >= 8:
-        assert f"; the nearest is {leaf.key}." in message
+    if len(key.path[-1]) >= 8:
+        assert f"; the nearest is {key.name}." in message
 
 
 @QUIET
-@given(st.sampled_from(LEAVES), anything)
-def test_any_value_loads_or_is_refused(tmp_path: Path, leaf: Leaf, value: Any) -> None:
+@given(st.sampled_from(KEYS), anything)
+def test_any_value_loads_or_is_refused(tmp_path: Path, key: Key, value: Any) -> None:
     tree = json.loads(json.dumps(DEFAULTS))
     target = tree
-    for name in leaf.path[:-1]:
+    for name in key.path[:-1]:
         target = target[name]
-    target[leaf.path[-1]] = value
+    target[key.path[-1]] = value
     config = try_file(tmp_path, json.dumps(tree))
     if config is not None:
         got = config.model_dump(mode="json")
-        for name in leaf.path:
+        for name in key.path:
             got = got[name]
         assert got == value or str(got) == json.dumps(value)
 
@@ -115,7 +115,7 @@ def test_any_damage_to_a_real_file_loads_or_is_refused(tmp_path: Path, data: st.
 
 
 @QUIET
-@given(st.sampled_from([leaf.key for leaf in LEAVES]) | texts, texts)
+@given(st.sampled_from([key.name for key in KEYS]) | texts, texts)
 def test_any_override_loads_or_is_refused(key: str, value: str) -> None:
     try:
         load_config(None, [f"{key}={value}"], {})
@@ -123,31 +123,31 @@ def test_any_override_loads_or_is_refused(key: str, value: str) -> None:
         assert str(error).startswith("--set ")
 
 
-def numeric(leaf: Leaf) -> bool:
-    return leaf.schema.get("type") in ("number", "integer")
+def numeric(key: Key) -> bool:
+    return key.schema.get("type") in ("number", "integer")
 
 
 @QUIET
 @given(
     st.lists(
-        st.tuples(st.sampled_from([one for one in LEAVES if numeric(one)]), st.floats(0, 1)),
+        st.tuples(st.sampled_from([one for one in KEYS if numeric(one)]), st.floats(0, 1)),
         max_size=6,
     ),
     texts,
     st.none() | texts,
 )
 def test_what_is_shown_loads_back(
-    tmp_path: Path, picks: list[tuple[Leaf, float]], language: str, device: str | None
+    tmp_path: Path, picks: list[tuple[Key, float]], language: str, device: str | None
 ) -> None:
     tree = json.loads(json.dumps(DEFAULTS))
-    for leaf, share in picks:
-        low = leaf.schema.get("minimum", leaf.schema.get("exclusiveMinimum", 0))
-        high = leaf.schema.get("maximum", leaf.schema.get("exclusiveMaximum", 1000))
+    for key, share in picks:
+        low = key.schema.get("minimum", key.schema.get("exclusiveMinimum", 0))
+        high = key.schema.get("maximum", key.schema.get("exclusiveMaximum", 1000))
         value: float = low + share * (high - low)
         target = tree
-        for name in leaf.path[:-1]:
+        for name in key.path[:-1]:
             target = target[name]
-        target[leaf.path[-1]] = int(value) if leaf.schema["type"] == "integer" else value
+        target[key.path[-1]] = int(value) if key.schema["type"] == "integer" else value
     tree["speech"]["language"] = language
     tree["audio"]["device"] = device
     try:

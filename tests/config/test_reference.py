@@ -10,16 +10,14 @@ from sonar.config import SonarConfig
 from sonar.config.load import (
     PROFILES,
     dump_config,
-    json_schema,
     load_config,
     profile_path,
-    reference_yaml,
 )
-from sonar.config.reference import Leaf, leaves
+from sonar.config.reference import Key, json_schema, keys, reference_yaml
 from sonar.errors import ConfigError
 
 REPO = Path(__file__).parents[2]
-LEAVES = list(leaves())
+KEYS = list(keys())
 
 
 def test_default_yaml_is_what_the_code_generates() -> None:
@@ -33,11 +31,11 @@ def test_the_reference_is_the_defaults_and_names_every_key() -> None:
     assert yaml.safe_load(reference_yaml()).keys() == SonarConfig.model_fields.keys()
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.key)
-def test_every_key_is_described(leaf: Leaf) -> None:
-    assert leaf.field.description, f"{leaf.key} lacks a description"
-    assert leaf.field.description in " ".join(reference_yaml().replace("#", " ").split()), (
-        f"{leaf.key}'s description is not in the reference"
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_every_key_is_described(key: Key) -> None:
+    assert key.field.description, f"{key.name} lacks a description"
+    assert key.field.description in " ".join(reference_yaml().replace("#", " ").split()), (
+        f"{key.name}'s description is not in the reference"
     )
 
 
@@ -53,17 +51,17 @@ def test_no_stray_profile() -> None:
     assert {path.stem for path in (REPO / "config").iterdir()} == set(PROFILES)
 
 
-def numbers(leaf: Leaf) -> dict[str, Any]:
-    parts = leaf.schema.get("anyOf", [leaf.schema])
+def numbers(key: Key) -> dict[str, Any]:
+    parts = key.schema.get("anyOf", [key.schema])
     return next((part for part in parts if part.get("type") in ("number", "integer")), {})
 
 
 @pytest.mark.parametrize(
-    "leaf", [one for one in LEAVES if numbers(one) and "*" not in one.path], ids=lambda one: one.key
+    "key", [one for one in KEYS if numbers(one) and "*" not in one.path], ids=lambda one: one.name
 )
-def test_the_ranges_told_are_the_ranges_held(leaf: Leaf) -> None:
+def test_the_ranges_told_are_the_ranges_held(key: Key) -> None:
     """Just outside a bound is refused with the bound named; JSON Schema could disagree."""
-    schema = numbers(leaf)
+    schema = numbers(key)
     step = 1 if schema["type"] == "integer" else 1e-6
     outside = [
         schema[name] + sign * size
@@ -76,13 +74,13 @@ def test_the_ranges_told_are_the_ranges_held(leaf: Leaf) -> None:
         if name in schema
     ]
     for value in outside:
-        with pytest.raises(ConfigError, match=leaf.path[-1]):
-            load_config(None, [f"{leaf.key}={value!r}"], {})
+        with pytest.raises(ConfigError, match=key.path[-1]):
+            load_config(None, [f"{key.name}={value!r}"], {})
     for name, value in ((n, schema[n]) for n in ("minimum", "maximum") if n in schema):
         try:
-            load_config(None, [f"{leaf.key}={value!r}"], {})
+            load_config(None, [f"{key.name}={value!r}"], {})
         except ConfigError as error:  # a rule between keys may forbid it, its own range may not
-            assert f"{leaf.key} " not in str(error), f"{leaf.key} refuses its own {name}"
+            assert f"{key.name} " not in str(error), f"{key.name} refuses its own {name}"
 
 
 def test_schema_is_json_and_closed() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sonar.clock import ManualClock
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, NetworkEngine
 from sonar.depth.models.contract import InputContract

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the network in torch needs the extra [midas]")
 pytest.importorskip("timm", reason="the network in torch needs the extra [midas]")
 
-from sonar.config.engine import EngineConfig  # noqa: E402
+from sonar.config import EngineConfig  # noqa: E402
 from sonar.depth import open_engine  # noqa: E402
 from sonar.depth.backends.torch import TorchBackend  # noqa: E402
 from sonar.depth.compare import deviation  # noqa: E402

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sonar.clock import ManualClock
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth import candidates as ways
 from sonar.depth import measure as measuring
 from sonar.depth import open_engine, select
@@ -79,7 +79,8 @@ def test_the_fastest_within_tolerance_is_taken(
 ):
     with_int8(small, store)
     pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): int8})
-    config = EngineConfig(backend="onnx", threads=1, tolerance=tolerance)
+    config = EngineConfig(backend="onnx", threads=1)
+    monkeypatch.setattr(select, "TOLERANCE", tolerance)
     assert open_engine(config, small, store=store).backend.precision == expected
 
 
@@ -93,9 +94,8 @@ def test_it_is_measured_once_and_anew_when_something_changes(small, store, monke
         assert engine.backend.precision == "int8"
     assert len(calls) == len(said) == 1
     # another tolerance needs no new measurement, other threads do
-    strict = open_engine(
-        EngineConfig(backend="onnx", threads=1, tolerance=0.001), small, store=store
-    )
+    monkeypatch.setattr(select, "TOLERANCE", 0.001)
+    strict = open_engine(config, small, store=store)
     assert strict.backend.precision == "fp32"
     assert len(calls) == 1
     open_engine(EngineConfig(backend="onnx", threads=2), small, store=store)

@@ -112,7 +112,7 @@ class Service:
         sensors: Sensors | None = None,
         sink: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        self.sets: list[str] = ["speech.enabled=false", "capture.read_timeout_s=0.2", *sets]
+        self.sets: list[str] = ["speech.enabled=false", *sets]
         self.left: list[int] = []  # exit codes of a process that had to be ended
         self.mixers: list[Any] = []
         self.sources: list[ScriptedSource] = []

@@ -17,6 +17,7 @@ import pytest
 from guide_kit import DEPTH, IMAGES, RAMP, Camera, Service
 
 from sonar.capture import LiveSource, open_source
+from sonar.capture.latest import Waits
 from sonar.config import SonarConfig
 from sonar.errors import SourceLost
 from sonar.testing.depth import FakeEngine
@@ -24,7 +25,7 @@ from sonar.types import DepthMap, Frame
 
 pytestmark = pytest.mark.realtime
 
-WEARABLE = ("capture.reconnect_first_s=0.2", "capture.reconnect_max_s=1.0", "capture.silence_s=0.6")
+WORN = Waits(reconnect_first_s=0.2)
 
 
 @pytest.fixture
@@ -34,8 +35,7 @@ def worn() -> Any:
     def start(**options: Any) -> tuple[Service, Camera]:
         camera = Camera()
         service = Service(
-            source=lambda config, clock: LiveSource("camera", camera.device, config.capture, clock),
-            sets=WEARABLE,
+            source=lambda config, clock: LiveSource("camera", camera.device, WORN, clock),
             **options,
         )
         made.append((service, camera))
@@ -185,7 +185,7 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
         url = f"http://user:secret@127.0.0.1:{stream.port}/stream"
         return open_source(url, config.capture, clock)
 
-    service = Service(source=source, sets=WEARABLE)
+    service = Service(source=source)
     try:
         service.wait(lambda: service.beats[-1:] and service.beats[-1].frames > 5, "guidance", 20)
         stream.kill()

@@ -102,7 +102,7 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
 def test_a_kept_recording_that_finds_no_room_is_announced(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = serve(folder=tmp_path, sets=(*RECORDING, "service.recording.after_s=0"))
+    service = serve(folder=tmp_path, sets=RECORDING)
 
     def full(*_: Any) -> None:
         raise OutputError("No space left on device")

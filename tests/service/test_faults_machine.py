@@ -91,7 +91,7 @@ def test_a_clock_that_is_set_changes_nothing(
     service = serve(
         clock=clock,
         folder=tmp_path,
-        sets=("service.recording.enabled=true", "service.recording.after_s=0"),
+        sets=("service.recording.enabled=true",),
     )
     states = len(service.states())
     clock.wall_offset_s = jump_s

@@ -36,6 +36,15 @@ needs_pulse = pytest.mark.skipif(
     reason="needs pulseaudio, pulseaudio-utils and libasound2-plugins",
 )
 
+# The rehearsal, in which every cue sounds all the time: what is silent then is broken.
+STEADY = """
+import sys
+import sonar.audio.cues.watch
+sonar.audio.cues.watch.EARLY_SILENCE_S = 60.0
+from sonar.lab.bench.rehearsal import main
+main(sys.argv[1:])
+"""
+
 
 class Real:
     """Supervisor and guide over a recording, and what is heard of them."""
@@ -45,14 +54,10 @@ class Real:
 
         self.server = Server(folder)
         self.events: list[dict[str, Any]] = []
-        # Every cue announced is sound all the time: what is silent then is broken.
         sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
         settings = SupervisorSettings(
             sounds=sounds,
-            command=(
-                *(sys.executable, "-m", "sonar.lab.bench.rehearsal", str(CLIP)),
-                *("speech.enabled=false", "audio.early_silence_s=60"),
-            ),
+            command=(*(sys.executable, "-c", STEADY, str(CLIP), "speech.enabled=false"),),
             limits=WatchLimits(alarm_after_s=0.7),
         )
         self.process = subprocess.Popen(

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonar.config import GovernorConfig
 from sonar.service.guide.governor import (
     BUSY_CHANGE,
     BUSY_SHARE,
@@ -15,8 +14,6 @@ from sonar.service.guide.governor import (
     Governor,
 )
 from sonar.types import Band, Frame, Reason, Scene, Side, ZoneReading
-
-CONFIG = GovernorConfig(enabled=True, min_rate_hz=8, max_rate_hz=30)
 
 
 def scene(
@@ -38,8 +35,8 @@ CALM, WALL, DANGER = scene(), scene(Band.NEAR), scene(Band.NEAR, ttc_s=1.5)
 class Day:
     """A governor and a clock."""
 
-    def __init__(self, config: GovernorConfig = CONFIG) -> None:
-        self.governor = Governor(config)
+    def __init__(self) -> None:
+        self.governor = Governor()
         self.now = 0.0
         self.warned: list[str] = []
         self.eco = False
@@ -140,7 +137,7 @@ def test_the_rate_stays_within_its_bounds(
     high: float,
 ) -> None:
     low, high = sorted((low, high))
-    governor = Governor(GovernorConfig(enabled=True, min_rate_hz=low, max_rate_hz=high))
+    governor = Governor(low, high)
     governor.sensors(celsius, percent)
     most, least = max(low, high), min(low, high)
     for i, change in enumerate(changes):

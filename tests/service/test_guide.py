@@ -191,9 +191,7 @@ def test_stopping_while_an_engine_hangs_is_in_time(serve: Any) -> None:
 
 
 def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
-    service = serve(
-        sets=("service.recording.enabled=true", "service.recording.after_s=0"), folder=tmp_path
-    )
+    service = serve(sets=("service.recording.enabled=true",), folder=tmp_path)
     frames = service.beats[-1].frames
     service.wait(lambda: service.beats[-1].frames > frames + 20, "frames")
     service.guide.keep("button")
@@ -204,9 +202,7 @@ def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
 
 
 def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:
-    service = serve(
-        sets=("service.recording.enabled=true", "service.recording.after_s=0"), folder=tmp_path
-    )
+    service = serve(sets=("service.recording.enabled=true",), folder=tmp_path)
     service.wait_frames(20)
     run = service.guide._run
     assert run is not None and KEYS[167] == "keep"
@@ -231,11 +227,7 @@ def test_the_governor_lowers_the_rate_of_a_still_frame(serve: Any) -> None:
     still = [IMAGES[0]] * 4000
     service = serve(
         script=lambda: list(still),
-        sets=(
-            "service.governor.enabled=true",
-            "service.governor.min_rate_hz=4",
-            "service.governor.max_rate_hz=30",
-        ),
+        sets=("service.governor.enabled=true",),
     )
 
     def limit() -> float:

@@ -15,7 +15,7 @@ from sonar.clock import ManualClock
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
 from sonar.records import Event, FrameRecord, Step, Update
-from sonar.service.guide import segments
+from sonar.service.guide import recorder, segments
 from sonar.service.guide.recorder import SEGMENT_S, Recorder
 from sonar.types import Cue, CueKind, Frame, Priority, Scene, State
 
@@ -24,27 +24,25 @@ SILENT = Cue(CueKind.SILENCE)
 DANGER = Cue(CueKind.CONTINUOUS, pitch_hz=800, priority=Priority.DANGER)
 
 
-def config(**values: Any) -> RecordingConfig:
-    return RecordingConfig(
-        **{
-            "enabled": True,
-            "ring_s": 20,
-            "after_s": 2,
-            "rate_hz": RATE_HZ,
-            "width_px": 64,
-            **values,
-        }
-    )
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ring of 20 s, and small frames."""
+    for name, value in (("RING_S", 20.0), ("AFTER_S", 2.0), ("RATE_HZ", RATE_HZ), ("WIDTH_PX", 64)):
+        monkeypatch.setattr(recorder, name, value)
+
+
+def config(max_mb: int = 500) -> RecordingConfig:
+    return RecordingConfig(enabled=True, max_mb=max_mb)
 
 
 class Walk:
     """A recorder fed by a made-up walk; each frame's gray level is its number."""
 
-    def __init__(self, folder: Path, clock: ManualClock, **values: Any) -> None:
+    def __init__(self, folder: Path, clock: ManualClock, max_mb: int = 500) -> None:
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.clock = clock
         self.recorder = Recorder(
-            config(**values), folder, clock, lambda e, **f: self.logged.append((e, f))
+            config(max_mb), folder, clock, lambda e, **f: self.logged.append((e, f))
         )
         self.folder = folder
         self.t = 0.0
@@ -75,11 +73,13 @@ class Walk:
 
 
 @pytest.fixture
-def walk(tmp_path: Path) -> Any:
+def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     made: list[Walk] = []
 
-    def start(**values: Any) -> Walk:
-        made.append(Walk(tmp_path / "rec", ManualClock(1_000.0), **values))
+    def start(max_mb: int = 500, **constants: float) -> Walk:
+        for name, value in constants.items():
+            monkeypatch.setattr(recorder, name.upper(), value)
+        made.append(Walk(tmp_path / "rec", ManualClock(1_000.0), max_mb))
         return made[-1]
 
     yield start
@@ -139,10 +139,6 @@ def test_dangers_one_after_the_other_keep_once(walk: Callable[..., Walk]) -> Non
         one.walk(3)
     one.recorder.close()
     assert len(one.kept()) == 1
-    off = Walk(one.folder.parent / "other", one.clock, keep_on_danger=False)
-    off.walk(5, DANGER)
-    off.recorder.close()
-    assert off.kept() == []
 
 
 def test_a_button_keeps_with_events(walk: Callable[..., Walk]) -> None:
@@ -168,7 +164,9 @@ def test_a_request_at_the_very_end_is_kept(walk: Callable[..., Walk]) -> None:
     assert len(one.kept()) == 1
 
 
-def test_a_crash_loses_at_most_a_second_and_breaks_nothing(tmp_path: Path) -> None:
+def test_a_crash_loses_at_most_a_second_and_breaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Copy the folder while it is being written: that is what a kill leaves."""
     import shutil
 
@@ -176,7 +174,8 @@ def test_a_crash_loses_at_most_a_second_and_breaks_nothing(tmp_path: Path) -> No
     one.walk(13.4)
     shutil.copytree(tmp_path / "rec", tmp_path / "crashed")
     one.recorder.close()
-    after = Walk(tmp_path / "crashed", ManualClock(0.0), after_s=0)
+    monkeypatch.setattr(recorder, "AFTER_S", 0.0)
+    after = Walk(tmp_path / "crashed", ManualClock(0.0))
     stems = segments.stems(tmp_path / "crashed/ring")
     got = sum(len(images(stem.with_suffix(".mkv"))) for stem in stems)
     written = sum(len(list(segments.read_records(s.with_suffix(".jsonl")))) for s in stems)

@@ -158,8 +158,6 @@ def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
             f"--notes={folder / 'notes'}",
             "service.recording.enabled=true",
             f"service.recording.folder={recordings}",
-            "service.recording.ring_s=3600",
-            "service.recording.keep_on_danger=false",
         ),
         limits=WatchLimits(alarm_after_s=0.6, restarts=100, restart_window_s=2.0),
     )

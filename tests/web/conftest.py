@@ -19,7 +19,13 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-LIMITS = {"SONAR_WEB__MAX_VIDEO_S": "3", "SONAR_WEB__MAX_UPLOAD_MB": "1"}
+# A page that takes 3 s of video and 1 MB at most.
+SMALL_PAGE = """
+import sonar.web.page, sonar.web.video
+sonar.web.page.MAX_UPLOAD_MB, sonar.web.video.MAX_VIDEO_S = 1, 3.0
+from sonar.cli import main
+main()
+"""
 QUIET = {"SONAR_AUDIO__OUTPUT": "null", "SONAR_SERVICE__HEALTH_PORT": "0"}
 
 
@@ -30,9 +36,11 @@ class Spawn:
         self.folder = tempfile.mkdtemp(prefix="sonar-web-test-")  # short: a socket's path is
         self._running: list[subprocess.Popen[str]] = []
 
-    def __call__(self, *words: str, **more: str) -> "subprocess.Popen[str]":
+    def __call__(
+        self, *words: str, program: tuple[str, ...] = ("-m", "sonar"), **more: str
+    ) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "sonar", *words],
+            [sys.executable, *program, *words],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "XDG_RUNTIME_DIR": self.folder, **QUIET, **more},
@@ -57,12 +65,12 @@ def spawn() -> Iterator[Spawn]:
 
 @pytest.fixture(scope="package")
 def address(spawn: Spawn) -> str:
-    """Of a page with the limits in LIMITS."""
+    """Of a page with small limits."""
     pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = spawn("web", "--port", str(port), **LIMITS)
+    process = spawn("web", "--port", str(port), program=("-c", SMALL_PAGE))
     assert process.stdout is not None
     assert f"http://127.0.0.1:{port}" in process.stdout.readline()
     return f"http://127.0.0.1:{port}"

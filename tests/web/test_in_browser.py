@@ -123,7 +123,7 @@ def test_a_real_video(page: Any, real_clip: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"nothing")
     assert "Problem" in choose(page, "Choose a video", bad, "#watched", "bad.mp4")
-    # What is larger than web.max_upload_mb is not even sent.
+    # What is larger than the limit is not even sent.
     big = tmp_path / "big.mp4"
     big.write_bytes(bytes(2_000_000))
     with page.expect_file_chooser() as chooser:

@@ -23,9 +23,7 @@ NONE = ("", "", "", False, False)
 
 
 def load(more: list[str]) -> Any:
-    return load_config(
-        "replay", ["web.max_video_s=3", "web.max_upload_mb=1", "service.health_port=9", *more], {}
-    )
+    return load_config("replay", ["service.health_port=9", *more], {})
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +81,20 @@ def test_settings_reach_the_run_and_wrong_ones_are_refused(studio: Studio, photo
     assert "Camera above the ground, meters: chest is not a number" in answer
 
 
-def test_limits_of_size_length_and_time(studio: Studio, tmp_path: Path) -> None:
+def test_limits_of_size_length_and_time(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonar.web.page.MAX_UPLOAD_MB", 1)
+    monkeypatch.setattr("sonar.web.video.MAX_VIDEO_S", 3.0)
     big = tmp_path / "big.png"
     big.write_bytes(bytes(1_000_001))
     assert "larger than 1 MB" in studio.photo(str(big), *NONE)
     long = write_video(tmp_path / "long.mp4", frames=40)
     assert "4 seconds long; at most 3" in studio.video(str(long), *NONE)
-    hasty = Studio(
-        lambda more: load(
-            [*more, "web.time_limit_s=3", "web.max_video_s=600", "web.max_upload_mb=99"]
-        ),
-        tmp_path,
-    )
+    monkeypatch.setattr("sonar.web.page.MAX_UPLOAD_MB", 99)
+    monkeypatch.setattr("sonar.web.video.MAX_VIDEO_S", 600.0)
+    monkeypatch.setattr("sonar.web.video.TIME_LIMIT_S", 3.0)
+    hasty = Studio(load, tmp_path)
     try:
         endless = write_video(tmp_path / "endless.mp4", frames=3000)
         answer = hasty.video(str(endless), *NONE)

@@ -60,7 +60,7 @@ class PulseMapper:
 
     def __init__(self, audio: AudioConfig, speech: SpeechConfig) -> None:
         self.scheme: Scheme = audio.scheme
-        self._watches = {side: SideWatch(audio.early_silence_s) for side in SIDES}
+        self._watches = {side: SideWatch() for side in SIDES}
         self._phrasing = Phrasing(speech)
         self.last_scene: Scene | None = None
         self.last_phrase: str | None = None

@@ -6,6 +6,7 @@ from sonar.types import Band, Height, Reason, Scene, Side, State, ZoneReading
 
 COLLISION_S = 2.0  # said when a collision is nearer than this
 DROP_SAID_M = 4.0
+REPEAT_AFTER_S = 6.0  # the same phrase is not spoken again sooner
 
 _SEVERITY = {"far": 0, "near": 1, "close": 2, "step": 3, "approaching": 4, "head": 5, "stop": 6}
 
@@ -14,13 +15,12 @@ class Phrasing:
     """Chooses a phrase key, or none, for each scene.
 
     A topic (``close_left``, ``unknown_dark``) is said when it arises, not while it lasts. It is
-    not said again within ``repeat_after_s``, nor is a milder one of the same side: who has just
+    not said again within ``REPEAT_AFTER_S``, nor is a milder one of the same side: who has just
     heard "stop" need not hear "close".
     """
 
     def __init__(self, speech: SpeechConfig) -> None:
         self._enabled = speech.enabled
-        self._repeat_after_s = speech.repeat_after_s
         self.verbosity: Verbosity = speech.verbosity
         self._said_t: dict[str, float] = {}
         self._side_said: dict[Side, tuple[int, float]] = {}
@@ -81,7 +81,7 @@ class Phrasing:
         return _severity(key) > severity or not self._recent(said_t, t)
 
     def _recent(self, said_t: float | None, t: float) -> bool:
-        return said_t is not None and 0.0 <= t - said_t < self._repeat_after_s
+        return said_t is not None and 0.0 <= t - said_t < REPEAT_AFTER_S
 
     def _note(self, key: str, side: Side | None, t: float) -> None:
         self._said_t[key] = t

@@ -3,6 +3,7 @@
 from sonar.types import BANDS_BY_NEARNESS, Band, Height, ZoneReading
 
 CHANGE = 1.12  # nearer or farther by this factor is a change, less is noise
+EARLY_SILENCE_S = 3.0  # a far or near obstacle that does not change falls silent after this
 CLOSING_S = 4.0  # a collision sooner than this is never an early stage
 _PROXIMITY_NOISE = 0.01
 
@@ -11,12 +12,11 @@ class SideWatch:
     """Follows one side.
 
     ``stop`` and ``close`` are always heard: what recedes may do so because the walker turns. The
-    early bands, far and near, fall silent ``early_silence_s`` after their last change for the
+    early bands, far and near, fall silent ``EARLY_SILENCE_S`` after their last change for the
     nearer, and as soon as they recede, unless a collision is less than CLOSING_S away.
     """
 
-    def __init__(self, early_silence_s: float) -> None:
-        self._early_silence_s = early_silence_s
+    def __init__(self) -> None:
         self._last: ZoneReading | None = None  # as it was at the last change
         self._changed_t = 0.0
         self._receded_t: float | None = None
@@ -31,7 +31,7 @@ class SideWatch:
             return True
         if zone.ttc_s is not None and zone.ttc_s <= CLOSING_S:
             return True
-        return self._receded_t is None and t - self._changed_t < self._early_silence_s
+        return self._receded_t is None and t - self._changed_t < EARLY_SILENCE_S
 
     def _follow(self, zone: ZoneReading, t: float) -> None:
         last = self._last

@@ -19,6 +19,7 @@ from sonar.ports import AudioSink, Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread, realtime
 from sonar.types import Cue
 
+BLOCK_SIZE = 480  # samples: 10 ms at 48 kHz
 _WATCH_S = 0.1
 _SILENT_S = 0.5  # a callback that has not come for this long is lost
 _AFTER_GAP_S = 0.25  # and for this long after an underrun, see _LATENCIES
@@ -65,7 +66,7 @@ class DeviceSink:
         self._stream: Any = None
         self._life = 0  # the present stream's; others are silent
         self._blocks = 0
-        self._latencies = _ladder(config.buffer_ms)
+        self._latencies = _LATENCIES
         self._buffering = 0  # index into it
         self._xruns_at_open = 0
         self._closing = threading.Event()
@@ -144,7 +145,7 @@ class DeviceSink:
         def open_stream() -> Any:
             stream = sd.OutputStream(
                 samplerate=self._mixer.rate_hz,
-                blocksize=self._config.block_size,
+                blocksize=BLOCK_SIZE,
                 device=device.index,
                 channels=2,
                 dtype="float32",
@@ -202,7 +203,7 @@ class DeviceSink:
                 limit_s = _WAKING_S
             runaway = False
             if now_s - pace_s >= _PACE_S:
-                taken_s = (blocks - pace_blocks) * self._config.block_size / self._mixer.rate_hz
+                taken_s = (blocks - pace_blocks) * BLOCK_SIZE / self._mixer.rate_hz
                 runaway = taken_s > _RUNAWAY * (now_s - pace_s)
                 pace_s, pace_blocks = now_s, blocks
             if runaway or now_s - since_s > limit_s or stream is None or not stream.active:
@@ -274,14 +275,6 @@ def _close(stream: Any) -> None:
     stream.close(ignore_errors=True)
 
 
-def _ladder(buffer_ms: float | None) -> tuple[str | float, ...]:
-    """Buffers to try, in seconds or in PortAudio's words, each after a gap with the one before."""
-    if buffer_ms is None:
-        return _LATENCIES
-    first_s = buffer_ms / 1000.0
-    return (first_s, *(each for each in _LATENCIES if isinstance(each, float) and each > first_s))
-
-
 def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:
     """The sink that the configuration asks for.
 
@@ -290,14 +283,14 @@ def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:
     ``output`` and there is none.
     """
     if config.output == "null":
-        return NullSink(mixer, clock, config.block_size)
+        return NullSink(mixer, clock, BLOCK_SIZE)
     try:
         _check(config)
     except DeviceError as error:
         if config.output == "device":
             raise
         note = f"No sound: {error}"
-        return NullSink(mixer, clock, config.block_size, note=note)
+        return NullSink(mixer, clock, BLOCK_SIZE, note)
     return DeviceSink(mixer, config, clock)
 
 

@@ -27,6 +27,7 @@ from sonar.files import cache_home
 from sonar.ports import Clock
 from sonar.threads import GuardedThread
 
+TIMEOUT_S = 10.0
 MAX_STARTS = 4  # of the synthesizer, for one voice
 MAX_TRIES = 2  # for one phrase
 _CLOSE_S = 5.0
@@ -58,6 +59,7 @@ class SpeechBank:
         rate_hz: of the mixer.
         cache_dir: where clips are kept; None is ``$SONAR_HOME/speech``, or the user's cache folder.
         clock: for time limits.
+        timeout_s: longest wait for the synthesizer to start, and for each phrase.
         command: the worker's command line, for tests and other synthesizers.
 
     Raises:
@@ -72,9 +74,10 @@ class SpeechBank:
         clock: Clock | None = None,
         *,
         command: Sequence[str] = WORKER,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._utterances: Mapping[str, Utterance] = load_utterances(config)
-        self._rate_hz, self._timeout_s = rate_hz, config.timeout_s
+        self._rate_hz, self._timeout_s = rate_hz, timeout_s
         self._clock, self._command = clock or SystemClock(), command
         self._cache = SpeechCache(cache_dir or cache_home() / "speech", rate_hz)
         self._clips: dict[str, NDArray[np.float32]] = {}
@@ -105,7 +108,7 @@ class SpeechBank:
         """The words of ``phrase``. Raises KeyError for a key not in the phrase list."""
         return self._utterances[phrase].text
 
-    def prepare(self, timeout_s: float) -> bool:
+    def prepare(self, timeout_s: float = TIMEOUT_S) -> bool:
         """Wait until nothing more will come; True when every phrase is there."""
         self._done.wait(timeout_s)
         status = self.status

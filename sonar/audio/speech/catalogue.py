@@ -17,6 +17,7 @@ from sonar.errors import ConfigError
 from sonar.files import expanded
 
 FALLBACK = "en"
+PITCH = 50  # of 0 to 99: the voice's own
 MAX_TEXT = 80  # characters; far beyond what fits into 1.2 s
 _FOLDER = Path(__file__).resolve().parent / "catalogues"
 _KEYS = ("language", "voice", "rate_scale", "phrases")
@@ -69,7 +70,7 @@ def load_utterances(config: SpeechConfig) -> Mapping[str, Utterance]:
         name = config.voice or source.voice or fallback.voice or FALLBACK
         rate = round(config.rate_wpm * source.rate_scale)
         rate = min(max(rate, RATE_RANGE_WPM[0]), RATE_RANGE_WPM[1])
-        result[key] = Utterance(source.phrases[key], Voice(name, rate, config.pitch))
+        result[key] = Utterance(source.phrases[key], Voice(name, rate, PITCH))
     return result
 
 

@@ -21,6 +21,9 @@ from sonar.config import AudioConfig, SpeechConfig
 from sonar.ports import Speaker, Spoken
 from sonar.types import Cue
 
+MAX_DUTY = 0.4  # of the time that a pulse or tone fills, so that the street is heard; not dangers
+STALE_S = 1.0  # without a cue for so long, that nothing is known is heard, whatever hangs
+DUCK_DB = -12.0  # of the tones, while a phrase is spoken
 _MONO_GLIDE = 0.4
 _FADE_QUANTA = 5  # 25 ms: volume, ducking, goodbye
 _UNDUCK_QUANTA = 24
@@ -32,6 +35,8 @@ class Mixer:
     Args:
         audio, speech: the configuration.
         speaker: where phrases come from, or None for tones only.
+        max_duty: share of the time that a pulse or tone may fill.
+        stale_s: without a cue for so long, that nothing is known is heard; None = STALE_S.
 
     Attributes:
         rate_hz: samples a second.
@@ -39,7 +44,13 @@ class Mixer:
     """
 
     def __init__(
-        self, audio: AudioConfig, speech: SpeechConfig, speaker: Speaker | None = None
+        self,
+        audio: AudioConfig,
+        speech: SpeechConfig,
+        speaker: Speaker | None = None,
+        *,
+        max_duty: float = MAX_DUTY,
+        stale_s: float | None = None,
     ) -> None:
         self.rate_hz: int = audio.rate_hz
         self.rendered = 0
@@ -49,21 +60,21 @@ class Mixer:
         self._scratch = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
         envelopes, panning = Envelopes(self.rate_hz), Panning.configured(audio)
-        duty, clips = audio.max_duty, render_earcons(self.rate_hz)
-        self._pulses = PulseTrack(self.rate_hz, envelopes, panning, duty, _side_glide(audio))
+        clips = render_earcons(self.rate_hz)
+        self._pulses = PulseTrack(self.rate_hz, envelopes, panning, max_duty, _side_glide(audio))
         self._earcons = EarconTrack(clips, self.rate_hz, envelopes, panning)
-        self._tone = GatedTone(self.rate_hz, duty)
+        self._tone = GatedTone(self.rate_hz, max_duty)
         self._scan = ScanTrack(self.rate_hz, panning)
         self._speech = SpeechTrack(
             speaker if speech.enabled else None,
             self.rate_hz,
             envelopes,
-            speech.volume_db,
+            0.0,
             panning,
         )
         self._scheduler = CueScheduler(
             self.rate_hz,
-            audio.stale_s,
+            STALE_S if stale_s is None else stale_s,
             panning,
             self._pulses,
             self._earcons,
@@ -71,7 +82,7 @@ class Mixer:
             self._scan,
             self._speech,
         )
-        self._ducked = db_to_gain(speech.duck_db)
+        self._ducked = db_to_gain(DUCK_DB)
         self._duck = RampedGain(1.0)
         self._wanted_volume = db_to_gain(audio.volume_db)  # set from any thread
         self._volume = RampedGain(self._wanted_volume)

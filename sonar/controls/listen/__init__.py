@@ -42,7 +42,7 @@ def listening(
             from sonar.controls.listen.buttons import Buttons
 
             stack.enter_context(Buttons(do, config.buttons, announce=announce))
-        if keyboard and config.keyboard:
+        if keyboard:
             from sonar.controls.listen.keyboard import KEYS_HELP, Keyboard
 
             keys = stack.enter_context(Keyboard(do, announce=announce))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sonar.config.models import ModelConfig
+from sonar.config import ModelConfig
 from sonar.depth.models.contract import (
     BUILTIN_CONTRACT,
     DPT_LARGE_CONTRACT,

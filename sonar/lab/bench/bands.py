@@ -14,8 +14,7 @@ from pathlib import Path
 
 from sonar.app import make_zones
 from sonar.capture import VideoFileSource
-from sonar.config import SonarConfig
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig, SonarConfig
 from sonar.depth import open_engine
 from sonar.depth.compare import deviation
 from sonar.depth.engine import NetworkEngine

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sonar import app
 from sonar.capture import LiveSource, VideoFileSource
+from sonar.capture.latest import Waits
 from sonar.clock import SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
@@ -153,11 +154,11 @@ def _live(config: SonarConfig, seconds: float) -> dict[str, float | int]:
 
     clock = SystemClock()
     pictures = _pictures(120)
-    source = LiveSource("clip", lambda: _ClipCamera(pictures, clock), config.capture, clock)
+    source = LiveSource("clip", lambda: _ClipCamera(pictures, clock), Waits(), clock)
     running = app.assemble(
         config,
         source,
-        lambda mixer: NullSink(mixer, clock, config.audio.block_size),
+        lambda mixer: NullSink(mixer, clock),
         clock=clock,
         wait_for_speech=True,
     )

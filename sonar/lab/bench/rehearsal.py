@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from sonar.audio.output.device import DeviceSink
 from sonar.audio.output.null import NullSink
 from sonar.capture import LiveSource
+from sonar.capture.latest import Waits
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
@@ -86,9 +87,7 @@ class LoopDevice:
 
 def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
     """``path`` as a live source."""
-    return LiveSource(
-        f"loop of {path.name}", lambda: LoopDevice(path, clock), config.capture, clock
-    )
+    return LiveSource(f"loop of {path.name}", lambda: LoopDevice(path, clock), Waits(), clock)
 
 
 def noting(path: Path) -> SinkMaker:

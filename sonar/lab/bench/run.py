@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sonar.clock import SystemClock
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth.artefacts import cpu_model, installed
 from sonar.depth.candidates import Candidate, candidates, missing_precisions, open_backend
 from sonar.depth.compare import deviation

@@ -9,10 +9,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sonar.config.plain_yaml import dump_scalar
-from sonar.config.reference import allowed, leaves, sections
+from sonar.config.reference import about, keys, sections
+from sonar.config.removed import REMOVED
 from sonar.records import Event, FrameRecord, schema_of
 from sonar.replay.batch.run import SCHEMA as BATCH_SCHEMA
 from sonar.replay.writer import SUMMARY_SCHEMA
@@ -36,26 +36,23 @@ def _configuration() -> Iterator[str]:
         "`audio.volume_db` in a file is `--set audio.volume_db=-3` on the command line and "
         "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` stands for a name you choose.\n"
     )
-    keys: dict[tuple[str, ...], list[Any]] = {}
-    for leaf in leaves():
-        keys.setdefault(leaf.path[:-1], []).append(leaf)
-    for path, model in sections().items():
-        if not path or path not in keys:
+    for path, section in sections().items():
+        own = [key for key in keys() if key.path[:-1] == path]
+        if not own:
             continue
-        about = " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
-        yield f"\n## {'.'.join(path)}\n\n{_cell(about)}\n\n"
+        yield f"\n## {'.'.join(path)}\n\n{_cell(about(section))}\n\n"
         yield "| key | meaning | allowed | default |\n|---|---|---|---|\n"
-        for leaf in keys[path]:
-            unit = f"{leaf.unit}; " if leaf.unit else ""
-            required = "default" not in leaf.schema
-            default = "required" if required else f"`{dump_scalar(leaf.schema['default'])}`"
-            cells = (
-                f"`{leaf.path[-1]}`",
-                leaf.field.description,
-                unit + allowed(leaf.schema),
-                default,
-            )
+        for key in own:
+            unit = f"{key.unit}; " if key.unit else ""
+            default = f"`{dump_scalar(key.schema['default'])}`"
+            cells = (f"`{key.path[-1]}`", key.field.description, unit + key.allowed, default)
             yield "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |\n"
+    yield (
+        "\n## Removed\n\nThese keys of the release before are ignored with a warning; the next "
+        "release refuses them.\n\n| key | now |\n|---|---|\n"
+    )
+    for name, now in REMOVED.items():
+        yield f"| `{name}` | {_cell(now)} |\n"
 
 
 def records() -> str:
@@ -69,9 +66,9 @@ def records() -> str:
         "stands here.\n",
     ]
     for model in (FrameRecord, Event):
-        about = str(schema_of(model)["description"])
+        described = str(schema_of(model)["description"])
         schema = json.dumps(schema_of(model), indent=2)
-        parts.append(f"\n## {model.__name__}\n\n{about}\n\n```json\n{schema}\n```\n")
+        parts.append(f"\n## {model.__name__}\n\n{described}\n\n```json\n{schema}\n```\n")
     return "".join(parts)
 
 

@@ -19,6 +19,7 @@ from sonar.types import Band, Frame, Reason, ZoneReading
 MountUse = Literal["frames", "fixed", "none"]
 MountOrigin = Literal["given", "fitted", "none"]
 ZonesFactory = Callable[[MountConfig], ZoneAnalyser]
+IMAGE_RATE_HZ = 1.0  # of a folder that states no rate
 ANGLE_SIGMA_DEG = 1.0  # of angles that come with each frame: what an IMU is good for
 SAME_FLOOR = 0.2  # a fitted height that differs more from the folder's is a table, not the floor
 
@@ -75,7 +76,7 @@ class FolderRun:
 
     def play(self, zones_factory: ZonesFactory) -> Iterator[str]:
         """Runs every pair in order; yields its id when done."""
-        rate_hz = self._data.rate_hz or self._config.capture.image_rate_hz
+        rate_hz = self._data.rate_hz or IMAGE_RATE_HZ
         analyser = zones_factory(self._typical_mount())
         for index, pair in enumerate(self._data.pairs):
             mount = self._mounts.get(pair.id)

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.config import GovernorConfig
 from sonar.types import Band, Frame, Scene, State
 
+MIN_RATE_HZ, MAX_RATE_HZ = 8.0, 30.0  # frames a second
+HOT_C, TOO_HOT_C = 75.0, 85.0  # from the first on fewer frames, at the second the fewest
+BATTERY_LOW_PERCENT = 20.0  # below it that is announced
+BATTERY_SAVE_PERCENT = 10.0  # below it as few frames as the scene allows
 URGENT_TTC_S = 3.0
 CALM_CHANGE = 1.0  # gray values per second by which a resting camera's frame changes
 BUSY_CHANGE = 40.0  # ... and a walker's; between them the rate grows with the logarithm
@@ -62,9 +65,8 @@ class ChangeMeter:
 class Governor:
     """Decides from scene to scene. Its time is the clock's seconds, given to each call."""
 
-    def __init__(self, config: GovernorConfig) -> None:
-        self._config = config
-        self._lowest_hz, self._highest_hz = config.min_rate_hz, config.max_rate_hz
+    def __init__(self, lowest_hz: float = MIN_RATE_HZ, highest_hz: float = MAX_RATE_HZ) -> None:
+        self._lowest_hz, self._highest_hz = lowest_hz, highest_hz
         self._rate_hz = self._highest_hz
         self._at_s: float | None = None
         self._change = BUSY_CHANGE
@@ -113,13 +115,13 @@ class Governor:
         return self._lowest_hz + (self._highest_hz - self._lowest_hz) * share
 
     def _cap(self, urgent: bool) -> float:
-        config, cap = self._config, self._highest_hz
-        if self._temperature_c is not None and self._temperature_c > config.hot_c:
-            span = max(config.too_hot_c - config.hot_c, 1e-3)
-            share = min(1.0, (self._temperature_c - config.hot_c) / span)
+        cap = self._highest_hz
+        if self._temperature_c is not None and self._temperature_c > HOT_C:
+            span = TOO_HOT_C - HOT_C
+            share = min(1.0, (self._temperature_c - HOT_C) / span)
             cap += (self._lowest_hz - self._highest_hz) * share
         percent = self._battery_percent
-        if percent is not None and percent <= config.battery_save_percent and not urgent:
+        if percent is not None and percent <= BATTERY_SAVE_PERCENT and not urgent:
             cap = min(cap, (self._lowest_hz * self._highest_hz) ** 0.5)
         return cap
 
@@ -128,7 +130,7 @@ class Governor:
 
     def _slowness(self, now: float) -> tuple[str, ...]:
         """Too slow for the lowest rate, or too hot: change the model, and say so."""
-        slow = self._bearable_hz() < self._config.min_rate_hz
+        slow = self._bearable_hz() < self._lowest_hz
         if not slow:
             self._slow_since_s = None
         elif self._slow_since_s is None:
@@ -145,15 +147,14 @@ class Governor:
         return self._say("slow", now) if too_slow else ()
 
     def _warnings(self, now: float) -> tuple[str, ...]:
-        config = self._config
         warnings: tuple[str, ...] = ()
         celsius = self._temperature_c
         if celsius is not None:
-            self._hot = celsius >= (config.too_hot_c - (5.0 if self._hot else 0.0))
+            self._hot = celsius >= (TOO_HOT_C - (5.0 if self._hot else 0.0))
         if self._hot:
             warnings += self._say("hot", now)
         percent = self._battery_percent
-        if percent is not None and percent <= config.battery_low_percent:
+        if percent is not None and percent <= BATTERY_LOW_PERCENT:
             warnings += self._say("battery_low", now)
         return warnings
 

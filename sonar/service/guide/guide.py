@@ -20,7 +20,7 @@ from sonar.files import expanded
 from sonar.pipeline import Consumer
 from sonar.ports import Clock
 from sonar.records import Event, Update
-from sonar.service.guide.recorder import Recorder
+from sonar.service.guide.recorder import RING_S, Recorder
 from sonar.service.guide.report import Reporter
 from sonar.service.guide.runs import (
     EngineFactory,
@@ -226,7 +226,7 @@ class Guide:
             self._log("recording_off", level="error", problem=str(error))
             return
         self._steering.recorder = self._recorder
-        self._log("recording", level="warning", folder=str(folder), ring_s=config.ring_s)
+        self._log("recording", level="warning", folder=str(folder), ring_s=RING_S)
 
     def _see_it_end(self) -> None:
         """A loop that hangs still says goodbye, and the process ends in time."""

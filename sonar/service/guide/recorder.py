@@ -24,6 +24,10 @@ from sonar.service.guide.segments import Segment
 from sonar.threads import GuardedThread
 from sonar.types import CueKind, Frame, Priority
 
+RING_S = 120.0  # of the past
+AFTER_S = 10.0  # kept after the event
+KEEP_AGAIN_S = 60.0  # a danger does not keep it again sooner
+WIDTH_PX, RATE_HZ = 480, 10.0  # of the recorded frames, at most
 SEGMENT_S = 5.0
 SYNC_S = 1.0
 _FRAMES_WAITING = 12  # for the thread; each may be a megabyte
@@ -81,7 +85,7 @@ class Recorder:
             self._take(update)
 
     def keep(self, why: str) -> bool:
-        """Keep the ring, with what happens in the next ``after_s``; from any thread.
+        """Keep the ring, with what happens in the next ``AFTER_S``; from any thread.
 
         False where nothing is recorded any more.
         """
@@ -102,13 +106,13 @@ class Recorder:
     def _take(self, step: Step) -> None:
         cue, frame = step.cue, step.frame
         danger = cue.priority >= Priority.DANGER and cue.kind is not CueKind.SILENCE
-        again = frame.t - self._danger_t >= self._config.keep_again_s
-        if danger and again and self._config.keep_on_danger:
+        again = frame.t - self._danger_t >= KEEP_AGAIN_S
+        if danger and again:
             self._danger_t = frame.t
             self.keep("danger")
         if frame.t < self._next_t or self.paused:
             return
-        self._next_t = max(self._next_t, frame.t - 1.0) + 1.0 / self._config.rate_hz
+        self._next_t = max(self._next_t, frame.t - 1.0) + 1.0 / RATE_HZ
         if self._queue.qsize() < _FRAMES_WAITING:
             self._queue.put(lambda: self._write(step.record(), frame))
         else:
@@ -140,7 +144,7 @@ class Recorder:
         if now < self._blocked_until_s:
             self.skipped += 1
             return
-        height, width = _size(frame.image.shape[0], frame.image.shape[1], self._config.width_px)
+        height, width = _size(frame.image.shape[0], frame.image.shape[1], WIDTH_PX)
         segment = self._segment
         if segment is not None and (
             not 0.0 <= frame.t - segment.t0 < SEGMENT_S or (height, width) != self._segment_size
@@ -151,7 +155,7 @@ class Recorder:
         if segment is None:
             stem = segments.stem_for(self._ring, self._number)
             self._number += 1
-            segment = Segment(stem, height, width, self._config.rate_hz, frame.t)
+            segment = Segment(stem, height, width, RATE_HZ, frame.t)
             self._segment, self._segment_size = segment, (height, width)
         segment.write(_resized(frame.image, height, width), frame.t)
         values = record.model_dump(mode="json", by_alias=True)
@@ -188,7 +192,7 @@ class Recorder:
 
     def _keep_soon(self, why: str) -> None:
         if self._keep_at is None:
-            self._keep_at = (self._last_t + self._config.after_s, why)
+            self._keep_at = (self._last_t + AFTER_S, why)
 
     def _keep_now(self) -> None:
         assert self._keep_at is not None
@@ -207,7 +211,7 @@ class Recorder:
         self._trim()
 
     def _recent(self) -> list[Path]:
-        count = 1 + int((self._config.ring_s + self._config.after_s) / SEGMENT_S)
+        count = 1 + int((RING_S + AFTER_S) / SEGMENT_S)
         return segments.stems(self._ring)[-count:]
 
     def _trim(self) -> None:

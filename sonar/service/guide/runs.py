@@ -206,5 +206,5 @@ class Workshop:
         running.controls.on_keep = lambda: keep("button")
         governor = None
         if config.service.governor.enabled and source.live:
-            governor = Governor(config.service.governor)
+            governor = Governor()
         return Run(config, running, engine, source, sink, mixers[0], governor)

@@ -44,7 +44,7 @@ class WatchLimits:
         reopening_s: how long a guide may look for a lost sound device, while the alarm sounds.
     """
 
-    alarm_after_s: float = 0.7
+    alarm_after_s: float = 0.6
     restart_after_s: float = 2.0
     reopening_s: float = 15.0
     start_timeout_s: float = 40.0

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 from hearing import (
-    AUDIO,
     CLEAR,
     CLOSE,
     FAR,
@@ -21,6 +20,7 @@ from hearing import (
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.cues.urgency import urgency_hz
+from sonar.audio.cues.watch import EARLY_SILENCE_S
 from sonar.config import AudioConfig
 from sonar.types import (
     Band,
@@ -86,7 +86,7 @@ def test_the_head_earcon_is_told_once_per_obstacle():
 def test_an_early_band_falls_silent_without_change(zone):
     cues = run(mapper(), lambda t: scene(zone, t=t), 5.0)
     for t, cue in cues:
-        assert cue.kind is (CueKind.PULSE if t < AUDIO.early_silence_s else CueKind.SILENCE), t
+        assert cue.kind is (CueKind.PULSE if t < EARLY_SILENCE_S else CueKind.SILENCE), t
     assert cues[-1][1].why.startswith("unchanged, ")
 
 

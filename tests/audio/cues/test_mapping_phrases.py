@@ -62,7 +62,7 @@ def test_phrases_by_verbosity(zone, phrase):
 
 
 def test_a_phrase_is_not_repeated_too_soon():
-    own = mapper(repeat_after_s=6.0)
+    own = mapper()
     cues = run(own, lambda t: scene(CLOSE if int(t) % 2 else CLEAR, t=t), 16.0)
     assert [t for t, cue in cues if cue.phrase] == pytest.approx([1.0, 7.0, 13.0])
 

@@ -37,8 +37,8 @@ from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import Cue, CueKind, Priority
 
 clock = SystemClock()
-audio = AudioConfig(device="pulse", volume_db=0.0, stale_s=60.0)
-mixer = Mixer(audio, SpeechConfig())
+audio = AudioConfig(device="pulse", volume_db=0.0)
+mixer = Mixer(audio, SpeechConfig(), stale_s=60.0)
 sink = DeviceSink(mixer, audio, clock)
 def pulse(**more):
     return Cue(CueKind.PULSE, rate_hz=4.0, pitch_hz=500.0, **more)
@@ -238,8 +238,8 @@ def test_alsas_null_device_is_recognised_and_does_not_eat_a_processor(tmp_path):
     asound = tmp_path / "asound.conf"
     asound.write_text("pcm.!default { type null }\nctl.!default { type null }\n")
     program = """
-audio = AudioConfig(device="default", volume_db=0.0, stale_s=60.0)
-mixer = Mixer(audio, SpeechConfig())
+audio = AudioConfig(device="default", volume_db=0.0)
+mixer = Mixer(audio, SpeechConfig(), stale_s=60.0)
 sink = DeviceSink(mixer, audio, clock)
 sink.start()
 sink.post(pulse(frame_id=1, t=clock.now()))

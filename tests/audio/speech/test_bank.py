@@ -42,9 +42,11 @@ def make(tmp_path: Path, log: Path) -> Iterator[Make]:
 
     def bank(*modes: str, timeout_s: float = 20.0, **changes: object) -> SpeechBank:
         cache = changes.pop("cache_dir", tmp_path / "cache")
-        config = SpeechConfig(timeout_s=timeout_s, **changes)
+        config = SpeechConfig(**changes)
         command = (sys.executable, "-S", str(WORKER), str(log), *modes)
-        banks.append(SpeechBank(config, RATE, cache, SystemClock(), command=command))
+        banks.append(
+            SpeechBank(config, RATE, cache, SystemClock(), command=command, timeout_s=timeout_s)
+        )
         return banks[-1]
 
     yield bank
@@ -98,9 +100,7 @@ def test_the_second_time_nothing_is_rendered(make: Make, log: Path) -> None:
         np.testing.assert_allclose(one, other, atol=2 / 32768)
 
 
-@pytest.mark.parametrize(
-    "change", [{"rate_wpm": 250}, {"pitch": 80}, {"voice": "gmw/en-gb-scotland"}]
-)
+@pytest.mark.parametrize("change", [{"rate_wpm": 250}, {"voice": "gmw/en-gb-scotland"}])
 def test_another_voice_is_rendered_anew(make: Make, log: Path, change: dict[str, object]) -> None:
     assert make().prepare(WAIT_S)
     assert make(**change).prepare(WAIT_S)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sonar.audio.cues import PHRASES
-from sonar.audio.speech.catalogue import languages, load_utterances
+from sonar.audio.speech.catalogue import PITCH, languages, load_utterances
 from sonar.config import SpeechConfig
 from sonar.config.plain_yaml import parse
 from sonar.errors import ConfigError
@@ -64,9 +64,9 @@ def test_mandarin_uses_the_voice_that_speaks_mandarin() -> None:
 
 def test_ones_own_words_and_english_for_the_rest(mine: Path) -> None:
     mine.write_text("voice: gmw/de\nrate_scale: 0.5\nphrases:\n  stop: Halt\n  metres_2_0: 2\n")
-    said = load_utterances(SpeechConfig(language=str(mine), rate_wpm=200, pitch=40))
+    said = load_utterances(SpeechConfig(language=str(mine), rate_wpm=200))
     assert (said["stop"].text, said["stop"].voice.name) == ("Halt", "gmw/de")
-    assert (said["stop"].voice.rate_wpm, said["stop"].voice.pitch) == (100, 40)
+    assert (said["stop"].voice.rate_wpm, said["stop"].voice.pitch) == (100, PITCH)
     assert said["metres_2_0"].text == "2"
     assert (said["drop"].text, said["drop"].voice.name) == ("Possible drop", "gmw/en-us")
     assert said["drop"].voice.rate_wpm == 200

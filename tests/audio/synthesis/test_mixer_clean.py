@@ -128,8 +128,7 @@ def test_a_recording_cut_off_mid_wave_does_not_click():
 
 def test_full_volume_of_everything_stays_below_the_ceiling():
     loud = AUDIO.model_copy(update={"volume_db": 12.0})
-    speech = SPEECH.model_copy(update={"volume_db": 12.0, "duck_db": 0.0})
-    mixer = Mixer(loud, speech, ToneSpeaker(RATE, seconds=1.0))
+    mixer = Mixer(loud, SPEECH, ToneSpeaker(RATE, seconds=1.0))
     mixer.post(stop(pan=-1.0, earcon="drop_off", phrase="stop"))
     samples = render(mixer, 1.5)
     assert 0.8 < np.abs(samples).max() <= primitives.CEILING

@@ -8,7 +8,6 @@ from hearing import (
     AUDIO,
     RATE,
     SPEECH,
-    STEADY,
     cents,
     onsets,
     pitch_hz,
@@ -101,7 +100,7 @@ def test_much_of_a_pulse_lies_near_two_kilohertz(pitch):
 def test_every_pitch_is_equally_loud(pitch):
     """Measured from the tone itself with scipy's own filter response of the A curve."""
     signal = pytest.importorskip("scipy.signal")
-    mixer = Mixer(STEADY, SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, max_duty=1.0)
     mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
     wave = render(mixer, 1.2)[-RATE:, 0].astype(float)
     # IEC 61672-1: poles of the A curve in Hz, four zeros at 0, 0 dB at 1 kHz
@@ -255,13 +254,13 @@ def test_steady_tones_and_ducking_ramp_over_twenty_five_milliseconds():
 
 
 def test_a_steady_tone_glides_to_a_new_pitch_and_stays_as_loud():
-    mixer = Mixer(STEADY, SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, max_duty=1.0)
     levels = []
     for pitch in (300.0, 900.0):
         mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
         wave = render(mixer, 1.2)[-RATE:, 0].astype(float)
         assert abs(cents(pitch_hz(wave, pitch), pitch)) < 1
-        alone = Mixer(STEADY, SPEECH)
+        alone = Mixer(AUDIO, SPEECH, max_duty=1.0)
         alone.post(Cue(CueKind.CONTINUOUS, pitch_hz=pitch, pan=-1.0))
         levels.append(np.std(wave) / np.std(render(alone, 1.2)[-RATE:, 0].astype(float)))
     assert levels == pytest.approx([1.0, 1.0], abs=0.01)

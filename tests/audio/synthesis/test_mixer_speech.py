@@ -7,6 +7,7 @@ import pytest
 from hearing import AUDIO, RATE, SPEECH, band_power, render, rms_db, stop
 
 from sonar.audio.synthesis import Mixer
+from sonar.audio.synthesis.mixer import DUCK_DB
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind
 
@@ -27,7 +28,7 @@ def test_tones_give_way_to_speech_and_come_back():
         return 10 * np.log10(band_power(samples[:, 0].astype(float), 500, 1900))
 
     assert tone(spoken[RATE // 10 : RATE // 2]) - tone(steady[RATE // 10 :]) == pytest.approx(
-        SPEECH.duck_db, abs=1.0
+        DUCK_DB, abs=1.0
     )
     assert tone(after) == pytest.approx(tone(steady[RATE // 10 :]), abs=0.5)
     words = band_power(spoken[RATE // 10 : RATE // 2, 0].astype(float), 2990, 4010)

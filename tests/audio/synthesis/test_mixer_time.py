@@ -129,7 +129,7 @@ def test_an_equal_earcon_waits_its_turn():
 
 
 def test_a_hung_pipeline_is_heard():
-    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 1.0}), SPEECH, ToneSpeaker(RATE))
+    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE), stale_s=1.0)
     mixer.post(replace(SILENCE, frame_id=3, t=0.1))
     samples = render(mixer, 6.0)
     begins = onsets(samples, quiet_s=0.6) / RATE
@@ -140,14 +140,14 @@ def test_a_hung_pipeline_is_heard():
 
 
 def test_a_hung_pipeline_is_heard_instead_of_the_last_danger():
-    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, stale_s=0.5)
     mixer.post(stop())
     render(mixer, 1.0)
     assert onsets(render(mixer, 4.0), quiet_s=0.5).size == 2
 
 
 def test_news_end_the_stale_warning():
-    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, stale_s=0.5)
     mixer.post(SILENCE)
     render(mixer, 1.0)
     mixer.post(SILENCE)
@@ -158,7 +158,7 @@ def test_news_end_the_stale_warning():
 
 @pytest.mark.parametrize("cue", [None, earcon("loading", 0.5), earcon("stopped")])
 def test_nobody_is_called_hung_before_guiding_or_after_it(cue):
-    mixer = Mixer(AUDIO.model_copy(update={"stale_s": 0.5}), SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, stale_s=0.5)
     if cue is not None:
         mixer.post(cue)
     render(mixer, 5.0)

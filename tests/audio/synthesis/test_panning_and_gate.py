@@ -118,8 +118,8 @@ def sounding(samples, window_s=0.005):
 
 def walk(max_duty, scheme):
     """Past a table on the left, towards a wall and away, along a hedge: nobody stops."""
-    config = AUDIO.model_copy(update={"max_duty": max_duty, "scheme": scheme})
-    mixer, mapper = Mixer(config, SPEECH, ToneSpeaker(RATE, seconds=0.6)), None
+    config = AUDIO.model_copy(update={"scheme": scheme})
+    mixer, mapper = Mixer(config, SPEECH, ToneSpeaker(RATE, seconds=0.6), max_duty=max_duty), None
     mapper = PulseMapper(config, SPEECH)
     heard = []
     for step in range(600):
@@ -145,7 +145,7 @@ def test_an_ordinary_walk_leaves_the_street_its_share(scheme):
 
 @pytest.mark.parametrize("duty", [0.1, 0.4, 0.7])
 def test_a_tone_breathes_once_a_second_and_news_is_heard_at_once(duty):
-    mixer = Mixer(AUDIO.model_copy(update={"max_duty": duty}), SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, max_duty=duty)
     tone = Cue(CueKind.CONTINUOUS, pitch_hz=440.0, priority=Priority.WARNING)
     mixer.post(tone)
     loud = sounding(render(mixer, 4.0))
@@ -159,7 +159,7 @@ def test_a_tone_breathes_once_a_second_and_news_is_heard_at_once(duty):
 
 @pytest.mark.parametrize("duty", [0.1, 0.4])
 def test_danger_has_no_pauses(duty):
-    mixer = Mixer(AUDIO.model_copy(update={"max_duty": duty}), SPEECH)
+    mixer = Mixer(AUDIO, SPEECH, max_duty=duty)
     mixer.post(Cue(CueKind.CONTINUOUS, pitch_hz=440.0, priority=Priority.WARNING))
     render(mixer, 0.9)
     mixer.post(stop())

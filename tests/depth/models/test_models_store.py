@@ -15,7 +15,6 @@ from model_files import onnx_bytes
 from model_server import sha, whole
 from model_shop import GOOD, Shop
 
-import sonar.config.models as config_models
 from sonar.config import ModelConfig, SonarConfig
 from sonar.depth.models.acquire import fetch
 from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
@@ -90,7 +89,8 @@ def test_names_of_sonar_are_not_reused():
 
 
 def test_example_of_the_documentation_is_valid():
-    text = textwrap.dedent((config_models.__doc__ or "").split("::\n", 1)[1].split("Then ``")[0])
+    page = (Path(__file__).parents[3] / "docs/models.md").read_text("utf-8")
+    text = textwrap.dedent(page[page.index("    models:\n") : page.index("`kind` is")])
     config = SonarConfig.model_validate(yaml.safe_load(text))
     entry = registry(config.models)["depth_anything_v2_small"]
     assert entry.contract.fit == "shorter" and entry.contract.multiple == 14

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonar.config.engine import EngineConfig
+from sonar.config import EngineConfig
 from sonar.depth import open_engine
 from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY, artefact_path, machine_key, shape_key
 from sonar.depth.backends.onnx import OnnxBackend

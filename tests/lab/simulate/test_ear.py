@@ -22,7 +22,7 @@ from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import SIDES, Band, CueKind, Height, Side
 
 RATE = 48000
-AUDIO = AudioConfig(stale_s=3600.0, volume_db=0.0)
+AUDIO = AudioConfig(volume_db=0.0)
 
 
 class Game:
@@ -30,7 +30,7 @@ class Game:
 
     def __init__(self, listener, questions=2, seed=5, audio=AUDIO):
         self.clock, self.told, self.played, self.waited_s = ManualClock(), [], [], []
-        mixer = Mixer(audio, SpeechConfig(), ToneSpeaker(RATE, seconds=0.1))
+        mixer = Mixer(audio, SpeechConfig(), ToneSpeaker(RATE, seconds=0.1), stale_s=3600.0)
         self.sink = CollectSink(mixer)
         self.sink.start()
         stage = EarStage(mixer, self.sink, self.clock, ToneSpeaker(RATE), self.told.append)
