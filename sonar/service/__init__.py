@@ -1,6 +1,6 @@
-"""Running unattended: a supervisor that is small enough not to fail, and a guide that tells it
-how far it has come.
+"""Running unattended: a supervisor with little that can fail, and a guide that sends it heartbeats.
 
-The parent (:mod:`sonar.service.supervisor.supervisor`) imports the standard library only; the guide
-(:mod:`sonar.service.guide.guide`) is the whole product.
+The parent (:mod:`sonar.service.supervisor`) imports the standard library only; the guide
+(:mod:`sonar.service.guide`) is the whole product. :mod:`~sonar.service.health` shows both to people
+and to Prometheus, :mod:`~sonar.service.unit` installs them under systemd.
 """

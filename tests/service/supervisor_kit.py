@@ -15,7 +15,7 @@ STEP_S = 0.05
 
 @dataclass
 class Told(Notifier):
-    """Notes what systemd would be announced."""
+    """Notes what is sent to systemd."""
 
     messages: list[str] = field(default_factory=list)
 

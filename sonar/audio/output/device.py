@@ -28,7 +28,7 @@ _PACE_S, _RUNAWAY = 1.0, 10.0  # a device that takes ten times as much as that h
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
 # opened with the next longer buffer, so that a busy machine is not lost again and again. Longer
-# than this, pictures would be older than 150 ms when they are heard (scripts/soak).
+# than this, frames would be older than 150 ms when they are heard (scripts/soak).
 _LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06)
 # After so long without a gap a shorter buffer is tried again: what was busy, starting up perhaps,
 # need not be for ever. Twice as long each time that this was too early.
@@ -40,10 +40,10 @@ class DeviceSink:
 
     A stream that ends or falls silent (headphones unplugged, the sound server restarted) is
     noticed within about a second and opened again, with growing pauses, for as long as it
-    takes; cues go on being taken meanwhile. What was lost is told when sound is back.
+    takes; cues go on being taken meanwhile. What was lost is announced when sound is back.
 
     Attributes:
-        note: what the user must be told, or None.
+        note: what the user must know, or None.
         xruns: gaps that the device reported.
         own_xruns: those of them that sonar may have caused: within a buffer's length before them
             a block took longer than it lasts, from the moment at which the device asked for it
@@ -235,7 +235,7 @@ class DeviceSink:
         self._closing.wait(_LONGEST_PAUSE_S)
 
     def _exchange(self) -> None:
-        """Another stream for the present one, which is well: nothing was lost, nothing is told."""
+        """Another stream for the present one, which is well: nothing is announced."""
         self._release()
         try:
             self._open()

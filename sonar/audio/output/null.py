@@ -21,7 +21,7 @@ class NullSink:
     should not matter. Its clock must run by itself (:class:`~sonar.clock.SystemClock`).
 
     Attributes:
-        note: what the user must be told, or None.
+        note: what the user must know, or None.
         xruns: blocks that were not rendered in time.
         ages: frame-to-sound ages; the sound counts as heard when its block is due.
     """

@@ -18,7 +18,7 @@ from sonar.errors import OutputError
 _HEADER_BYTES = 80
 _SIZES_BYTES = 28  # of the JUNK or ds64 chunk
 _FRAME_BYTES = 4  # two channels of 16 bits
-_HELD_S = 0.1  # a write for every picture would cost a fifth of the sound's time
+_HELD_S = 0.1  # a write for every frame would cost a fifth of the sound's time
 _UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 

@@ -60,7 +60,7 @@ def load_utterances(config: SpeechConfig) -> Mapping[str, Utterance]:
 
     Raises:
         ConfigError: an unknown language, or a catalogue with an unknown key, a wrong value or
-            broken YAML, told with file and line.
+            broken YAML, with file and line.
     """
     fallback = _load(_FOLDER / f"{FALLBACK}.yaml")
     chosen = _load(_path(config.language))
@@ -82,7 +82,7 @@ def _path(language: str) -> Path:
         if path.is_file():
             return path
     except (OSError, ValueError):
-        pass  # too long or not a path at all: told below like any other wrong name
+        pass  # too long or not a path at all: refused below like any other wrong name
     known = ", ".join(languages())
     raise ConfigError(
         f"speech.language: there is no catalogue {language!r}; take one of {known}, "

@@ -1,1 +1,5 @@
-"""The child process: it guides, and reports to its supervisor."""
+"""The child process: it guides, sends its heartbeat, records and saves power.
+
+Entry points: :func:`sonar.service.guide.headless.main` (the process) and
+:class:`sonar.service.guide.guide.Guide` (runs pipelines one after the other).
+"""

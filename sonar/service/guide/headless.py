@@ -1,6 +1,6 @@
 """``sonar run --headless`` as a process: signals, log, health, and an end in time.
 
-Without a supervisor above it, it tells systemd itself and has the health endpoint.
+Without a supervisor above it, it reports to systemd itself and has the health endpoint.
 """
 
 import contextlib
@@ -32,15 +32,14 @@ def main(
     clock: Clock,
     **parts: Any,
 ) -> NoReturn:
-    """Guide as this process: signals, log, health and beats; ends the process with its exit code.
+    """Guide as this process: signals, log, health, heartbeat; ends the process with its exit code.
 
-    ``parts`` go to :class:`~sonar.service.guide.guide.Guide`.
-    Raises ConfigError when the configuration
-    is wrong.
+    ``parts`` go to :class:`~sonar.service.guide.guide.Guide`. Raises ConfigError when the
+    configuration is wrong.
     """
     faulthandler.enable()
     log = JsonLog("guide", clock)
-    _log_warnings_of_the_rooms(log)
+    _log_warnings(log)
     sender = HeartbeatSender.from_environment(clock)
     if sender is not None:
         # Without its supervisor nobody would sound a failure of this process: say goodbye and end;
@@ -105,6 +104,6 @@ class _ToJson(logging.Handler):
         )
 
 
-def _log_warnings_of_the_rooms(log: JsonLog) -> None:
+def _log_warnings(log: JsonLog) -> None:
     logging.getLogger("sonar").addHandler(_ToJson(log))
     logging.getLogger("sonar").propagate = False
