@@ -1,7 +1,6 @@
 """What recordings and network streams share: opening with PyAV, pixels, orientation, time."""
 
 import logging
-import math
 from fractions import Fraction
 from typing import Any, cast
 
@@ -9,8 +8,11 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from sonar.types import RgbImage
+
+Matrix = NDArray[np.int32]
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +22,11 @@ _DEFAULT = 1 << 0  # libavformat AV_DISPOSITION_...
 _NOT_THE_VIDEO = 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20  # cover, thumbnails, dependent, still image
 _RAW_FORMAT = 0x0080  # libavformat AVFMT_NOTIMESTAMPS: .h264, .h265, .mjpeg without a container
 
+_TURNS: dict[int, Matrix] = {  # degrees to the left, as PyAV gives them, to a display matrix
+    degrees: np.array([a, b, 0, -b, a, 0, 0, 0, 1 << 14], np.int32) << 16
+    for degrees, a, b in ((90, 0, -1), (-90, 0, 1), (180, -1, 0), (-180, -1, 0))
+}
+_SLOWEST_HZ, _SLOWEST_RAW_HZ = 1 / 600, 1.0  # a lower rate is a damaged or a hostile header
 _ASPECT_LIMIT = 4  # a sample aspect ratio beyond 4:1 is a damaged header, not a lens
 _ASK_AGAIN = 25  # frames; bounds what lives on until the garbage collector comes
 _LONGEST_SIDE_PX = 4096  # enlarging to square pixels stops here
@@ -56,11 +63,12 @@ def video_stream(container: Any) -> Any | None:
 def stream_rate_hz(stream: Any) -> float | None:
     """Nominal frames per second, or None. A raw stream has it from its codec, if at all."""
     if is_raw(stream.container):
-        rates = [stream.codec_context.framerate]
+        rates, slowest_hz = [stream.codec_context.framerate], _SLOWEST_RAW_HZ
     else:
         rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+        slowest_hz = _SLOWEST_HZ
     for rate in rates:
-        if rate and math.isfinite(float(rate)) and 0.0 < float(rate) <= 1000.0:
+        if rate and slowest_hz <= float(rate) <= 1000.0:
             return float(rate)
     return None
 
@@ -82,7 +90,7 @@ class Pixels:
         self._codec = stream.codec_context
         self._aspect = _sane(stream.sample_aspect_ratio)  # the container's, which players prefer
         self._codec_aspect = self._codec.sample_aspect_ratio
-        self._matrix: bytes | None = None
+        self._matrix: Matrix | None = None
         self._seen: tuple[int, int, int] | None = None
         self._unasked = 0
 
@@ -94,9 +102,7 @@ class Pixels:
             self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray(),
         )
         self._look_for_orientation(frame)
-        if self._matrix is None:
-            return image
-        return oriented(image, np.frombuffer(self._matrix, np.int32))
+        return image if self._matrix is None else oriented(image, self._matrix)
 
     def _square_size(self, height: int, width: int) -> tuple[int, int]:
         """The size that shows the frame with square pixels."""
@@ -125,8 +131,7 @@ class Pixels:
             ask = frame.rotation != 0 and seen != self._seen
         if ask:
             self._seen, self._unasked = seen, 0
-            found = frame.side_data.get(SideDataType.DISPLAYMATRIX)
-            self._matrix = None if found is None else bytes(found)
+            self._matrix = _display_matrix(frame)
 
 
 def _sane(ratio: Fraction | None) -> float:
@@ -139,7 +144,17 @@ def _sane(ratio: Fraction | None) -> float:
     return float(ratio)
 
 
-def oriented(image: RgbImage, matrix: np.ndarray[Any, np.dtype[np.int32]]) -> RgbImage:
+def _display_matrix(frame: Any) -> Matrix | None:
+    try:
+        found = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:
+        # PyAV knows no name for another part, such as a JPEG's EXIF, and gives the angle only: of
+        # this one kind a mirrored frame is not known from a turned one.
+        return _TURNS.get(frame.rotation)
+    return None if found is None else np.frombuffer(bytes(found), np.int32)
+
+
+def oriented(image: RgbImage, matrix: Matrix) -> RgbImage:
     """Turn by quarter turns and mirror as ffmpeg's 3x3 display matrix says (16.16 fixed point).
 
     The matrix maps a pixel (x, y) to (a x + c y, b x + d y) with ``matrix = a b . c d . ...``;

@@ -264,6 +264,17 @@ def test_orientation_of_a_container_turns_and_mirrors_every_frame(tmp_path, turn
     assert {red_corner(frame.image) for frame in frames_of(path)} == {corner}
 
 
+def test_exif_in_the_frames_of_a_camera_is_no_failure(tmp_path):
+    """PyAV cannot name this part of a frame; turned by half, and by a quarter to either side."""
+    for orientation, corner in ((1, "top left"), (3, "bottom right"), (6, "top right")):
+        exif, data = Image.Exif(), io.BytesIO()
+        exif[0x0112] = orientation
+        Image.fromarray(marked()).save(data, "JPEG", exif=exif)
+        (tmp_path / "camera.mjpeg").write_bytes(data.getvalue() * 3)
+        frames = frames_of(tmp_path / "camera.mjpeg")
+        assert [red_corner(frame.image) for frame in frames] == [corner] * 3
+
+
 def squeezed(path: Path, image: np.ndarray, width: int, aspect: Fraction) -> Path:
     """``image`` stored with ``width`` columns of pixels of this shape."""
     with av.open(str(path), "w") as container:
@@ -361,6 +372,17 @@ def test_a_raw_stream_that_states_no_rate_takes_the_configured_one(tmp_path, cap
         [0.0, 0.1, 0.2, 0.3, 0.4]
     )
     assert "states no frame rate: 10 Hz is assumed (capture.raw_rate_hz)" in caplog.text
+
+
+def test_a_raw_stream_that_claims_an_absurd_rate_takes_the_configured_one(tmp_path):
+    codec = av.CodecContext.create("libx264", "w")
+    codec.height, codec.width, codec.pix_fmt = 48, 64, "yuv420p"
+    codec.time_base, codec.framerate = Fraction(1000), Fraction(1, 1000)
+    frames = [av.VideoFrame.from_ndarray(image, format="rgb24") for image in shades(4)]
+    packets = [packet for frame in frames for packet in codec.encode(frame)]
+    data = b"".join(bytes(packet) for packet in [*packets, *codec.encode(None)])
+    (tmp_path / "slow.h264").write_bytes(data)
+    assert all_frames(tmp_path / "slow.h264")[-1].t == pytest.approx(3 / 25)
 
 
 @pytest.mark.parametrize("step_s", [3_000_000_000, 3_600])
