@@ -1,7 +1,7 @@
 """``sonar calibrate``: how the camera sits, with printed and spoken guidance."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,11 +124,11 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
     from sonar.audio.synthesis import Mixer
     from sonar.clock import SystemClock
 
-    bank = SpeechBank(config.speech, config.audio.rate_hz)
-    bank.prepare()
-    mixer = Mixer(config.audio, config.speech, bank)
-    sink = app.device_sink(config, SystemClock())(mixer)
-    try:
+    with ExitStack() as stack:
+        bank = stack.enter_context(closing(SpeechBank(config.speech, config.audio.rate_hz)))
+        bank.prepare()
+        mixer = Mixer(config.audio, config.speech, bank)
+        sink = stack.enter_context(closing(app.device_sink(config, SystemClock())(mixer)))
         sink.start()
 
         def guide(key: str, text: str) -> None:
@@ -137,9 +137,6 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
             sink.drain(3.0)
 
         yield guide
-    finally:
-        sink.close()
-        bank.close()
 
 
 def _story(found: "Calibration", distance_m: float | None, out: Path | None) -> list[str]:

@@ -1,5 +1,6 @@
 """``sonar doctor`` and ``sonar devices``: what this machine has, and what to do about the rest."""
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import typer
@@ -100,10 +101,9 @@ def _speech(config: SonarConfig) -> Finding:
 
     if not config.speech.enabled:
         return Finding("speech", True, "Switched off in the configuration.")
-    bank = SpeechBank(config.speech, config.audio.rate_hz)
-    bank.prepare()
-    status = bank.status
-    bank.close()
+    with closing(SpeechBank(config.speech, config.audio.rate_hz)) as bank:
+        bank.prepare()
+        status = bank.status
     if status.lost:
         return Finding("speech", False, f"{status.lost}. Tones work without it.")
     return Finding(

@@ -1,6 +1,7 @@
 """``sonar simulate``: rendered walks with truth, and a walker that only hears."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -131,8 +132,8 @@ def _closed_loop(
 ) -> None:
     from sonar.lab.simulate.suite import as_json, run, table
 
-    ways = _ways(options, depth, true_zones)
-    with progress(options, "walks") as advance:
+    with ExitStack() as stack, progress(options, "walks") as advance:
+        ways = _ways(options, depth, true_zones, stack)
         walked = run(found, ways, seeds=seeds, short=short, progress=advance)
     if options.json:
         return emit_json(as_json(walked, seeds, short))
@@ -142,7 +143,7 @@ def _closed_loop(
         note("Who stands still touches nothing: read contacts together with arrivals.")
 
 
-def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
+def _ways(options: Common, depth: str, true_zones: bool, stack: ExitStack) -> "list[Way]":
     from sonar.app import make_zones, open_engine
     from sonar.audio.cues import PulseMapper
     from sonar.lab.simulate import suite
@@ -161,7 +162,7 @@ def _ways(options: Common, depth: str, true_zones: bool) -> "list[Way]":
         ]
     if depth in ("network", "both"):
         prepare(config)
-        engine = open_engine(config)
+        engine = stack.enter_context(closing(open_engine(config)))
         ways += [
             suite.network(engine, partial(make_zones, config), mapper),
             suite.network_minmax(engine, _bands(), mapper),

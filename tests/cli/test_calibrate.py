@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sonar.audio.speech.bank import SpeechBank
 from sonar.calibration import calibrate
 from sonar.capture.synthetic import SyntheticSource
 from sonar.config import MountConfig, SonarConfig
@@ -107,3 +108,17 @@ def test_a_chessboard_measures_the_lens() -> None:
 def test_a_board_that_is_not_there_is_told(sonar: Run) -> None:
     code, _, err = sonar("calibrate", "--from", CLIP, "--board", "9x6", "--seconds", "3")
     assert code == 3 and "chessboard" in err
+
+
+def test_a_failing_sound_device_leaves_no_synthesizer_behind(
+    sonar: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr(SpeechBank, "close", lambda self: closed.append(self))
+    monkeypatch.setattr(SpeechBank, "prepare", lambda self: True)
+    code, _, err = sonar(
+        "calibrate", "synthetic:corridor", "--set", "audio.output=device",
+        "--set", "audio.device=no such thing", "--set", "speech.enabled=false",
+    )  # fmt: skip
+    assert code == 4 and "no such thing" in err
+    assert len(closed) == 1
