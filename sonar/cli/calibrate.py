@@ -13,7 +13,7 @@ from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from sonar.calibration import Calibration
+    from sonar.cli.calibration import Calibration
 
 Guide = Callable[[str, str], None]
 
@@ -50,7 +50,7 @@ def calibrate(
     Stand in a free corridor or on an open floor, or walk slowly; nothing should be near.
     """
     from sonar import app
-    from sonar import calibration as room
+    from sonar.cli import calibration as room
     from sonar.clock import SystemClock
 
     options = common(ctx)

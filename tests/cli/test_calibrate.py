@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sonar.audio.speech.bank import SpeechBank
-from sonar.calibration import calibrate
 from sonar.capture.synthetic import SyntheticSource
+from sonar.cli.calibration import calibrate
 from sonar.config import MountConfig, SonarConfig
 from sonar.demo import CLIP
 from sonar.testing.exact import ExactDepth
