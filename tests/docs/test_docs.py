@@ -175,7 +175,7 @@ def test_scripts_and_their_options_that_are_shown_exist(page: Path) -> None:
 def test_settings_that_are_shown_exist(page: Path) -> None:
     """``service.health_port`` in a sentence and ``--set audio.volume_db=-3`` in a command."""
     known = {".".join(key.path) for key in all_keys()} | {".".join(path) for path in sections()}
-    if page.name == "changelog.md" or page.parent.name == "decisions":  # they speak of the past
+    if page.name in ("changelog.md", "configuration.md") or page.parent.name == "decisions":
         known |= set(REMOVED)
     rooms = {key.split(".")[0] for key in known if key}
     free = {key.split(".")[0] for key in known if "*" in key}  # names that a user chooses
