@@ -19,6 +19,7 @@ from sonar.clock import SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import SourceError, SourceTimeout
+from sonar.lab.bench.memory import resident_bytes
 from sonar.pipeline import Pipeline
 from sonar.ports import Clock
 from sonar.records import Step, Update
@@ -214,20 +215,13 @@ def _start(starts: int) -> tuple[float, float]:
                 raise SourceError("sonar did not become ready")
             seconds.append(clock.now() - began)
             clock.sleep(4.0)
-            resident = max(resident, _resident_mb(process.pid))
+            resident = max(resident, resident_bytes(process.pid) / 2**20)
             process.send_signal(signal.SIGINT)
             process.wait(10)
         finally:
             guard.cancel()
             process.kill()
     return statistics.median(seconds), resident
-
-
-def _resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise SourceError(f"process {pid} tells no memory")
 
 
 def _import(runs: int = 7) -> tuple[float, bool]:

@@ -14,7 +14,7 @@ class Result:
         ratio: how many times faster than the baseline; None without a baseline.
         deviation: mean difference from float32 in ONNX Runtime, as a share of its range.
         rss_mb: resident memory in MB (1e6 bytes) of a fresh process that runs only this; None
-            where the system does not tell.
+            where it was not measured.
     """
 
     backend: str
