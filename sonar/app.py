@@ -55,7 +55,7 @@ def open_engine(config: SonarConfig) -> Engine:
     from sonar.depth import open_engine as choose
     from sonar.depth.models.store import resolve
 
-    return choose(config.engine, resolve(config.engine.model, config), tell=_log.warning)
+    return choose(config.engine, resolve(config.engine.model, config), report=_log.warning)
 
 
 def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":

@@ -149,7 +149,7 @@ def replace(source: Path, target: Path) -> None:
 
 @contextmanager
 def exclusive(
-    path: Path, what: str, wait_s: float, tell: Callable[[str], None] | None = None
+    path: Path, what: str, wait_s: float, report: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Hold the lock file ``path``: one process (and one thread) at a time.
 
@@ -159,7 +159,7 @@ def exclusive(
         path: of the lock file.
         what: is worked on, for messages.
         wait_s: longest wait for another holder.
-        tell: called once, with a sentence, when there is something to wait for.
+        report: called once, with a sentence, when there is something to wait for.
 
     Raises ModelError when it is not free in time, OutputError when it cannot be made.
     """
@@ -172,8 +172,8 @@ def exclusive(
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            if tell is not None:
-                tell(f"{busy}; waiting for it.")
+            if report is not None:
+                report(f"{busy}; waiting for it.")
             lock.acquire(timeout=wait_s)
     except Timeout as error:
         raise ModelError(f"{busy}; try again when it is done") from error

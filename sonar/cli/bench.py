@@ -49,7 +49,7 @@ def bench(
         runs=runs,
         threads=config.engine.threads,
         store=Store(config.models),
-        tell=note,
+        report=note,
     )
     if options.json:
         emit_json(report.as_dict())

@@ -98,7 +98,7 @@ def optimise(
         precisions=precision or PRECISIONS,
         images=None if images is None else _pictures(images, config),
         store=store,
-        tell=lambda sentence: None if options.json else note(sentence),
+        report=lambda sentence: None if options.json else note(sentence),
     )
     if options.json:
         rows = [(each.precision, str(each.path), each.deviation) for each in made]
@@ -171,7 +171,7 @@ def _pictures(spec: str, config: SonarConfig) -> Iterator[RgbImage]:
 def _store(options: Common) -> Store:
     from sonar.depth.models.store import Store
 
-    return Store(options.load().models, tell=note)
+    return Store(options.load().models, report=note)
 
 
 def _tell(options: Common, resolved: ResolvedModel) -> None:

@@ -18,10 +18,10 @@ def prepare(config: SonarConfig) -> None:
     from sonar.depth.candidates import missing_precisions
     from sonar.depth.models.store import Store
 
-    store = Store(config.models, tell=note)
+    store = Store(config.models, report=note)
     model = store.resolve(config.engine.model)
     missing = missing_precisions(config.engine, model, store)
     if missing:
         from sonar.lab.quantise.optimise import optimise
 
-        optimise(model, precisions=missing, store=store, tell=note)
+        optimise(model, precisions=missing, store=store, report=note)

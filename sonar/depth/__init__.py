@@ -1,4 +1,4 @@
-"""Depth from one picture: preprocessing, networks' backends, checks, and making them fast.
+"""Depth from one image: preprocessing, networks' backends, checks, and making them fast.
 
 ``open_engine`` is the way in. Nothing here imports onnxruntime,
 openvino or torch before a backend of theirs is opened.

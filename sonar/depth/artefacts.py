@@ -48,7 +48,7 @@ def cpu_model() -> str:
 
 
 def _cpu_fields(*names: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Values of the first processor's fields where Linux tells; empty elsewhere."""
+    """Values of the first processor's fields where Linux lists them; empty elsewhere."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:

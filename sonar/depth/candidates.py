@@ -15,7 +15,7 @@ from sonar.depth.models.store import Store
 from sonar.errors import ConfigError, ModelError
 
 Backend = OnnxBackend | OpenVinoBackend | TorchBackend
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 NATIVE_IS_GONE = (
     "engine.backend: native was removed, since OpenVINO int8 is as fast; onnx runs instead. "
@@ -33,7 +33,7 @@ class Candidate:
 
 
 def candidates(
-    config: EngineConfig, model: ResolvedModel, store: Store, tell: Tell
+    config: EngineConfig, model: ResolvedModel, store: Store, report: Report
 ) -> list[Candidate]:
     """Every way of running ``model`` that the configuration allows here; float32 ONNX first.
 
@@ -51,7 +51,7 @@ def candidates(
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
     elif config.backend == "native":
-        tell(NATIVE_IS_GONE)
+        report(NATIVE_IS_GONE)
         backends = ["onnx"]
     files: dict[str, Path] = {}
     if config.precision != "int8":

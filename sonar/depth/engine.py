@@ -1,4 +1,4 @@
-"""Picture in, depth out."""
+"""Image in, depth out."""
 
 from collections.abc import Mapping
 
@@ -42,11 +42,11 @@ class NetworkEngine:
         self._clock = clock or SystemClock()
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run on made-up pictures of this size until timings settle; at most about 2 s.
+        """Run on made-up images of this size until timings settle; at most about 2 s.
 
         Raises DepthError as :meth:`estimate` does.
         """
-        # Noise, since a real network may well give a constant for an even grey.
+        # Noise, since a real network may well give a constant for an even gray.
         image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         frame = Frame(image=image, id=0, t=0.0)
         began_s = self._clock.now()
@@ -87,7 +87,7 @@ class NetworkEngine:
         )
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """(rows, columns) of the depth map of a picture of this size."""
+        """(rows, columns) of the depth map of an image of this size."""
         return network_size(self.contract, height, width)
 
     def close(self) -> None:

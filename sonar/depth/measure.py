@@ -6,18 +6,18 @@ from statistics import median
 
 import numpy as np
 
-from sonar.depth.candidates import Backend, Candidate, Tell, contract_of, open_backend
+from sonar.depth.candidates import Backend, Candidate, Report, contract_of, open_backend
 from sonar.depth.compare import deviation
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_pictures
+from sonar.depth.practice import practice_images
 from sonar.depth.preprocess import Preprocessor
 from sonar.errors import SonarError
 from sonar.ports import Clock
 from sonar.types import FloatImage
 
-MEASURED_PICTURE = (480, 640)  # rows, columns
-CHECKED_PICTURES = 4
+MEASURED_HW = (480, 640)  # rows, columns
+CHECKED_IMAGES = 4
 MEASURED_RUNS = 12
 
 
@@ -51,12 +51,12 @@ def measure(
     threads: int,
     store: Store,
     clock: Clock,
-    tell: Tell = lambda _: None,
+    report: Report = lambda _: None,
 ) -> list[Measured]:
     """Time and deviation of each candidate, interleaved on the same made-up frames.
 
     The first one is the reference: its errors are raised. Another that cannot be opened, or fails
-    while it runs, is left out, and ``tell`` gets the reason.
+    while it runs, is left out, and ``report`` gets the reason.
     """
     output = model.contract.depth_output
     trials = [_Trial(choice) for choice in choices]
@@ -77,14 +77,14 @@ def measure(
         trial.spent_s.append(clock.now() - began_s)
 
     try:
-        kept = _kept(trials, open_it, tell)
+        kept = _kept(trials, open_it, report)
         assert kept[0].backend is not None
         preprocess = Preprocessor(contract_of(model.contract, kept[0].backend))
-        frames = practice_pictures(CHECKED_PICTURES, *MEASURED_PICTURE)
+        frames = practice_images(CHECKED_IMAGES, *MEASURED_HW)
         tensors += [preprocess(frame).copy() for frame in frames]
-        kept = _kept(kept, compare, tell)
+        kept = _kept(kept, compare, report)
         for _ in range(MEASURED_RUNS):
-            kept = _kept(kept, time, tell)
+            kept = _kept(kept, time, report)
     finally:
         for trial in trials:
             if trial.backend is not None:
@@ -100,7 +100,7 @@ def measure(
     ]
 
 
-def _kept(trials: list[_Trial], step: Callable[[_Trial], None], tell: Tell) -> list[_Trial]:
+def _kept(trials: list[_Trial], step: Callable[[_Trial], None], report: Report) -> list[_Trial]:
     """The trials for which ``step`` went well; raises the error of the first one."""
     kept: list[_Trial] = []
     for trial in trials:
@@ -109,7 +109,7 @@ def _kept(trials: list[_Trial], step: Callable[[_Trial], None], tell: Tell) -> l
         except SonarError as error:
             if trial is trials[0]:
                 raise
-            tell(f"{trial.choice.backend} {trial.choice.precision} is left out: {error}")
+            report(f"{trial.choice.backend} {trial.choice.precision} is left out: {error}")
         else:
             kept.append(trial)
     return kept

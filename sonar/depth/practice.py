@@ -1,4 +1,4 @@
-"""Pictures made up by rule: to warm up, to calibrate and to compare where there are no photos."""
+"""Images made up by rule: to warm up, to calibrate and to compare where there are no photos."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ import numpy as np
 from sonar.types import FloatImage, RgbImage
 
 
-def practice_pictures(
+def practice_images(
     count: int, height: int = 480, width: int = 640, seed: int = 0
 ) -> Iterator[RgbImage]:
-    """``count`` pictures, uint8 (height, width, 3) RGB: a floor, a wall, boxes, texture, light.
+    """``count`` images, uint8 (height, width, 3) RGB: a floor, a wall, boxes, texture, light.
 
     The textures have a photo's spectrum (amplitude falling with frequency), and brightness and
     contrast vary as widely as a walk's do, since calibration is about ranges.
     """
     rng = np.random.default_rng(seed)
     for _ in range(count):
-        yield _picture(rng, height, width)
+        yield _image(rng, height, width)
 
 
-def _picture(rng: np.random.Generator, height: int, width: int) -> RgbImage:
+def _image(rng: np.random.Generator, height: int, width: int) -> RgbImage:
     image = np.empty((height, width, 3), np.float32)
     horizon = int(height * rng.uniform(0.25, 0.6))
     image[:horizon] = rng.uniform(0.2, 0.95, 3)
@@ -33,22 +33,22 @@ def _picture(rng: np.random.Generator, height: int, width: int) -> RgbImage:
         top = max(0, foot - max(2, int(tall * height)))
         left = int(rng.uniform(-0.2, 1.0) * width)
         right = left + max(2, int(wide * width))
-        colour = rng.uniform(0.0, 1.0, 3) ** rng.uniform(0.3, 3.0)  # also deep and glaring ones
-        image[top:foot, max(0, left) : max(0, right)] = colour
+        color = rng.uniform(0.0, 1.0, 3) ** rng.uniform(0.3, 3.0)  # also deep and glaring ones
+        image[top:foot, max(0, left) : max(0, right)] = color
     if rng.random() < 0.4:  # something at arm's length, rounded, sharp before a blurred rest
         image = cv2.GaussianBlur(image, (0, 0), 4.0)
-        centre = (int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.5, 1.0) * height))
+        center = (int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.5, 1.0) * height))
         axes = (int(rng.uniform(0.2, 0.7) * width), int(rng.uniform(0.3, 0.9) * height))
-        colour = rng.uniform(0.1, 0.9, 3)
+        color = rng.uniform(0.1, 0.9, 3)
         for shrink in np.linspace(1.0, 0.1, 12):  # shaded towards the middle
             inner = (max(1, int(axes[0] * shrink)), max(1, int(axes[1] * shrink)))
-            shade = tuple(float(c) for c in colour * (1.3 - 0.6 * shrink))
-            cv2.ellipse(image, centre, inner, 0, 0, 360, shade, -1)
+            shade = tuple(float(c) for c in color * (1.3 - 0.6 * shrink))
+            cv2.ellipse(image, center, inner, 0, 0, 360, shade, -1)
     tint = rng.uniform(0.3, 1.0, 3)
     image += rng.uniform(0.05, 0.5) * _texture(rng, height, width)[:, :, None] * tint
     for _ in range(rng.integers(0, 3)):  # lamps, windows, the sun
-        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, horizon)))
-        cv2.circle(image, centre, int(rng.uniform(0.01, 0.15) * width), (1.5, 1.5, 1.5), -1)
+        center = (int(rng.uniform(0, width)), int(rng.uniform(0, horizon)))
+        cv2.circle(image, center, int(rng.uniform(0.01, 0.15) * width), (1.5, 1.5, 1.5), -1)
     image += rng.uniform(0.0, 0.08) * rng.standard_normal(image.shape, np.float32)
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.5)))
     light = np.linspace(rng.uniform(0.4, 1.0), rng.uniform(0.4, 1.2), width, dtype=np.float32)

@@ -1,8 +1,8 @@
-"""A picture becomes the network's input, exactly as MiDaS's own transform makes it.
+"""An image becomes the network's input, exactly as MiDaS's own transform makes it.
 
 Source: isl-org/MiDaS v2.1 ``midas/transforms.py`` (``Resize``, ``NormalizeImage``,
 ``PrepareForNet``) as ``small_transform`` composes them. Differences, both below 1e-5 in the
-normalised value: float32 instead of float64, and scaling to [0, 1] folded into the normalisation
+normalized value: float32 instead of float64, and scaling to [0, 1] folded into the normalization
 (cubic weights sum to one, so the two commute).
 """
 
@@ -37,11 +37,11 @@ _FITS: dict[str, Callable[[float, float], float]] = {
 
 
 def network_size(contract: InputContract, height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) that a picture of ``height`` x ``width`` pixels is resized to.
+    """(rows, columns) that an image of ``height`` x ``width`` pixels is resized to.
 
     MiDaS's rule: scale to the fit, round each side to the nearest multiple (halves to even), and
     where that breaks the fit's bound, to the next one inside it. Beyond MiDaS's rule no side is
-    less than one multiple, nor more than ``MAX_ASPECT * size_px``, so that any picture works.
+    less than one multiple, nor more than ``MAX_ASPECT * size_px``, so that any image works.
     """
     if contract.fixed_hw is not None:
         return contract.fixed_hw
@@ -63,7 +63,7 @@ def network_size(contract: InputContract, height: int, width: int) -> tuple[int,
 
 
 class Preprocessor:
-    """Resizes (cubic) and normalises by one contract; keeps its buffers between pictures.
+    """Resizes (cubic) and normalizes by one contract; keeps its buffers between images.
 
     The returned array is overwritten by the next call.
     """
@@ -78,7 +78,7 @@ class Preprocessor:
         self._out = np.empty((1, 3, 0, 0), np.float32)
 
     def __call__(self, image: RgbImage) -> FloatImage:
-        """``image`` uint8 (H, W, 3) RGB -> float32 (1, 3, h, w), normalised, RGB planes."""
+        """``image`` uint8 (H, W, 3) RGB -> float32 (1, 3, h, w), normalized, RGB planes."""
         rows, columns = network_size(self._contract, image.shape[0], image.shape[1])
         if self._source.shape != image.shape:
             self._source = np.empty(image.shape, np.float32)

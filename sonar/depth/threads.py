@@ -7,7 +7,7 @@ from pathlib import Path
 def physical_cores(cpuinfo: Path = Path("/proc/cpuinfo")) -> int:
     """Physical cores this process may run on, at least 1.
 
-    Hyper-threads are counted once where Linux tells; elsewhere every logical core counts.
+    Hyper-threads are counted once where Linux lists them; elsewhere every logical core counts.
     """
     try:
         allowed = os.sched_getaffinity(0)

@@ -42,7 +42,7 @@ def tiny():
     return net, state
 
 
-def picture(height: int, width: int):
+def image(height: int, width: int):
     n = np.random.default_rng(7).standard_normal((2, 3, height, width))
     return torch.from_numpy(n.astype(np.float32))
 
@@ -127,7 +127,7 @@ def reference(p, x):
 @pytest.mark.parametrize("height,width", [(64, 64), (96, 128), (64, 160)])
 def test_equals_a_second_implementation(height, width):
     net, state = tiny()
-    x = picture(height, width)
+    x = image(height, width)
     with torch.no_grad():
         got, expected = net(x), reference(state, x)
     assert got.shape == (2, height, width)
@@ -169,7 +169,7 @@ def test_one_export_serves_every_size(tmp_path: Path):
         warnings.simplefilter("ignore")  # about the legacy exporter and its traces
         torch.onnx.export(
             net,
-            (picture(64, 96)[:1],),
+            (image(64, 96)[:1],),
             str(path),
             dynamo=False,
             opset_version=17,
@@ -179,7 +179,7 @@ def test_one_export_serves_every_size(tmp_path: Path):
         )
     session = ort.InferenceSession(str(path))
     for height, width in ((64, 96), (128, 64), (96, 160)):
-        x = picture(height, width)[:1]
+        x = image(height, width)[:1]
         got = session.run(None, {"image": x.numpy()})[0]
         with torch.no_grad():
             expected = net(x).numpy()

@@ -1,4 +1,4 @@
-"""Engine: colour order, checks, warm-up; the ONNX backend on the built-in model."""
+"""Engine: color order, checks, warm-up; the ONNX backend on the built-in model."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_colour_order_matters(builtin, photo):
     rgb = builtin.estimate(frame_of(photo)).values
     bgr = builtin.estimate(frame_of(photo[:, :, ::-1])).values
     spread = rgb.max() - rgb.min()
-    assert np.abs(rgb - bgr).mean() > 0.01 * spread  # one and the same picture gives 0
+    assert np.abs(rgb - bgr).mean() > 0.01 * spread  # one and the same image gives 0
 
 
 def test_red_reaches_the_backend_as_channel_zero():
@@ -219,8 +219,8 @@ def test_onnx_files_of_another_kind_are_refused(tmp_path):
     )
     identity = [helper.make_node("Identity", ["a"], ["y"])]
     rankless = saved("rankless", [tensor("a", None)], identity, tensor("y", None))
-    grey = saved("grey", [tensor("a", [1, 1, 32, 32])], identity, tensor("y", [1, 1, 32, 32]))
-    for path, message in ((two, "has 2 inputs"), (rankless, "of shape"), (grey, "of shape")):
+    gray = saved("gray", [tensor("a", [1, 1, 32, 32])], identity, tensor("y", [1, 1, 32, 32]))
+    for path, message in ((two, "has 2 inputs"), (rankless, "of shape"), (gray, "of shape")):
         with pytest.raises(ModelError, match=message):
             OnnxBackend(path, threads=1)
 

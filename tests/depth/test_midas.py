@@ -21,7 +21,7 @@ from sonar.depth.midas.weights import (  # noqa: E402
 )
 from sonar.depth.models.resolved import resolve_path  # noqa: E402
 from sonar.depth.models.store import Store  # noqa: E402
-from sonar.depth.practice import practice_pictures  # noqa: E402
+from sonar.depth.practice import practice_images  # noqa: E402
 from sonar.errors import DepthError, ModelError  # noqa: E402
 from sonar.lab.quantise.optimise import optimise  # noqa: E402
 from sonar.types import Frame  # noqa: E402
@@ -142,11 +142,11 @@ def test_a_checkpoint_runs_on_every_backend_alike(checkpoint):
     pytest.importorskip("onnx", reason="converting needs onnx")
     model, store = checkpoint
     frames = [
-        Frame(image=picture, id=0, t=0.0)
+        Frame(image=image, id=0, t=0.0)
         for size in ((96, 192), (192, 96))
-        for picture in practice_pictures(1, *size)
+        for image in practice_images(1, *size)
     ]
-    optimise(model, precisions=["fp32"], images=practice_pictures(2, 96, 192), store=store)
+    optimise(model, precisions=["fp32"], images=practice_images(2, 96, 192), store=store)
     backends = ["onnx", "torch"]
     try:
         import openvino  # noqa: F401

@@ -70,10 +70,10 @@ def test_sides_are_multiples_within_bounds(height, width, fit, multiple):
 @pytest.mark.skipif(not PARITY.is_dir(), reason=f"reference vectors not at {PARITY}")
 @pytest.mark.parametrize("case", ["640x480", "wide"])
 def test_equals_the_published_transform(case):
-    picture = cv2.imread(str(PARITY / "input_rgb_480x640.png"))[:, :, ::-1]
-    picture = picture[:272] if case == "wide" else picture
+    image = cv2.imread(str(PARITY / "input_rgb_480x640.png"))[:, :, ::-1]
+    image = image[:272] if case == "wide" else image
     expected = np.load(PARITY / "expected.npz")[f"{case}_network_input"]
-    result = Preprocessor(SMALL)(np.ascontiguousarray(picture))
+    result = Preprocessor(SMALL)(np.ascontiguousarray(image))
     assert result.dtype == np.float32
     assert result.shape == expected.shape
     np.testing.assert_allclose(result, expected, atol=1e-5)

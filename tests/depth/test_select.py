@@ -90,7 +90,7 @@ def test_it_is_measured_once_and_anew_when_something_changes(small, store, monke
     said = []
     config = EngineConfig(backend="onnx", threads=1)
     for _ in range(3):
-        engine = open_engine(config, small, store=store, tell=said.append)
+        engine = open_engine(config, small, store=store, report=said.append)
         assert engine.backend.precision == "int8"
     assert len(calls) == len(said) == 1
     # another tolerance needs no new measurement, other threads do
@@ -123,7 +123,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch
     monkeypatch.setitem(ways.PACKAGED_INT8, small.sha256, packaged)
     said = []
     config = EngineConfig(backend="onnx", threads=1)
-    engine = open_engine(config, small, store=blocked, tell=said.append)
+    engine = open_engine(config, small, store=blocked, report=said.append)
     assert engine.backend.precision == "int8"
     assert any("not remembered" in sentence for sentence in said)
 
@@ -141,12 +141,12 @@ def test_measuring_finds_time_and_deviation(small, store):
 def test_a_candidate_that_fails_is_left_out_but_not_the_reference(small, store, tmp_path):
     broken = Candidate("onnx", "int8", tmp_path / "missing.onnx")
     good = Candidate("onnx", "fp32", small.path)
-    told: list[str] = []
-    (left,) = measure([good, broken], small, 1, store, ManualClock(), told.append)
+    reported: list[str] = []
+    (left,) = measure([good, broken], small, 1, store, ManualClock(), reported.append)
     assert left.precision == "fp32"
-    assert len(told) == 1
-    assert told[0].startswith("onnx int8 is left out: ")
-    assert "missing.onnx" in told[0]
+    assert len(reported) == 1
+    assert reported[0].startswith("onnx int8 is left out: ")
+    assert "missing.onnx" in reported[0]
     with pytest.raises(ModelError):
         measure([broken, good], small, 1, store, ManualClock())
 
@@ -183,7 +183,7 @@ def test_a_candidate_that_fails_while_it_runs_is_left_out(small, store, monkeypa
     notes: list[str] = []
     config = EngineConfig(backend="auto", threads=1)
     monkeypatch.setattr(ways, "installed", lambda package: None)
-    engine = open_engine(config, small, store=store, tell=notes.append)
+    engine = open_engine(config, small, store=store, report=notes.append)
     assert engine.backend.precision == "fp32"
     assert any("onnx int8 is left out" in note and "out of memory" in note for note in notes)
     assert failing.closed
@@ -233,7 +233,7 @@ def test_the_kind_stands_behind_the_path_and_a_wrong_one_is_noticed(
     path = slope(tmp_path / "mine.onnx", downwards)
     notes: list[str] = []
     model = store.resolve(f"{path}{suffix}")
-    engine = open_engine(EngineConfig(threads=1), model, store=store, tell=notes.append)
+    engine = open_engine(EngineConfig(threads=1), model, store=store, report=notes.append)
     assert engine.contract.kind.value == kind
     assert len(notes) == (warned is not None)
     assert all(f"{path}{warned}" in note for note in notes)
@@ -276,7 +276,7 @@ def test_auto_takes_what_is_installed(small, store, monkeypatch):
 def test_native_still_opens_onnx_and_says_what_to_set(small, store):
     notes: list[str] = []
     config = EngineConfig(backend="native", threads=1)
-    engine = open_engine(config, small, store=store, tell=notes.append)
+    engine = open_engine(config, small, store=store, report=notes.append)
     assert engine.backend.name == "onnx"
     assert ["onnx or openvino" in note for note in notes] == [True]
 
@@ -286,12 +286,12 @@ def test_a_remembered_choice_that_no_longer_opens_is_made_again(small, store, mo
     pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
     config = EngineConfig(backend="onnx", threads=1)
     notes: list[str] = []
-    engine = open_engine(config, small, store=store, tell=notes.append)
+    engine = open_engine(config, small, store=store, report=notes.append)
     assert engine.backend.precision == "int8"
     assert not any("again" in note for note in notes)
     content = int8.read_bytes()
     int8.write_bytes(bytes(len(content)))  # damaged; the memory of the choice stays valid
-    engine = open_engine(config, small, store=store, tell=notes.append)
+    engine = open_engine(config, small, store=store, report=notes.append)
     assert engine.backend.precision == "fp32"
     assert any("damaged" in note and "again" in note for note in notes)
 

@@ -11,12 +11,12 @@ from sonar.depth.backends.memory import give_back_memory
 from sonar.errors import DepthError, ModelError
 
 # Threads spin this long for the next operator before they sleep: long enough for the gaps inside
-# one picture, short enough to leave the cores to capture and audio between pictures.
+# one image, short enough to leave the cores to capture and audio between images.
 SPIN_US = 500
 
 
 class OnnxBackend:
-    """One session for any picture shape the model takes.
+    """One session for any image shape the model takes.
 
     Attributes:
         name: "onnx".
@@ -34,7 +34,7 @@ class OnnxBackend:
         threads: int,
         precision: str = "fp32",
     ) -> None:
-        """Raises ModelError when the file is missing, damaged, or no picture-to-depth network."""
+        """Raises ModelError when the file is missing, damaged, or no image-to-depth network."""
         self.precision = precision
         if not path.is_file():
             raise ModelError(f"the model file {path} is missing")

@@ -11,11 +11,11 @@ from sonar.depth.backends.memory import give_back_memory
 from sonar.depth.backends.onnx import first_line
 from sonar.errors import DepthError, MissingExtraError, ModelError
 
-MOST_SHAPES = 4  # networks compiled for that many picture shapes are kept
+MOST_SHAPES = 4  # networks compiled for that many image shapes are kept
 
 
 class OpenVinoBackend:
-    """Compiles the ONNX file for each picture shape when it first comes (about a second).
+    """Compiles the ONNX file for each image shape when it first comes (about a second).
 
     Attributes:
         name: "openvino".
@@ -66,7 +66,7 @@ class OpenVinoBackend:
         if all(side.is_static for side in sides):
             self.fixed_hw = (sides[0].get_length(), sides[1].get_length())
         self.output_names: list[str] = [output.get_any_name() for output in model.outputs]
-        # Until the first picture comes; kept any longer it would double the memory.
+        # Until the first image comes; kept any longer it would double the memory.
         self._model: Any = model
         self._requests: dict[tuple[int, ...], Any] = {}
         self._closed = False

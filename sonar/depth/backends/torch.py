@@ -16,7 +16,7 @@ from sonar.errors import DepthError, MissingExtraError
 
 
 class TorchBackend:
-    """Traces the network anew when the picture shape changes.
+    """Traces the network anew when the image shape changes.
 
     Attributes:
         name: "torch".

@@ -21,7 +21,7 @@ from sonar.depth.midas.network import FusionBlock
 
 
 class ProjectReadout(nn.Module):
-    """Tells every patch what the whole picture's token knows."""
+    """Tells every patch what the whole image's token knows."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class DptLarge(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        # while an export traces, these follow the picture: every size stays possible
+        # while an export traces, these follow the image: every size stays possible
         rows, columns = (side // self.patch_px for side in image.shape[2:])
         levels: list[torch.Tensor] = []
         for k, tokens in enumerate(self._tapped(image, rows, columns), start=1):

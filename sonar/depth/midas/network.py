@@ -19,7 +19,7 @@ _TAPS = ((0, 2), (2, 3), (3, 5), (5, 7))  # which encoder stages make layer1..la
 class StridedSameConv(nn.Conv2d):
     """TensorFlow's SAME padding for a stride-2 kernel k on even sides: a constant pad.
 
-    timm computes the pad from the picture's size, which an export would freeze; on multiples of
+    timm computes the pad from the image's size, which an export would freeze; on multiples of
     32 it is always (k - 2) / 2 rounded down before and up after.
     """
 
@@ -89,7 +89,7 @@ def _double(x: torch.Tensor, *, align_corners: bool) -> torch.Tensor:
 
 
 class Double(nn.Module):
-    """Twice the size, bilinear, pixel centres aligned."""
+    """Twice the size, bilinear, pixel centers aligned."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return _double(x, align_corners=False)

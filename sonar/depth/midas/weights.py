@@ -67,7 +67,7 @@ def midas_small_by_rule(architecture: str = "midas_small") -> MidasSmall:
 def load_midas_small(path: Path) -> MidasSmall:
     """A checkpoint of MiDaS v2.1 small, or of the built-in model, ready to run in float32.
 
-    Which one is told by its keys; every key must be there. Raises ModelError when the file is
+    Which one is known by its keys; every key must be there. Raises ModelError when the file is
     missing, damaged, holds code or is of another network; MissingExtraError without torch.
     """
     _, network = _torch_room()

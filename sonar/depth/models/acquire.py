@@ -108,7 +108,7 @@ def _install(store: Store, entry: ModelEntry, new: Path, sha256: str, origin: st
         raise write_error(target, error) from error
     Record.of(target, sha256, origin, contract.fixed_hw).write(store.folder(entry))
     if first:
-        store.tell(
+        store.report(
             f"No sum is known for {entry.name}: from now on its SHA-256 must be {sha256}. "
             f"Compare it with its maker's, and set models.{entry.name}.sha256."
         )

@@ -19,12 +19,12 @@ class InputContract:
         size_px: the side that ``fit`` speaks of.
         fit: ``longer`` scales so that the longer side is at most ``size_px`` (MiDaS small's
             "upper_bound"), ``shorter`` so that the shorter side is at least that
-            ("lower_bound"), ``minimal`` takes the one of the two that changes the picture's size
+            ("lower_bound"), ``minimal`` takes the one of the two that changes the image's size
             least (DPT's), ``exact`` stretches to ``fixed_hw``.
         multiple: both sides are rounded to multiples of this.
         fixed_hw: (height, width) where the network takes one size only; set exactly when
             ``fit`` is ``exact``.
-        mean, std: per channel, RGB, for values in [0, 1]; 0 and 1 where the network normalises
+        mean, std: per channel, RGB, for values in [0, 1]; 0 and 1 where the network normalizes
             by itself.
         kind: what the output means.
         depth_output, walkable_output, stairs_output: names of the outputs; a depth of None

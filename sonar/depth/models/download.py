@@ -60,7 +60,7 @@ class Download:
     Attributes:
         url: where from.
         part: where the bytes gather; kept for resuming where ``sha256`` is known, since only the
-            sum can tell that the pieces fit.
+            sum can prove that the pieces fit.
         size_bytes, sha256: of the whole file, or None where not known.
     """
 

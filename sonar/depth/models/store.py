@@ -27,7 +27,7 @@ from sonar.ports import Clock
 LOCK_WAIT_S = 600.0
 KEY_DIGITS = 16
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 Status = Literal["packaged", "installed", "absent", "damaged"]
 
 
@@ -55,7 +55,7 @@ class Store:
         clock: for the pauses of downloads.
         limits: of downloads.
         lock_wait_s: longest wait for another process that works on the same model.
-        tell: called with a sentence that people should read, beside the result.
+        report: called with a sentence that people should read, beside the result.
     """
 
     user_models: Mapping[str, ModelConfig] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Store:
     clock: Clock = field(default_factory=SystemClock)
     limits: FetchLimits = field(default_factory=FetchLimits)
     lock_wait_s: float = LOCK_WAIT_S
-    tell: Tell = field(default=lambda sentence: None)
+    report: Report = field(default=lambda sentence: None)
 
     @property
     def entries(self) -> dict[str, ModelEntry]:
@@ -210,7 +210,7 @@ class Store:
     def working_on(self, entry: ModelEntry) -> AbstractContextManager[None]:
         """Keeps other processes off this model; ModelError when one stays too long."""
         lock = self.models_dir / f".{entry.name}.lock"
-        return exclusive(lock, entry.name, self.lock_wait_s, self.tell)
+        return exclusive(lock, entry.name, self.lock_wait_s, self.report)
 
     def _derived(self, sha256: str | None) -> list[Path]:
         if sha256 is None or not self.artefacts_dir.is_dir():

@@ -2,7 +2,7 @@
 
 Source: the example of isl-org/MiDaS on PyTorch Hub and its ``small_transform``, in float64 as it
 is written there. The network is the same as the hub's (proven in tests), without the hub. The
-network sees 256x256 whatever the picture's ratio; ``small_transform`` would make 192x256 of 4:3.
+network sees 256x256 whatever the image's ratio; ``small_transform`` would make 192x256 of 4:3.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from sonar.types import FloatImage, RgbImage
 
 
 def eager_torch(network: Any, threads: int) -> Callable[[RgbImage], FloatImage]:
-    """A function: picture uint8 (H, W, 3) RGB -> depth float32 (H, W), through 256x256."""
+    """A function: image uint8 (H, W, 3) RGB -> depth float32 (H, W), through 256x256."""
     import torch
 
     torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ from sonar.depth.candidates import Candidate, open_backend
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_pictures
+from sonar.depth.practice import practice_images
 from sonar.errors import DepthError, SonarError
 from sonar.types import Frame
 
@@ -62,7 +62,7 @@ def _measure(
     try:
         backend = open_backend(candidate, model, threads, Store())
         engine = NetworkEngine(backend, model.contract, "memory")
-        image = next(iter(practice_pictures(1, *frame_hw)))
+        image = next(iter(practice_images(1, *frame_hw)))
         for number in range(FRAMES):
             engine.estimate(Frame(image=image, id=number, t=0.0))
         sender.send(resident_bytes())

@@ -16,7 +16,7 @@ from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.contract import MIDAS_SMALL_CONTRACT
 from sonar.depth.models.resolved import ResolvedModel
 from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_pictures
+from sonar.depth.practice import practice_images
 from sonar.depth.threads import thread_count
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from sonar.files import atomic_path, sha256_of
@@ -27,11 +27,11 @@ from sonar.lab.quantise.optimise import optimise
 from sonar.ports import Clock
 from sonar.types import FloatImage, Frame, RgbImage
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 SHAPES = ((256, 256), (192, 256))
 BACKENDS = ("onnx", "openvino", "torch")
-PICTURE = (480, 640)  # rows and columns, a camera's
-CHECKED_PICTURES = 4
+FRAME_HW = (480, 640)  # rows and columns, a camera's
+CHECKED_IMAGES = 4
 RUNS = 40
 BY_RULE = "by rule"
 
@@ -41,7 +41,7 @@ class _Line:
     candidate: Candidate
     shape: tuple[int, int]
     engine: NetworkEngine
-    pictures: list[RgbImage]
+    images: list[RgbImage]
     spent_s: list[float] = field(default_factory=list)
 
 
@@ -55,7 +55,7 @@ def run_bench(
     memory: bool = True,
     store: Store | None = None,
     clock: Clock | None = None,
-    tell: Tell | None = None,
+    report: Report | None = None,
 ) -> BenchReport:
     """Time the eager baseline and each backend, precision and shape of ours, interleaved.
 
@@ -67,22 +67,22 @@ def run_bench(
     Raises ModelError when the model is damaged, MissingExtraError when nothing that was asked
     for can run.
     """
-    store, clock, tell = store or Store(), clock or SystemClock(), tell or (lambda _: None)
+    store, clock, report = store or Store(), clock or SystemClock(), report or (lambda _: None)
     count = thread_count(threads)
     notes: list[str] = []
-    resolved, weights = _resolve(model, store, tell)
+    resolved, weights = _resolve(model, store, report)
     if weights == BY_RULE:
         notes.append(
             "The official weights are not installed (sonar models fetch midas_small): made-up "
             "ones stand in. Speed does not depend on them; deviation does, and is larger."
         )
-    found = _candidates(resolved, backends or BACKENDS, backends is not None, store, tell, notes)
+    found = _candidates(resolved, backends or BACKENDS, backends is not None, store, report, notes)
     if resolved.contract.fixed_hw is not None:
         shapes = (resolved.contract.fixed_hw,)
     lines = _open(found, resolved, shapes or SHAPES, count, store)
     baseline = _baseline(resolved, weights, count, store, notes)
     apart = [_deviation(line, lines) for line in lines]
-    base_s = _time(lines, baseline, runs, clock, tell)
+    base_s = _time(lines, baseline, runs, clock, report)
     for line in lines:
         line.engine.close()
 
@@ -92,9 +92,9 @@ def run_bench(
         median_ms = 1e3 * float(np.median(line.spent_s))
         rss = None
         if memory:
-            tell(f"memory of {line.candidate.backend} {line.candidate.precision}")
+            report(f"memory of {line.candidate.backend} {line.candidate.precision}")
             try:
-                rss = resident_mb(line.candidate, resolved, count, line.pictures[0].shape[:2])
+                rss = resident_mb(line.candidate, resolved, count, line.images[0].shape[:2])
             except DepthError as error:
                 notes.append(str(error))
         results.append(
@@ -122,23 +122,23 @@ def run_bench(
     )
 
 
-def _resolve(model: str, store: Store, tell: Tell) -> tuple[ResolvedModel, str]:
+def _resolve(model: str, store: Store, report: Report) -> tuple[ResolvedModel, str]:
     try:
         resolved = store.resolve(model)
     except ModelError:
         if model != "midas_small" or store.path(model).is_file():
             raise
-        return _by_rule(store, tell), BY_RULE
+        return _by_rule(store, report), BY_RULE
     return resolved, resolved.provenance
 
 
-def _by_rule(store: Store, tell: Tell) -> ResolvedModel:
+def _by_rule(store: Store, report: Report) -> ResolvedModel:
     """MiDaS small with made-up weights, as a checkpoint in the cache."""
     from sonar.depth.midas.weights import midas_small_by_rule
 
     target = store.artefacts_dir / "midas_small_by_rule.pt"
     if not target.is_file():
-        tell("midas_small is not installed: making up its weights")
+        report("midas_small is not installed: making up its weights")
         network = midas_small_by_rule()
         import torch
 
@@ -160,7 +160,7 @@ def _candidates(
     backends: Sequence[str],
     asked: bool,
     store: Store,
-    tell: Tell,
+    report: Report,
     notes: list[str],
 ) -> list[Candidate]:
     """Float32 ONNX first where it is among them, since it is the reference."""
@@ -181,8 +181,8 @@ def _candidates(
             config = EngineConfig.model_validate({"backend": backend, "precision": precision})
             try:
                 if missing := missing_precisions(config, model, store):
-                    optimise(model, precisions=missing, store=store, tell=tell)
-                found += candidates(config, model, store, tell)
+                    optimise(model, precisions=missing, store=store, report=report)
+                found += candidates(config, model, store, report)
             except MissingExtraError as error:
                 notes.append(f"{backend} {precision} is left out: {error}")
     if not found:
@@ -200,11 +200,11 @@ def _open(
     lines = []
     for shape in shapes:
         contract = replace(model.contract, fit="exact", fixed_hw=shape)
-        pictures = list(practice_pictures(CHECKED_PICTURES, *PICTURE))
+        images = list(practice_images(CHECKED_IMAGES, *FRAME_HW))
         for candidate in found:
             backend = open_backend(candidate, model, threads, store)
             engine = NetworkEngine(backend, contract, f"{candidate.backend} {candidate.precision}")
-            lines.append(_Line(candidate, shape, engine, pictures))
+            lines.append(_Line(candidate, shape, engine, images))
     return lines
 
 
@@ -229,7 +229,7 @@ def _deviation(line: _Line, lines: Sequence[_Line]) -> float:
     reference = next(other for other in lines if other.shape == line.shape)
     if reference is line:
         return 0.0
-    frames = [Frame(image=image, id=n, t=0.0) for n, image in enumerate(line.pictures)]
+    frames = [Frame(image=image, id=n, t=0.0) for n, image in enumerate(line.images)]
     pairs = [
         (reference.engine.estimate(frame).values, line.engine.estimate(frame).values)
         for frame in frames
@@ -242,27 +242,27 @@ def _time(
     baseline: Callable[[RgbImage], FloatImage] | None,
     runs: int,
     clock: Clock,
-    tell: Tell,
+    report: Report,
 ) -> list[float]:
     """Fill each line's ``spent_s``; returns the baseline's times.
 
     Before each timed frame runs one that is not: what ran before (another library's threads
     still spinning, other weights in the cache) is not this one's fault.
     """
-    picture = next(iter(practice_pictures(1, *PICTURE)))
+    image = next(iter(practice_images(1, *FRAME_HW)))
     base_s: list[float] = []
     for line in lines:
-        rows, columns = line.pictures[0].shape[:2]
+        rows, columns = line.images[0].shape[:2]
         line.engine.warm_up(rows, columns)
-    tell(f"timing {len(lines)} engines and the baseline, {runs} frames each")
+    report(f"timing {len(lines)} engines and the baseline, {runs} frames each")
     for number in range(runs):
         if baseline is not None:
-            baseline(picture)
+            baseline(image)
             began = clock.now()
-            baseline(picture)
+            baseline(image)
             base_s.append(clock.now() - began)
         for line in lines:
-            frame = Frame(image=line.pictures[number % len(line.pictures)], id=number, t=0.0)
+            frame = Frame(image=line.images[number % len(line.images)], id=number, t=0.0)
             line.engine.estimate(frame)
             began = clock.now()
             line.engine.estimate(frame)

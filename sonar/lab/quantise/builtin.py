@@ -1,6 +1,6 @@
 """Make sonar/depth/models/builtin/builtin_int8.onnx from builtin.onnx. For developers.
 
-Needs [dev], [midas] and [sim]. Calibrated with frames of sonar's own demo, made-up pictures and
+Needs [dev], [midas] and [sim]. Calibrated with frames of sonar's own demo, made-up images and
 places, and photos in the public domain or under CC0 that scikit-image ships; only ranges of
 activations go into the file. Without the made-up places, where things are at arm's length, what is
 nearer than in any of the photos would be cut off.
@@ -19,7 +19,7 @@ import onnx
 from sonar import demo
 from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
-from sonar.depth.practice import practice_pictures
+from sonar.depth.practice import practice_images
 from sonar.depth.preprocess import Preprocessor
 from sonar.lab.quantise import graph
 from sonar.lab.quantise.quantise import quantise
@@ -44,7 +44,7 @@ def images() -> Iterator[RgbImage]:
         frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
     for index in np.linspace(1, len(frames) - 1, 12).astype(int):
         yield from (frames[index - 1], frames[index])
-    yield from practice_pictures(24)
+    yield from practice_images(24)
     for index in range(PLACES):
         views = render_scene(np.random.default_rng([PLACES_SEED, index]))
         for view in views[: len(views) // 2 * 2]:
@@ -55,7 +55,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     cv2.setNumThreads(1)
     preprocess = Preprocessor(BUILTIN.contract)
-    tensors = [preprocess(np.ascontiguousarray(picture)).copy() for picture in images()]
+    tensors = [preprocess(np.ascontiguousarray(image)).copy() for image in images()]
     target = PACKAGED_INT8[str(BUILTIN.sha256)]
     with tempfile.TemporaryDirectory() as folder:
         model = graph.fold(BUILTIN_PATH, Path(folder) / "folded.onnx")
@@ -66,5 +66,5 @@ def main() -> None:
     onnx.save(small, target)
     print(
         f"{target}: {target.stat().st_size / 1e6:.1f} MB, {count} convolutions in float, "
-        f"mean deviation {apart:.2%} on {len(tensors) // 2} pictures not calibrated with"
+        f"mean deviation {apart:.2%} on {len(tensors) // 2} images not calibrated with"
     )

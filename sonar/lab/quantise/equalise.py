@@ -6,7 +6,7 @@ pass such factors on, so all tensors they connect share them. Done where the net
 full size; a Clip, whose bound is one for all channels, lets no factor through. Needs ``onnx``.
 
 M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
-2019, section 4.1; the ranges here are measured on pictures, not concluded from the weights.
+2019, section 4.1; the ranges here are measured on images, not concluded from the weights.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _PASSING = ("Relu", "Resize", "Slice", "Concat", "Add")
 def equalise(model: Any, tensors: Sequence[FloatImage]) -> int:
     """Rescale the channels of ``model``, in place; the number of groups of tensors rescaled.
 
-    ``tensors``: network inputs (1, 3, H, W) of real pictures. The function stays the same up to
+    ``tensors``: network inputs (1, 3, H, W) of real images. The function stays the same up to
     float32's rounding.
     """
     groups = _Groups(model)
@@ -69,7 +69,7 @@ def channel_ranges(
 def intermediate(
     model: Any, names: Sequence[str], tensors: Sequence[FloatImage]
 ) -> Iterator[dict[str, FloatImage]]:
-    """What ``model`` computes on the way, by name, one picture after the other.
+    """What ``model`` computes on the way, by name, one image after the other.
 
     Without ONNX Runtime's own rewrites, which know nothing of who else reads a tensor.
     """

@@ -11,7 +11,7 @@ OPSET = 17
 
 
 def export_onnx(network: Any, target: Path, contract: InputContract) -> None:
-    """Write ``network`` as ONNX, opset 17, for pictures of any size in multiples of 32.
+    """Write ``network`` as ONNX, opset 17, for images of any size in multiples of 32.
 
     Outputs are named as the contract names them ("inverse_depth" where it names none), in
     MidasSmall's order: depth, then walkable. One file serves every aspect ratio: a fixed size was

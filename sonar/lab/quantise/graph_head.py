@@ -6,9 +6,9 @@ import numpy as np
 
 from sonar.lab.quantise.graph_tools import Builder, Graph, attribute, attributes
 
-# Rows: the three rows of the upsampled picture that a 3x3 kernel sees around an even (first
+# Rows: the three rows of the upsampled image that a 3x3 kernel sees around an even (first
 # matrix) or odd row; columns: their shares of the three rows around it before upsampling.
-# Bilinear, scale 2, half-pixel centres.
+# Bilinear, scale 2, half-pixel centers.
 _SHARES = np.array(
     [
         [[0.75, 0.25, 0.0], [0.25, 0.75, 0.0], [0.0, 0.75, 0.25]],

@@ -15,7 +15,7 @@ class Graph:
 
     def __init__(self, model: Any) -> None:
         self.proto = model.graph
-        self._initialisers = {item.name: item for item in self.proto.initializer}
+        self._initializers = {item.name: item for item in self.proto.initializer}
         self._outputs = {output.name for output in self.proto.output}
 
     def nodes(self, kind: str) -> list[Any]:
@@ -37,11 +37,11 @@ class Graph:
             yield node
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        item = self._initialisers.get(name)
+        item = self._initializers.get(name)
         return None if item is None else np.asarray(numpy_helper.to_array(item))
 
     def need(self, name: str) -> NDArray[Any]:
-        return np.asarray(numpy_helper.to_array(self._initialisers[name]))
+        return np.asarray(numpy_helper.to_array(self._initializers[name]))
 
 
 class Builder:
@@ -93,7 +93,7 @@ def set_ints(node: Any, name: str, values: NDArray[Any]) -> None:
 
 
 def below_resize(model: Any) -> set[str]:
-    """The tensors on whose way from the picture there is an interpolation: MiDaS's decoder."""
+    """The tensors on whose way from the image there is an interpolation: MiDaS's decoder."""
     found: set[str] = set()
     for node in model.graph.node:
         if node.op_type == "Resize" or not found.isdisjoint(node.input):
@@ -102,7 +102,7 @@ def below_resize(model: Any) -> set[str]:
 
 
 def drop_unread_constants(model: Any) -> None:
-    """Take out of a ``ModelProto`` the initialisers that no node reads, in place."""
+    """Take out of a ``ModelProto`` the initializers that no node reads, in place."""
     read = {name for node in model.graph.node for name in node.input}
     for item in list(model.graph.initializer):
         if item.name not in read:

@@ -1,7 +1,7 @@
 """Where int8's steps would show in the depth, the graph is made for finer ones. Needs ``onnx``.
 
 Going back up to full size, MiDaS sums what its levels say. There each step of 1/255 goes straight
-into the depth, and a picture of far things uses few of the 255.
+into the depth, and an image of far things uses few of the 255.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from sonar.lab.quantise.graph_tools import Graph, attribute, below_resize
 from sonar.types import FloatImage
 
 SEGMENTS = 4  # times 255 steps for the depth
-HEADROOM = 1.25  # how much nearer than in any picture seen a thing may come before it is cut off
+HEADROOM = 1.25  # how much nearer than in any image seen a thing may come before it is cut off
 _MOVING = ("Squeeze", "Concat", "Slice", "DepthToSpace", "Resize")  # nothing is computed but means
 
 
@@ -51,7 +51,7 @@ def depth_in_segments(model: Any, tensors: Sequence[FloatImage], depth_output: s
     A convolution and its ReLU whose values are the depth becomes one of :data:`SEGMENTS` times the
     channels: each takes its own part of the range, above which it is full and below which it is
     zero, so that int8 has its 255 steps for each part. Their sum is the depth. ``tensors``:
-    network inputs (1, 3, H, W) that tell the range. The names are to stay in float.
+    network inputs (1, 3, H, W) that give the range. The names are to stay in float.
     """
     graph = Graph(model)
     last = [node for node in graph.nodes("Conv") if node.name in

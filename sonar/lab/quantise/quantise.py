@@ -29,7 +29,7 @@ from sonar.types import FloatImage
 FLOAT_CONVOLUTIONS = 3
 CLOSE = 0.006  # mean deviation that is close enough for all of them in int8,
 NEAR_BEST = 1.1  # as is one within this of what the float ones reach
-MOST_ROUNDING = 48  # pictures that weights are rounded for: each takes its time
+MOST_ROUNDING = 48  # images that weights are rounded for: each takes its time
 STEPS, STEPS_REDUCED = 127, 64  # of a weight's range, to either side of zero
 
 
@@ -38,14 +38,14 @@ def quantise(
 ) -> tuple[int, float]:
     """Write the int8 version of ``model`` (a simplified ``ModelProto``) to ``target``.
 
-    ``tensors``: network inputs (1, 3, H, W) of real pictures; the odd ones calibrate, the even
-    ones tell how far int8 is from float32. QDQ format, weights int8 per channel, activations
+    ``tensors``: network inputs (1, 3, H, W) of real images; the odd ones calibrate, the even
+    ones measure how far int8 is from float32. QDQ format, weights int8 per channel, activations
     uint8. Returns how many of the first convolutions were left in float and the mean deviation.
 
     Raises ModelError when the model cannot be quantised, ValueError for fewer than two tensors.
     """
     if len(tensors) < 2:
-        raise ValueError("quantising needs at least two pictures")
+        raise ValueError("quantising needs at least two images")
     calibration, check = tensors[1::2], tensors[0::2]
     depth = depth_output or model.graph.output[0].name
     reduced = _saturates()

@@ -2,7 +2,7 @@
 
 Rounding each weight to the nearest step ignores what the weights are multiplied with. Here they
 are rounded one after the other, and the error each makes in the convolution's output, as real
-pictures would show it, is spread over those not yet rounded (E. Frantar et al., "GPTQ", ICLR 2023,
+images would show it, is spread over those not yet rounded (E. Frantar et al., "GPTQ", ICLR 2023,
 after Hassibi's optimal brain surgeon); what stays of it on average goes into the bias (M. Nagel et
 al., ICCV 2019, section 4.2). The graph stays in float: quantising finds weights that fit already.
 """
@@ -18,8 +18,8 @@ from sonar.lab.quantise.equalise import intermediate
 from sonar.lab.quantise.graph_tools import attribute, drop_unread_constants
 from sonar.types import FloatImage
 
-POSITIONS = 128  # places of each picture that a convolution is looked at
-DAMPING = 0.01  # of the mean variance: what keeps weights still that the pictures say nothing of
+POSITIONS = 128  # places of each image that a convolution is looked at
+DAMPING = 0.01  # of the mean variance: what keeps weights still that the images say nothing of
 BLOCK = 128  # weights rounded before the rest hear of it: one large product, not many small
 
 
@@ -29,7 +29,7 @@ def round_weights(
     """Put the weights of the convolutions ``names`` on steps of 1/``steps`` of their greatest.
 
     In place; the greatest weight of each output channel stays, so that the channel's scale does.
-    ``tensors``: network inputs (1, 3, H, W) of real pictures. ``seed``: of the places looked at.
+    ``tensors``: network inputs (1, 3, H, W) of real images. ``seed``: of the places looked at.
     """
     constants = {item.name: item for item in model.graph.initializer}
     nodes = [node for node in model.graph.node if node.name in set(names)]

@@ -22,7 +22,7 @@ def onnx_bytes(
     Args:
         shape: of the input; None = not even its rank is known.
         body: ``mean`` over the channels (a depth of sorts), ``nan``, ``constant``, ``ignores``
-            (a ramp whatever the picture), ``whole`` (all channels come out).
+            (a ramp whatever the image), ``whole`` (all channels come out).
         inputs: how many.
         dtype: ONNX element type of the inputs (1 = float32).
         output: its name.
@@ -82,9 +82,9 @@ def external_onnx(folder: Path, location: str) -> Path:
         helper.make_node("ReduceMean", ["image"], ["m"], axes=[1], keepdims=0),
         helper.make_node("Mul", ["m", "gain"], ["depth"]),
     ]
-    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, "h", "w"))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, "h", "w"))
     depth = helper.make_tensor_value_info("depth", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "g", [picture], [depth], [tensor])
+    graph = helper.make_graph(nodes, "g", [image], [depth], [tensor])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path = folder / "external.onnx"
     path.write_bytes(model.SerializeToString())

@@ -19,7 +19,7 @@ class Shop:
 
     def __init__(self, server: Server, home: Path) -> None:
         self.server, self.home = server, home
-        self.told: list[str] = []
+        self.reported: list[str] = []
         server.payload = GOOD
 
     def store(self, sha256: str | None = sha(GOOD), **described: object) -> Store:
@@ -30,7 +30,7 @@ class Shop:
             clock=ManualClock(1e9),
             limits=FetchLimits(silence_s=5.0, connections=3),
             lock_wait_s=1.0,
-            tell=self.told.append,
+            report=self.reported.append,
         )
 
     def files(self) -> list[str]:

@@ -110,7 +110,7 @@ def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path,
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((48, 64, 3), 40 * k, np.uint8))
     seen = {}
 
-    def spy(model, *, precisions, images, store, tell):
+    def spy(model, *, precisions, images, store, report):
         seen.update(name=model.name, precisions=list(precisions), home=store.artefacts_dir)
         seen["levels"] = [int(image.mean()) for image in images]
         return [room.Artefact("int8", tmp_path / "made.onnx", 0.0123)]

@@ -27,7 +27,7 @@ def test_fetch_installs_and_remembers(shop: Shop):
     assert [row.status for row in store.listing() if row.entry.name == "mine"] == ["installed"]
     fetch(store, "mine")
     assert len(shop.server.requests) == 1, "what is here and sound is not fetched again"
-    assert shop.told == []
+    assert shop.reported == []
 
 
 def test_fetching_the_builtin_needs_no_network(shop: Shop):
@@ -71,7 +71,7 @@ def test_a_file_with_the_right_sum_that_is_no_depth_network_is_refused(shop: Sho
 def test_unknown_sum_is_recorded_at_first_use_and_held(shop: Shop):
     store = shop.store(sha256=None)
     fetch(store, "mine")
-    assert shop.told == [
+    assert shop.reported == [
         f"No sum is known for mine: from now on its SHA-256 must be {sha(GOOD)}. "
         "Compare it with its maker's, and set models.mine.sha256."
     ]
@@ -83,7 +83,7 @@ def test_unknown_sum_is_recorded_at_first_use_and_held(shop: Shop):
         fetch(store, "mine")
     shop.server.payload = GOOD
     fetch(store, "mine")
-    assert len(shop.told) == 1
+    assert len(shop.reported) == 1
     store.remove("mine")
     shop.server.payload = OTHER
     assert fetch(store, "mine").sha256 == sha(OTHER), "forgotten with the model"

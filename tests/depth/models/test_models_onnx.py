@@ -1,4 +1,4 @@
-"""ONNX files: one picture in, depth out, or refused with the reason."""
+"""ONNX files: one image in, depth out, or refused with the reason."""
 
 from pathlib import Path
 

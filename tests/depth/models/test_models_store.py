@@ -150,14 +150,14 @@ def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop, tmp_pa
 
 
 def test_waiting_for_another_process_ends(tmp_path: Path):
-    lock, told = tmp_path / "lock", []
+    lock, reported = tmp_path / "lock", []
     with (
         exclusive(lock, "mine", 1.0),
         pytest.raises(ModelError, match="mine is being worked on by another sonar; try again"),
-        exclusive(lock, "mine", 0.1, told.append),
+        exclusive(lock, "mine", 0.1, reported.append),
     ):
         pass
-    assert len(told) == 1 and "waiting" in told[0]
+    assert len(reported) == 1 and "waiting" in reported[0]
     with exclusive(lock, "mine", 0.0):
         pass
 

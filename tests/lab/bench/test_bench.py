@@ -87,10 +87,10 @@ def test_timing_interleaves_and_counts_only_the_second_of_each_pair():
     from sonar.lab.bench.run import _Line
 
     clock = ManualClock()
-    picture = np.zeros((4, 4, 3), np.uint8)
+    image = np.zeros((4, 4, 3), np.uint8)
     engines = [Slow(clock, 0.010), Slow(clock, 0.025)]
     lines = [
-        _Line(Candidate("onnx", "fp32", None), (32, 32), engine, [picture]) for engine in engines
+        _Line(Candidate("onnx", "fp32", None), (32, 32), engine, [image]) for engine in engines
     ]
     base_s = _time(lines, lambda image: clock.advance(0.1), 3, clock, lambda sentence: None)
     assert base_s == pytest.approx([0.1] * 3)
@@ -168,9 +168,9 @@ def test_the_baseline_is_the_usual_way():
             assert image.shape == (1, 3, 256, 256)
             return image.mean(dim=1)
 
-    picture = np.zeros((48, 48, 3), np.uint8)
-    picture[:, 24:] = 255
-    depth = eager_torch(Mean(), 1)(picture)
+    image = np.zeros((48, 48, 3), np.uint8)
+    image[:, 24:] = 255
+    depth = eager_torch(Mean(), 1)(image)
     assert depth.shape == (48, 48)
     assert depth.dtype == np.float32
     assert depth[:, :20].max() < depth[:, 28:].min()

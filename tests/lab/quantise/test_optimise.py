@@ -12,7 +12,7 @@ from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_pictures
+from sonar.depth.practice import practice_images
 from sonar.errors import MissingExtraError, ModelError, OutputError
 from sonar.lab.quantise.optimise import optimise
 from sonar.types import Frame
@@ -32,7 +32,7 @@ def store(tmp_path):
 
 def test_makes_float_and_int8_where_the_engine_finds_them(small, store):
     said = []
-    made = optimise(small, images=practice_pictures(6, 48, 64), store=store, tell=said.append)
+    made = optimise(small, images=practice_images(6, 48, 64), store=store, report=said.append)
     assert [artefact.precision for artefact in made] == ["fp32", "int8"]
     for artefact in made:
         assert artefact.path == artefact_path(store, small, artefact.precision)
@@ -41,7 +41,7 @@ def test_makes_float_and_int8_where_the_engine_finds_them(small, store):
     assert 0 < made[1].deviation < 0.1
     assert any("int8 deviates" in sentence for sentence in said)
 
-    frame = Frame(image=next(iter(practice_pictures(1, 48, 64, seed=7))), id=0, t=0.0)
+    frame = Frame(image=next(iter(practice_images(1, 48, 64, seed=7))), id=0, t=0.0)
     float_engine = open_engine(EngineConfig(precision="fp32", threads=1), small, store=store)
     int8_engine = open_engine(EngineConfig(precision="int8", threads=1), small, store=store)
     assert float_engine.backend.precision == "fp32"
@@ -52,7 +52,7 @@ def test_makes_float_and_int8_where_the_engine_finds_them(small, store):
 
 def test_the_int8_file_holds_quantised_weights(small, store):
     onnx = pytest.importorskip("onnx")
-    made = optimise(small, precisions=["int8"], images=practice_pictures(4, 48, 64), store=store)
+    made = optimise(small, precisions=["int8"], images=practice_images(4, 48, 64), store=store)
     assert [artefact.precision for artefact in made] == ["int8"]
     model = onnx.load(made[0].path)
     types = {item.data_type for item in model.graph.initializer}
@@ -67,19 +67,19 @@ def test_without_onnx_the_extra_is_named(small, store, monkeypatch):
 
 
 def test_one_picture_is_too_few(small, store):
-    with pytest.raises(ModelError, match="two pictures"):
-        optimise(small, images=practice_pictures(1, 48, 64), store=store)
+    with pytest.raises(ModelError, match="two images"):
+        optimise(small, images=practice_images(1, 48, 64), store=store)
 
 
 def test_an_unwritable_cache_is_said_and_nothing_is_left(small, tmp_path):
     (tmp_path / "blocked").write_text("a file where the folder should be")
     with pytest.raises(OutputError):
-        optimise(small, images=practice_pictures(2, 48, 64), store=Store(home=tmp_path / "blocked"))
+        optimise(small, images=practice_images(2, 48, 64), store=Store(home=tmp_path / "blocked"))
     assert (tmp_path / "blocked").is_file()
 
 
 def test_a_failed_int8_leaves_the_one_before(small, store, monkeypatch):
-    before = optimise(small, images=practice_pictures(4, 48, 64), store=store)[1]
+    before = optimise(small, images=practice_images(4, 48, 64), store=store)[1]
     content = before.path.read_bytes()
 
     def fails(*args, **kwargs):
@@ -87,7 +87,7 @@ def test_a_failed_int8_leaves_the_one_before(small, store, monkeypatch):
 
     monkeypatch.setattr("sonar.lab.quantise.quantise._quantise_static", fails)
     with pytest.raises(ModelError, match="scripted"):
-        optimise(small, images=practice_pictures(4, 48, 64), store=store)
+        optimise(small, images=practice_images(4, 48, 64), store=store)
     assert before.path.read_bytes() == content
     assert sorted(p.suffix for p in store.artefacts_dir.iterdir()) == [".onnx", ".onnx"]
 
@@ -102,14 +102,14 @@ def test_keys_tell_shapes_and_versions_apart(monkeypatch):
 
 
 def test_practice_pictures_are_repeatable_and_varied():
-    first, second = practice_pictures(2, 60, 80, seed=3)
-    again, _ = practice_pictures(2, 60, 80, seed=3)
+    first, second = practice_images(2, 60, 80, seed=3)
+    again, _ = practice_images(2, 60, 80, seed=3)
     np.testing.assert_array_equal(first, again)
     assert first.dtype == np.uint8
     assert first.shape == (60, 80, 3)
     assert np.abs(first.astype(int) - second).mean() > 10
-    for picture in practice_pictures(10, 60, 80):
-        assert picture.std() > 5
+    for image in practice_images(10, 60, 80):
+        assert image.std() > 5
 
 
 def test_deviation():

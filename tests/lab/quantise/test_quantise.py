@@ -17,7 +17,7 @@ from sonar.lab.quantise.rounding import round_weights  # noqa: E402
 from tests.depth.models_of_ours import small_network  # noqa: E402
 
 
-def pictures(count, rows=64, columns=96, seed=0):
+def images(count, rows=64, columns=96, seed=0):
     """Network inputs that, like photos, vary slowly from pixel to pixel."""
     rng = np.random.default_rng(seed)
     coarse = rng.standard_normal((count, 1, 3, rows // 8, columns // 8)).astype(np.float32)
@@ -56,35 +56,35 @@ class TestEqualise:
     def test_the_builtin_model_stays_the_function_it_was(self, tmp_path):
         model = simplified(BUILTIN_PATH, tmp_path)
         fitted = copied(model)
-        assert equalise(fitted, pictures(2)) > 8
+        assert equalise(fitted, images(2)) > 8
         onnx.checker.check_model(fitted)
-        unseen = pictures(2, seed=5)
+        unseen = images(2, seed=5)
         for name in ("inverse_depth", "walkable"):
             before, after = run(model, unseen, name), run(fitted, unseen, name)
             for one, other in zip(before, after, strict=True):
                 assert deviation(one, other) < 1e-5
 
         stored = ("/output_conv/output_conv.0/Conv_output_0", "half_size_head/1_Relu")
-        before, after = (channel_ranges(m, stored, pictures(2)) for m in (model, fitted))
+        before, after = (channel_ranges(m, stored, images(2)) for m in (model, fitted))
         for name in stored:
             assert spread(after[name]) < 0.8 * spread(before[name])
 
     def test_the_encoder_gives_what_it_gave(self, tmp_path):
         model = simplified(BUILTIN_PATH, tmp_path)
         fitted = copied(model)
-        equalise(fitted, pictures(2))
+        equalise(fitted, images(2))
         for level in (1, 2, 3, 4):
             name = f"/layer{level}_rn/Conv_output_0"
-            (before,), (after,) = (run(m, pictures(1, seed=5), name) for m in (model, fitted))
+            (before,), (after,) = (run(m, images(1, seed=5), name) for m in (model, fitted))
             np.testing.assert_array_equal(before, after)
 
     def test_convolutions_that_shared_weights_stay_right(self, small):
         strips = [n for n in small.graph.node if n.op_type == "Conv" and "head_w" in n.input]
         assert len(strips) == 4
         fitted = copied(small)
-        assert equalise(fitted, pictures(2)) > 0
+        assert equalise(fitted, images(2)) > 0
         assert not any("head_w" in node.input for node in fitted.graph.node)
-        (before,), (after,) = (run(m, pictures(1, seed=5), "depth") for m in (small, fitted))
+        (before,), (after,) = (run(m, images(1, seed=5), "depth") for m in (small, fitted))
         assert deviation(before, after) < 1e-6
 
 
@@ -92,7 +92,7 @@ class TestRounding:
     def test_on_steps_with_the_greatest_kept(self, small):
         fitted = copied(small)
         names = [node.name for node in small.graph.node if node.op_type == "Conv"]
-        round_weights(fitted, names, pictures(4), 127)
+        round_weights(fitted, names, images(4), 127)
         before, after = (
             {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
             for model in (small, fitted)
@@ -113,7 +113,7 @@ class TestRounding:
     def test_the_depth_moves_less_than_with_nearest_steps(self, small):
         names = [node.name for node in small.graph.node if node.op_type == "Conv"]
         fitted, nearest = copied(small), copied(small)
-        round_weights(fitted, names, pictures(8), 15)  # few steps, so that they show
+        round_weights(fitted, names, images(8), 15)  # few steps, so that they show
         for item in nearest.graph.initializer:
             kernel = numpy_helper.to_array(item)
             if kernel.ndim == 4:
@@ -121,7 +121,7 @@ class TestRounding:
                 scale[scale == 0] = 1
                 on_steps = (np.round(kernel / scale) * scale).astype(np.float32)
                 item.CopyFrom(numpy_helper.from_array(on_steps, item.name))
-        unseen = pictures(8, seed=5)
+        unseen = images(8, seed=5)
         expected = run(small, unseen, "depth")
         errors = [
             np.mean(
@@ -144,8 +144,10 @@ class TestRounding:
 
         monkeypatch.setattr("sonar.lab.quantise.quantise.round_weights", watched)
         monkeypatch.setattr("sonar.lab.quantise.quantise._saturates", lambda: reduced)
+        # All in int8: which is nearer to float32 depends on the processor.
+        monkeypatch.setattr("sonar.lab.quantise.quantise.FLOAT_CONVOLUTIONS", 0)
         target = tmp_path / "int8.onnx"
-        quantise(small, target, pictures(4), depth_output="depth")
+        quantise(small, target, images(4), depth_output="depth")
         found = {
             item.name: numpy_helper.to_array(item) for item in onnx.load(target).graph.initializer
         }
@@ -161,7 +163,7 @@ class TestRounding:
 class TestPrecise:
     def test_segments_add_up_to_the_depth(self, small):
         fitted = copied(small)
-        tensors = pictures(4)
+        tensors = images(4)
         sums = depth_in_segments(fitted, tensors, "depth")
         onnx.checker.check_model(fitted)
         assert len(sums) == 5  # the inner part and four strips
@@ -172,7 +174,7 @@ class TestPrecise:
 
     def test_int8_gives_more_depths_than_its_255_steps(self, small, tmp_path):
         target = tmp_path / "int8.onnx"
-        tensors = pictures(6)
+        tensors = images(6)
         _, apart = quantise(small, target, tensors, depth_output="depth")
         found = np.unique(np.concatenate([d.ravel() for d in outputs(target, tensors, "depth")]))
         assert 255 < len(found) < 1.01 * 5 * 255 * SEGMENTS
@@ -193,7 +195,7 @@ def test_the_first_convolutions_stay_in_float_where_int8_is_not_close(
     monkeypatch.setattr(quantise_room, "CLOSE", close)
     monkeypatch.setattr(quantise_room, "NEAR_BEST", near_best)
     target = tmp_path / "int8.onnx"
-    count, apart = quantise(small, target, pictures(4))
+    count, apart = quantise(small, target, images(4))
     assert count == in_float and 0.0 < apart < 0.2
     written = onnx.load(target).graph
     first = next(node for node in written.node if node.op_type == "Conv")
