@@ -50,7 +50,7 @@ def test_a_long_bonnet_is_not_taken_for_the_floor():
 LOW = Box((-0.4, START_M, 0.0), (0.4, START_M + 0.4, 0.35))
 
 
-def test_a_low_box_that_leaves_the_picture_below_comes_on_until_it_is_passed():
+def test_a_low_box_that_leaves_the_frame_below_comes_on_until_it_is_passed():
     out = approach(LOW)
     gone = [k for k, (gap, _, truth) in enumerate(out) if truth.center.distance_m > 5.0 and gap < 2]
     assert out[gone[0]][0] > 0.8  # out of sight long before it is reached
@@ -126,7 +126,7 @@ def test_nothing_is_made_up_below_a_free_floor(name):
         assert zones._state.below_views == (None, None, None)
 
 
-def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_picture_then_is_unknown():
+def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_frame_then_is_unknown():
     out = approach(wall((-6, START_M), (6, START_M + 0.2)), room=(floor(), ceiling()), seconds=12.0)
     blank = [k for k, (_, scene, _) in enumerate(out) if scene.reason is Reason.BLANK]
     assert blank  # the picture does get there

@@ -38,7 +38,7 @@ def test_derivatives_of_q_are_ahead_and_side():
     np.testing.assert_allclose((make_view(grid, 12, 5.1).q - base.q) / small, by_roll, atol=2e-3)
 
 
-def test_intrinsics_rescale_and_turn_with_the_picture():
+def test_intrinsics_rescale_and_turn_with_the_frame():
     mount = MountConfig(
         fx_px=1000,
         fy_px=1010,
@@ -98,11 +98,11 @@ def flat(value, noise=1.0, seed=0):
         (flat(190), Reason.BLANK),
     ],
 )
-def test_a_picture_that_says_nothing_has_its_reason(image, reason):
+def test_a_frame_that_says_nothing_has_its_reason(image, reason):
     assert assess(image, 0.0, ImageQuality())[0] is reason
 
 
-def test_a_dim_picture_of_few_but_sharp_edges_is_not_a_covered_lens():
+def test_a_dim_frame_of_few_but_sharp_edges_is_not_a_covered_lens():
     stairwell = flat(12)
     stairwell[300:] = flat(90)[300:]  # bare ground that ends
     assert assess(stairwell, 0.0, ImageQuality())[0] is None
@@ -110,7 +110,7 @@ def test_a_dim_picture_of_few_but_sharp_edges_is_not_a_covered_lens():
     assert assess(finger, 0.0, ImageQuality())[0] is Reason.COVERED
 
 
-def test_one_bad_picture_is_not_yet_a_reason_but_a_quarter_second_is():
+def test_one_bad_frame_is_not_yet_a_reason_but_a_quarter_second_is():
     _, quality = assess(textured(), 0.0, ImageQuality())
     found, quality = assess(flat(3), 0.1, quality)
     assert found is None
@@ -120,7 +120,7 @@ def test_one_bad_picture_is_not_yet_a_reason_but_a_quarter_second_is():
     assert found is None
 
 
-def test_the_same_picture_again_and_again_is_frozen_and_thaws():
+def test_the_same_frame_again_and_again_is_frozen_and_thaws():
     image, quality = textured(), ImageQuality()
     reasons = []
     for k in range(40):
@@ -192,7 +192,7 @@ def test_an_obstacle_seen_once_is_not_announced_yet_but_the_second_time_it_is():
     assert not slow.fresh
 
 
-def test_a_moving_thing_is_not_followed_late():
+def test_a_moving_obstacle_is_not_followed_late():
     distances = [5.0 - 1.2 * k / 15 for k in range(40)]
     assert np.exp(follow(distances).log_m) == pytest.approx(distances[-1], rel=0.04)
 

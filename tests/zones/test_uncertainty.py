@@ -40,7 +40,7 @@ def test_uncertainty_is_what_walkable_leaves_open_below_the_horizon():
     assert out_of_distribution(sky, VIEW) == UNCERTAINTIES[0]
 
 
-def test_who_cannot_tell_ground_is_uncertain():
+def test_who_cannot_see_ground_is_uncertain():
     assert out_of_distribution(None, VIEW) == UNCERTAINTIES[1]
     up = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), -60.0, 0.0)
     assert out_of_distribution(_all(0.0), up) == UNCERTAINTIES[1]
@@ -69,7 +69,7 @@ def test_more_uncertainty_never_narrows_or_lengthens_a_distance(seed, one, other
 
 
 @given(st.floats(0.1, 4.0), st.floats(0.05, 0.6), st.floats(0.05, 0.6))
-def test_what_is_unsure_moves_towards_where_things_usually_are(meters, one, other):
+def test_what_is_uncertain_moves_towards_where_obstacles_usually_are(meters, one, other):
     sure, unsure = sorted((one, other))
     seen = float(np.log(meters))
     for soft in (True, False):

@@ -111,7 +111,7 @@ def test_a_nearer_obstacle_is_never_in_a_farther_band(model):
 
 @HERE
 @given(st.floats(-20, 45), st.integers(0, 99), st.floats(*UNCERTAINTIES))
-def test_a_nearer_level_is_never_taken_for_a_farther_thing(pitch_deg, seed, uncertainty):
+def test_a_nearer_output_never_gives_a_farther_obstacle(pitch_deg, seed, uncertainty):
     prior = prior_for("builtin")
     assert prior is not None
     view = make_view(make_grid(intrinsics(MOUNT, 256, 192), (192, 256), 64), pitch_deg, 0.0)

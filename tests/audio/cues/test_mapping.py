@@ -71,12 +71,12 @@ def test_stop_is_continuous_and_a_danger():
     ("height", "pitch_hz", "earcon"),
     [(Height.FLOOR, 250.0, None), (Height.BODY, 500.0, None), (Height.HEAD, 1000.0, "head")],
 )
-def test_pitch_tells_the_height(height, pitch_hz, earcon):
+def test_pitch_follows_the_height(height, pitch_hz, earcon):
     cue = first_cue((Band.CLOSE, 0.7, {"height": height}))
     assert (cue.pitch_hz, cue.earcon) == (pitch_hz, earcon)
 
 
-def test_the_head_earcon_is_told_once_per_obstacle():
+def test_the_head_earcon_is_heard_once_per_obstacle():
     hanging = (Band.CLOSE, 0.7, {"height": Height.HEAD})
     cues = run(mapper(), lambda t: scene(hanging, t=t), 3.0)
     assert [t for t, cue in cues if cue.earcon == "head"] == [0.0]
@@ -219,7 +219,7 @@ def test_what_is_unknown_is_heard_from_where_it_is(zones, pan):
     assert (cue.kind, cue.earcon, cue.pan) == (CueKind.EARCON, "unknown", pan)
 
 
-def test_an_obstacle_is_heard_beside_the_unknown_which_is_told_every_two_seconds():
+def test_an_obstacle_is_heard_beside_the_unknown_which_is_heard_every_two_seconds():
     cues = run(mapper(), lambda t: scene(CLOSE, UNKNOWN, CLEAR, t=t), 7.0)
     assert all((cue.kind, cue.pan) == (CueKind.PULSE, -1.0) for _, cue in cues)
     told = [t for t, cue in cues if cue.earcon == "unknown"]

@@ -33,7 +33,7 @@ def test_every_reason_has_its_phrase(reason):
     assert str(reason) in cue.why
 
 
-def test_the_cause_is_told_with_metres():
+def test_the_cause_is_worded_with_meters():
     zone = (Band.CLOSE, 0.7, {"distance_m": 0.94, "ttc_s": 1.36, "height": Height.HEAD})
     assert first_cue(zone).why == "close, left, 0.9 m, head, collision in 1.4 s"
 
@@ -76,7 +76,7 @@ def test_a_milder_phrase_of_the_same_side_waits():
     assert own.update(scene(CLEAR, CLEAR, STOP, t=2.5)).phrase == "stop_right"
 
 
-def test_two_new_things_are_told_in_turn_the_danger_first():
+def test_two_new_phrases_are_said_in_turn_the_danger_first():
     own = mapper()
     both = dict(state=State.DEGRADED, reason=Reason.BLURRED)
     assert own.update(scene(STOP, t=0.0, **both)).phrase == "stop_left"

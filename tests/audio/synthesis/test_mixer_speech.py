@@ -105,7 +105,7 @@ def test_speech_off_asks_for_nothing():
     assert not speaker.asked
 
 
-def test_told_phrases_follow_one_another():
+def test_announced_phrases_follow_one_another():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, seconds=0.2))
     mixer.announce("confirm", "side_left", "band_near", "metres_2_0")
     assert mixer.busy
@@ -126,7 +126,7 @@ def test_a_danger_ends_a_list():
     assert [key for _, key in mixer.spoken()] == ["side_left", "stop"]
 
 
-def test_telling_what_does_not_exist_is_refused():
+def test_announcing_what_does_not_exist_is_refused():
     mixer = Mixer(AUDIO, SPEECH)
     with pytest.raises(ValueError, match="no phrase"):
         mixer.announce(None, "moo")

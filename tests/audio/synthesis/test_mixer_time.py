@@ -77,7 +77,7 @@ def test_a_danger_between_two_blocks_is_heard_before_what_followed():
     assert not samples[RATE // 4 :].any()
 
 
-def test_news_from_before_a_lost_device_are_not_told_when_it_is_back():
+def test_cues_from_before_a_lost_device_are_not_played_when_it_is_back():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
     mixer.post(stop(earcon="drop_off", phrase="stop", frame_id=1, t=10.0))
     mixer.post(replace(SILENCE, frame_id=2, t=15.0))
@@ -146,7 +146,7 @@ def test_a_hung_pipeline_is_heard_instead_of_the_last_danger():
     assert onsets(render(mixer, 4.0), quiet_s=0.5).size == 2
 
 
-def test_news_end_the_stale_warning():
+def test_a_cue_ends_the_stale_warning():
     mixer = Mixer(AUDIO, SPEECH, stale_s=0.5)
     mixer.post(SILENCE)
     render(mixer, 1.0)

@@ -144,7 +144,7 @@ def test_an_ordinary_walk_leaves_the_street_its_share(scheme):
 
 
 @pytest.mark.parametrize("duty", [0.1, 0.4, 0.7])
-def test_a_tone_breathes_once_a_second_and_news_is_heard_at_once(duty):
+def test_a_tone_pauses_once_a_second_and_a_change_is_heard_at_once(duty):
     mixer = Mixer(AUDIO, SPEECH, max_duty=duty)
     tone = Cue(CueKind.CONTINUOUS, pitch_hz=440.0, priority=Priority.WARNING)
     mixer.post(tone)

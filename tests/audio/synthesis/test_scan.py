@@ -141,7 +141,7 @@ def post(x_m, y_m, low_m=0.0, high_m=1.6, half_m=0.2):
     return Box((x_m - half_m, y_m, low_m), (x_m + half_m, y_m + 0.3, high_m))
 
 
-def test_the_profile_shows_each_thing_in_its_strip_though_it_is_beside_the_way():
+def test_the_profile_shows_each_obstacle_in_its_strip_though_it_is_beside_the_way():
     left, right = 1.2, 1.2
     columns = profile_of(post(-left, 2.5), post(right, 3.5)).profile
     assert len(columns) == 24
@@ -174,7 +174,7 @@ def test_an_empty_floor_is_silent():
     assert all(c.proximity == 0.0 for c in profile_of().profile)
 
 
-def test_from_a_picture_to_the_ear():
+def test_from_a_frame_to_the_ear():
     """A thing on the left is heard early and left, in the middle of the chain's own numbers."""
     seen = profile_of(post(-1.0, 2.5))
     assert seen.left.height is not Height.HEAD
@@ -188,7 +188,7 @@ def test_from_a_picture_to_the_ear():
     assert begin >= 0.0
 
 
-def test_the_whole_chain_scans_when_it_is_told_to_and_not_before():
+def test_the_whole_chain_scans_when_it_is_set_to_and_not_before():
     config = SonarConfig.model_validate({"speech": {"enabled": False}})
     source = SyntheticSource("box", rate_hz=10, frames=36, size=(96, 128))
     sinks = []
