@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sonar.capture.names import check_file, shown_name
+from sonar.capture.names import check_file
 from sonar.errors import MissingExtraError, SonarError, SourceError
-from sonar.files import expanded
+from sonar.files import expanded, printable
 from sonar.types import Frame, RgbImage
 
 _log = logging.getLogger(__name__)
@@ -274,7 +274,7 @@ class ImageSource:
     dropped = 0  # files wait for their reader
 
     def __init__(self, paths: Sequence[Path], rate_hz: float, label: str) -> None:
-        self.label = shown_name(label)
+        self.label = printable(label)
         self.corrupt = 0
         self._paths = tuple(paths)
         self.rate_hz = rate_hz

@@ -1,6 +1,5 @@
 """Addresses of network streams and names of files, fit to be shown."""
 
-import os
 import re
 from pathlib import Path
 
@@ -50,11 +49,6 @@ def port_is_odd(url: str) -> bool:
     place = re.split(r"[/?#]", match.group(2), maxsplit=1)[0] if match else ""
     _, _, port = re.sub(r"\[.*\]", "", place.rpartition("@")[2]).partition(":")
     return bool(port) and not port.isdecimal()
-
-
-def shown_name(name: str) -> str:
-    """A file's name as text that can be printed and written as JSON, also where it is not UTF-8."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def check_file(path: Path) -> None:

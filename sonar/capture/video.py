@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sonar.capture.names import check_file, shown_name
+from sonar.capture.names import check_file
 from sonar.errors import SourceError
-from sonar.files import media_path
+from sonar.files import media_path, printable
 from sonar.types import Frame
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class VideoFileSource:
 
     def __init__(self, path: Path, raw_rate_hz: float = _FALLBACK_RATE_HZ) -> None:
         self.path = path
-        self.label = shown_name(path.name)
+        self.label = printable(path.name)
         self.corrupt = 0
         self._raw_rate_hz = raw_rate_hz
         self._container: Any = None

@@ -47,6 +47,8 @@ _CSS = """
 button[role=tab], button[role=tab].selected { color: #0b3d91 !important; transition: none; }
 button.primary { background: #0b3d91 !important; color: #fff !important; }
 footer { display: none !important; }
+.toast-body { animation: none !important; opacity: 1 !important; background: #fff !important; }
+.toast-title, .toast-text { color: #7a1010 !important; }
 """
 # New results are read out as they come, and so are Gradio's own messages, whose heading is no
 # button around another button.

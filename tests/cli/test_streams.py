@@ -121,7 +121,7 @@ def test_a_recording_whose_name_is_not_utf_8(
     code, _, err = sonar("replay", name, "--out", "out", "--report", *QUIET)
     assert code == 0, err
     source = json.loads((tmp_path / "out/summary.json").read_text())["source"]
-    assert os.fsencode(source).endswith(b"caf\xe9.mp4")
+    assert source == "caf\\xe9.mp4"
     assert "caf\\xe9.mp4" in (tmp_path / "out/report.html").read_text()
 
 

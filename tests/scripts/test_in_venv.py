@@ -39,7 +39,7 @@ def test_each_tells_its_usage(name: str, tmp_path: Path) -> None:
     assert (SCRIPTS / name).read_text("utf-8").split("\n")[0] == FIRST_LINE, "see scripts/in_venv"
     done = call(SCRIPTS / name, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"usage: {name}")
+    assert done.stdout.startswith((f"usage: {name}", f"usage: scripts/{name}"))
 
 
 def test_words_arrive_as_they_are_and_the_exit_code_comes_back(tmp_path: Path) -> None:

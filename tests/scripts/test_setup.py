@@ -199,7 +199,10 @@ def test_the_system_can_be_left_alone(machine: Machine) -> None:
 def test_test_runs_pytest_in_the_repository(machine: Machine) -> None:
     assert machine.run("test", "-k", "two words").returncode == 0
     assert machine.calls("pip") == [f"pip {machine.repo}[dev]"]
-    assert machine.calls("pytest") == [f"pytest -q -k two words in {machine.repo}"]
+    assert machine.calls("pytest") == [
+        f"pytest -q -m {which} -k two words in {machine.repo}"
+        for which in ("not realtime", "realtime")
+    ]
     assert machine.run("test", "--extras", "sim,midas", "-x").returncode == 0
     assert machine.run("test", "--extras=openvino").returncode == 0
     assert machine.calls("pip")[1:] == [

@@ -21,12 +21,13 @@ from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import failing, in_memory, pattern
 from sonar.service.supervisor.watch import WatchLimits
 
+pytestmark = pytest.mark.realtime
+
 GUIDE = """
 import os, signal, sys, time
 from sonar.clock import SystemClock
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
 
-pytestmark = pytest.mark.realtime
 sender = HeartbeatSender.from_environment(SystemClock())
 over = []
 signal.signal(signal.SIGTERM, lambda *a: over.append(1))

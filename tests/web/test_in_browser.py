@@ -97,7 +97,7 @@ def test_a_real_photo(page: Any, real_photo: Path, tmp_path: Path) -> None:
     check_narrow(page)
     bad = tmp_path / "bad.png"
     bad.write_text("nothing")
-    assert "bad.png is damaged" in choose(page, "Choose a photo", bad, "#looked", "Problem")
+    assert "bad.png is not an image" in choose(page, "Choose a photo", bad, "#looked", "Problem")
     check_accessible(page)
 
 

@@ -149,7 +149,7 @@ def test_latch_follows_nearer_soon_and_never_beyond_what_was_seen(distances):
     latch, t = Latch(), 0.0
     seen = []
     for d in distances:
-        latch = step(latch, d, True, t, 1 / 15, EDGES, 0.12, 0.25)
+        latch = step(latch, d, True, t, 1 / 15, EDGES)
         seen.append(BANDS_BY_NEARNESS.index(band_of(d, EDGES)))
         t += 1 / 15
         if latch.band is Band.UNKNOWN:
@@ -165,11 +165,11 @@ def test_clear_is_not_said_before_it_has_held():
     latch = Latch()
     bands = []
     for k in range(8):
-        latch = step(latch, None, True, k / 15, 1 / 15, EDGES, 0.12, 0.25)
+        latch = step(latch, None, True, k / 15, 1 / 15, EDGES)
         bands.append(latch.band)
     assert bands[0] is Band.UNKNOWN and bands[-1] is Band.CLEAR
     assert 0.2 <= bands.index(Band.CLEAR) / 15 <= 0.35
-    assert step(Latch(), 0.5, True, 0.0, 0.0, EDGES, 0.12, 0.25).band is Band.STOP
+    assert step(Latch(), 0.5, True, 0.0, 0.0, EDGES).band is Band.STOP
 
 
 def test_latch_does_not_flicker_on_an_edge():
@@ -177,16 +177,16 @@ def test_latch_does_not_flicker_on_an_edge():
     for k in range(200):
         before = latch.band
         distance = EDGES.close_m + (0.06 if k % 2 else -0.06)
-        latch = step(latch, distance, True, k / 15, 1 / 15, EDGES, 0.12, 0.25)
+        latch = step(latch, distance, True, k / 15, 1 / 15, EDGES)
         changes += latch.band is not before
     assert changes <= 2
 
 
 def test_latch_leaves_a_band_only_after_the_dwell():
-    latch = step(Latch(), 1.0, True, 0.0, 0.0, EDGES, 0.12, 0.25)
+    latch = step(Latch(), 1.0, True, 0.0, 0.0, EDGES)
     times = []
     for k in range(1, 20):
-        latch = step(latch, 3.5, True, k / 20, 1 / 20, EDGES, 0.12, 0.25)
+        latch = step(latch, 3.5, True, k / 20, 1 / 20, EDGES)
         times.append((k / 20, latch.band))
     first = next(t for t, band in times if band is Band.FAR)
     assert 0.25 <= first <= 0.4

@@ -28,7 +28,7 @@ def _drawn() -> None:
 
 def test_depth_is_exact_on_the_floor() -> None:
     with Stage(World(scenario()), SIZE, pictures=False) as stage:
-        sight = stage.assess(EYE)
+        sight = stage.look(EYE)
         floor = stage.walkable(sight) > 0.5
     focal = SIZE[1] / 2 / math.tan(math.radians(31.0))
     rows = (np.arange(SIZE[0]) - (SIZE[0] - 1) / 2) / focal
@@ -46,7 +46,7 @@ def test_things_are_where_the_plan_has_them_and_move_with_their_bodies() -> None
     )
     zones = ZonesConfig()
     with Stage(world, SIZE, pictures=False) as stage:
-        seen = nearest_things(stage, stage.assess(EYE), EYE, zones)
+        seen = nearest_things(stage, stage.look(EYE), EYE, zones)
         assert seen[Side.CENTER] is None
         left, right = seen[Side.LEFT], seen[Side.RIGHT]
         assert left is not None and left.thing == "person 1"
@@ -54,7 +54,7 @@ def test_things_are_where_the_plan_has_them_and_move_with_their_bodies() -> None
         assert right is not None and right.thing == "pole 1"
         assert right.distance_m == pytest.approx(2.9, abs=0.05)
         world.motions[0].x_m = 0.0
-        moved = nearest_things(stage, stage.assess(EYE), EYE, zones)
+        moved = nearest_things(stage, stage.look(EYE), EYE, zones)
     assert moved[Side.CENTER] is not None and moved[Side.CENTER].thing == "person 1"
 
 
@@ -62,7 +62,7 @@ def test_turning_right_brings_what_is_right_to_the_middle() -> None:
     world = World(scenario("{kind: pole, at: [1.5, 2.6], radius_m: 0.1}"))
     turned = CameraPose(0.0, 0.0, 1.35, 30.0, 10.0, 0.0)
     with Stage(world, SIZE, pictures=False) as stage:
-        seen = nearest_things(stage, stage.assess(turned), turned, ZonesConfig())
+        seen = nearest_things(stage, stage.look(turned), turned, ZonesConfig())
     assert seen[Side.CENTER] is not None
     assert seen[Side.CENTER].distance_m == pytest.approx(2.9, abs=0.1)
 
@@ -71,7 +71,7 @@ def test_sky_is_infinite_and_a_drop_is_lower_and_announced() -> None:
     out = scenario(rest="light: day\ndrops:\n  - {area: [-4, 3, 4, 12], depth_m: 1.0}\n")
     out = out.model_copy(update={"ground": out.ground.model_copy(update={"ceiling_m": None})})
     with Stage(World(out), SIZE, pictures=False) as stage:
-        sight = stage.assess(EYE)
+        sight = stage.look(EYE)
         assert np.isinf(sight.depth_m[0, 64])
         assert drop_ahead(stage, EYE) == pytest.approx(3.0, abs=0.06)
         assert drop_ahead(stage, CameraPose(0.0, 0.0, 1.35, 180.0, 10.0, 0.0)) is None
@@ -86,7 +86,7 @@ def test_light_is_the_scenarios(pictures: bool) -> None:
         world = World(scenario("{kind: pole, at: [0.3, 3]}", rest=f"light: {light}\n"))
         # Lamps would light the night: outdoors there are none.
         with Stage(world, SIZE, pictures=pictures) as stage:
-            image = stage.assess(EYE).image
+            image = stage.look(EYE).image
         assert image.shape == (*SIZE, 3) and image.dtype == np.uint8
         brightness[light] = float(image.mean())
         if light == "indoor":
@@ -97,7 +97,7 @@ def test_light_is_the_scenarios(pictures: bool) -> None:
 def test_pictures_have_the_same_depth_as_plain_surfaces() -> None:
     world = World(scenario("{kind: table, at: [0.3, 3]}"))
     with Stage(world, SIZE, pictures=False) as plain, Stage(world, SIZE) as drawn:
-        a, b = plain.assess(EYE), drawn.assess(EYE)
+        a, b = plain.look(EYE), drawn.look(EYE)
     assert np.array_equal(a.depth_m, b.depth_m) and np.array_equal(a.part, b.part)
     assert not np.array_equal(a.image, b.image)
 
