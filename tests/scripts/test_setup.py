@@ -200,8 +200,8 @@ def test_test_runs_pytest_in_the_repository(machine: Machine) -> None:
     assert machine.run("test", "-k", "two words").returncode == 0
     assert machine.calls("pip") == [f"pip {machine.repo}[dev]"]
     assert machine.calls("pytest") == [
-        f"pytest -q -m {which} -k two words in {machine.repo}"
-        for which in ("not realtime", "realtime")
+        f"pytest -q -m not realtime -n auto --dist loadfile -k two words in {machine.repo}",
+        f"pytest -q -m realtime -k two words in {machine.repo}",
     ]
     assert machine.run("test", "--extras", "sim,midas", "-x").returncode == 0
     assert machine.run("test", "--extras=openvino").returncode == 0

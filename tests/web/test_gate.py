@@ -7,7 +7,8 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from starlette.middleware import Middleware  # noqa: E402
 
 from sonar.web.gate import Gate  # noqa: E402
 from sonar.web.upload import upload_button  # noqa: E402
+
+
+def alone(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run ``work`` in a thread: in this one a browser's event loop may run already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result(60)
+
 
 PASSWORD = "correct horse battery"
 
@@ -45,7 +53,7 @@ def come_in(password: str | None, kind: str = "http", path: str = "/", **headers
 
     coded = [(key.encode(), value.encode()) for key, value in headers.items()]
     scope = {"type": kind, "path": path, "headers": coded}
-    asyncio.run(Gate(inside, password)(scope, receive, send))
+    alone(Gate(inside, password)(scope, receive, send))
     return int(sent[0].get("status", 0))
 
 
@@ -201,7 +209,7 @@ def test_the_upload_button_takes_only_what_was_uploaded(path: str) -> None:
     with gr.Blocks():
         button = upload_button("Choose")
     with pytest.raises(gr.Error, match="Only what was uploaded"):
-        asyncio.run(button.async_move_resource_to_block_cache(path))
+        alone(button.async_move_resource_to_block_cache(path))
     with pytest.raises(gr.Error, match="Only what was uploaded"):
         button.preprocess(gr.FileData(path=path))
 
@@ -214,7 +222,7 @@ def test_what_was_uploaded_is_taken() -> None:
     file = folder / "a.png"
     file.write_bytes(b"x")
     try:
-        assert asyncio.run(button.async_move_resource_to_block_cache(str(file))) == str(file)
+        assert alone(button.async_move_resource_to_block_cache(str(file))) == str(file)
         assert Path(button.preprocess(gr.FileData(path=str(file)))).read_bytes() == b"x"
     finally:
         file.unlink()
