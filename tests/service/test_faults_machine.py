@@ -11,6 +11,7 @@ import pytest
 from guide_kit import DEPTH, IMAGES, Camera, Service, services, told
 
 from sonar.capture import LiveSource
+from sonar.capture.latest import Waits
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.testing.depth import FakeEngine
@@ -108,7 +109,7 @@ def test_a_machine_that_slept_tells_what_is_stale_and_guides_again(
     clock, camera = SteppedClock(), Camera()
     service = serve(
         clock=clock,
-        source=lambda config, _: LiveSource("camera", camera.device, config.capture, clock),
+        source=lambda config, _: LiveSource("camera", camera.device, Waits(), clock),
     )
     clock.slept_s = 600.0  # a clock that counts the sleep, as some systems' do
     woke = time.monotonic()

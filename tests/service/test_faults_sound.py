@@ -156,7 +156,7 @@ def test_a_sink_that_goes_is_alarmed_elsewhere_and_found_again(real: Real) -> No
     pactl("unload-module", ears)
     pactl("load-module", "module-null-sink", "sink_name=ears", "rate=48000", "channels=2")
     pactl("set-default-sink", "ears")
-    from private_pulse import Monitor
+    from tests.soak.private_pulse import Monitor
 
     real.server.ears = Monitor("ears", real.server.env)
     took_s = real.wait(lambda: real.heard_since(0), "sound", 30)

@@ -90,7 +90,9 @@ def test_after_calm_a_shorter_buffer_is_tried_again_and_later_each_time(portaudi
     for name in ("_SILENT_S", "_WAKING_S"):  # only gaps are to count here, not a busy machine
         monkeypatch.setattr(output, name, 3.0)
     own, clock = sink(), SystemClock()
-    monkeypatch.setattr(own._mixer, "tell", lambda *_: None)  # while it sounds nothing is exchanged
+    monkeypatch.setattr(
+        own._mixer, "announce", lambda *_: None
+    )  # while it sounds nothing is exchanged
     own.start()
     moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
     fine, late = (type("Status", (), {"output_underflow": each}) for each in (False, True))
