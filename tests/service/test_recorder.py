@@ -179,7 +179,8 @@ def test_a_crash_loses_at_most_a_second_and_breaks_nothing(
     stems = segments.stems(tmp_path / "crashed/ring")
     got = sum(len(images(stem.with_suffix(".mkv"))) for stem in stems)
     written = sum(len(list(segments.read_records(s.with_suffix(".jsonl")))) for s in stems)
-    assert written == one.count
+    # The recorder's thread may have the newest record still in hand.
+    assert one.count - 1.0 * RATE_HZ <= written <= one.count
     assert got >= one.count - 1.0 * RATE_HZ
     after.walk(6)  # goes on where it was
     after.recorder.keep("button")
