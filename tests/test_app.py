@@ -1,5 +1,7 @@
 """The composition root: what is opened is closed, and one image is seen alike by every way."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from sonar import app
 from sonar.capture.synthetic import SyntheticSource
-from sonar.config import SonarConfig
+from sonar.config import SonarConfig, SpeechConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import DeviceError
 from sonar.replay.session import replay
@@ -73,6 +75,27 @@ def test_a_photo_on_the_page_is_seen_as_the_command_line_sees_it(
     assert by_page is not by_command and by_page.zones == by_command.zones
     assert "unknown" not in look.sentence
     assert [zone.proximity for zone in by_page.zones] != [0.0, 0.0, 0.0]
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs Debian's espeak-ng")
+@pytest.mark.parametrize("number", [20, 60, 150])
+@pytest.mark.parametrize("words", [{}, {"language": "zh", "verbosity": "chatty"}])
+def test_a_photo_on_the_page_says_what_the_command_line_says(
+    number: int, words: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), cv2.cvtColor(image_of_the_walk(number), cv2.COLOR_RGB2BGR))
+    config = SILENT.model_copy(update={"speech": SpeechConfig.model_validate(words)})
+    replay(str(path), tmp_path / "out", config, video=False)
+    events = map(json.loads, (tmp_path / "out/events.jsonl").read_text("utf-8").splitlines())
+    said = [e["text"] for e in events if e["kind"] == "speech" and "state_" not in e["name"]]
+    photographer = Photographer(config)
+    look = photographer.look(path, config, tmp_path)
+    spoken_wav = look.sound.read_bytes()
+    photographer.look(path, SILENT, tmp_path)
+    photographer.close()
+    assert look.spoken == (said[0] if said else "")
+    assert (spoken_wav != look.sound.read_bytes()) is bool(said)  # it is in the sound, too
 
 
 def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> None:

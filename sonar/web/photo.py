@@ -1,6 +1,7 @@
 """One photo: what sonar sees in it, what it would say, and how that sounds."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.replay.annotate import Annotator, heat_map
 from sonar.replay.video import even_size
-from sonar.types import Cue, RgbImage
+from sonar.types import Cue, RgbImage, Scene, State
 
 _SHOWN_PX = 960
 _LEGEND_PX = 34
@@ -34,7 +35,7 @@ class PhotoResult:
 
     Attributes:
         image: uint8 (H, W, 3) RGB: the heat map with zones and a legend.
-        spoken: the phrase that would be spoken, or "" for none.
+        spoken: the first phrase in ``sound``, or "" for none.
         sentence: the way ahead in one sentence.
         sound: a WAV file of three seconds.
     """
@@ -69,18 +70,22 @@ class Photographer:
         with self._lock, closing(source):
             zones = app.make_zones(config)
             mapper = PulseMapper(config.audio, config.speech)
-            phrase = None
+            for state in (
+                State.LOADING,
+                State.READY,
+            ):  # as every run begins
+                mapper.update(Scene.unknown(-1, 0.0, None, state))
+            cues = []
             while (frame := source.read(0.0)) is not None:
                 depth = self._engine.estimate(frame)
                 image, scene = frame.image, zones.update(depth, frame)
-                cue = mapper.update(scene)
-                phrase = phrase or cue.phrase
+                cues.append(mapper.update(scene))
             size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
             annotator = Annotator(*size, partial(zone_borders, config), 1.0)
-            drawn = annotator.draw(image, depth, scene, cue)
+            drawn = annotator.draw(image, depth, scene, cues[-1])
             sound = out / "heard.wav"
-            self._render(cue, config, sound)
-        spoken = self._speech.text(phrase) if phrase else ""
+            phrases = self._render(cues, config, sound)
+        spoken = self._speech.text(phrases[0]) if phrases else ""
         return PhotoResult(
             np.vstack([drawn, legend(drawn.shape[1])]), spoken, describe(scene), sound
         )
@@ -90,13 +95,15 @@ class Photographer:
             stack.callback(self._speech.close)
             stack.callback(self._engine.close)
 
-    def _render(self, cue: Cue, config: SonarConfig, target: Path) -> None:
+    def _render(self, cues: Sequence[Cue], config: SonarConfig, target: Path) -> list[str]:
+        """Write what is heard, the last cue held; returns the keys of the phrases in it."""
         sink = WavSink(Mixer(config.audio, config.speech, self._speech), target)
         sink.start()
         try:
             for step in range(round(_HEARD_S / _POST_S)):
-                sink.post(cue)
+                sink.post(cues[min(step, len(cues) - 1)])
                 sink.advance((step + 1) * _POST_S)
+            return [key for _, key in sink.spoken()]
         finally:
             sink.close()
 
