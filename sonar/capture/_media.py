@@ -33,6 +33,10 @@ _LONGEST_SIDE_PX = 4096  # enlarging to square pixels stops here
 MOST_PIXELS = 8192 * 8192  # a larger frame is a damaged or a hostile header
 
 
+# Streams in segments of seconds each, by ffmpeg's names: a frame is old before it is sent.
+SEGMENTED = frozenset(("hls", "applehttp", "dash", "hds", "smoothstreaming"))
+
+
 def open_container(url: str, **options: Any) -> Any:
     """``av.open`` for reading; metadata that is not UTF-8 is no reason to fail."""
     import av

@@ -237,6 +237,8 @@ def image_paths(path: Path | str) -> list[Path]:
         return [path]
     if not path.exists():
         raise SourceError(f"{path} does not exist.")
+    if not path.is_dir():
+        raise SourceError(f"{path} is neither an image file nor a folder of images.")
     try:
         paths = [
             found

@@ -11,9 +11,7 @@ from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.types import RgbImage
 
-# Streams in segments of seconds each: a frame is old before it is sent. By ffmpeg's names, and by
-# how the addresses of their playlists end.
-_SEGMENTED = frozenset(("hls", "applehttp", "dash", "hds", "smoothstreaming"))
+# How the addresses of streams in segments end (see ``_media.SEGMENTED``).
 _PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".f4m")
 STREAM_SILENCE_S = 3.0  # without a frame: reopened; key frames may be 2 s apart
 _THREAD_GRACE_S = 1.0
@@ -49,7 +47,7 @@ class NetworkStream:
 
         container = self._connect()
         self._container = container
-        if container.format.name in _SEGMENTED:
+        if container.format.name in media.SEGMENTED:
             raise SourceError(_too_old(self._name))
         stream = media.video_stream(container)
         if stream is None:

@@ -21,6 +21,9 @@ _SMALLEST_STEP_S = 1e-3
 _LEAPING_GAP_S = 10.0  # ... and sooner where the container's clock is known to leap (MPEG-TS)
 
 
+_LEAST_FRAME_BYTES = 20  # of an unchanged frame with its container's header
+
+
 class VideoFileSource:
     """Every frame of a video file, upright RGB with square pixels, in media time from its first.
 
@@ -67,6 +70,7 @@ class VideoFileSource:
                 f"{self.path} is not a video that ffmpeg can read, or it is damaged."
             ) from error
         try:
+            _refuse_format(self.path, container.format.name)
             stream = media.video_stream(container)
             if stream is None:
                 raise SourceError(_why_no_video(self.path, container))
@@ -233,7 +237,10 @@ class _Packets:
 
 
 def _expected_frames(container: Any, stream: Any, rate_hz: float | None) -> int | None:
-    """From the index, less what an edit list leaves out; else the duration times the rate."""
+    """From the index, less what an edit list leaves out; else the duration times the rate.
+
+    None where the file is too small for so many: its clock has a step in it.
+    """
     duration_s = None
     if stream.duration:
         duration_s = float(stream.duration * stream.time_base)
@@ -242,7 +249,21 @@ def _expected_frames(container: Any, stream: Any, rate_hz: float | None) -> int 
     shown = max(1, round(duration_s * rate_hz)) if duration_s and rate_hz else None
     if stream.frames and (shown is None or not stream.duration or shown > 0.98 * stream.frames):
         return int(stream.frames)
+    if shown is not None and container.size > 0 and shown > container.size / _LEAST_FRAME_BYTES:
+        return None
     return shown
+
+
+def _refuse_format(path: Path, name: str) -> None:
+    """Raises SourceError for what ffmpeg opens as a video and is none."""
+    from sonar.capture._media import SEGMENTED
+
+    if name in SEGMENTED:
+        raise SourceError(f"{path} is a playlist, not a recording: convert it to MP4.")
+    if name == "ico" or name.endswith(("_pipe", "image2")):
+        raise SourceError(
+            f"{path} is an image in a format that sonar does not read: convert it to PNG or JPEG."
+        )
 
 
 def _why_no_video(path: Path, container: Any) -> str:

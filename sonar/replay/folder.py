@@ -142,7 +142,12 @@ def output_folder(path: Path, inputs: Sequence[Path | str] = ()) -> Iterator[Out
         raise OutputError(f"cannot write to {path}: {_words(error)}") from error
     try:
         _lock(descriptor, path)
-        yield OutputFolder(path, descriptor, inputs)
+        try:
+            yield OutputFolder(path, descriptor, inputs)
+        finally:
+            if os.fstat(descriptor).st_size == 0:  # refused: nothing of ours is in it
+                with suppress(OSError):
+                    (path / LIST).unlink()
     finally:
         os.close(descriptor)  # and with it the lock
 

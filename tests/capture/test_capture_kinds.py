@@ -12,7 +12,14 @@ from av.bitstream import BitStreamFilterContext
 from conftest import frames_of, write_video
 from PIL import Image
 
-from sonar.capture import ImageSource, LiveSource, VideoFileSource, open_source, read_image
+from sonar.capture import (
+    ImageSource,
+    LiveSource,
+    VideoFileSource,
+    image_paths,
+    open_source,
+    read_image,
+)
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
 from sonar.errors import MissingExtraError, SourceError
@@ -392,6 +399,11 @@ def test_a_step_of_the_recorders_clock_is_closed_and_said(tmp_path, caplog, step
     frames = frames_of(path)
     assert len(frames) == 10 and frames[-1].t < 1.3
     assert caplog.text.count("its clock jumps") == 1
+    source = opened(path)
+    source.open()
+    count = source.frame_count
+    source.close()
+    assert count is None or count < 1000  # not what would fit into the step
 
 
 def test_a_slow_video_keeps_its_long_gaps(tmp_path, caplog):
@@ -436,3 +448,26 @@ def test_what_an_edit_list_leaves_out_is_not_expected(tmp_path):
     source.open()
     expected = source.frame_count
     assert expected == len(list(iter(lambda: source.read(1.0), None))) == 40
+
+
+def test_a_playlist_on_disk_is_no_recording(tmp_path):
+    write_video(tmp_path / "a.ts", shades(10), pix_fmt="yuv420p")
+    playlist = tmp_path / "live.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.0,\na.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(SourceError, match=r"live\.m3u8 is a playlist"):
+        all_frames(playlist)
+
+
+@pytest.mark.parametrize("suffix", [".tga", ".pcx", ".ico", ".sgi"])
+def test_images_that_ffmpeg_would_take_for_videos_are_refused(tmp_path, suffix):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(shades(1)[0]).save(path)
+    with pytest.raises(SourceError, match="convert it to PNG or JPEG"):
+        all_frames(path)
+
+
+def test_a_fifo_or_a_device_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(SourceError, match="neither an image file nor a folder"):
+            image_paths(path)

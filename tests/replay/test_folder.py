@@ -14,7 +14,7 @@ import pytest
 from sonar.errors import OutputError
 from sonar.lab.simulate.scenario_files import names as scenario_names
 from sonar.replay.batch.plan import plan
-from sonar.replay.folder import REPLAY_FILES, output_folder
+from sonar.replay.folder import LIST, REPLAY_FILES, output_folder
 from sonar.types import Frame
 from tests.cli.conftest import Run, sonar, write_video
 
@@ -130,6 +130,7 @@ def test_a_file_that_is_not_ours_stays(sonar: Run, tmp_path: Path) -> None:
     code, _, err = sonar("replay", "a.mp4", "--out", "w")
     assert code == 3 and one_sentence(err)
     assert (out / "audio.wav").read_bytes() == b"a song"
+    assert not (out / LIST).exists()  # a refusal leaves nothing
     (out / "audio.wav").unlink()
     assert sonar("replay", "a.mp4", "--out", "w")[0] == 3  # the link is not ours either
     (tmp_path / "w" / "annotated.mp4").unlink()

@@ -1,12 +1,17 @@
 """Which recordings a batch is about, and the folder of each."""
 
+import logging
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sonar.errors import ConfigError, SourceError
+from sonar.files import printable
 from sonar.replay.labels import VIDEO_SUFFIXES
+
+_BESIDE_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".txt", ".md", ".srt"))
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,13 @@ def _videos_in(path: Path) -> list[str]:
     try:
         if not path.is_dir():
             return []
-        return sorted(
-            str(entry)
-            for entry in path.iterdir()
-            if entry.suffix.lower() in VIDEO_SUFFIXES
-            and entry.is_file()
-            and not entry.name.startswith(".")
-        )
+        files = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    others = [f for f in files if f not in videos and f.suffix.lower() not in _BESIDE_SUFFIXES]
+    if videos and others:
+        names = ", ".join(printable(file.name) for file in others[:5])
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        _log.warning("Left out of %s: %s%s. Name a file to replay it.", path, names, more)
+    return [str(video) for video in videos]

@@ -134,6 +134,13 @@ def test_a_folder_is_searched_for_every_kind_of_video(tmp_path, suffix):
     assert find_videos([str(tmp_path)]) == [str(tmp_path / f"walk{suffix}")]
 
 
+def test_what_is_left_out_of_a_folder_is_named(tmp_path, caplog):
+    for name in ("walk.mp4", "walk.truth.yaml", "clip.rm", "photo.jpg", ".hidden.rm"):
+        (tmp_path / name).touch()
+    assert find_videos([str(tmp_path)]) == [str(tmp_path / "walk.mp4")]
+    assert f"Left out of {tmp_path}: clip.rm, photo.jpg." in caplog.text
+
+
 def test_a_fingerprint_depends_on_what_matters(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     job = Job("a", str(tmp_path / "a.mp4"), tmp_path / "a")
