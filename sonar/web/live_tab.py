@@ -10,6 +10,9 @@ from sonar.errors import SonarError
 from sonar.web import live, show
 
 EVERY_S = 0.5
+# What writes the report runs one event at a time, in the order of arrival. Otherwise a report
+# that was asked for before "Stop watching" can arrive after it, and stay on the page.
+IN_TURN: dict[str, Any] = {"concurrency_id": "live", "concurrency_limit": 1}
 _START, _STOP = "Start watching", "Stop watching"
 _NOTHING_RUNS = show.sentence(
     "No sonar runs for you on this machine. Start one in a terminal, for example: sonar run 0 "
@@ -45,8 +48,14 @@ def live_tab() -> list[Component]:
     controls: list[Component] = [*buttons, verbosity, scheme]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(toggle, [watching, which], [watching, start, timer, which, now, *controls], **quiet)
-    timer.tick(shown, which, now, trigger_mode="once", **quiet)
+    start.click(
+        toggle,
+        [watching, which],
+        [watching, start, timer, which, now, *controls],
+        **IN_TURN,
+        **quiet,
+    )
+    timer.tick(shown, [watching, which], now, trigger_mode="once", **IN_TURN, **quiet)
     for button, words in buttons.items():
         button.click(lambda name, words=words: send_command(name, words), which, done, **quiet)
     verbosity.input(
@@ -97,8 +106,10 @@ def _controls(enabled: bool, verbosity: str | None = None, scheme: str | None = 
     return [gr.Button(interactive=enabled) for _ in _BUTTONS] + choices
 
 
-def shown(which: str | None) -> str:
+def shown(watching: bool, which: str | None) -> Any:
     """What the sonar ``which`` sees and sounds now, or why nothing is known."""
+    if not watching:  # a tick that waited behind "Stop watching"
+        return gr.skip()
     try:
         return show.now(live.look(which))
     except SonarError as error:

@@ -22,7 +22,7 @@ from sonar.replay.report.render import SAFETY
 from sonar.service.probe import ask
 from sonar.web import show
 from sonar.web.gate import Gate
-from sonar.web.live_tab import at_hand, live_tab
+from sonar.web.live_tab import IN_TURN, at_hand, live_tab
 from sonar.web.photo import Photographer
 from sonar.web.upload import upload_button
 from sonar.web.video import watch
@@ -178,8 +178,15 @@ def build(studio: Studio) -> gr.Blocks:
         video.upload(
             process, [video, *settings], watched, concurrency_limit=1, api_visibility="private"
         )
-        live.select(at_hand, start[:1], start[1:], show_progress="hidden", api_visibility="private")
-        page.load(at_hand, start[:1], start[1:], show_progress="hidden", api_visibility="private")
+        for event in (live.select, page.load):
+            event(
+                at_hand,
+                start[:1],
+                start[1:],
+                show_progress="hidden",
+                api_visibility="private",
+                **IN_TURN,
+            )
         button.click(studio.service, None, answer, api_visibility="private")
     return page
 

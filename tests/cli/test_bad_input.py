@@ -161,6 +161,7 @@ def test_an_output_folder_that_cannot_be_made(sonar: Run, tmp_path: Path, video:
     assert code == 3 and one_sentence(err)
 
 
+@pytest.mark.realtime
 def test_a_full_disk_leaves_playable_files(tmp_path: Path) -> None:
     source = write_video(tmp_path / "long.mp4", frames=120)
     out = tmp_path / "out"
@@ -200,6 +201,7 @@ def replaying(out: Path, frames: int) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.realtime
 def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = replaying(out, frames=5)
@@ -212,6 +214,7 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     assert json.loads((out / "summary.json").read_text())["interrupted"] is True
 
 
+@pytest.mark.realtime
 def test_a_killed_replay_leaves_playable_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = replaying(out, frames=35)

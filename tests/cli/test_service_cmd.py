@@ -106,6 +106,7 @@ def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
     assert json.loads(settings.text())["health_port"] == SonarConfig().service.health_port
 
 
+@pytest.mark.realtime
 def test_service_run_guides_ends_on_sigterm_and_shows_no_secret(own_home: Path) -> None:
     """The whole product under its supervisor, without a sound card, over a synthetic walk."""
     log = own_home / "log"

@@ -14,6 +14,7 @@ import pytest
 from sonar.cli import streams
 from tests.cli.conftest import Run, write_video
 
+pytestmark = pytest.mark.realtime
 FRAMES = 20
 QUIET = ("--set", "speech.enabled=false")
 SONAR = (sys.executable, "-m", "sonar")

@@ -147,6 +147,7 @@ def test_a_run_of_an_older_version_is_ours(tmp_path: Path) -> None:
     assert files(tmp_path) == set()
 
 
+@pytest.mark.realtime
 def test_two_at_once(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=3)
     with output_folder(tmp_path / "w") as folder:

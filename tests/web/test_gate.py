@@ -153,6 +153,7 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
+@pytest.mark.realtime
 @pytest.mark.timeout(120)
 def test_no_path_and_no_address_is_taken_from_a_request(address: str, tmp_path: Path) -> None:
     """The page is asked, as its own script would, to look at files that nobody uploaded."""
@@ -196,6 +197,7 @@ def test_no_path_and_no_address_is_taken_from_a_request(address: str, tmp_path: 
     assert Elsewhere.asked == 0
 
 
+@pytest.mark.realtime
 def test_too_large_an_upload_is_refused_by_the_server_too(address: str) -> None:
     head = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
     kind = {"Content-Type": "multipart/form-data; boundary=x"}

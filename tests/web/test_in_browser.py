@@ -13,6 +13,7 @@ from tests.cli.conftest import write_video
 from tests.web.conftest import check_accessible, check_narrow, violations
 
 pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
+pytestmark = pytest.mark.realtime
 
 
 def of_package(name: str, path: str) -> Path:

@@ -1,6 +1,7 @@
 """The page's live view of sonars that run: real processes, a real browser."""
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
 
-from sonar.controls.listen.socket_server import SocketServer, send
+from sonar.controls.listen.socket_server import ANSWER_S, SocketServer, send
 from sonar.errors import DeviceError
 from sonar.web import live, show
 from sonar.web.live_tab import send_command, shown
@@ -34,7 +35,7 @@ def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> SocketServ
 
 def test_no_sonar_is_said(alone: Path) -> None:
     assert live.instances() == []
-    assert "Problem:" in shown(None) and "no sonar" in shown(None).lower()
+    assert "Problem:" in shown(True, None) and "no sonar" in shown(True, None).lower()
     assert "Not done: no sonar" in send_command(None, "mute")
 
 
@@ -70,7 +71,7 @@ def test_another_version_is_named(alone: Path, answer: str) -> None:
     with serve(alone, lambda line: answer):
         with pytest.raises(DeviceError, match="another version"):
             live.look(None)
-        assert "The running sonar is another version" in shown(None)
+        assert "The running sonar is another version" in shown(True, None)
 
 
 def test_of_several_one_is_chosen(alone: Path) -> None:
@@ -80,6 +81,36 @@ def test_of_several_one_is_chosen(alone: Path) -> None:
         assert "choose one" in send_command(None, "x")
 
 
+@pytest.mark.realtime
+@pytest.mark.timeout(300)
+def test_a_late_report_does_not_replace_not_watching(
+    browser: Any, address: str, spawn: Spawn, tmp_path: Path
+) -> None:
+    """The sonar answers late; what it would have answered must not come after the stop."""
+    clip = str(write_video(tmp_path / "walk.mp4", frames=1500, size=(96, 128)))
+    slow = spawn("run", "--headless", clip)
+    wait_for_view(Path(spawn.folder), slow.pid)
+    page = browser.new_page()
+    page.set_default_timeout(100_000)
+    page.goto(address)
+    page.get_by_role("tab", name="Live").click(timeout=60_000)
+    page.get_by_role("button", name="Start watching").click()
+    page.locator("#now", has_text="Zones").wait_for()
+    slow.send_signal(signal.SIGSTOP)  # a report now takes its whole limit of time
+    try:
+        page.wait_for_timeout(1000)  # one is on its way
+        page.get_by_role("button", name="Stop watching").click()
+        page.get_by_role("button", name="Start watching").wait_for()
+        page.wait_for_timeout(1000 * (ANSWER_S + 1))
+        assert page.locator("#now").inner_text().strip() == "Not watching."
+    finally:
+        slow.send_signal(signal.SIGCONT)
+        slow.terminate()
+        slow.wait(20)
+        page.close()
+
+
+@pytest.mark.realtime
 @pytest.mark.timeout(300)
 def test_in_a_browser(browser: Any, address: str, spawn: Spawn, tmp_path: Path) -> None:
     clip = str(write_video(tmp_path / "walk.mp4", frames=1500, size=(96, 128)))

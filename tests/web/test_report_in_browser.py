@@ -12,6 +12,7 @@ from tests.cli.conftest import write_video
 from tests.web.conftest import check_accessible, check_narrow, wait_until
 
 
+@pytest.mark.realtime
 @pytest.mark.timeout(300)
 def test_the_report_in_a_real_browser(browser: Any, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "walk <1>.mp4", frames=30)

@@ -59,6 +59,7 @@ def test_several_videos_and_one_of_them_missing(sonar: Run, tmp_path: Path) -> N
     assert "nowhere.mp4" in told["recordings"][1]["problem"]
 
 
+@pytest.mark.realtime
 def test_an_interrupted_batch_ends_in_order_and_can_go_on(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_video(tmp_path / f"{name}.mp4", frames=200)
@@ -80,6 +81,7 @@ def test_an_interrupted_batch_ends_in_order_and_can_go_on(tmp_path: Path) -> Non
     assert not (out / "b").exists()
 
 
+@pytest.mark.realtime
 def test_a_killed_worker_costs_its_recording_only(tmp_path: Path) -> None:
     write_video(tmp_path / "long.mp4", frames=400)
     write_video(tmp_path / "short.mp4", frames=3)
