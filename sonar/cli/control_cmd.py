@@ -24,7 +24,7 @@ def control(
     ] = None,
 ) -> None:
     """Tell a running sonar something, such as mute or describe."""
-    from sonar.controls.listen.socket_server import choose_instance, send
+    from sonar.controls.control_socket import choose_instance, send
 
     answer = send(choose_instance(instance), " ".join(words))
     verdict, _, told = answer.partition(" ")

@@ -86,7 +86,7 @@ class _Teller:
         lost = self.running.speech.status.lost if self.running is not None else None
         if lost and self.running is not None and not self._loss_told:
             self._loss_told = True
-            self.running.controls.tell_speech_lost()
+            self.running.controls.announce_speech_lost()
             note(f"{lost}. Tones go on without it.")
 
     def _tell(self, event: Event) -> None:

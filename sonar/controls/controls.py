@@ -1,30 +1,31 @@
-"""What a walker may change while sonar runs; every command answers with a sound.
+"""What a walker may change while sonar runs; every command answers with a sound."""
 
-Whoever reads keys, buttons or a socket calls these methods, from any thread.
-"""
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from sonar.audio.cues import (
-    SCHEMES,
-    VERBOSITIES,
-    PulseMapper,
-    Scheme,
-    Verbosity,
-    describe,
-    describe_keys,
-)
+from sonar.audio.cues import SCHEMES, VERBOSITIES, PulseMapper, describe, describe_keys
 from sonar.audio.synthesis import Mixer
 
 if TYPE_CHECKING:
     from sonar.controls.view import RunView
 
 QUIETEST_DB, LOUDEST_DB = -40.0, 12.0
+VOLUME_STEPS_DB = {"up": 3.0, "down": -3.0}
+USAGE = (
+    "mute; volume up, down or a number of dB to add; "
+    f"verbosity {', '.join(VERBOSITIES)} or next; scheme {', '.join(SCHEMES)} or next; "
+    "describe; repeat; view; keep; quit"
+)
+NOT_RECORDED = "refused nothing is recorded"
+
+Name = TypeVar("Name", bound=str)
 
 
 class Controls:
-    """Commands for one run.
+    """Commands for one run. Call it with a line of words, from any thread.
+
+    The answer is one line that begins with ``ok`` or ``refused``. What cannot be understood is
+    refused by sound too, so that a wrong button is noticed.
 
     Args:
         mixer, mapper: of that run.
@@ -46,99 +47,89 @@ class Controls:
         stop: Callable[[], None] = lambda: None,
         view: "RunView | None" = None,
     ) -> None:
-        self._mixer, self._mapper, self._stop, self._view = mixer, mapper, stop, view
+        self.mixer, self.mapper = mixer, mapper
+        self._stop, self._view = stop, view
         self.volume_db = volume_db
         self.quitting = False
         self.on_keep: Callable[[], bool] | None = None
 
-    def look(self) -> str:
-        """What there is to see and hear at present, as one line of JSON; see :class:`RunView`."""
-        return "{}" if self._view is None else self._view.answer(self)
+    def __call__(self, line: str) -> str:
+        """Do ``line``: a command and at most one word to it, in upper or lower case."""
+        match line.lower().split():
+            case ["mute"]:
+                self.mixer.muted = not self.mixer.muted  # dangers are heard all the same
+                muted = self.mixer.muted
+                self.mixer.announce("confirm", "control_muted" if muted else "control_unmuted")
+                return "ok muted" if muted else "ok sound on"
+            case ["volume", amount]:
+                return self._change_volume(amount)
+            case ["scheme", name]:
+                scheme = _choose(name, SCHEMES, self.mapper.scheme)
+                if scheme is not None:
+                    self.mapper.scheme = scheme
+                    self.mixer.announce("confirm", f"control_scheme_{scheme}")
+                    return f"ok scheme {scheme}"
+            case ["verbosity", name]:
+                verbosity = _choose(name, VERBOSITIES, self.mapper.verbosity)
+                if verbosity is not None:
+                    self.mapper.verbosity = verbosity
+                    self.mixer.announce("confirm", f"control_verbosity_{verbosity}")
+                    return f"ok verbosity {verbosity}"
+            case ["describe"]:
+                return self._describe()
+            case ["repeat"]:
+                key = self.mapper.last_phrase
+                self.mixer.announce("confirm", key or "control_nothing_to_repeat")
+                return f"ok {key or 'nothing to repeat'}"
+            case ["view"]:  # for a helper's eyes, so it makes no sound
+                return "ok {}" if self._view is None else f"ok {self._view.answer(self)}"
+            case ["keep"]:
+                if self.on_keep is None:
+                    return self.refuse(NOT_RECORDED)
+                return "ok keeping the recording" if self.on_keep() else NOT_RECORDED
+            case ["quit"]:
+                self.quitting = True
+                self.mixer.announce("confirm")
+                self._stop()
+                return "ok stopping"
+        return self.refuse(f"refused; sonar knows: {USAGE}")
 
-    @property
-    def muted(self) -> bool:
-        """Whether the sound is off; dangers are heard all the same."""
-        return self._mixer.muted
+    def refuse(self, answer: str = "refused") -> str:
+        """``answer`` to what cannot be done; it sounds as refused."""
+        self.mixer.announce("refused")
+        return answer
 
-    def toggle_mute(self) -> bool:
-        """Sound off, or on again; returns whether it is off. Dangers are heard all the same."""
-        self._mixer.muted = not self._mixer.muted
-        self._mixer.announce("confirm", "control_muted" if self._mixer.muted else "control_unmuted")
-        return self._mixer.muted
+    def announce_speech_lost(self) -> None:
+        """Sound that speech is gone; the tones go on."""
+        self.mixer.announce("degraded", "unknown_speech_lost")
 
-    def change_volume(self, step_db: float) -> float:
-        """Louder or softer by ``step_db``, within -40 to 12 dB; returns the new volume."""
+    def _change_volume(self, amount: str) -> str:
+        try:
+            step_db = VOLUME_STEPS_DB.get(amount) or float(amount)
+        except ValueError:
+            step_db = float("nan")
+        if not abs(step_db) <= 100.0:
+            return self.refuse("refused; say: volume up, volume down, or a number of dB to add")
         wanted_db = self.volume_db + step_db
         self.volume_db = min(max(wanted_db, QUIETEST_DB), LOUDEST_DB)
-        self._mixer.set_volume_db(self.volume_db)
+        self.mixer.set_volume_db(self.volume_db)
         if self.volume_db == wanted_db:
-            self._mixer.announce("confirm")  # its loudness is the answer
+            self.mixer.announce("confirm")  # its loudness is the answer
         else:
-            self._mixer.announce("refused", "control_volume_limit")
-        return self.volume_db
+            self.mixer.announce("refused", "control_volume_limit")
+        return f"ok volume {self.volume_db:g} dB"
 
-    def refuse(self) -> None:
-        """Sound the answer to a command that does not exist."""
-        self._mixer.announce("refused")
-
-    def keep(self) -> bool:
-        """Keep the recording of the last minutes; False where there is none."""
-        if self.on_keep is None:
-            self._mixer.announce("refused")
-            return False
-        return self.on_keep()
-
-    def tell_speech_lost(self) -> None:
-        """Sound that speech is gone; the tones go on."""
-        self._mixer.announce("degraded", "unknown_speech_lost")
-
-    def quit(self) -> None:
-        """End the run; its "stopped" is the answer."""
-        self.quitting = True
-        self._mixer.announce("confirm")
-        self._stop()
-
-    @property
-    def scheme(self) -> Scheme:
-        """The one in use."""
-        return self._mapper.scheme
-
-    @property
-    def verbosity(self) -> Verbosity:
-        """How much is said at present."""
-        return self._mapper.verbosity
-
-    def set_scheme(self, scheme: str) -> bool:
-        """One of :data:`sonar.audio.cues.SCHEMES`; False for another name."""
-        known: dict[str, Scheme] = {name: name for name in SCHEMES}
-        if scheme not in known:
-            self._mixer.announce("refused")
-            return False
-        self._mapper.scheme = known[scheme]
-        self._mixer.announce("confirm", f"control_scheme_{scheme}")
-        return True
-
-    def set_verbosity(self, verbosity: str) -> bool:
-        """``danger``, ``normal`` or ``chatty``; False for another name."""
-        known: dict[str, Verbosity] = {name: name for name in VERBOSITIES}
-        if verbosity not in known:
-            self._mixer.announce("refused")
-            return False
-        self._mapper.verbosity = known[verbosity]
-        self._mixer.announce("confirm", f"control_verbosity_{verbosity}")
-        return True
-
-    def describe(self) -> str:
+    def _describe(self) -> str:
         """What is around: said, side by side with distances, and returned as one sentence."""
-        scene = self._mapper.last_scene
+        scene = self.mapper.last_scene
         if scene is None:
-            self._mixer.announce("refused")
-            return ""
-        self._mixer.announce("confirm", *describe_keys(scene))
-        return describe(scene)
+            return self.refuse("refused nothing was seen yet")
+        self.mixer.announce("confirm", *describe_keys(scene))
+        return f"ok {describe(scene)}"
 
-    def repeat(self) -> str | None:
-        """The last phrase once more; returns its key, None where nothing was said yet."""
-        key = self._mapper.last_phrase
-        self._mixer.announce("confirm", key or "control_nothing_to_repeat")
-        return key
+
+def _choose(name: str, names: Sequence[Name], present: Name) -> Name | None:
+    """The one of ``names`` that is meant, ``next`` for the one after ``present``, or None."""
+    if name == "next":
+        return names[(names.index(present) + 1) % len(names)]
+    return next((known for known in names if known == name), None)

@@ -1,7 +1,6 @@
 """What a sighted helper may look at while sonar guides: the newest zones, sound and words.
 
-Nothing is made until somebody asks, and asking never holds up the loop: it keeps references to
-what has passed, and whoever asks does the work in a thread of their own.
+Nothing is made until somebody asks, in the thread that asks: the loop only keeps references.
 """
 
 import base64
@@ -10,12 +9,10 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from sonar.audio.cues import describe
 from sonar.config import SonarConfig
 from sonar.ports import Clock
-from sonar.records import Event, Step, Update, ZonesRecord
+from sonar.records import Step, Update, ZonesRecord
 from sonar.types import Reason, RgbImage, Scene, State
 from sonar.zones import intrinsics
 
@@ -39,27 +36,24 @@ class RunView:
     def __init__(self, config: SonarConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._newest: tuple[float, Step] | None = None
-        self._first_t: float | None = None
+        self._first_t = 0.0
         self._state: tuple[State, Reason | None] = (State.LOADING, None)
-        self._heard: Event | None = None
+        self._heard: dict[str, Any] | None = None
         self._said: deque[tuple[float, str]] = deque(maxlen=_SAID)
 
     def consume(self, update: Update) -> None:
         """Keep what is new."""
         for event in update.events:
-            self._keep(event)
+            if event.kind == "state":
+                self._state = (State(event.name), Reason(event.why) if event.why else None)
+            elif event.kind == "speech":
+                self._said.appendleft((self._clock.now(), event.text or event.name))
+            else:
+                self._heard = {"name": event.name, "side": event.side, "why": event.why}
         if isinstance(update, Step):
-            if self._first_t is None:
+            if self._newest is None:
                 self._first_t = update.frame.t
             self._newest = (self._clock.now(), update)
-
-    def _keep(self, event: Event) -> None:
-        if event.kind == "state":
-            self._state = (State(event.name), Reason(event.why) if event.why else None)
-        elif event.kind == "speech":
-            self._said.append((self._clock.now(), event.text or event.name))
-        else:
-            self._heard = event
 
     def answer(self, controls: "Controls") -> str:
         """One line of JSON, ``sonar.controls.view/1``; from any thread.
@@ -71,49 +65,40 @@ class RunView:
         a JPEG in base64. Both are null without a frame.
         """
         now = self._clock.now()
-        newest, (state, reason), heard = self._newest, self._state, self._heard
+        newest, (state, reason) = self._newest, self._state
         scene, cue = Scene.unknown(-1, 0.0, reason, state), None
-        age_s: float | None = None
+        age_s = t = borders = picture = None
         if newest is not None:
             seen_s, step = newest
-            last = step.scene
-            age_s = round(now - seen_s, 3)
-            if (last.state, last.reason) != (state, reason):
-                pass  # it came after this frame
-            elif age_s > STALE_S:
-                scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
-            else:
-                scene, cue = last, step.record().cue
-        shown = newest if self._config.controls.picture else None
+            last, image = step.scene, step.frame.image
+            age_s, t = round(now - seen_s, 3), round(step.frame.t - self._first_t, 3)
+            if (last.state, last.reason) == (state, reason):  # else the state came after this frame
+                if age_s > STALE_S:
+                    scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
+                else:
+                    scene, cue = last, step.record().cue.model_dump(mode="json")
+            if self._config.controls.picture:
+                borders, picture = zone_borders(self._config, *image.shape[:2]), _jpeg(image)
         return json.dumps(
             {
                 "schema": SCHEMA,
                 "state": scene.state,
                 "reason": scene.reason,
                 "age_s": age_s,
-                "t": None
-                if newest is None
-                else round(newest[1].frame.t - (self._first_t or 0.0), 3),
+                "t": t,
                 "sentence": describe(scene),
-                "zones": _dump(ZonesRecord.of(scene)),
+                "zones": ZonesRecord.of(scene).model_dump(mode="json"),
                 "drop_off": scene.drop_off,
-                "cue": None if cue is None else _dump(cue),
-                "heard": None
-                if heard is None
-                else {"name": heard.name, "side": heard.side, "why": heard.why},
-                "said": [
-                    {"text": text, "ago_s": round(now - at_s, 1)}
-                    for at_s, text in reversed(list(self._said))
-                ],
-                "muted": controls.muted,
+                "cue": cue,
+                "heard": self._heard,
+                "said": [{"text": text, "ago_s": round(now - s, 1)} for s, text in [*self._said]],
+                "muted": controls.mixer.muted,
                 "volume_db": controls.volume_db,
-                "verbosity": controls.verbosity,
-                "scheme": controls.scheme,
+                "verbosity": controls.mapper.verbosity,
+                "scheme": controls.mapper.scheme,
                 "picture_allowed": self._config.controls.picture,
-                "borders": None
-                if shown is None
-                else zone_borders(self._config, *shown[1].frame.image.shape[:2]),
-                "picture": None if shown is None else _jpeg(shown[1].frame.image),
+                "borders": borders,
+                "picture": picture,
             }
         )
 
@@ -124,10 +109,6 @@ def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, f
     half = math.tan(math.radians(config.zones.center_width_deg / 2)) * camera.fx
     left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
     return max(0.0, left), min(1.0, right)
-
-
-def _dump(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(mode="json")
 
 
 def _jpeg(image: RgbImage) -> str:

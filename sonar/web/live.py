@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sonar.controls.listen.socket_server import (
+from sonar.controls.control_socket import (
     choose_instance,
     instance_of,
     running_instances,

@@ -6,7 +6,7 @@ from pathlib import Path
 from sonar.audio.cues import mapping, urgency
 from sonar.audio.synthesis import EARCONS
 from sonar.config import AudioConfig
-from sonar.controls.listen import buttons, keyboard
+from sonar.controls import buttons, keyboard
 from sonar.types import Band
 
 DOC = Path(__file__).parents[2] / "docs" / "sound.md"

@@ -124,7 +124,7 @@ _talks: dict[str, Any] = {}  # the servers, started once for a process
 
 def controls(data: bytes, folder: Path) -> None:
     """The control socket and the health port: afterwards both still answer."""
-    from sonar.controls.listen.socket_server import send
+    from sonar.controls.control_socket import send
 
     path, port = _servers()
     with socket.socket(socket.AF_UNIX) as client:
@@ -188,9 +188,9 @@ def _servers() -> tuple[Path, int]:
     from sonar.audio.cues import PulseMapper
     from sonar.audio.synthesis import Mixer
     from sonar.config import SonarConfig
+    from sonar.controls.control_socket import ControlSocket
     from sonar.controls.controls import Controls
-    from sonar.controls.listen import Commands
-    from sonar.controls.listen.socket_server import SocketServer
+    from sonar.controls.listen import attending
     from sonar.service.health import HealthServer, Snapshot
     from sonar.testing.audio import ToneSpeaker
 
@@ -199,9 +199,10 @@ def _servers() -> tuple[Path, int]:
         threading.excepthook = lambda given: faults.append(repr(given.exc_value))
         config = SonarConfig()
         mixer = Mixer(config.audio, config.speech, ToneSpeaker(config.audio.rate_hz))
-        commands = Commands(Controls(mixer, PulseMapper(config.audio, config.speech), -6.0))
+        commands = Controls(mixer, PulseMapper(config.audio, config.speech), -6.0)
         path = Path(tempfile.mkdtemp(prefix="sonar-fuzz-")) / "control-1.sock"
-        _talks["socket"] = SocketServer(commands, path).__enter__()
+        _talks["socket"] = attending([ControlSocket(commands, path)])
+        _talks["socket"].__enter__()
         _talks["health"] = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("guiding"))
         _talks["faults"], _talks["path"] = faults, path
     return _talks["path"], _talks["health"].port

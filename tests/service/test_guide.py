@@ -8,8 +8,7 @@ import pytest
 from guide_kit import DEPTH, IMAGES, Hanging, Service
 
 from sonar.config import SonarConfig
-from sonar.controls.listen.buttons import KEYS
-from sonar.controls.listen.commands import Commands
+from sonar.controls.buttons import KEYS
 from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
 from sonar.service.guide.guide import EXIT_AFTER_S
 from sonar.testing.capture import Delay, ScriptedSource
@@ -206,7 +205,7 @@ def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:
     service.wait_frames(20)
     run = service.guide._run
     assert run is not None and KEYS[167] == "keep"
-    assert Commands(run.running.controls)(KEYS[167]) == "ok keeping the recording"
+    assert run.running.controls(KEYS[167]) == "ok keeping the recording"
     service.wait(lambda: bool(service.logged("recording_kept")), "recording")
     (kept,) = (tmp_path / "kept").iterdir()
     assert kept.name.endswith("-button")
@@ -214,7 +213,7 @@ def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:
 
 def test_a_button_is_refused_where_nothing_is_recorded(serve: Any) -> None:
     run = serve().guide._run
-    assert Commands(run.running.controls)("keep") == "refused nothing is recorded"
+    assert run.running.controls("keep") == "refused nothing is recorded"
 
 
 def test_a_recording_folder_that_cannot_be_made_stops_nobody(serve: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist[web]'")
 
-from sonar.controls.listen.socket_server import ANSWER_S, SocketServer, send
+from sonar.controls.control_socket import ANSWER_S, ControlSocket, send
+from sonar.controls.listen import attending
 from sonar.errors import DeviceError
 from sonar.web import live, show
 from sonar.web.live_tab import send_command, shown
 from tests.cli.conftest import write_video
-from tests.test_view import Seen
+from tests.controls.test_view import Seen
 from tests.web.conftest import Spawn, check_accessible, check_narrow
 
 COMMANDS = ("Mute", "Louder", "Softer", "Describe", "Repeat")
@@ -25,12 +27,12 @@ COMMANDS = ("Mute", "Louder", "Softer", "Describe", "Repeat")
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A place for control sockets with no sonar in it."""
-    monkeypatch.setattr("sonar.controls.listen.socket_server.runtime_folder", lambda: tmp_path)
+    monkeypatch.setattr("sonar.controls.control_socket.runtime_folder", lambda: tmp_path)
     return tmp_path
 
 
-def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> SocketServer:
-    return SocketServer(do, folder / f"control-{number}.sock")
+def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> AbstractContextManager[None]:
+    return attending([ControlSocket(do, folder / f"control-{number}.sock")])
 
 
 def test_no_sonar_is_said(alone: Path) -> None:

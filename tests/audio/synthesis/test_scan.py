@@ -200,7 +200,7 @@ def test_the_whole_chain_scans_when_it_is_set_to_and_not_before():
     def change(update):
         if isinstance(update, Step) and update.frame.id == 15:
             assert len(update.scene.profile) == 24
-            assert running.controls.set_scheme("scan")
+            assert running.controls("scheme scan") == "ok scheme scan"
 
     running = app.assemble(config, source, sink, clock=ManualClock(), engine=ExactDepth(source))
     assert running.run(change).error is None

@@ -15,7 +15,6 @@ from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.controls.controls import Controls
-from sonar.controls.listen import Commands
 from sonar.controls.view import STALE_S, RunView, zone_borders
 from sonar.records import Event, Step, Update
 from sonar.testing.capture import ScriptedSource
@@ -153,7 +152,7 @@ def test_a_run_answers_the_command(allowed: bool):
         engine=FakeEngine(DepthMap(ramp)),
     )
     running.run()
-    verdict, _, line = Commands(running.controls)("view").partition(" ")
+    verdict, _, line = running.controls("view").partition(" ")
     found = json.loads(line)
     assert verdict == "ok" and found["state"] == "stopped" and found["age_s"] is not None
     assert (found["picture"] is not None) is allowed

@@ -2,13 +2,23 @@
 
 import numpy as np
 import pytest
-from hearing import AUDIO, RATE, SPEECH, heard_in, onsets, render, rms_db, scene, stop
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.synthesis import Mixer, render_earcons
 from sonar.controls.controls import Controls
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band, CueKind, Reason, Scene
+from tests.audio.hearing import (
+    AUDIO,
+    RATE,
+    SPEECH,
+    heard_in,
+    onsets,
+    render,
+    rms_db,
+    scene,
+    stop,
+)
 
 CLOSE, STOP = (Band.CLOSE, 0.7), (Band.STOP, 0.9)
 
@@ -38,13 +48,13 @@ class Rig:
 def test_muted_is_silent_but_for_a_tick_every_ten_seconds():
     rig = Rig()
     rig.walk(1.0, CLOSE)
-    assert rig.controls.toggle_mute()
+    assert rig.controls("mute") == "ok muted"
     rig.walk(1.0, CLOSE)  # the answer
     assert rig.said()[-1] == "control_muted"
     silence = rig.walk(20.0, CLOSE)
     assert onsets(silence, quiet_s=1.0).size == 2
     assert np.abs(silence[: 8 * RATE]).max() == 0.0
-    assert not rig.controls.toggle_mute()
+    assert rig.controls("mute") == "ok sound on"
     rig.walk(1.0, CLOSE)
     assert rig.said() == ["control_unmuted"]
     assert rms_db(rig.walk(1.0, CLOSE))[0] > -40
@@ -52,7 +62,7 @@ def test_muted_is_silent_but_for_a_tick_every_ten_seconds():
 
 def test_dangers_are_heard_muted():
     rig = Rig()
-    rig.controls.toggle_mute()
+    rig.controls("mute")
     rig.walk(1.0, CLOSE)
     rig.said()
     assert rms_db(rig.walk(1.0, STOP))[0] > -25
@@ -63,7 +73,7 @@ def test_dangers_are_heard_muted():
 
 def test_that_sight_is_lost_is_told_once_muted():
     rig = Rig()
-    rig.controls.toggle_mute()
+    rig.controls("mute")
     rig.walk(1.0)
     heard = []
     for step in range(100):
@@ -79,7 +89,7 @@ def test_volume_steps_are_gains_and_answered():
     rig = Rig()
     rig.walk(0.5, CLOSE)
     before = rms_db(rig.walk(2.0, CLOSE))
-    assert rig.controls.change_volume(-10.0) == -10.0
+    assert rig.controls("volume -10") == "ok volume -10 dB"
     rig.walk(0.5, CLOSE)
     after = rms_db(rig.walk(2.0, CLOSE))
     assert after - before == pytest.approx(-10.0, abs=0.5)
@@ -87,7 +97,7 @@ def test_volume_steps_are_gains_and_answered():
 
 def test_the_volume_has_limits_that_are_told():
     rig = Rig()
-    assert rig.controls.change_volume(+99.0) == 12.0
+    assert rig.controls("volume 99") == "ok volume 12 dB"
     rig.walk(1.0)
     assert rig.said() == ["control_volume_limit"]
 
@@ -95,25 +105,25 @@ def test_the_volume_has_limits_that_are_told():
 def test_schemes_and_verbosity_change_while_running():
     rig = Rig()
     rig.walk(0.1, CLOSE)
-    assert rig.controls.set_scheme("quiet")
+    assert rig.controls("scheme quiet") == "ok scheme quiet"
     assert rig.mapper.update(scene(CLOSE, t=1.0)).kind is CueKind.SILENCE
-    assert rig.controls.set_scheme("continuous")
+    assert rig.controls("scheme continuous") == "ok scheme continuous"
     assert rig.mapper.update(scene(CLOSE, t=1.1)).kind is CueKind.CONTINUOUS
-    assert not rig.controls.set_scheme("moo")
-    assert rig.controls.set_verbosity("danger")
+    assert rig.controls("scheme moo").startswith("refused")
+    assert rig.controls("verbosity danger") == "ok verbosity danger"
     assert rig.mapper.update(scene(CLOSE, t=30.0)).phrase is None
-    assert not rig.controls.set_verbosity("moo")
+    assert rig.controls("verbosity moo").startswith("refused")
 
 
 def test_what_is_around_me_is_said_side_by_side():
     rig = Rig()
-    assert rig.controls.describe() == ""
+    assert rig.controls("describe") == "refused nothing was seen yet"
     near = (Band.NEAR, 0.4, {"distance_m": 1.9})
     rig.walk(3.2, near)
     rig.said()
-    sentence = rig.controls.describe()
+    sentence = rig.controls("describe")
     rig.walk(2.5, near)
-    assert sentence == "near on the left at 1.9 metres, clear ahead, clear on the right"
+    assert sentence == "ok near on the left at 1.9 metres, clear ahead, clear on the right"
     assert rig.said() == [
         *("side_left", "band_near", "metres_2_0"),
         *("side_center", "band_clear", "side_right", "band_clear"),
@@ -122,10 +132,10 @@ def test_what_is_around_me_is_said_side_by_side():
 
 def test_the_last_phrase_is_repeated():
     rig = Rig()
-    assert rig.controls.repeat() is None
+    assert rig.controls("repeat") == "ok nothing to repeat"
     rig.walk(0.5)
     rig.walk(1.0, CLOSE)
-    assert rig.controls.repeat() == "close_left"
+    assert rig.controls("repeat") == "ok close_left"
     rig.walk(1.0, CLOSE)
     assert rig.said() == ["control_nothing_to_repeat", "close_left", "close_left"]
 

@@ -10,10 +10,10 @@ import termios
 import threading
 
 import pytest
-from listen_kit import Heard
+from listen_kit import Heard, serving
 
-from sonar.controls.listen.buttons import EVENT, Buttons, wanted
-from sonar.controls.listen.keyboard import Keyboard
+from sonar.controls.buttons import EVENT, Buttons, wanted
+from sonar.controls.keyboard import Keyboard
 
 # -- buttons -------------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ def test_buttons_are_read_from_an_input_device(tmp_path):
     device = tmp_path / "event0"
     os.mkfifo(device)
     heard = Heard()
-    with Buttons(heard, str(tmp_path / "event*")):
+    with serving(Buttons(heard, str(tmp_path / "event*"))):
         writer = os.open(device, os.O_WRONLY)
         os.write(writer, event(113, 1) + event(0, 0, kind=0) + event(113, 0))  # press, release
         os.write(writer, event(115, 1) + event(115, 2) + event(115, 2)[:10])
@@ -37,10 +37,10 @@ def test_buttons_are_read_from_an_input_device(tmp_path):
 
 
 def test_a_device_that_goes_and_comes_back_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("sonar.controls.listen.buttons._LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("sonar.controls.buttons._LOOK_AGAIN_S", 0.05)
     device = tmp_path / "event0"
     heard = Heard()
-    with Buttons(heard, str(device)):
+    with serving(Buttons(heard, str(device))):
         for count in (1, 2):
             os.mkfifo(device)
             writer = os.open(device, os.O_WRONLY)  # waits until it is found
@@ -78,14 +78,16 @@ def test_auto_takes_headsets_and_gpio_but_nothing_one_types_on(tmp_path):
 
 CHILD = """
 import sys, threading
-from sonar.controls.listen.keyboard import Keyboard
+from sonar.controls.keyboard import Keyboard
+from sonar.controls.listen import attending
 done = threading.Event()
 def do(line):
     print(line, flush=True)
     done.set() if line == "quit" else None
     return "ok"
 try:
-    with Keyboard(do) as keys:
+    keys = Keyboard(do)
+    with attending([keys]):
         print("terminal", keys.on_terminal, flush=True)
         assert done.wait(20)
         if "fail" in sys.argv: raise RuntimeError("on purpose")
@@ -145,7 +147,7 @@ def test_the_terminal_is_put_back_after_a_failure():
 def test_where_there_is_no_terminal_nothing_is_read():
     reader, writer = os.pipe()
     heard = Heard()
-    with Keyboard(heard, reader) as keys:
+    with serving(Keyboard(heard, reader)) as keys:
         os.write(writer, b"m")
         assert not keys.on_terminal
     assert heard.lines == []
@@ -155,8 +157,5 @@ def test_where_there_is_no_terminal_nothing_is_read():
 
 
 def test_a_closed_standard_input_is_no_terminal():
-    code = (
-        "from sonar.controls.listen.keyboard import Keyboard\n"
-        "with Keyboard(print) as keys: assert not keys.on_terminal"
-    )
+    code = "from sonar.controls.keyboard import Keyboard\nassert not Keyboard(print).on_terminal"
     subprocess.run(["sh", "-c", f"exec {sys.executable} -c '{code}' <&-"], check=True, timeout=30)

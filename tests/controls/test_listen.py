@@ -5,21 +5,21 @@ import stat
 import threading
 
 import pytest
-from hearing import AUDIO, RATE, SPEECH, scene
-from listen_kit import Heard
+from listen_kit import Heard, serving
 from typer.testing import CliRunner
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.synthesis import Mixer
 from sonar.cli.root import app
 from sonar.config import ControlsConfig
+from sonar.controls import control_socket as sockets
+from sonar.controls.control_socket import ControlSocket, send
 from sonar.controls.controls import Controls
-from sonar.controls.listen import Commands, listening
-from sonar.controls.listen import socket_server as sockets
-from sonar.controls.listen.socket_server import SocketServer, send
+from sonar.controls.listen import listening
 from sonar.errors import ConfigError, DeviceError
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band
+from tests.audio.hearing import AUDIO, RATE, SPEECH, scene
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def commands():
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
     mapper = PulseMapper(AUDIO, SPEECH)
     stopped = threading.Event()
-    do = Commands(Controls(mixer, mapper, -6.0, stopped.set))
-    do.mixer, do.mapper, do.stopped = mixer, mapper, stopped
+    do = Controls(mixer, mapper, -6.0, stopped.set)
+    do.stopped = stopped
     return do
 
 
@@ -71,9 +71,9 @@ def test_describe_answers_with_the_sentence_and_quit_stops(commands):
     commands.mapper.update(scene((Band.NEAR, 0.4, {"distance_m": 1.9})))
     assert commands("describe").startswith("ok near on the left at 1.9 metres")
     assert not commands.stopped.is_set()
-    assert not commands._controls.quitting
+    assert not commands.quitting
     commands("quit")
-    assert commands._controls.quitting
+    assert commands.quitting
     assert commands.stopped.is_set()
 
 
@@ -89,7 +89,7 @@ def runtime(tmp_path, monkeypatch):
 
 def test_a_line_in_a_line_out_for_this_user_only(runtime):
     heard = Heard()
-    with SocketServer(heard) as server:
+    with serving(ControlSocket(heard)) as server:
         assert stat.S_IMODE(server.path.stat().st_mode) == 0o600
         assert stat.S_IMODE(runtime.stat().st_mode) == 0o700
         assert send(server.path, "volume up") == "ok volume up"
@@ -103,7 +103,7 @@ def test_a_line_in_a_line_out_for_this_user_only(runtime):
 def test_a_client_that_says_nothing_or_too_much_does_not_block_the_next(runtime, monkeypatch):
     monkeypatch.setattr(sockets, "_LINE_S", 0.1)
     heard = Heard()
-    with SocketServer(heard) as server:
+    with serving(ControlSocket(heard)) as server:
         silent = socket.socket(socket.AF_UNIX)
         silent.connect(str(server.path))
         gone = socket.socket(socket.AF_UNIX)
@@ -124,10 +124,10 @@ def test_instances_are_told_apart_and_dead_ones_cleared(runtime):
     corpse = socket.socket(socket.AF_UNIX)
     corpse.bind(str(dead))
     corpse.close()
-    with SocketServer(heard) as server:
+    with serving(ControlSocket(heard)) as server:
         assert sockets.choose_instance(None) == server.path
         assert not dead.exists()
-        with SocketServer(heard, sockets.runtime_folder() / "control-77.sock") as other:
+        with serving(ControlSocket(heard, sockets.runtime_folder() / "control-77.sock")) as other:
             with pytest.raises(ConfigError, match=r"--instance: \d+, 77"):
                 sockets.choose_instance(None)
             assert sockets.choose_instance("77") == other.path
@@ -139,11 +139,11 @@ def test_a_folder_that_others_may_enter_is_not_used(runtime):
     runtime.mkdir()
     runtime.chmod(0o755)
     with pytest.raises(DeviceError, match="open to other users"):
-        SocketServer(Heard())
+        ControlSocket(Heard())
 
 
 def test_the_command_line_reaches_a_running_sonar(runtime, commands):
-    with listening(commands._controls, ControlsConfig(buttons=None)) as notes:
+    with listening(commands, ControlsConfig(buttons=None)) as notes:
         assert notes == []
         runner = CliRunner()
         assert runner.invoke(app, ["control", "volume", "-3"]).output == "volume -9 dB\n"
@@ -155,6 +155,6 @@ def test_the_command_line_reaches_a_running_sonar(runtime, commands):
 
 def test_without_a_place_for_the_socket_guiding_goes_on_and_says_so(runtime, commands):
     runtime.write_text("a file is in the way")
-    with listening(commands._controls, ControlsConfig(buttons=None)) as notes:
+    with listening(commands, ControlsConfig(buttons=None)) as notes:
         assert len(notes) == 1
         assert "sonar control" in notes[0]

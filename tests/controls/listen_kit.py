@@ -1,6 +1,9 @@
 """What the tests of commands share."""
 
 import threading
+from contextlib import contextmanager
+
+from sonar.controls.listen import attending
 
 
 class Heard:
@@ -19,3 +22,10 @@ class Heard:
         with self._came:
             assert self._came.wait_for(lambda: len(self.lines) >= count, 10), self.lines
         return self.lines
+
+
+@contextmanager
+def serving(listener):
+    """While inside, the listener takes commands."""
+    with attending([listener]):
+        yield listener

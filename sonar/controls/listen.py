@@ -1,0 +1,105 @@
+"""Who takes commands while guiding: keys of a terminal, a local socket, buttons.
+
+One thread waits for all of them. Each hands a line such as ``volume up`` to one function, and
+gives back what it changed when it is closed, whatever happened in between.
+"""
+
+import contextlib
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+from sonar.config import ControlsConfig
+from sonar.controls.controls import Controls
+from sonar.errors import DeviceError
+from sonar.threads import Announce, GuardedThread
+
+Do = Callable[[str], str]
+"""Takes a command, returns its answer."""
+
+LOOK_S = 0.5  # between looks for what listens now: a device that came, a terminal in front again
+_PATIENCE_S = 2.0  # for a command in hand, at the end
+
+
+class Listener(Protocol):
+    """One way to give commands."""
+
+    def files(self) -> Sequence[int]:
+        """The file descriptors to wait for now; asked before each wait."""
+
+    def read(self, file: int) -> None:
+        """Take what came at one of them."""
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def listening(
+    controls: Controls, config: ControlsConfig, *, keyboard: bool = False
+) -> Iterator[list[str]]:
+    """While inside, commands reach ``controls``.
+
+    Gives sentences for the user about what does not listen and why: guiding goes on without.
+    ``keyboard`` is for runs that own the terminal.
+    """
+
+    def announce(_problem: str, _gave_up: bool) -> None:
+        controls.refuse()  # a listener failed: what was pressed may not have been done
+
+    notes: list[str] = []
+    listeners: list[Listener] = []
+    if config.socket:
+        from sonar.controls.control_socket import ControlSocket
+
+        try:
+            listeners.append(ControlSocket(controls))
+        except DeviceError as error:
+            notes.append(str(error))
+    if config.buttons:
+        from sonar.controls.buttons import Buttons
+
+        listeners.append(Buttons(controls, config.buttons))
+    if keyboard:
+        from sonar.controls.keyboard import KEYS_HELP, Keyboard
+
+        keys = Keyboard(controls)
+        listeners.append(keys)
+        notes += [KEYS_HELP] if keys.on_terminal else []
+    with attending(listeners, announce):
+        yield notes
+
+
+@contextmanager
+def attending(listeners: Sequence[Listener], announce: Announce | None = None) -> Iterator[None]:
+    """While inside, one thread serves ``listeners``; all are closed at the end."""
+    wake_in, wake_out = os.pipe()
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            owners = {file: listener for listener in listeners for file in listener.files()}
+            waiting = select.poll()  # unlike select(), not limited to numbers below 1024
+            for file in (*owners, wake_in):
+                waiting.register(file, select.POLLIN)
+            for file, _ in waiting.poll(1000.0 * LOOK_S):
+                if file in owners and not over.is_set():
+                    owners[file].read(file)
+
+    thread = GuardedThread("sonar-controls", serve, announce=announce)
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.close)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            with contextlib.suppress(OSError):
+                os.write(wake_out, b"x")
+            thread.join(_PATIENCE_S)
+            if not thread.is_alive():  # else it still holds them; a leak beats a reused number
+                os.close(wake_in)
+                os.close(wake_out)
