@@ -76,7 +76,7 @@ class RunView:
                 if age_s > STALE_S:
                     scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
                 else:
-                    scene, cue = last, step.record().cue.model_dump(mode="json")
+                    scene, cue = last, step.record().model_dump(mode="json")["cue"]
             if self._config.controls.picture:
                 borders, picture = zone_borders(self._config, *image.shape[:2]), _jpeg(image)
         return json.dumps(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sonar.audio.speech.process import SpeechWorker
+from sonar.audio.speech.bank import SpeechWorker
 from sonar.clock import SystemClock
 from sonar.service.supervisor import alarm as alarms
 from sonar.service.supervisor import sounds

@@ -5,31 +5,42 @@ background thread. Whatever that process does, the tones go on: a phrase is ther
 and :attr:`SpeechBank.status` says which.
 """
 
+import contextlib
+import hashlib
+import json
 import logging
+import os
+import pickle
+import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.audio.cues import PHRASES
-from sonar.audio.speech.cache import SpeechCache
-from sonar.audio.speech.catalogue import Utterance, Voice, load_utterances
-from sonar.audio.speech.clips import clip_for_mixer
-from sonar.audio.speech.process import WORKER, NoSynthesizerError, PhraseError, SpeechWorker
-from sonar.clock import SystemClock
+from sonar.audio.speech.catalogue import Utterance, load_utterances
+from sonar.audio.speech.clips import Samples, clip_for_mixer
 from sonar.config import SpeechConfig
 from sonar.errors import SpeechError
 from sonar.files import cache_home
 from sonar.ports import Clock
 from sonar.threads import GuardedThread
 
+WORKER: tuple[str, ...] = (sys.executable, "-m", "sonar.audio.speech.worker")
 TIMEOUT_S = 10.0
-MAX_STARTS = 4  # of the synthesizer, for one voice
+MAX_STARTS = 4  # of the synthesizer
 MAX_TRIES = 2  # for one phrase
+MAX_FILES = 2000  # in the cache, about 100 MB; the oldest go first
+_RECIPE = "3"  # raise it when clips.py makes other clips of the same recording
+_SLICE_S = 0.1  # a wait for an answer is cut into these, so that a request to stop is seen
 _CLOSE_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -51,6 +62,84 @@ class SpeechStatus:
     lost: str | None = None
 
 
+class NoSynthesizerError(SpeechError):
+    """The worker cannot work; trying again would not help."""
+
+
+class PhraseError(SpeechError):
+    """These words cannot be spoken; others may be, by the same process."""
+
+
+class SpeechWorker:
+    """One synthesizer process; see :mod:`sonar.audio.speech.worker`.
+
+    Raises SpeechError when it cannot be started, ends, or gives no answer for ``timeout_s``; then
+    only :meth:`close` may follow. ``stopping`` is whether nobody waits for answers any more.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float = TIMEOUT_S,
+        command: Sequence[str] = WORKER,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._timeout_s, self._stopping = timeout_s, stopping
+        ours, theirs = socket.socketpair()
+        self._connection, self._ready = Connection(ours.detach()), False
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [*command, str(theirs.fileno()), str(os.getpid())],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is the parent's to handle
+                )
+            except OSError as error:
+                problem = f"the synthesizer cannot be started ({error.strerror})"
+                raise SpeechError(problem) from error
+
+    def render(self, utterance: Utterance, rate_hz: int) -> Samples:
+        """The clip for a mixer at ``rate_hz``; see :func:`~.clips.clip_for_mixer`.
+
+        Also raises PhraseError, after which it may be called again, and NoSynthesizerError.
+        """
+        if not self._ready and (problem := self._answer()) is not None:
+            raise NoSynthesizerError(problem)
+        self._ready = True
+        with contextlib.suppress(OSError):  # its end is seen as its answer is read
+            self._connection.send(astuple(utterance))
+        answer = self._answer()
+        if isinstance(answer, str):
+            raise PhraseError(answer)
+        source_hz, data = answer
+        samples = np.frombuffer(data, "<i2").astype(np.float32) / 32768.0
+        clip = clip_for_mixer(samples, source_hz, rate_hz)
+        if clip.size == 0:
+            raise PhraseError(f"the synthesizer gave silence for {utterance.text!r}")
+        return clip
+
+    def close(self) -> None:
+        """End the process at once."""
+        self._connection.close()
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
+            self._process.wait(_CLOSE_S)
+
+    def _answer(self) -> Any:
+        deadline_s = monotonic() + self._timeout_s
+        try:
+            while not self._connection.poll(_SLICE_S):
+                if self._stopping():
+                    raise SpeechError("speech was stopped")
+                if monotonic() > deadline_s:
+                    raise SpeechError(f"the synthesizer gave no answer for {self._timeout_s:g} s")
+            return self._connection.recv()
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            raise SpeechError("the synthesizer ended unexpectedly") from error
+
+
 class SpeechBank:
     """A :class:`~sonar.ports.Speaker`; starts working when made.
 
@@ -58,9 +147,10 @@ class SpeechBank:
         config: language, voice, speed; ``enabled`` false makes an empty, silent bank.
         rate_hz: of the mixer.
         cache_dir: where clips are kept; None is ``$SONAR_HOME/speech``, or the user's cache folder.
-        clock: for time limits.
-        timeout_s: longest wait for the synthesizer to start, and for each phrase.
+            One that cannot be written is only read.
+        clock: of the guarded thread.
         command: the worker's command line, for tests and other synthesizers.
+        timeout_s: longest wait for the synthesizer to start, and for each phrase.
 
     Raises:
         ConfigError: the language's catalogue is wrong or does not exist.
@@ -76,20 +166,15 @@ class SpeechBank:
         command: Sequence[str] = WORKER,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._utterances: Mapping[str, Utterance] = load_utterances(config)
-        self._rate_hz, self._timeout_s = rate_hz, timeout_s
-        self._clock, self._command = clock or SystemClock(), command
-        self._cache = SpeechCache(cache_dir or cache_home() / "speech", rate_hz)
-        self._clips: dict[str, NDArray[np.float32]] = {}
+        self._utterances = load_utterances(config)
+        self._rate_hz, self._timeout_s, self._command = rate_hz, timeout_s, command
+        self._folder = cache_dir or cache_home() / "speech"
+        self._clips: dict[str, Samples] = {}
         self._status = SpeechStatus(0, len(self._utterances) if config.enabled else 0, False)
-        self._lock = threading.Lock()
         self._stop, self._done = threading.Event(), threading.Event()
         self._worker: SpeechWorker | None = None
-        self._thread: GuardedThread | None = None
+        self._thread = GuardedThread("speech", self._work, announce=self._announce, clock=clock)
         if config.enabled:
-            self._thread = GuardedThread(
-                "speech", self._work, announce=self._announce, clock=self._clock
-            )
             self._thread.start()
         else:
             self._finish(None)
@@ -97,10 +182,9 @@ class SpeechBank:
     @property
     def status(self) -> SpeechStatus:
         """How far it is, and what is lost."""
-        with self._lock:
-            return replace(self._status, ready=len(self._clips))
+        return replace(self._status, ready=len(self._clips))
 
-    def get(self, phrase: str) -> NDArray[np.float32] | None:
+    def get(self, phrase: str) -> Samples | None:
         """The clip of ``phrase``: read-only float32 of shape ``(n,)``, or None. Never waits."""
         return self._clips.get(phrase)
 
@@ -117,11 +201,7 @@ class SpeechBank:
     def close(self) -> None:
         """End the synthesizer and the thread; clips stay. Safe to call twice."""
         self._stop.set()
-        with self._lock:
-            worker = self._worker
-        if worker is not None:
-            worker.close()
-        if self._thread is not None:
+        if self._thread.is_alive():
             self._thread.join(_CLOSE_S)
 
     def _announce(self, problem: str, gave_up: bool) -> None:
@@ -129,74 +209,90 @@ class SpeechBank:
             self._finish(f"speech failed: {problem}")
 
     def _work(self) -> None:
-        missing: dict[Voice, list[str]] = {}
-        for key, utterance in self._utterances.items():
-            clip = self._cache.find(utterance)
-            if clip is None:
-                missing.setdefault(utterance.voice, []).append(key)
-            else:
-                self._add(key, clip)
-        reasons = [self._render_voice(voice, keys) for voice, keys in missing.items()]
-        reason = next((reason for reason in reasons if reason), None)
-        count = len(self._utterances) - len(self._clips)
-        if not count or self._stop.is_set():
-            self._finish(None)
-        else:
-            of = f"{count} of {len(self._utterances)}"
-            self._finish(f"{of} phrases cannot be spoken: {reason}")
-        self._cache.prune()
+        missing = [key for key in self._utterances if not self._find(key)]
+        missing.sort(key=lambda key: -PHRASES[key].priority)  # dangers first
+        try:
+            reason = self._render(missing)
+        finally:
+            self._end_worker()
+        count, total = len(self._utterances) - len(self._clips), len(self._utterances)
+        lost = count and not self._stop.is_set()
+        self._finish(f"{count} of {total} phrases cannot be spoken: {reason}" if lost else None)
+        with contextlib.suppress(OSError):
+            clips = sorted(self._folder.glob("*.clip"), key=lambda path: path.stat().st_mtime)
+            for old in (*self._folder.glob("*.part"), *clips[:-MAX_FILES]):
+                old.unlink(missing_ok=True)
 
-    def _render_voice(self, voice: Voice, keys: list[str]) -> str | None:
-        """Render ``keys``, dangers first; why some could not be, or None."""
-        waiting = sorted(keys, key=lambda key: -PHRASES[key].priority)
-        failures: Counter[str] = Counter()
+    def _render(self, waiting: list[str]) -> str | None:
+        """Render the phrases ``waiting``; why some could not be, or None."""
         reason: str | None = None
-        for _ in range(MAX_STARTS):
-            worker = SpeechWorker(voice, self._timeout_s, self._command)
-            with self._lock:
-                self._worker = worker
+        failures: Counter[str] = Counter()
+        starts = 0
+        while waiting and not self._stop.is_set():
+            key = waiting[0]
             try:
-                worker.start()
-                while waiting and not self._stop.is_set():
-                    reason = self._render(worker, waiting[0]) or reason
-                    waiting.pop(0)
-                return reason
+                if self._worker is None:
+                    if starts == MAX_STARTS:
+                        return reason
+                    starts += 1
+                    self._worker = SpeechWorker(self._timeout_s, self._command, self._stop.is_set)
+                self._keep(key, self._worker.render(self._utterances[key], self._rate_hz))
+                waiting.pop(0)
             except NoSynthesizerError as error:
                 return str(error)
+            except PhraseError as error:
+                reason = str(error)
+                waiting.pop(0)
             except SpeechError as error:
                 reason = str(error)
-                _log.debug("speech, at %s: %s", waiting[0], reason)
-            finally:
-                worker.close()
-            # This phrase may be what brings the synthesizer down; the others do without it.
-            failures[waiting[0]] += 1
-            if failures[waiting[0]] >= MAX_TRIES:
-                waiting.pop(0)
-            if not waiting or self._stop.is_set():
-                break
+                self._end_worker()
+                # This phrase may be what brings the synthesizer down; the others do without it.
+                failures[key] += 1
+                if failures[key] >= MAX_TRIES:
+                    waiting.pop(0)
         return reason
 
-    def _render(self, worker: SpeechWorker, key: str) -> str | None:
-        """One phrase; why it cannot be spoken, or None."""
-        utterance = self._utterances[key]
-        try:
-            clip = clip_for_mixer(*worker.render(utterance.text), self._rate_hz)
-        except PhraseError as error:
-            return str(error)
-        if clip.size == 0:
-            return f"the synthesizer gave silence for {utterance.text!r}"
-        self._cache.keep(utterance, clip)
-        self._add(key, clip)
-        return None
-
-    def _add(self, key: str, clip: NDArray[np.float32]) -> None:
-        clip.setflags(write=False)
-        with self._lock:
-            self._clips[key] = clip
+    def _end_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
 
     def _finish(self, lost: str | None) -> None:
         if lost is not None:
             _log.info("%s", lost)
-        with self._lock:
-            self._status = replace(self._status, done=True, lost=lost)
+        self._status = replace(self._status, done=True, lost=lost)
         self._done.set()
+
+    # -- the cache: 16-bit samples, followed by their SHA-256; what is damaged is never played ----
+
+    def _path(self, key: str) -> Path:
+        asked = json.dumps([_RECIPE, *astuple(self._utterances[key]), self._rate_hz])
+        return self._folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.clip"
+
+    def _find(self, key: str) -> bool:
+        """Whether the phrase is in the cache; then it can be said from now on."""
+        try:
+            data = self._path(key).read_bytes()
+        except OSError:
+            return False
+        pcm, digest = data[:-32], data[-32:]
+        if not pcm or hashlib.sha256(pcm).digest() != digest:
+            return False
+        self._add(key, np.frombuffer(pcm, "<i2").astype(np.float32) / 32767.0)
+        return True
+
+    def _keep(self, key: str, clip: Samples) -> None:
+        self._add(key, clip)
+        pcm = np.round(np.clip(clip, -1, 1) * 32767.0).astype("<i2").tobytes()
+        path = self._path(key)
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(pcm + hashlib.sha256(pcm).digest())
+            temporary.replace(path)
+        except OSError as error:
+            _log.debug("speech is not cached: %s", error)
+
+    def _add(self, key: str, clip: Samples) -> None:
+        clip.setflags(write=False)
+        self._clips[key] = clip

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.speech.catalogue import Voice
-from sonar.audio.speech.clips import Samples, clip_for_mixer
-from sonar.audio.speech.process import SpeechWorker
+from sonar.audio.speech.bank import SpeechWorker
+from sonar.audio.speech.catalogue import Utterance
+from sonar.audio.speech.clips import Samples
 from sonar.errors import SpeechError
 from sonar.service.supervisor.siren import LEAD_S
 
@@ -27,7 +27,7 @@ _EDGE_S = 0.006
 _SIREN_EVERY_S = 0.9
 _SIRENS_ALONE, _SIRENS_AFTER_WORDS = 4, 2
 _SPEECH_TIMEOUT_S = 3.0
-_RATE_WPM, _PITCH = 180, 50
+_RATE_WPM = 180
 
 # name -> (pitch in Hz, seconds) one after the other; pitch 0 is a pause
 PATTERNS: dict[str, tuple[tuple[float, float], ...]] = {
@@ -66,11 +66,10 @@ def render(language: str, log: Callable[[str], Any] = print) -> dict[str, Sample
     sounds = {name: pattern(name) for name in PATTERNS}
     sounds["failing"] = failing()
     language = language if language in WORDS else "en"
-    worker = SpeechWorker(Voice(_VOICES[language], _RATE_WPM, _PITCH), _SPEECH_TIMEOUT_S)
+    worker = SpeechWorker(_SPEECH_TIMEOUT_S)
     try:
-        worker.start()
         for key, text in WORDS[language].items():
-            clip = clip_for_mixer(*worker.render(text), RATE_HZ)
+            clip = worker.render(Utterance(text, _VOICES[language], _RATE_WPM), RATE_HZ)
             spoken = clip / max(float(np.abs(clip).max(initial=0.0)), 1e-6)
             sounds[f"say:{key}"], sounds[f"failing:{key}"] = spoken, failing(spoken)
     except SpeechError as error:

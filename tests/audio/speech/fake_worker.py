@@ -1,7 +1,7 @@
 """A synthesizer that misbehaves on request: ``fake_worker.py LOG MODE...``; speaks in tones.
 
-Modes: ``fatal``, ``dead``, ``dead_from=START``, ``mute_start``, ``nonsense=ANSWER``, ``silent``,
-and per text ``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``. Every text asked for is written to LOG.
+Modes: ``fatal``, ``dead``, ``dead_from=START``, ``mute_start``, ``silent``, and per text
+``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``. Every text asked for is written to LOG.
 """
 
 import math
@@ -12,11 +12,9 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-log, modes = sys.argv[1], [one for one in sys.argv[2:] if not one.startswith("--")]
+log, *modes, number, _parent = sys.argv[1:]
 options = dict(one.partition("=")[::2] for one in modes)
-given = dict(one[2:].partition("=")[::2] for one in sys.argv[2:] if one.startswith("--"))
-connection = Connection(int(given["socket"]))
-rate = struct.pack("<I", 22050)
+connection = Connection(int(number))
 
 
 def note(line: str) -> None:
@@ -30,16 +28,14 @@ if "dead" in options or starts >= int(options.get("dead_from", "1000")):
     sys.exit(3)
 if "mute_start" in options:
     threading.Event().wait(60)
-if "nonsense" in options:
-    connection.send_bytes(options["nonsense"].encode("latin-1"))
 if "fatal" in options:
-    connection.send_bytes(b"!espeak-ng is not installed")
+    connection.send("espeak-ng is not installed")
     sys.exit(1)
 print("a library prints whatever it likes", flush=True)
-connection.send_bytes(b"+" + rate)
+connection.send(None)
 while True:
     try:
-        text = connection.recv_bytes().decode()
+        text, _voice, _rate_wpm = connection.recv()
     except EOFError:
         break
     note(text)
@@ -48,10 +44,10 @@ while True:
     if options.get("crash") == text:
         os.abort()
     if options.get("error") == text:
-        connection.send_bytes(b"-cannot say " + text.encode())
+        connection.send(f"cannot say {text}")
         continue
     level = 0.0 if "silent" in options else 8000.0
     tone = [level * math.sin(n / 3.0) for n in range(1103 + 10 * len(text))]  # tells the text
     silence = [0.0] * 4410
     samples = [int(value) for value in silence[:1102] + tone + silence]
-    connection.send_bytes(b"+" + rate + struct.pack(f"<{len(samples)}h", *samples))
+    connection.send((22050, struct.pack(f"<{len(samples)}h", *samples)))
