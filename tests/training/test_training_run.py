@@ -24,7 +24,15 @@ from sonar.lab.training.train import (  # noqa: E402
 )
 
 PLAN = Plan(
-    steps=3, batch=2, twins=1, warm_up=1, rate=1e-3, seed=3, sizes=((32, 64),), every_checkpoint=99
+    steps=3,
+    batch=2,
+    twins=1,
+    warm_up=1,
+    rate=1e-3,
+    seed=3,
+    sizes=((32, 64),),
+    last_sizes=((32, 64),),
+    every_checkpoint=99,
 )
 SHIPPED = str(BUILTIN_PATH)
 
@@ -46,7 +54,9 @@ def frames(packs):
 def test_frames_are_learned(tmp_path, frames, monkeypatch):
     monkeypatch.setattr(train, "EVERY_PROGRESS", 6)
     said = []
-    plan = replace(PLAN, steps=12, sizes=((64, 96),), frozen=("pretrained.",))
+    plan = replace(
+        PLAN, steps=12, sizes=((64, 96),), last_sizes=((64, 96),), frozen=("pretrained.",)
+    )
     Trainer(frames[:2], tmp_path, plan, SHIPPED).run(said.append)
     assert said[0].startswith("step 6 (42%)") and "nll" in said[1] and "s/step" in said[1]
     before, after = (
@@ -81,9 +91,9 @@ def test_minutes_end_a_run_and_validation_is_reported(tmp_path, frames):
     said = []
 
     class Slow(Trainer):
-        def _one(self, rng):
+        def _one(self, rng, sizes):
             clock.sleep(20.0)
-            return super()._one(rng)
+            return super()._one(rng, sizes)
 
     plan = replace(PLAN, steps=500, minutes=1.0, validate_minutes=0.6)
     Slow(frames, tmp_path, plan, SHIPPED, clock, lambda n: f"{n.encoder} judged").run(said.append)
@@ -100,7 +110,9 @@ def test_a_new_run_starts_from_the_shipped_model(frames):
         network.SHIPPED_GAIN * shipped["inverse_depth"] + network.SHIPPED_SHIFT, 0.0
     )
     seen = shipped["inverse_depth"] > 0  # where its last ReLU hides nothing
-    assert np.allclose(found[0].numpy()[seen], wanted[seen], atol=1e-3) and seen.mean() > 0.2
+    # Its last convolutions saw twice the size: alike where the depth is smooth.
+    off = np.abs(found[0].numpy() - wanted)[seen]
+    assert np.median(off) < 0.02 * np.median(wanted[seen]) and seen.mean() > 0.2
     # Probabilities are interpolated instead of their logits.
     assert np.abs(found[2].numpy() - shipped["walkable"]).mean() < 0.03
 

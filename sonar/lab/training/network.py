@@ -32,8 +32,9 @@ class CalibratedNetwork(MidasSmall):
 
     Each output is float32 (batch, H, W): ``inverse_depth`` >= 0, camera height / Z for the lens
     of :data:`FOCAL`; ``log_sigma``, the log of the standard deviation of its natural log; and the
-    probabilities of walkable ground, of ground more than 0.12 m lower, and of stairs. The last
-    four are made at a quarter of the size. Layout: MiDaS v2.1 small with an EfficientNet-Lite.
+    probabilities of walkable ground, of ground more than 0.12 m lower, and of stairs. The first is
+    made at half of the size, the others at a quarter. Layout: MiDaS v2.1 small with an
+    EfficientNet-Lite.
     """
 
     def __init__(self, encoder: str = "lite0", features: int = FEATURES) -> None:
@@ -57,10 +58,13 @@ class CalibratedNetwork(MidasSmall):
         path = decoder.refinenet4(levels[3])
         for level in (3, 2, 1):
             path = getattr(decoder, f"refinenet{level}")(path, levels[level - 1])
-        raw = decoder.output_conv[:-1](path)
-        depth = decoder.output_conv[-1](raw)
+        # At half the size: the last convolutions at full size were a quarter of a step's cost.
+        first, _, second, relu, third, _ = decoder.output_conv
+        raw = third(relu(second(first(path))))
+        depth = functional.relu(raw)
         if self.training_outputs:
             depth = torch.where(raw > 0, raw, SOFTNESS * torch.expm1(raw.clamp(max=0) / SOFTNESS))
+        depth = functional.interpolate(depth, scale_factor=2, mode="bilinear", align_corners=False)
         t = head.lat[3](levels[3])
         for n, level in enumerate((2, 1, 0)):
             t = functional.interpolate(t, scale_factor=2, mode="bilinear", align_corners=False)

@@ -42,6 +42,7 @@ class Plan:
         average: how slowly the averaged weights follow.
         validate_minutes: of wall time between validations.
         half: convolutions in bfloat16 (faster where the processor has it; weights stay float32).
+        sizes: of views (rows, columns), at the full learning rate; ``last_sizes`` while it falls.
         frozen: parts left as they are: the encoder's first two have few weights and large maps,
             and are most of a step's cost.
         device: ``cpu`` or ``cuda``.
@@ -60,7 +61,8 @@ class Plan:
     average: float = 0.995
     decay: float = 1e-4
     seed: int = 0
-    sizes: tuple[tuple[int, int], ...] = views.SIZES
+    sizes: tuple[tuple[int, int], ...] = views.SMALL_SIZES
+    last_sizes: tuple[tuple[int, int], ...] = views.SIZES
     every_checkpoint: int = 40
     validate_minutes: float = 20.0
     half: bool = False
@@ -134,7 +136,9 @@ class Trainer:
         since, since_step = began, self.step
         while (share := self._share()) < 1.0:
             self._set_rate(share)
-            for name, value in self._one(np.random.default_rng([self.plan.seed, self.step])):
+            sizes = self.plan.sizes if share < self.plan.steady else self.plan.last_sizes
+            rng = np.random.default_rng([self.plan.seed, self.step])
+            for name, value in self._one(rng, sizes):
                 sums.setdefault(name, []).append(value)
             self.step += 1
             now = self._clock.now()
@@ -204,9 +208,11 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate * rise * max(fall, 0.01)
 
-    def _one(self, rng: np.random.Generator) -> list[tuple[str, float]]:
+    def _one(
+        self, rng: np.random.Generator, sizes: Sequence[tuple[int, int]]
+    ) -> list[tuple[str, float]]:
         plan = self.plan
-        size = plan.sizes[int(rng.integers(len(plan.sizes)))]
+        size = sizes[int(rng.integers(len(sizes)))]
         batch = self._batches.draw(rng, size, plan.batch, plan.twins).to(plan.device)
         with torch.autocast(plan.device, torch.bfloat16, enabled=plan.half):
             outputs = self.network(batch.images)

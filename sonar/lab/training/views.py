@@ -16,6 +16,8 @@ from sonar.lab.training.sample import Labels, Sample, split_labels
 from sonar.types import FloatImage, RgbImage
 
 SIZES = (*((192, 256),) * 5, *((160, 256),) * 2, (256, 192))
+# Most steps at the full learning rate are smaller: more views in the same time.
+SMALL_SIZES = (*((128, 160),) * 5, *((128, 192),) * 3, *((160, 128),) * 2, *SIZES[3:])
 SMALLEST_SHARE = 0.5  # of the image that a crop shows
 CUT_SHARE, CUT = 0.3, (0.8, 4.0)  # views that cut a near obstacle; its camera height / Z
 _MEAN = np.array(IMAGENET_MEAN, np.float32)
