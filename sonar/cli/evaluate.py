@@ -14,7 +14,6 @@ from sonar.errors import ConfigError, SourceError
 if TYPE_CHECKING:  # numpy and OpenCV are not every command's need
     from sonar.lab.evaluate.data import Dataset
     from sonar.lab.evaluate.folder import MountUse
-    from sonar.lab.evaluate.jobs import Way
     from sonar.lab.evaluate.results import Evaluated
     from sonar.replay.labels import Clip
 
@@ -40,7 +39,7 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="folder for evaluation.json, .csv and .html"),
+        typer.Option("--out", "-o", help="folder for evaluation.json and .html"),
     ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, max=64, help="so many processes at a time")
@@ -50,7 +49,6 @@ def evaluate(
 
     Folders of images with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
-    from sonar.lab.evaluate import processes, serial
     from sonar.lab.evaluate.folder import MountUse
     from sonar.lab.evaluate.results import document, lines, write_results
     from sonar.replay.folder import EVALUATION_FILES, output_folder
@@ -60,13 +58,12 @@ def evaluate(
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     variants = _variants(options, models or [])
-    way = processes(jobs) if jobs > 1 else serial
     datasets, clips = _sorted_out(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
     with progress(options, "evaluate") as advance:
-        results = _evaluated(variants, datasets, clips, uses[mount], way, advance)
+        results = _evaluated(variants, datasets, clips, uses[mount], jobs, advance)
     if options.json:
         emit_json(document(results))
     else:
@@ -126,12 +123,12 @@ def _evaluated(
     datasets: "Sequence[Dataset]",
     clips: "Sequence[Clip]",
     mount: "MountUse",
-    way: "Way",
+    jobs: int,
     advance: Advance,
 ) -> "list[Evaluated]":
     from sonar.lab.evaluate.data import Dataset
     from sonar.lab.evaluate.folder import FolderReadings
-    from sonar.lab.evaluate.jobs import Piece, Result, pinned
+    from sonar.lab.evaluate.jobs import Piece, Result, perform_all, pinned
     from sonar.lab.evaluate.report import sum_up
     from sonar.lab.evaluate.results import Evaluated
     from sonar.lab.evaluate.walks import walk_figures
@@ -142,7 +139,7 @@ def _evaluated(
     data: list[Dataset | Clip] = [*datasets, *clips]
     pieces = [Piece(what, config, mount) for _, config, _ in fixed for what in data]
     results: list[Result | None] = [None] * len(pieces)
-    for done, (place, result) in enumerate(way(pieces), 1):
+    for done, (place, result) in enumerate(perform_all(pieces, jobs), 1):
         results[place] = result
         advance(done, len(pieces))
     share = len(data)

@@ -63,8 +63,8 @@ def test_frames_are_learned(tmp_path, frames, monkeypatch):
         evaluate.figures(evaluate.network_model(each), frames[:1])
         for each in (network.start_network(SHIPPED), averaged_network(tmp_path / STATE)[0])
     )
-    assert after.aligned < 0.9 * before.aligned
-    assert abs(after.bias) < 0.5 * abs(before.bias)
+    assert after["aligned"] < 0.9 * before["aligned"]
+    assert abs(after["bias"]) < 0.5 * abs(before["bias"])
 
 
 def test_a_run_that_is_continued_ends_with_the_same_weights(tmp_path, frames):
@@ -91,9 +91,9 @@ def test_minutes_end_a_run_and_validation_is_reported(tmp_path, frames):
     said = []
 
     class Slow(Trainer):
-        def _one(self, rng, sizes):
+        def _one(self, share):
             clock.sleep(20.0)
-            return super()._one(rng, sizes)
+            return super()._one(share)
 
     plan = replace(PLAN, steps=500, minutes=1.0, validate_minutes=0.6)
     Slow(frames, tmp_path, plan, SHIPPED, clock, lambda n: f"{n.encoder} judged").run(said.append)
@@ -200,13 +200,17 @@ def test_figures_of_a_perfect_and_of_a_wrong_model(frames):
         }
 
     good = evaluate.figures(model(1.0, 0.1), [sample])
-    assert good.aligned == pytest.approx(0, abs=1e-4) and good.abs_rel == pytest.approx(0, abs=1e-4)
-    assert good.within_sigma == 1 and good.ground_iou == 1
-    assert good.drop_recall == good.drop_precision == 1
+    assert good["aligned"] == pytest.approx(0, abs=1e-4) and good["abs_rel"] == pytest.approx(
+        0, abs=1e-4
+    )
+    assert good["within_sigma"] == 1 and good["ground_iou"] == 1
+    assert good["drop_recall"] == good["drop_precision"] == 1
     near = evaluate.figures(model(1.25, 0.3), [sample])
-    assert near.aligned == pytest.approx(0, abs=1e-4)  # alignment hides the scale
-    assert near.abs_rel == pytest.approx(0.2, abs=1e-3)
-    assert near.bias == near.near_bias == pytest.approx(-np.log(1.25), abs=1e-3)
-    assert near.within_sigma == 1 and near.sigma_scale == pytest.approx(0.744, abs=2e-3)
-    assert evaluate.figures(model(1.25, 0.1), [sample]).within_sigma == 0
-    assert near.stairs_recall == pytest.approx(0.0) and "drop_recall 1.000" in near.line()
+    assert near["aligned"] == pytest.approx(0, abs=1e-4)  # alignment hides the scale
+    assert near["abs_rel"] == pytest.approx(0.2, abs=1e-3)
+    assert near["bias"] == near["near_bias"] == pytest.approx(-np.log(1.25), abs=1e-3)
+    assert near["within_sigma"] == 1 and near["sigma_scale"] == pytest.approx(0.744, abs=2e-3)
+    assert evaluate.figures(model(1.25, 0.1), [sample])["within_sigma"] == 0
+    assert near["stairs_recall"] == pytest.approx(0.0) and "drop_recall 1.000" in evaluate.line(
+        near
+    )

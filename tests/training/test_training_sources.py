@@ -11,8 +11,8 @@ from training_kit import COLUMNS, FOCAL_PX, HEIGHT_M, ROWS, ground_inverse_m, wr
 
 from sonar.errors import ModelError, SourceError
 from sonar.lab.evaluate.data import find_datasets
-from sonar.lab.training import cache, sources
-from sonar.lab.training.corpus import Corpus, split_of
+from sonar.lab.training import sources
+from sonar.lab.training.corpus import Corpus, build_cache, load_cache, split_of
 from sonar.lab.training.sample import commercial, split_labels
 
 
@@ -48,9 +48,8 @@ def test_the_side_of_a_drop_is_neither_drop_nor_level():
 
 def test_the_cache_gives_back_what_was_read(packs, tmp_path):
     read = list(sources.read_rendered(packs / "p_corr1.tar.gz"))
-    assert not cache.is_built(tmp_path / "one")
-    assert cache.build(tmp_path / "one", iter(read)) == 2
-    for before, after in zip(read, cache.load(tmp_path / "one"), strict=True):
+    assert build_cache(tmp_path / "one", iter(read)) == 2
+    for before, after in zip(read, load_cache(tmp_path / "one"), strict=True):
         assert (before.name, before.source, before.kind, before.licence, before.focal) == (
             after.name, after.source, after.kind, after.licence, after.focal,
         )  # fmt: skip
@@ -59,7 +58,7 @@ def test_the_cache_gives_back_what_was_read(packs, tmp_path):
         assert np.allclose(before.inverse, after.inverse, rtol=1e-3, atol=1e-4)
     (tmp_path / "one" / "inverse.bin").write_bytes(b"")
     with pytest.raises(SourceError, match="not a cache"):
-        cache.load(tmp_path / "one")
+        load_cache(tmp_path / "one")
 
 
 def test_held_out_scenes_walks_and_places_never_reach_training(packs, tmp_path):

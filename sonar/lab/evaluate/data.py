@@ -6,32 +6,25 @@ measurement, same size) and ``meta.json``: ``intrinsics`` (fx, fy, cx, cy in pix
 positive with the right side lower) and ``rate_hz`` (pairs a second).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from sonar.errors import SourceError
 from sonar.types import FloatImage, RgbImage
 
 DEPTH_SUFFIX = "_depth.png"
 RGB_SUFFIXES = ("_rgb.jpg", "_rgb.jpeg", "_rgb.png")
-ASSUMED_HFOV_DEG = 62.0
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Meta(BaseModel):
-    # Others write these files and put more in them than is used here.
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class DatasetIntrinsics(_Meta):
+class DatasetIntrinsics(BaseModel, frozen=True):
     """Pinhole camera, in pixels of the images of the folder."""
 
     fx: _Positive
@@ -40,7 +33,7 @@ class DatasetIntrinsics(_Meta):
     cy: _Finite
 
 
-class FrameMount(_Meta):
+class FrameMount(BaseModel, frozen=True):
     """Where the camera was at one frame; None is not known."""
 
     height_m: Annotated[float, Field(gt=0.05, lt=10)] | None = None
@@ -59,12 +52,13 @@ class FrameMount(_Meta):
         return self.complete and "fitted" not in (self.gravity_source or "")
 
 
-class Meta(_Meta):
-    """``meta.json``."""
+class Meta(BaseModel, frozen=True):
+    """``meta.json``. Others write these files and put more in them than is used here."""
 
     intrinsics: DatasetIntrinsics | None = None
     frames: dict[str, FrameMount] = {}
     rate_hz: _Positive | None = None
+    licence: str = "none stated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +82,7 @@ class Pair:
         if raw.dtype != np.uint16 or raw.ndim != 2:
             raise SourceError(f"{self.depth} is not a 16-bit depth image with one channel.")
         if raw.shape != color.shape[:2]:
-            raise SourceError(
-                f"{self.rgb.name} is {_size(color)} but {self.depth.name} is {_size(raw)}:"
-                " they must have the same size."
-            )
+            raise SourceError(f"{self.rgb} and {self.depth.name} must have the same size.")
         meters = raw.astype(np.float32) / np.float32(1000.0)
         meters[raw == 0] = np.nan
         return np.ascontiguousarray(color[:, :, ::-1]), meters
@@ -114,6 +105,7 @@ class Dataset:
     intrinsics: DatasetIntrinsics | None
     mounts: Mapping[str, FrameMount]
     rate_hz: float | None
+    licence: str
 
 
 def find_datasets(paths: Sequence[Path]) -> tuple[Dataset, ...]:
@@ -123,27 +115,26 @@ def find_datasets(paths: Sequence[Path]) -> tuple[Dataset, ...]:
         SourceError: no such folder, nothing in it, damaged ``meta.json``, images without depth,
             or two datasets of one name.
     """
-    found: list[Dataset] = []
+    found: dict[str, Dataset] = {}
     for path in paths:
         if not path.is_dir():
             raise SourceError(f"{path} is not a folder.")
-        if _is_dataset(path):
-            found.append(read_dataset(path))
-            continue
-        inside = sorted(p for p in path.iterdir() if p.is_dir() and _is_dataset(p))
-        if not inside:
+        inside = [path] if _is_dataset(path) else sorted(p for p in path.iterdir() if p.is_dir())
+        folders = [folder for folder in inside if _is_dataset(folder)]
+        if not folders:
             raise SourceError(
                 f"{path} holds no pairs of NAME_rgb.jpg and NAME_depth.png, and no folder in it"
                 " does either."
             )
-        found.extend(read_dataset(p) for p in inside)
+        for dataset in map(read_dataset, folders):
+            if dataset.name in found:
+                raise SourceError(
+                    f"Two datasets are called {dataset.name!r}: give them different names."
+                )
+            found[dataset.name] = dataset
     if not found:
         raise SourceError("No dataset was given.")
-    names = [d.name for d in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise SourceError(f"Two datasets are called {name!r}: give them different names.")
-    return tuple(found)
+    return tuple(found.values())
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -155,12 +146,9 @@ def read_dataset(folder: Path) -> Dataset:
         if rgb is None:
             raise SourceError(f"{depth} has no image {key}_rgb.jpg beside it.")
         pairs.append(Pair(key, rgb, depth))
-    if not pairs:
-        raise SourceError(f"{folder} holds no NAME_depth.png.")
     meta = _read_meta(folder / "meta.json")
-    return Dataset(
-        folder.resolve().name, folder, tuple(pairs), meta.intrinsics, meta.frames, meta.rate_hz
-    )
+    known = (meta.intrinsics, meta.frames, meta.rate_hz, meta.licence)
+    return Dataset(folder.resolve().name, folder, tuple(pairs), *known)
 
 
 def _is_dataset(folder: Path) -> bool:
@@ -168,14 +156,10 @@ def _is_dataset(folder: Path) -> bool:
 
 
 def _read_meta(path: Path) -> Meta:
-    if not path.is_file():
-        return Meta()
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path} is not readable JSON: {error}.") from error
-    try:
-        return Meta.model_validate(content)
+        return Meta.model_validate_json(path.read_bytes()) if path.is_file() else Meta()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -185,16 +169,9 @@ def _read_meta(path: Path) -> Meta:
 def _decode(path: Path, mode: int) -> np.ndarray[Any, Any]:
     import cv2
 
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
     image = cv2.imdecode(data, mode) if data.size else None
     if image is None:
         raise SourceError(f"{path} is not an image that can be read.")
     decoded: np.ndarray[Any, Any] = image
     return decoded
-
-
-def _size(image: np.ndarray[Any, Any]) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"

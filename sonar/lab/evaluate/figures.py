@@ -7,8 +7,7 @@ Definitions, for one folder of ``n`` zone readings (a zone of a frame with enoug
 - ``near_auc``: probability that a near zone is reported nearer than another; an unknown zone
   says nothing and counts half against every other.
 - ``near_recall``, ``near_false_alarm``: share of the near zones, and of the others, that are
-  reported near; unknown is not near. ``near_balance``: the first minus the second (an approach
-  that always, or never, alarms gets 0).
+  reported near; unknown is not near.
 - distance errors: |reported - true| / true, over zones with an obstacle closer than
   ``DISTANCE_RANGE_M`` for which meters are reported; ``distance_share`` says for how many that is.
 - ``nearest_zone_agreement``: over frames with an obstacle closer than ``DISTANCE_RANGE_M``, share
@@ -19,11 +18,10 @@ Definitions, for one folder of ``n`` zone readings (a zone of a frame with enoug
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from sonar.config import BandEdges
 from sonar.types import Band
@@ -33,41 +31,11 @@ DISTANCE_RANGE_M = 5.0
 NEAREST_TOLERANCE = 0.05
 RESAMPLES = 400
 
+Figures = dict[str, Any]
+"""JSON: ``n``, ``unknown``, each figure (a number, or None where there is nothing to count),
+``bands`` (true band -> reported band -> count) and ``ci`` (figure -> [low, high] or None)."""
 Values = Mapping[str, float | None]
-FiguresOver = Callable[[NDArray[np.intp]], Values]
-Intervals = dict[str, tuple[float, float] | None]
-Figure = Annotated[float, Field(allow_inf_nan=False)] | None
-FIGURES = (
-    "distance_median_rel_error",
-    "distance_p95_rel_error",
-    "distance_share",
-    "near_auc",
-    "near_recall",
-    "near_false_alarm",
-    "near_balance",
-    "nearest_zone_agreement",
-    "band_agreement",
-)
-
-
-class Figures(BaseModel):
-    """The figures of one approach on one folder; null where the folder has nothing to count."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    n: int
-    unknown: int
-    distance_median_rel_error: Figure
-    distance_p95_rel_error: Figure
-    distance_share: Figure
-    near_auc: Figure
-    near_recall: Figure
-    near_false_alarm: Figure
-    near_balance: Figure
-    nearest_zone_agreement: Figure
-    band_agreement: Figure
-    bands: dict[str, dict[str, int]]
-    ci: dict[str, tuple[float, float] | None]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,75 +74,53 @@ def band_of(distance_m: float | None, edges: BandEdges) -> Band:
 def figures(readings: Sequence[FigureReading], edges: BandEdges, seed: int = 0) -> Figures:
     """All figures of one approach on one folder."""
     table = _Table(readings, edges)
-    everything = np.arange(len(readings))
-    values = {name: table.figure(name, everything) for name in FIGURES}
-    return Figures(
-        n=len(readings),
-        unknown=sum(r.rank_m is None for r in readings),
-        bands=_confusion(readings, edges),
-        ci=_intervals(table, values, seed),
-        **{name: _rounded(value) for name, value in values.items()},
-    )
+    whole = table.figures(np.arange(len(readings)))
+    members = [np.flatnonzero(table.frame == frame) for frame in np.unique(table.frame)]
+
+    def over(picked: Indices) -> Values:
+        return table.figures(np.concatenate([members[index] for index in picked]))
+
+    bands = {str(t): {str(said): 0 for said in Band} for t in Band if t is not Band.UNKNOWN}
+    for reading in readings:
+        bands[str(band_of(reading.true_m, edges))][str(reading.band)] += 1
+    return {
+        "n": len(readings),
+        "unknown": sum(r.rank_m is None for r in readings),
+        **rounded(whole),
+        "bands": bands,
+        "ci": intervals(whole, len(members), over, times=RESAMPLES, seed=seed),
+    }
 
 
 class _Table:
     """Readings as arrays, so that resampling is cheap."""
 
     def __init__(self, readings: Sequence[FigureReading], edges: BandEdges) -> None:
-        def column(values: Sequence[float | None], missing: float) -> NDArray[np.float64]:
-            return np.array([missing if v is None else v for v in values], float)
-
         self.frame = np.array([r.frame for r in readings], int)
-        self.true_m = column([r.true_m for r in readings], np.inf)
-        self.rank_m = column([r.rank_m for r in readings], np.nan)
-        self.said_m = column([r.said_m for r in readings], np.nan)
+        # None becomes NaN; no obstacle is infinitely far.
+        self.true_m = np.array([np.inf if r.true_m is None else r.true_m for r in readings], float)
+        self.rank_m = np.array([r.rank_m for r in readings], float)
+        self.said_m = np.array([r.said_m for r in readings], float)
         self.agrees = np.array([band_of(r.true_m, edges) is r.band for r in readings], float)
         self.nearest = np.array([self._nearest(index) for index in range(len(readings))])
 
-    def figure(self, name: str, at: NDArray[np.intp]) -> float | None:
-        """One figure over the readings ``at`` (indices, repeats allowed)."""
-        functions: dict[str, Callable[[NDArray[np.intp]], float | None]] = {
-            "distance_median_rel_error": lambda i: self._error(i, 0.5),
-            "distance_p95_rel_error": lambda i: self._error(i, 0.95),
-            "distance_share": self._share,
-            "near_auc": self._auc,
-            "near_recall": lambda i: self._said_near(i, True),
-            "near_false_alarm": lambda i: self._said_near(i, False),
-            "near_balance": self._balance,
-            "nearest_zone_agreement": lambda i: _mean(self.nearest[i]),
-            "band_agreement": lambda i: _mean(self.agrees[i]),
+    def figures(self, at: Indices) -> dict[str, float | None]:
+        """Every figure over the readings ``at`` (indices, repeats allowed)."""
+        true, rank, said = self.true_m[at], self.rank_m[at], self.said_m[at]
+        near, inside = true < NEAR_M, true < DISTANCE_RANGE_M
+        use = inside & np.isfinite(said)
+        error = np.abs(said[use] - true[use]) / true[use]
+        says_near = (rank < NEAR_M).astype(float)  # NaN, unknown, is not near
+        return {
+            "distance_median_rel_error": float(np.quantile(error, 0.5)) if error.size else None,
+            "distance_p95_rel_error": float(np.quantile(error, 0.95)) if error.size else None,
+            "distance_share": _mean(np.isfinite(said[inside]).astype(float)),
+            "near_auc": _auc(rank[near], rank[~near]),
+            "near_recall": _mean(says_near[near]),
+            "near_false_alarm": _mean(says_near[~near]),
+            "nearest_zone_agreement": _mean(self.nearest[at]),
+            "band_agreement": _mean(self.agrees[at]),
         }
-        return functions[name](at)
-
-    def _error(self, at: NDArray[np.intp], quantile: float) -> float | None:
-        true, said = self.true_m[at], self.said_m[at]
-        use = (true < DISTANCE_RANGE_M) & np.isfinite(said)
-        if not use.any():
-            return None
-        return float(np.quantile(np.abs(said[use] - true[use]) / true[use], quantile))
-
-    def _share(self, at: NDArray[np.intp]) -> float | None:
-        use = self.true_m[at] < DISTANCE_RANGE_M
-        return _mean(np.isfinite(self.said_m[at][use]).astype(float))
-
-    def _auc(self, at: NDArray[np.intp]) -> float | None:
-        near = self.true_m[at] < NEAR_M
-        rank = self.rank_m[at]
-        a, b = rank[near][:, None], rank[~near][None, :]
-        if not a.size or not b.size:
-            return None
-        wins = np.where(np.isnan(a) | np.isnan(b) | (a == b), 0.5, (a < b).astype(float))
-        return float(wins.mean())
-
-    def _said_near(self, at: NDArray[np.intp], near: bool) -> float | None:
-        chosen = (self.true_m[at] < NEAR_M) == near
-        with np.errstate(invalid="ignore"):
-            said = (self.rank_m[at] < NEAR_M).astype(float)
-        return _mean(said[chosen])
-
-    def _balance(self, at: NDArray[np.intp]) -> float | None:
-        recall, alarm = self._said_near(at, True), self._said_near(at, False)
-        return None if recall is None or alarm is None else recall - alarm
 
     def _nearest(self, index: int) -> float:
         """The frame's score, given to its first reading only; NaN where it does not count."""
@@ -189,20 +135,9 @@ class _Table:
         return float(np.mean(right[chosen]))
 
 
-def _intervals(table: _Table, values: Values, seed: int) -> Intervals:
-    frames = np.unique(table.frame)
-    members = [np.flatnonzero(table.frame == frame) for frame in frames]
-
-    def over(picked: NDArray[np.intp]) -> Values:
-        at = np.concatenate([members[index] for index in picked])
-        return {name: table.figure(name, at) for name in FIGURES}
-
-    return intervals(values, len(members), over, times=RESAMPLES, seed=seed)
-
-
 def intervals(
-    whole: Values, count: int, figures: FiguresOver, *, times: int, seed: int
-) -> Intervals:
+    whole: Values, count: int, figures: Callable[[Indices], Values], *, times: int, seed: int
+) -> dict[str, tuple[float, float] | None]:
     """From ``times`` draws of ``count`` members out of as many, with repeats.
 
     Args:
@@ -217,35 +152,30 @@ def intervals(
         more than half of the draws, cannot give it, and for fewer than two members.
     """
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in whole}
-    for _ in range(times if count > 1 else 0):
-        for name, value in figures(rng.integers(0, count, count)).items():
-            if value is not None:
-                drawn[name].append(value)
-    return {
-        name: None
-        if whole[name] is None or len(sample) < times // 2
-        else (
-            round(float(np.quantile(sample, 0.025)), 4),
-            round(float(np.quantile(sample, 0.975)), 4),
-        )
-        for name, sample in drawn.items()
-    }
+    draws = [figures(rng.integers(0, count, count)) for _ in range(times if count > 1 else 0)]
+    found: dict[str, tuple[float, float] | None] = {}
+    for name, value in whole.items():
+        sample = [drawn for draw in draws if (drawn := draw[name]) is not None]
+        found[name] = None
+        if value is not None and sample and len(sample) >= times // 2:
+            low, high = np.quantile(sample, (0.025, 0.975))
+            found[name] = round(float(low), 4), round(float(high), 4)
+    return found
 
 
-def _confusion(readings: Sequence[FigureReading], edges: BandEdges) -> dict[str, dict[str, int]]:
-    table = {
-        str(true): {str(said): 0 for said in Band} for true in Band if true is not Band.UNKNOWN
-    }
-    for reading in readings:
-        table[str(band_of(reading.true_m, edges))][str(reading.band)] += 1
-    return table
+def rounded(values: Values) -> dict[str, float | None]:
+    """To four digits."""
+    return {name: None if value is None else round(value, 4) for name, value in values.items()}
+
+
+def _auc(near: NDArray[np.float64], others: NDArray[np.float64]) -> float | None:
+    a, b = near[:, None], others[None, :]
+    if not a.size or not b.size:
+        return None
+    wins = np.where(np.isnan(a) | np.isnan(b) | (a == b), 0.5, (a < b).astype(float))
+    return float(wins.mean())
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -1,24 +1,24 @@
 """One folder of images with measured depth, played through engine and zones."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import DepthError
-from sonar.lab.evaluate.data import ASSUMED_HFOV_DEG, Dataset, DatasetIntrinsics, FrameMount
-from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, FigureReading
+from sonar.lab.evaluate.data import Dataset, DatasetIntrinsics, FrameMount
+from sonar.lab.evaluate.figures import FigureReading
 from sonar.lab.evaluate.naive import naive_inverse_depths
-from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, read_zones
+from sonar.lab.evaluate.truth import fit_floor, read_zones
 from sonar.ports import Engine, ZoneAnalyser
 from sonar.types import Band, Frame, Reason, ZoneReading
 
 MountUse = Literal["frames", "fixed", "none"]
 MountOrigin = Literal["given", "fitted", "none"]
-ZonesFactory = Callable[[MountConfig], ZoneAnalyser]
+ASSUMED_HFOV_DEG = 62.0
 IMAGE_RATE_HZ = 1.0  # of a folder that states no rate
 ANGLE_SIGMA_DEG = 1.0  # of angles that come with each frame: what an IMU is good for
 SAME_FLOOR = 0.2  # a fitted height that differs more from the folder's is a table, not the floor
@@ -43,125 +43,72 @@ class FolderReadings:
     origin: MountOrigin
     intrinsics: Literal["given", "assumed"]
 
-    def naive_pairs(self) -> list[tuple[float, float]]:
-        """(inverse_depth, true meters) of the obstacles in range."""
-        return [
-            (inverse_depth, r.true_m)
-            for inverse_depth, r in zip(self.inverse_depths, self.readings, strict=True)
-            if r.true_m is not None and r.true_m < DISTANCE_RANGE_M
-        ]
 
+def read_folder(
+    dataset: Dataset,
+    config: SonarConfig,
+    engine: Engine,
+    mount_use: MountUse,
+    make_zones: Callable[[MountConfig], ZoneAnalyser],
+) -> FolderReadings:
+    """Run every pair of a folder in order, through an analyser of its own."""
+    size, k = _camera(dataset)
+    mounts, origin = known_mounts(dataset, k)
 
-@runtime_checkable
-class _TakesMounts(Protocol):
-    def set_mount(self, mount: MountConfig) -> None: ...
-
-
-class FolderRun:
-    """Plays one folder; an analyser of its own, the engine is shared."""
-
-    def __init__(
-        self, dataset: Dataset, config: SonarConfig, engine: Engine, mount_use: MountUse
-    ) -> None:
-        self._data = dataset
-        self._config = config
-        self._engine = engine
-        self._use = mount_use
-        self._size, self._k = _camera(dataset)
-        self._mounts, self._origin = known_mounts(dataset, self._k)
-        self._readings: list[FigureReading] = []
-        self._inverse_depths: list[float] = []
-        self._unmeasured = 0
-        self._frames = 0
-
-    def play(self, zones_factory: ZonesFactory) -> Iterator[str]:
-        """Runs every pair in order; yields its id when done."""
-        rate_hz = self._data.rate_hz or IMAGE_RATE_HZ
-        analyser = zones_factory(self._typical_mount())
-        for index, pair in enumerate(self._data.pairs):
-            mount = self._mounts.get(pair.id)
-            if mount is not None:
-                image, depth_m = pair.load()
-                if self._use == "frames" and isinstance(analyser, _TakesMounts):
-                    analyser.set_mount(self._mount_config(mount))
-                truth = read_zones(depth_m, self._k, mount, self._config.zones)
-                self._frame(analyser, Frame(image, index, index / rate_hz), truth)
-            yield pair.id
-
-    @property
-    def result(self) -> FolderReadings:
-        """Everything that was read."""
-        return FolderReadings(
-            self._data.name,
-            tuple(self._readings),
-            tuple(self._inverse_depths),
-            self._frames,
-            len(self._data.pairs),
-            self._unmeasured,
-            "none" if self._use == "none" else self._origin,
-            "assumed" if self._data.intrinsics is None else "given",
-        )
-
-    def _frame(
-        self,
-        analyser: ZoneAnalyser,
-        frame: Frame,
-        truth: tuple[ZoneMeasured, ZoneMeasured, ZoneMeasured],
-    ) -> None:
-        self._frames += 1
-        inverse_depths = (0.0, 0.0, 0.0)
-        try:
-            depth = self._engine.estimate(frame)
-        except DepthError:
-            scene = analyser.lost(frame.id, frame.t, Reason.DEPTH_FAILED)
-        else:
-            scene = analyser.update(depth, frame)
-            inverse_depths = naive_inverse_depths(depth)
-        for true, said, inverse_depth in zip(truth, scene.zones, inverse_depths, strict=True):
-            if not true.measured:
-                self._unmeasured += 1
-                continue
-            rank = rank_distance(said, self._config.zones.bands.far_m)
-            self._readings.append(
-                FigureReading(frame.id, true.distance_m, rank, said.distance_m, said.band)
-            )
-            self._inverse_depths.append(inverse_depth)
-
-    def _mount_config(self, mount: FrameMount | None) -> MountConfig:
-        known = mount if mount is not None and self._use != "none" else FrameMount()
-        height, width = self._size
-        return self._config.mount.model_copy(
+    def mount_config(mount: FrameMount, sigma_deg: float = ANGLE_SIGMA_DEG) -> MountConfig:
+        pose = mount.model_dump(include={"height_m", "pitch_deg", "roll_deg"})
+        return config.mount.model_copy(
             update={
-                "height_m": known.height_m,
-                "pitch_deg": known.pitch_deg,
-                "roll_deg": known.roll_deg,
-                "angle_sigma_deg": ANGLE_SIGMA_DEG,
-                "fx_px": self._k.fx,
-                "fy_px": self._k.fy,
-                "cx_px": max(self._k.cx, 1e-3),
-                "cy_px": max(self._k.cy, 1e-3),
-                "calibrated_width_px": width,
-                "calibrated_height_px": height,
+                **(dict.fromkeys(pose) if mount_use == "none" else pose),
+                "angle_sigma_deg": sigma_deg,
+                "fx_px": k.fx,
+                "fy_px": k.fy,
+                "cx_px": max(k.cx, 1e-3),
+                "cy_px": max(k.cy, 1e-3),
+                "calibrated_width_px": size[1],
+                "calibrated_height_px": size[0],
             }
         )
 
-    def _typical_mount(self) -> MountConfig:
-        mounts = list(self._mounts.values())
-        if not mounts:
-            return self._mount_config(None)
-        height, pitch, roll = (
-            np.array([getattr(m, name) for m in mounts], float)
-            for name in ("height_m", "pitch_deg", "roll_deg")
-        )
-        typical = self._mount_config(
-            FrameMount(
-                height_m=float(np.median(height)),
-                pitch_deg=float(np.median(pitch)),
-                roll_deg=float(np.median(roll)),
+    analyser = make_zones(mount_config(*_typical(list(mounts.values()))))
+    readings: list[FigureReading] = []
+    inverse_depths: list[float] = []
+    unmeasured = 0
+    for index, pair in enumerate(dataset.pairs):
+        mount = mounts.get(pair.id)
+        if mount is None:
+            continue
+        image, depth_m = pair.load()
+        if mount_use == "frames" and (set_mount := getattr(analyser, "set_mount", None)):
+            set_mount(mount_config(mount))
+        frame = Frame(image, index, index / (dataset.rate_hz or IMAGE_RATE_HZ))
+        inverse = (0.0, 0.0, 0.0)
+        try:
+            depth = engine.estimate(frame)
+        except DepthError:
+            scene = analyser.lost(frame.id, frame.t, Reason.DEPTH_FAILED)
+        else:
+            scene, inverse = analyser.update(depth, frame), naive_inverse_depths(depth)
+        truth = read_zones(depth_m, k, mount, config.zones)
+        for true, said, inverse_depth in zip(truth, scene.zones, inverse, strict=True):
+            if not true.measured:
+                unmeasured += 1
+                continue
+            rank = rank_distance(said, config.zones.bands.far_m)
+            readings.append(
+                FigureReading(frame.id, true.distance_m, rank, said.distance_m, said.band)
             )
-        )
-        spread = float(np.clip(np.hypot(pitch.std(), roll.std()), ANGLE_SIGMA_DEG, 15.0))
-        return typical.model_copy(update={"angle_sigma_deg": spread})
+            inverse_depths.append(inverse_depth)
+    return FolderReadings(
+        dataset.name,
+        tuple(readings),
+        tuple(inverse_depths),
+        len(mounts),
+        len(dataset.pairs),
+        unmeasured,
+        "none" if mount_use == "none" else origin,
+        "assumed" if dataset.intrinsics is None else "given",
+    )
 
 
 def rank_distance(said: ZoneReading, far_m: float) -> float | None:
@@ -209,10 +156,19 @@ def known_mounts(
     return mounts, "fitted"
 
 
+def _typical(mounts: list[FrameMount]) -> tuple[FrameMount, float]:
+    """The median mount of a folder, and the deviation of its angles in degrees."""
+    if not mounts:
+        return FrameMount(), ANGLE_SIGMA_DEG
+    poses = np.array([(m.height_m, m.pitch_deg, m.roll_deg) for m in mounts], float)
+    height, pitch, roll = (float(v) for v in np.median(poses, axis=0))
+    spread = float(np.clip(np.hypot(*poses[:, 1:].std(axis=0)), ANGLE_SIGMA_DEG, 15.0))
+    return FrameMount(height_m=height, pitch_deg=pitch, roll_deg=roll), spread
+
+
 def _camera(dataset: Dataset) -> tuple[tuple[int, int], DatasetIntrinsics]:
     """(height, width) of the folder's images, and intrinsics (assumed where not given)."""
-    image, _ = dataset.pairs[0].load()
-    height, width = image.shape[:2]
+    height, width = dataset.pairs[0].load()[0].shape[:2]
     if dataset.intrinsics is not None:
         return (height, width), dataset.intrinsics
     focal = width / 2 / math.tan(math.radians(ASSUMED_HFOV_DEG / 2))

@@ -1,23 +1,25 @@
 """The work of an evaluation in pieces: here, or in several processes.
 
-A piece is one folder of images, or one labeled recording, with one variant (a configuration).
-Its result depends on nothing else, so that figures do not depend on where it ran.
+A piece is one folder of images, or one labeled recording, with one configuration. Its result
+depends on nothing else, so that figures do not depend on where it ran.
 """
 
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sonar import app
 from sonar.config import SonarConfig
 from sonar.errors import SonarError, SourceError
 from sonar.lab.evaluate.data import Dataset
-from sonar.lab.evaluate.folder import FolderReadings, FolderRun, MountUse
+from sonar.lab.evaluate.folder import FolderReadings, MountUse, read_folder
 from sonar.replay.heard import ClipResult, judge
 from sonar.replay.labels import Clip
 from sonar.replay.regression import read_events
@@ -34,10 +36,6 @@ class Piece:
     mount_use: MountUse = "frames"
 
 
-Numbered = tuple[int, Result]  # the place of a piece, and what came of it
-Way = Callable[[Sequence[Piece]], Iterator[Numbered]]
-
-
 def pinned(config: SonarConfig) -> tuple[SonarConfig, str]:
     """``config`` with nothing left to choose by measuring, and the engine's name.
 
@@ -45,67 +43,50 @@ def pinned(config: SonarConfig) -> tuple[SonarConfig, str]:
 
     Raises ModelError or MissingExtraError.
     """
-    engine = app.open_engine(config)
-    label = engine.label
-    backend = getattr(engine, "backend", None)
-    engine.close()
-    if backend is None:
-        return config, label
-    chosen = {"backend": backend.name, "precision": backend.precision}
-    return config.model_copy(update={"engine": config.engine.model_copy(update=chosen)}), label
+    with closing(app.open_engine(config)) as engine:
+        backend = getattr(engine, "backend", None)
+        if backend is None:
+            return config, engine.label
+        chosen = {"backend": backend.name, "precision": backend.precision}
+        return _with_engine(config, **chosen), engine.label
 
 
 def perform(piece: Piece) -> Result:
     """Do one piece. Raises SonarError."""
     if isinstance(piece.what, Clip):
         return _clip(piece.what, piece.config)
-    return _folder(piece.what, piece.config, piece.mount_use)
+    with closing(app.open_engine(piece.config)) as engine:
+        make_zones = partial(app.make_zones, piece.config)
+        return read_folder(piece.what, piece.config, engine, piece.mount_use, make_zones)
 
 
-def serial(pieces: Sequence[Piece]) -> Iterator[Numbered]:
-    """One after the other, here."""
-    for index, piece in enumerate(pieces):
-        yield index, perform(piece)
+def perform_all(pieces: Sequence[Piece], jobs: int = 1) -> Iterator[tuple[int, Result]]:
+    """The index of a piece and its result, as they are done, in ``jobs`` processes.
+
+    Raises SonarError.
+    """
+    if jobs < 2:
+        yield from ((index, perform(piece)) for index, piece in enumerate(pieces))
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(pieces)) or 1, mp_context=context) as pool:
+        futures = {}
+        for index, piece in enumerate(pieces):
+            if not piece.config.engine.threads:  # else the configuration says how many
+                piece = replace(piece, config=_with_engine(piece.config, threads=threads))
+            futures[pool.submit(perform, piece)] = index
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise SonarError("A process of the evaluation was killed.") from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def processes(count: int) -> Way:
-    """``count`` processes of this machine."""
-
-    def run(pieces: Sequence[Piece]) -> Iterator[Numbered]:
-        context = multiprocessing.get_context("spawn")
-        shared = [_sharing(piece, count) for piece in pieces]
-        with ProcessPoolExecutor(min(count, len(pieces)) or 1, mp_context=context) as pool:
-            futures = {pool.submit(perform, piece): i for i, piece in enumerate(shared)}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BrokenProcessPool as error:
-                raise SonarError("A process of the evaluation was killed.") from error
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    return run
-
-
-def _sharing(piece: Piece, count: int) -> Piece:
-    """The piece with its part of the cores, unless the configuration says how many."""
-    engine = piece.config.engine
-    if engine.threads or count < 2:
-        return piece
-    threads = max(1, (os.cpu_count() or 1) // count)
-    update = {"engine": engine.model_copy(update={"threads": threads})}
-    return Piece(piece.what, piece.config.model_copy(update=update), piece.mount_use)
-
-
-def _folder(dataset: Dataset, config: SonarConfig, mount_use: MountUse) -> FolderReadings:
-    engine = app.open_engine(config)
-    try:
-        run = FolderRun(dataset, config, engine, mount_use)
-        for _ in run.play(lambda mount: app.make_zones(config, mount)):
-            pass
-        return run.result
-    finally:
-        engine.close()
+def _with_engine(config: SonarConfig, **changes: object) -> SonarConfig:
+    return config.model_copy(update={"engine": config.engine.model_copy(update=changes)})
 
 
 def _clip(clip: Clip, config: SonarConfig) -> ClipResult:

@@ -25,11 +25,8 @@ def naive_inverse_depths(depth: DepthMap) -> tuple[float, float, float]:
         values = 1.0 / np.maximum(values, 1e-3)
     low, high = float(values.min()), float(values.max())
     scaled = (values - low) / max(high - low, 1e-9)
-    left, middle, right = (
-        float(np.quantile(third, MAX_QUANTILE)) if third.size else 0.0
-        for third in np.array_split(scaled, 3, axis=1)
-    )
-    return left, middle, right
+    thirds = [np.quantile(part, MAX_QUANTILE) for part in np.array_split(scaled, 3, axis=1)]
+    return float(thirds[0]), float(thirds[1]), float(thirds[2])
 
 
 def naive_band(inverse_depth: float) -> Band:

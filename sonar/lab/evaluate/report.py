@@ -5,13 +5,11 @@ Definitions of the figures: :mod:`sonar.lab.evaluate.figures`; of the truth:
 """
 
 from collections.abc import Sequence
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from sonar.config import SonarConfig
 from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, FigureReading, Figures, figures
-from sonar.lab.evaluate.folder import FolderReadings, MountOrigin, MountUse
+from sonar.lab.evaluate.folder import FolderReadings, MountUse
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance
 
 ABOUT = (
@@ -24,73 +22,48 @@ ABOUT = (
 )
 
 
-class SourceReport(Figures):
-    """One folder: sonar's figures, and those of the common approach.
-
-    Attributes:
-        frames: used; frames_without_floor: left out, gravity is not known there.
-        near: zones nearer than ``near_m``; unmeasured: zones left out, too little depth there.
-        mount: what sonar knew of the camera; intrinsics: given or assumed.
-    """
-
-    frames: int
-    frames_without_floor: int
-    near: int
-    unmeasured: int
-    mount: MountOrigin
-    intrinsics: Literal["given", "assumed"]
-    naive: Figures
-
-
-class EvaluationReport(BaseModel):
-    """Everything that ``sonar evaluate --json`` prints."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    about: str = ABOUT
-    model: str
-    near_m: float = NEAR_M
-    distance_range_m: float = DISTANCE_RANGE_M
-    mount_use: MountUse
-    corridor_width_m: float
-    head_height_m: float
-    center_width_deg: float
-    sources: dict[str, SourceReport]
-
-
 def sum_up(
     found: Sequence[FolderReadings],
     config: SonarConfig,
     model: str,
     mount_use: MountUse,
     seed: int = 0,
-) -> EvaluationReport:
-    """The report on folders that were played, wherever that was."""
+) -> dict[str, Any]:
+    """The report on folders that were played, wherever that was: JSON, as ``--json`` prints it.
+
+    Under ``sources``, each folder has the figures of sonar, those of min-max as ``naive``, and
+    ``frames`` used, ``frames_without_floor`` (left out: gravity is not known there), ``near``
+    (zones nearer than ``near_m``), ``unmeasured`` (zones with too little depth), ``mount`` (what
+    sonar knew of the camera) and ``intrinsics`` (given or assumed).
+    """
     fit = _naive_fit(found)
-    return EvaluationReport(
-        model=model,
-        mount_use=mount_use,
-        corridor_width_m=config.zones.corridor_width_m,
-        head_height_m=config.zones.head_height_m,
-        center_width_deg=config.zones.center_width_deg,
-        sources={folder.name: _report(folder, config, fit, seed) for folder in found},
-    )
+    return {
+        "about": ABOUT,
+        "model": model,
+        "near_m": NEAR_M,
+        "distance_range_m": DISTANCE_RANGE_M,
+        "mount_use": mount_use,
+        "corridor_width_m": config.zones.corridor_width_m,
+        "head_height_m": config.zones.head_height_m,
+        "center_width_deg": config.zones.center_width_deg,
+        "sources": {folder.name: _source(folder, config, fit, seed) for folder in found},
+    }
 
 
-def _report(
+def _source(
     folder: FolderReadings, config: SonarConfig, fit: tuple[float, float] | None, seed: int
-) -> SourceReport:
+) -> Figures:
     edges = config.zones.bands
-    return SourceReport(
-        **figures(folder.readings, edges, seed).model_dump(),
-        frames=folder.frames,
-        frames_without_floor=folder.pairs - folder.frames,
-        near=sum(r.true_m is not None and r.true_m < NEAR_M for r in folder.readings),
-        unmeasured=folder.unmeasured,
-        mount=folder.origin,
-        intrinsics=folder.intrinsics,
-        naive=figures(_naive(folder, fit), edges, seed),
-    )
+    return {
+        **figures(folder.readings, edges, seed),
+        "frames": folder.frames,
+        "frames_without_floor": folder.pairs - folder.frames,
+        "near": sum(r.true_m is not None and r.true_m < NEAR_M for r in folder.readings),
+        "unmeasured": folder.unmeasured,
+        "mount": folder.origin,
+        "intrinsics": folder.intrinsics,
+        "naive": figures(_naive(folder, fit), edges, seed),
+    }
 
 
 def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[FigureReading]:
@@ -107,11 +80,16 @@ def _naive(folder: FolderReadings, fit: tuple[float, float] | None) -> list[Figu
 
 def _naive_fit(found: Sequence[FolderReadings]) -> tuple[float, float] | None:
     """One fit for all folders, each counting the same."""
-    pairs = [
-        (inverse_depth, true, 1.0 / len(inside))
-        for folder in found
-        if (inside := folder.naive_pairs())
-        for inverse_depth, true in inside
-    ]
-    inverse_depths, true, weights = zip(*pairs, strict=True) if pairs else ((), (), ())
-    return fit_distance(inverse_depths, true, weights)
+    inverse_depths: list[float] = []
+    true_m: list[float] = []
+    weights: list[float] = []
+    for folder in found:
+        inside = [
+            (inverse_depth, r.true_m)
+            for inverse_depth, r in zip(folder.inverse_depths, folder.readings, strict=True)
+            if r.true_m is not None and r.true_m < DISTANCE_RANGE_M
+        ]
+        inverse_depths += [inverse_depth for inverse_depth, _ in inside]
+        true_m += [true for _, true in inside]
+        weights += [1.0 / max(len(inside), 1)] * len(inside)
+    return fit_distance(inverse_depths, true_m, weights)

@@ -1,39 +1,27 @@
-"""What an evaluation leaves: one document, as JSON, as a table for a spreadsheet, as a page.
+"""What an evaluation leaves: one document, as JSON, as text, and as a page.
 
 Variants (configurations or models) stand side by side.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sonar.files import json_text
-from sonar.lab.evaluate.report import EvaluationReport
-from sonar.lab.evaluate.walks import FIGURES as WALK_FIGURES
-from sonar.lab.evaluate.walks import WalkFigures
+from sonar.lab.evaluate.figures import NEAR_M, Figures
+from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.heard import ClipResult
 from sonar.replay.report.render import render
 
-NAME = "evaluation"
-DEPTH_FIGURES = (
-    ("distance_median_rel_error", "median distance error"),
-    ("distance_p95_rel_error", "p95 distance error"),
-    ("near_auc", "nearness AUC"),
-    ("near_recall", "near recall"),
-    ("near_false_alarm", "near false alarms"),
-    ("nearest_zone_agreement", "nearest zone agrees"),
-)
-WALK_NAMES = {
-    "warning_recall": "warned events",
-    "false_alarms_per_minute": "false alarms per minute",
-    "lead_median_s": "lead before contact, median s",
-    "warned_1s_ahead": "warned a second before contact",
-    "side_accuracy": "right side",
-    "cues_per_minute": "sounds and phrases per minute",
+DEPTH_FIGURES = {
+    "distance_median_rel_error": "median distance error",
+    "distance_p95_rel_error": "p95 distance error",
+    "near_auc": "nearness AUC",
+    "near_recall": "near recall",
+    "near_false_alarm": "near false alarms",
+    "nearest_zone_agreement": "nearest zone agrees",
 }
 
 
@@ -43,166 +31,107 @@ class Evaluated:
 
     name: str
     model: str
-    depth: EvaluationReport | None
-    walks: WalkFigures | None
+    depth: dict[str, Any] | None
+    walks: Figures | None
     clips: tuple[ClipResult, ...] = ()
 
-    def document(self) -> dict[str, Any]:
-        """As ``--json`` prints it: what images give, and under ``walks`` what recordings give."""
-        found: dict[str, Any] = {"model": self.model, "sources": {}}
-        if self.depth is not None:
-            found = self.depth.model_dump(mode="json")
-        if self.walks is not None:
-            clips = [clip.model_dump(mode="json") for clip in self.clips]
-            found["walks"] = {**self.walks.model_dump(mode="json"), "recordings": clips}
-        return found
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    caption: str
+    heads: list[str]
+    rows: list[list[str]]
 
 
 def document(variants: Sequence[Evaluated]) -> dict[str, Any]:
-    """One variant's document, or several under ``variants``."""
-    if len(variants) == 1:
-        return variants[0].document()
-    return {"variants": {variant.name: variant.document() for variant in variants}}
+    """What images give, and under ``walks`` what recordings give; several under ``variants``."""
+    found = {}
+    for variant in variants:
+        found[variant.name] = dict(variant.depth or {"model": variant.model, "sources": {}})
+        if variant.walks is not None:
+            clips = [clip.model_dump(mode="json") for clip in variant.clips]
+            found[variant.name]["walks"] = {**variant.walks, "recordings": clips}
+    return {"variants": found} if len(found) > 1 else found[variants[0].name]
 
 
 def lines(variants: Sequence[Evaluated]) -> list[str]:
-    """The same for people, as plain text."""
+    """The tables as plain text."""
     text: list[str] = []
-    for variant in variants:
-        text += ["", f"== {variant.name}: {variant.model}"] if len(variants) > 1 else []
-        if variant.depth is not None:
-            text += _depth_lines(variant.depth)
-        if variant.walks is not None:
-            text += _walk_lines(variant.walks)
-    return text[1:] if text and not text[0] else text
+    for table in _tables(variants):
+        widths = [max(map(len, column)) for column in zip(table.heads, *table.rows, strict=True)]
+        text += ["", table.caption]
+        for cells in (table.heads, *table.rows):
+            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            text.append(f"  {'  '.join(padded)}".rstrip())
+    return text[1:]
 
 
 def write_results(
     out: Path, variants: Sequence[Evaluated], inputs: Sequence[Path] = ()
 ) -> list[Path]:
-    """``evaluation.json``, ``.csv`` and ``.html`` in ``out``.
+    """``evaluation.json`` and ``.html`` in ``out``.
 
     Raises OutputError when they cannot be written, or would go over an input or a file that is
     not ours.
     """
-    contents = {
-        "json": json_text(document(variants)),
-        "csv": _csv(variants),
-        "html": _page(variants),
-    }
-    with output_folder(out, inputs) as folder:
-        folder.claim(EVALUATION_FILES)
-        for suffix, content in contents.items():
-            write_whole(out / f"{NAME}.{suffix}", content)
-    return [out / f"{NAME}.{suffix}" for suffix in contents]
-
-
-def _depth_lines(report: EvaluationReport) -> list[str]:
-    """A paragraph for each folder: what, sonar, the common approach."""
-    text = [f"{report.model}; near is closer than {report.near_m:g} m"]
-    for name, source in report.sources.items():
-        text += ["", f"{name}: {source.n} zones in {source.frames} frames, mount {source.mount}"]
-        text.append(f"  {'':<24}{'sonar':>8}{'min-max':>10}")
-        for key, label in DEPTH_FIGURES:
-            ours, theirs = getattr(source, key), getattr(source.naive, key)
-            text.append(f"  {label:<24}{_number(ours):>8}{_number(theirs):>10}")
-    return text
-
-
-def _walk_lines(walks: WalkFigures) -> list[str]:
-    text = [
-        "",
-        f"{walks.clips} labeled recordings, {walks.minutes:.1f} minutes, {walks.events} events",
-    ]
-    for name in WALK_FIGURES:
-        text.append(f"  {WALK_NAMES[name]:<34}{_with_interval(walks, name)}")
-    for kind, count in walks.by_kind.items():
-        text.append(f"  {'of kind ' + kind:<34}{count.warned} of {count.events} warned")
-    return text
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _with_interval(figures: Any, name: str) -> str:
-    """``0.900 (0.812 to 0.960)``."""
-    value, interval = getattr(figures, name), figures.ci.get(name)
-    if value is None or interval is None:
-        return _number(value)
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
-
-
-def _rows(variants: Sequence[Evaluated]) -> Iterator[tuple[Any, ...]]:
-    """variant, data, source, approach, figure, value, low, high."""
-    for variant in variants:
-        if variant.depth is not None:
-            for source, report in variant.depth.sources.items():
-                for approach, figures in (("sonar", report), ("min-max", report.naive)):
-                    for name, interval in figures.ci.items():
-                        ends = interval or ("", "")
-                        value = getattr(figures, name)
-                        yield variant.name, "depth", source, approach, name, value, *ends
-        if variant.walks is not None:
-            for name in WALK_FIGURES:
-                ends = variant.walks.ci[name] or ("", "")
-                value = getattr(variant.walks, name)
-                yield variant.name, "walks", "all", "sonar", name, value, *ends
-
-
-def _csv(variants: Sequence[Evaluated]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("variant", "data", "source", "approach", "figure", "value", "low", "high"))
-    for row in _rows(variants):
-        writer.writerow(["" if cell is None else cell for cell in row])
-    return text.getvalue()
-
-
-def _page(variants: Sequence[Evaluated]) -> str:
-    return render(
+    page = render(
         "evaluation.html",
         "sonar.lab.evaluate",
         title="sonar: evaluation",
-        variants=[(variant.name, variant.model) for variant in variants],
-        walks=_walks(variants),
-        sources=_sources(variants),
+        tables=_tables(variants),
     )
+    contents = {"json": json_text(document(variants)), "html": page}
+    with output_folder(out, inputs) as folder:
+        folder.claim(EVALUATION_FILES)
+        for suffix, content in contents.items():
+            write_whole(out / f"evaluation.{suffix}", content)
+    return [out / f"evaluation.{suffix}" for suffix in contents]
 
 
-def _sources(variants: Sequence[Evaluated]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """For each folder of images: its name, the table's heads, and its rows."""
-    columns: dict[str, list[tuple[str, Any]]] = {}
-    for variant in variants:
-        for name, report in variant.depth.sources.items() if variant.depth else ():
-            columns.setdefault(name, []).extend(
-                [(variant.name, report), (f"{variant.name}, min-max", report.naive)]
-            )
-    return [
-        (
-            name,
-            ["Figure", *(head for head, _ in found)],
-            [
-                [label, *(_with_interval(of, key) for _, of in found)]
-                for key, label in DEPTH_FIGURES
-            ],
-        )
-        for name, found in sorted(columns.items())
+def _tables(variants: Sequence[Evaluated]) -> list[_Table]:
+    """What was evaluated, the recordings together and one by one, then each folder of images."""
+    found = [
+        _Table("What was evaluated", ["Variant", "Model"], [[v.name, v.model] for v in variants])
     ]
+    walks = {v.name: v.walks for v in variants if v.walks is not None}
+    if walks:
+        counts = [f"{w['clips']} with {w['events']}" for w in walks.values()]
+        rows = [["recordings with events", *counts], *_rows(WALK_FIGURES, list(walks.values()))]
+        for kind in sorted({kind for w in walks.values() for kind in w["by_kind"]}):
+            each = [w["by_kind"].get(kind, {"warned": 0, "events": 0}) for w in walks.values()]
+            rows.append([f"warned: {kind}", *(f"{c['warned']} of {c['events']}" for c in each)])
+        found.append(_Table("All recordings", ["Figure", *walks], rows))
+    heads = ["Recording", "Length", "Warned", "Missed", "False alarms"]
+    for variant in variants:
+        if variant.clips:
+            rows = [_clip(clip) for clip in variant.clips]
+            found.append(_Table(f"Recordings: {variant.name}", heads, rows))
+    folders: dict[str, dict[str, Figures]] = {}
+    for variant in variants:
+        for name, source in (variant.depth or {"sources": {}})["sources"].items():
+            caption = (
+                f"{name}: {source['n']} zones in {source['frames']} frames, mount"
+                f" {source['mount']}; near is closer than {NEAR_M:g} m"
+            )
+            column = {variant.name: source, f"{variant.name}, min-max": source["naive"]}
+            folders.setdefault(caption, {}).update(column)
+    for caption, columns in sorted(folders.items()):
+        rows = _rows(DEPTH_FIGURES, list(columns.values()))
+        found.append(_Table(caption, ["Figure", *columns], rows))
+    return found
 
 
-def _walks(variants: Sequence[Evaluated]) -> dict[str, Any] | None:
-    some = [variant for variant in variants if variant.walks is not None]
-    if not some:
-        return None
-    return {
-        "heads": ["Figure", *(variant.name for variant in some)],
-        "rows": [
-            [WALK_NAMES[name], *(_with_interval(variant.walks, name) for variant in some)]
-            for name in WALK_FIGURES
-        ],
-        "clips": [(variant.name, [_clip(clip) for clip in variant.clips]) for variant in some],
-    }
+def _rows(labels: dict[str, str], columns: Sequence[Figures]) -> list[list[str]]:
+    return [[label, *(_cell(column, key) for column in columns)] for key, label in labels.items()]
+
+
+def _cell(figures: Figures, name: str) -> str:
+    """``0.900 (0.812 to 0.960)``: the figure and its interval."""
+    value, interval = figures[name], figures["ci"][name]
+    if value is None:
+        return "-"
+    ends = "" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})"
+    return f"{value:.3f}{ends}"
 
 
 def _clip(clip: ClipResult) -> list[str]:

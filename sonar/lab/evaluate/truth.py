@@ -46,7 +46,6 @@ class Plane:
     height_m: float
     pitch_deg: float
     roll_deg: float
-    share: float  # of the measured pixels that lie on it
 
 
 def rays(shape: tuple[int, int], k: DatasetIntrinsics) -> tuple[Float, Float]:
@@ -93,8 +92,7 @@ def read_zones(
         enough = total > 0 and np.count_nonzero(known & mask) >= MIN_MEASURED * total
         distance = nearest_group(ahead[obstacle & mask], needed) if enough else None
         readings.append(ZoneMeasured(name, bool(enough), distance))
-    left, center, right = readings
-    return left, center, right
+    return readings[0], readings[1], readings[2]
 
 
 def nearest_group(distances_m: Float, needed: int) -> float | None:
@@ -138,46 +136,36 @@ def fit_floor(depth_m: FloatImage, k: DatasetIntrinsics, *, seed: int = 0) -> Pl
     a = points[triples]
     usable = np.abs(np.linalg.det(a)) > 1e-4
     planes = np.linalg.solve(a[usable], w[triples[usable]][:, :, None])[:, :, 0]
-    planes = np.stack([g for g in planes if _pose(g) is not None] or [np.zeros(3)])
-    best, score = None, 0.0
-    for g in planes:
-        here = _score(g, points, w)
-        if here > score:
-            best, score = g, here
+    best = max((g for g in planes if _plane(g)), key=lambda g: _score(points @ g, w), default=None)
+    if best is None or _score(points @ best, w) <= 0:
+        return None
     for _ in range(4):
-        if best is None:
-            return None
         inlier = np.abs(points @ best - w) < 0.025 * w
         if np.count_nonzero(inlier) < 50:
             return None
-        # Weighed by 1/w: errors of depth grow with its square, those of inverse depth do not.
+        # Weighted by 1/w: errors of depth grow with its square, those of inverse depth do not.
         best = np.linalg.lstsq(points[inlier] / w[inlier, None], np.ones(inlier.sum()))[0]
-    pose = None if best is None else _pose(best)
-    if pose is None or best is None:
-        return None
     share = float(np.mean(np.abs(points @ best - w) < 0.025 * w))
     if share < 0.04 or np.mean(w < 0.9 * (points @ best)) > 0.06:
         return None
-    return Plane(*pose, share)
+    return _plane(best)
 
 
-def _score(g: Float, points: Float, w: Float) -> float:
-    predicted = points @ g
+def _score(predicted: Float, w: Float) -> int:
     on = np.count_nonzero(np.abs(predicted - w) < 0.02 * w)
     # Farther than the plane along a ray that meets it: below the floor.
     below = np.count_nonzero(w < 0.93 * predicted)
-    return float(on) - 4.0 * float(below)
+    return int(on - 4 * below)
 
 
-def _pose(g: Float) -> tuple[float, float, float] | None:
-    """(height, pitch, roll) of a plane, None where it cannot be a floor."""
+def _plane(g: Float) -> Plane | None:
+    """None where it cannot be a floor."""
     size = float(np.linalg.norm(g))
     if size < 1e-6:
         return None
-    down = g / size
-    height = 1.0 / size
+    down, height = g / size, 1.0 / size
     pitch = math.degrees(math.asin(float(np.clip(down[2], -1, 1))))
     roll = math.degrees(math.atan2(float(down[0]), float(down[1])))
     if not (0.3 <= height <= 2.5 and -35 <= pitch <= 70 and abs(roll) <= 35):
         return None
-    return height, pitch, roll
+    return Plane(height, pitch, roll)

@@ -2,7 +2,7 @@
 :mod:`sonar.replay.heard`.
 
 - ``warning_recall``: share of the events that are warned of.
-- ``false_alarms_per_minute``; ``cues_per_minute``: how much it talks.
+- ``false_alarms_per_minute``; ``cues_per_minute``: how often something sounds.
 - ``lead_median_s``: over the warned events that have a contact. ``warned_1s_ahead``: share of all
   events with a contact that are warned of at least a second before it.
 - ``side_accuracy``: over the warned events that are no drops, share in which the side that warns
@@ -10,73 +10,63 @@
 - ``ci``: 95 % intervals by resampling recordings (seeded); null for fewer than two.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
-from sonar.lab.evaluate.figures import Values, intervals
+from sonar.lab.evaluate.figures import Figures, Indices, Values, intervals, rounded
 from sonar.replay.heard import ClipResult
 
 RESAMPLES = 1000
-Figure = Annotated[float, Field(allow_inf_nan=False)] | None
-FIGURES = (
-    "warning_recall",
-    "false_alarms_per_minute",
-    "lead_median_s",
-    "warned_1s_ahead",
-    "side_accuracy",
-    "cues_per_minute",
-)
+WALK_FIGURES = {
+    "warning_recall": "warned events",
+    "false_alarms_per_minute": "false alarms per minute",
+    "lead_median_s": "lead before contact, median s",
+    "warned_1s_ahead": "warned a second before contact",
+    "side_accuracy": "right side",
+    "cues_per_minute": "sounds and phrases per minute",
+}
 
 
-class KindCount(BaseModel, extra="forbid", frozen=True):
-    """Events of one kind."""
+def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> Figures:
+    """``clips``, ``minutes``, ``events``, each of :data:`WALK_FIGURES` (None where there is nothing
+    to count), ``by_kind`` (kind -> events, warned) and ``ci``."""
 
-    events: int
-    warned: int
+    def over(picked: Indices) -> Values:
+        return _figures([clips[index] for index in picked])
 
-
-class WalkFigures(BaseModel, extra="forbid", frozen=True):
-    """The figures over all recordings; null where there is nothing to count."""
-
-    clips: int
-    minutes: float
-    events: int
-    warning_recall: Figure
-    false_alarms_per_minute: Figure
-    lead_median_s: Figure
-    warned_1s_ahead: Figure
-    side_accuracy: Figure
-    cues_per_minute: Figure
-    by_kind: dict[str, KindCount]
-    ci: dict[str, tuple[float, float] | None]
-
-
-def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> WalkFigures:
-    """All figures of some recordings."""
-
-    def over(picked: NDArray[np.intp]) -> Values:
-        some = [clips[index] for index in picked]
-        return {name: _FIGURES[name](some) for name in FIGURES}
-
-    values = over(np.arange(len(clips)))
-    counts: dict[str, KindCount] = {}
+    events = [event for clip in clips for event in clip.events]
+    by_kind: dict[str, dict[str, int]] = {}
     for kind in ("obstacle", "drop", "person", "head"):
-        some = [event for clip in clips for event in clip.events if event.kind == kind]
-        if some:
-            warned = sum(event.warned_at_s is not None for event in some)
-            counts[kind] = KindCount(events=len(some), warned=warned)
-    return WalkFigures(
-        clips=len(clips),
-        minutes=round(_minutes(clips), 3),
-        events=sum(len(clip.events) for clip in clips),
-        by_kind=counts,
-        ci=intervals(values, len(clips), over, times=RESAMPLES, seed=seed),
-        **{name: None if v is None else round(v, 4) for name, v in values.items()},
-    )
+        warned = [event.warned_at_s is not None for event in events if event.kind == kind]
+        if warned:
+            by_kind[kind] = {"events": len(warned), "warned": sum(warned)}
+    whole = _figures(clips)
+    return {
+        "clips": len(clips),
+        "minutes": round(_minutes(clips), 3),
+        "events": len(events),
+        **rounded(whole),
+        "by_kind": by_kind,
+        "ci": intervals(whole, len(clips), over, times=RESAMPLES, seed=seed),
+    }
+
+
+def _figures(clips: Sequence[ClipResult]) -> Values:
+    events = [event for clip in clips for event in clip.events]
+    warned = [event for event in events if event.warned_at_s is not None]
+    leads = [event.lead_s for event in events if event.lead_s is not None]
+    touched = [event.lead_s for event in events if event.contact_s is not None]
+    minutes = _minutes(clips)
+    alarms, cues = sum(len(clip.false_alarms) for clip in clips), sum(clip.cues for clip in clips)
+    return {
+        "warning_recall": _share([event.warned_at_s is not None for event in events]),
+        "false_alarms_per_minute": alarms / minutes if minutes else None,
+        "lead_median_s": float(np.median(leads)) if leads else None,
+        "warned_1s_ahead": _share([lead is not None and lead >= 1.0 for lead in touched]),
+        "side_accuracy": _share([e.side_heard == e.side for e in warned if e.kind != "drop"]),
+        "cues_per_minute": cues / minutes if minutes else None,
+    }
 
 
 def _minutes(clips: Sequence[ClipResult]) -> float:
@@ -85,54 +75,3 @@ def _minutes(clips: Sequence[ClipResult]) -> float:
 
 def _share(hits: Sequence[bool]) -> float | None:
     return sum(hits) / len(hits) if hits else None
-
-
-def _recall(clips: Sequence[ClipResult]) -> float | None:
-    return _share([event.warned_at_s is not None for clip in clips for event in clip.events])
-
-
-def _false_alarms(clips: Sequence[ClipResult]) -> float | None:
-    minutes = _minutes(clips)
-    return sum(len(clip.false_alarms) for clip in clips) / minutes if minutes else None
-
-
-def _lead(clips: Sequence[ClipResult]) -> float | None:
-    leads = [e.lead_s for clip in clips for e in clip.events if e.lead_s is not None]
-    return float(np.median(leads)) if leads else None
-
-
-def _ahead(clips: Sequence[ClipResult]) -> float | None:
-    return _share(
-        [
-            event.lead_s is not None and event.lead_s >= 1.0
-            for clip in clips
-            for event in clip.events
-            if event.contact_s is not None
-        ]
-    )
-
-
-def _side(clips: Sequence[ClipResult]) -> float | None:
-    return _share(
-        [
-            event.side_heard == event.side
-            for clip in clips
-            for event in clip.events
-            if event.warned_at_s is not None and event.kind != "drop"
-        ]
-    )
-
-
-def _chatter(clips: Sequence[ClipResult]) -> float | None:
-    minutes = _minutes(clips)
-    return sum(clip.cues for clip in clips) / minutes if minutes else None
-
-
-_FIGURES: dict[str, Callable[[Sequence[ClipResult]], float | None]] = {
-    "warning_recall": _recall,
-    "false_alarms_per_minute": _false_alarms,
-    "lead_median_s": _lead,
-    "warned_1s_ahead": _ahead,
-    "side_accuracy": _side,
-    "cues_per_minute": _chatter,
-}

@@ -1,15 +1,28 @@
-"""The samples of a run: every source read once into the cache, then split and filtered."""
+"""The samples of a run: every source is read once into a cache, then split and filtered.
 
+A cache folder per source holds decoded samples as flat memory-mapped files, so that no step decodes
+a JPEG again: ``images.bin`` (uint8), ``inverse.bin`` (float16), ``labels.bin`` (uint8), one sample
+behind the other, and ``index.json``, written last: a folder without it is made again.
+"""
+
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from sonar.errors import ModelError
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from sonar.errors import ModelError, SourceError
 from sonar.lab.evaluate.data import find_datasets
-from sonar.lab.training import cache, sources
+from sonar.lab.training import sources
 from sonar.lab.training.sample import Sample, commercial
+
+INDEX = "index.json"
+_FILES: dict[str, DTypeLike] = {"images": np.uint8, "inverse": np.float16, "labels": np.uint8}
 
 Split = Literal["train", "validation", "held-out"]
 Licence = Literal["any", "commercial"]
@@ -47,11 +60,11 @@ class Corpus:
         found: list[Sample] = []
         for name, read in self._readers(split):
             folder = self.cache / name
-            if not cache.is_built(folder):
-                count = cache.build(folder, read())
+            if not (folder / INDEX).is_file():
+                count = build_cache(folder, read())
                 if progress is not None:
                     progress(f"cached {name}: {count} samples")
-            found += cache.load(folder)
+            found += load_cache(folder)
         found = [s for s in found if licence == "any" or commercial(s.licence)]
         if not found:
             raise ModelError(f"There is no sample for the split {split!r} in these sources.")
@@ -80,3 +93,55 @@ def split_of(name: str) -> Split:
     if name in sources.HELD_OUT_PLACES or sources.scene_of(name) in sources.HELD_OUT_SCENES:
         return "held-out"
     return "validation" if sources.scene_of(name) in sources.VALIDATION_SCENES else "train"
+
+
+def build_cache(folder: Path, samples: Iterable[Sample]) -> int:
+    """Write ``samples`` to ``folder``; how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    pixels = 0
+    with ExitStack() as stack:
+        files = {n: stack.enter_context((folder / f"{n}.bin").open("wb")) for n in _FILES}
+        for sample in samples:
+            arrays = (sample.image, sample.inverse, sample.labels)
+            for (name, dtype), array in zip(_FILES.items(), arrays, strict=True):
+                files[name].write(np.ascontiguousarray(array, dtype).tobytes())
+            entry = {n: getattr(sample, n) for n in ("name", "source", "kind", "licence", "focal")}
+            entries.append({**entry, "hw": list(sample.labels.shape), "at": pixels})
+            pixels += sample.labels.size
+    part = folder / (INDEX + ".part")
+    part.write_text(json.dumps(entries), encoding="utf-8")
+    part.replace(folder / INDEX)
+    return len(entries)
+
+
+def load_cache(folder: Path) -> list[Sample]:
+    """The samples, their arrays read from disk when they are used.
+
+    Raises SourceError for a damaged cache.
+    """
+    try:
+        entries: list[dict[str, Any]] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        if not entries:
+            return []
+        flat: dict[str, NDArray[Any]] = {
+            name: np.memmap(folder / f"{name}.bin", dtype, "r") for name, dtype in _FILES.items()
+        }
+        return [_sample(entry, flat) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{folder} is not a cache that can be read: {error}.") from error
+
+
+def _sample(entry: dict[str, Any], flat: dict[str, NDArray[Any]]) -> Sample:
+    (rows, columns), at = entry["hw"], entry["at"]
+    part = slice(at, at + rows * columns)
+    return Sample(
+        entry["name"],
+        entry["source"],
+        entry["kind"],
+        entry["licence"],
+        flat["images"][3 * part.start : 3 * part.stop].reshape(rows, columns, 3),
+        flat["inverse"][part].reshape(rows, columns),
+        flat["labels"][part].reshape(rows, columns),
+        entry["focal"],
+    )

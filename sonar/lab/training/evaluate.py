@@ -15,14 +15,14 @@ Figures of one source, over known pixels up to ``FAR_M`` (all are means over fra
 None where a model or source has nothing to say.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.models.contract import BUILTIN_CONTRACT
@@ -44,6 +44,7 @@ NOISE = 3.0  # of 255
 
 Outputs = Mapping[str, FloatImage]
 Model = Callable[[RgbImage], Outputs]
+Figures = dict[str, float | None]
 
 
 def onnx_model(path: Path, threads: int = 1) -> Model:
@@ -74,91 +75,51 @@ def network_model(network: CalibratedNetwork) -> Model:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFigures:
-    """Of one source; the module's text says what they are."""
-
-    frames: int
-    aligned: float | None
-    off: float | None
-    abs_rel: float | None = None
-    bias: float | None = None
-    near_bias: float | None = None
-    within_sigma: float | None = None
-    sigma_scale: float | None = None
-    ground_iou: float | None = None
-    drop_recall: float | None = None
-    drop_precision: float | None = None
-    stairs_recall: float | None = None
-    stairs_precision: float | None = None
-
-    def line(self) -> str:
-        """One line for people."""
-        parts = [
-            f"{name} {value:.3f}"
-            for name, value in asdict(self).items()
-            if value is not None and name != "frames"
-        ]
-        return "  ".join([*parts, f"({self.frames} frames)"])
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What adds up over frames."""
-
-    aligned: list[float] = field(default_factory=list)
-    off: list[float] = field(default_factory=list)
-    abs_rel: list[float] = field(default_factory=list)
-    errors: list[FloatImage] = field(default_factory=list)
-    near: list[FloatImage] = field(default_factory=list)
-    in_sigmas: list[FloatImage] = field(default_factory=list)
-    pixels: dict[str, NDArray[np.int64]] = field(
-        default_factory=lambda: {name: np.zeros(3, np.int64) for name in LABELS}
-    )  # right, said, true
-
-
-def figures(model: Model, samples: Sequence[Sample]) -> SourceFigures:
-    """Figures of ``model`` on the samples of one source."""
-    tally = _Tally()
+def figures(model: Model, samples: Sequence[Sample]) -> Figures:
+    """Figures of ``model`` on the samples of one source, in the order of the module's text."""
+    sums: dict[str, list[Any]] = defaultdict(list)
     for sample in samples:
         outputs = model(np.asarray(sample.image))
-        _add_depth(tally, sample, outputs)
+        _add_depth(sums, sample, outputs)
         for name in LABELS:
             said = outputs.get("walkable" if name == "ground" and name not in outputs else name)
             if said is not None:
                 value, known = split_labels(np.asarray(sample.labels), name)
                 yes = _resize(said, value.shape) > 0.5
                 counts = (yes & value & known, yes & known, value & known)
-                tally.pixels[name] += np.array([np.count_nonzero(c) for c in counts])
-    errors = np.concatenate(tally.errors) if tally.errors else None
-    near = np.concatenate(tally.near) if tally.near else None
-    sigmas = np.concatenate(tally.in_sigmas) if tally.in_sigmas else None
-    right, said_, true = tally.pixels["ground"]
-    return SourceFigures(
-        len(samples),
-        _mean(tally.aligned),
-        _mean(tally.off),
-        _mean(tally.abs_rel),
-        None if errors is None else float(np.median(errors)),
-        None if near is None or near.size < FEWEST else float(np.median(near)),
-        None if sigmas is None else float(np.mean(sigmas <= 1.0)),
-        None if sigmas is None else float(np.quantile(sigmas, ONE_SIGMA)),
-        _share(right, said_ + true - right),
-        *(
-            _share(tally.pixels[name][0], tally.pixels[name][of])
-            for name in ("drop", "stairs")
-            for of in (2, 1)
-        ),
-    )
+                sums[name].append([np.count_nonzero(count) for count in counts])
+    found: Figures = {
+        name: float(np.mean(sums[name])) if sums[name] else None
+        for name in ("aligned", "off", "abs_rel")
+    }
+    error, near, sigmas = (np.concatenate(sums[n] or [[]]) for n in ("error", "near", "sigmas"))
+    found["bias"] = float(np.median(error)) if error.size else None
+    found["near_bias"] = float(np.median(near)) if near.size >= FEWEST else None
+    found["within_sigma"] = float(np.mean(sigmas <= 1.0)) if sigmas.size else None
+    found["sigma_scale"] = float(np.quantile(sigmas, ONE_SIGMA)) if sigmas.size else None
+    right, said_, true = np.sum(sums["ground"] or [[0, 0, 0]], axis=0)
+    found["ground_iou"] = _share(right, said_ + true - right)
+    for name in ("drop", "stairs"):
+        right, said_, true = np.sum(sums[name] or [[0, 0, 0]], axis=0)
+        found[f"{name}_recall"], found[f"{name}_precision"] = (
+            _share(right, true),
+            _share(right, said_),
+        )
+    return found
 
 
-def per_source(model: Model, samples: Sequence[Sample]) -> dict[str, SourceFigures]:
+def line(found: Figures) -> str:
+    """One line for people."""
+    return "  ".join(f"{name} {v:.3f}" for name, v in found.items() if v is not None)
+
+
+def per_source(model: Model, samples: Sequence[Sample]) -> dict[str, Figures]:
     """:func:`figures` of each source of ``samples``."""
     names = sorted({s.source for s in samples})
     return {name: figures(model, [s for s in samples if s.source == name]) for name in names}
 
 
-def _add_depth(tally: _Tally, sample: Sample, outputs: Outputs) -> None:
+def _add_depth(sums: dict[str, list[Any]], sample: Sample, outputs: Outputs) -> None:
     truth = np.asarray(sample.inverse, np.float32)
     known = truth > HEIGHT_M / FAR_M if sample.calibrated else truth > 1.0 / FAR_M
     if np.count_nonzero(known) < FEWEST:
@@ -166,17 +127,17 @@ def _add_depth(tally: _Tally, sample: Sample, outputs: Outputs) -> None:
     predicted = _resize(outputs["inverse_depth"], truth.shape)[known]
     z = 1.0 / truth[known]
     guess = aligned_distance(predicted, z)
-    tally.aligned.append(float(np.mean(np.abs(guess - z) / z)))
-    tally.off.append(float(np.mean(np.maximum(guess / z, z / guess) > OFF)))
+    sums["aligned"].append(float(np.mean(np.abs(guess - z) / z)))
+    sums["off"].append(float(np.mean(np.maximum(guess / z, z / guess) > OFF)))
     if "log_sigma" not in outputs or not sample.calibrated:
         return
     inverse = np.maximum(predicted * np.float32(FOCAL / sample.focal), LEAST)
     error = -np.log(inverse * z)  # log(Z' / Z)
-    tally.abs_rel.append(float(np.mean(np.abs(np.exp(error) - 1.0))))
-    tally.errors.append(error[::4])
-    tally.near.append(error[z < NEAR_M / HEIGHT_M][::4])
+    sums["abs_rel"].append(float(np.mean(np.abs(np.exp(error) - 1.0))))
+    sums["error"].append(error[::4])
+    sums["near"].append(error[z < NEAR_M / HEIGHT_M][::4])
     sigma = np.exp(_resize(outputs["log_sigma"], truth.shape)[known])
-    tally.in_sigmas.append((np.abs(error) / sigma)[::4])
+    sums["sigmas"].append((np.abs(error) / sigma)[::4])
 
 
 def align(predicted: FloatImage, inverse: FloatImage) -> tuple[float, float]:
@@ -220,10 +181,6 @@ def _resize(values: FloatImage, shape: tuple[int, ...]) -> FloatImage:
     size = (shape[1], shape[0])
     resized: FloatImage = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
     return resized
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
 
 
 def _share(part: np.int64, whole: np.int64) -> float | None:

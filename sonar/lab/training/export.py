@@ -33,8 +33,7 @@ def export(
 ) -> float:
     """Write the averaged weights of ``state`` as float32 ONNX, and check it.
 
-    Input ``image`` (batch, 3, height, width); outputs as :data:`OUTPUTS` names them, each
-    (batch, height, width). The file's metadata says what they mean.
+    Input and outputs as :class:`CalibratedNetwork`; the file's metadata says what they mean.
 
     Args:
         sources: names of what it was trained on, for the metadata.

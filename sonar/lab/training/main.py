@@ -5,15 +5,28 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonar.depth.models.registry import BUILTIN_PATH
 from sonar.errors import SonarError
 from sonar.lab.training.corpus import Corpus
 
+if TYPE_CHECKING:  # torch is not every command's need
+    from sonar.lab.training.network import CalibratedNetwork
+
 VALIDATION_EVERY = 4  # of the validation frames, while training
+PLANNED: dict[str, type] = {  # options of a training, as sonar.lab.training.train.Plan has them
+    "steps": int,
+    "minutes": float,
+    "batch": int,
+    "rate": float,
+    "seed": int,
+    "steady": float,
+    "validate_minutes": float,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,22 +78,16 @@ def _train(given: argparse.Namespace) -> None:
     corpus = _corpus(given)
     samples = corpus.samples("train", given.licence, _say)
     unseen = corpus.samples("validation", progress=_say)[::VALIDATION_EVERY]
-    counts = {
-        kind: sum(s.kind == kind for s in samples) for kind in sorted({s.kind for s in samples})
-    }
-    _say(f"samples: {counts}; validation: {len(unseen)}")
-    options = {f.name: getattr(given, f.name, None) for f in dataclasses.fields(Plan)}
+    _say(f"samples: {dict(Counter(s.kind for s in samples))}; validation: {len(unseen)}")
+    options = {name: getattr(given, name) for name in (*PLANNED, "half", "device")}
     plan = Plan(**{name: value for name, value in options.items() if value is not None})
     if given.all_layers:
         plan = dataclasses.replace(plan, frozen=())
-    trainer = Trainer(
-        samples,
-        given.run,
-        plan,
-        given.start,
-        validate=lambda n: evaluate.figures(evaluate.network_model(n), unseen).line(),
-    )
-    trainer.run(_say)
+
+    def validate(network: "CalibratedNetwork") -> str:
+        return evaluate.line(evaluate.figures(evaluate.network_model(network), unseen))
+
+    Trainer(samples, given.run, plan, given.start, validate=validate).run(_say)
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -92,7 +99,7 @@ def _export(given: argparse.Namespace) -> None:
     unseen = corpus.samples("validation", progress=_say)
     samples = corpus.samples("train", given.licence, _say)
     network, step = averaged_network(given.state)
-    scale = evaluate.figures(evaluate.network_model(network), unseen).sigma_scale
+    scale = evaluate.figures(evaluate.network_model(network), unseen)["sigma_scale"]
     sources = sorted({s.source for s in samples})
     apart = export(given.state, given.target, sources, scale or 1.0)
     digest = hashlib.sha256(given.target.read_bytes()).hexdigest()
@@ -113,8 +120,8 @@ def _evaluate(given: argparse.Namespace) -> None:
         _say(str(path))
         found: dict[str, object] = {}
         for source, figures in evaluate.per_source(model, samples).items():
-            found[source] = dataclasses.asdict(figures)
-            _say(f"  {source:26} {figures.line()}")
+            found[source] = figures
+            _say(f"  {source:26} {evaluate.line(figures)}")
         found["flicker"] = evaluate.flicker(model, [s.image for s in samples[::16]])
         _say(f"  flicker {found['flicker']:.2%}")
         report[str(path)] = found
@@ -132,50 +139,36 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--measured", help="RGB-D folders, or folders of them", **some)
     data.add_argument("--photos", help="packs of photos with depth labels", **some)
     data.add_argument("--mujoco", type=Path, help="folder that 'render' filled")
-    data.add_argument(
-        "--licence",
-        choices=("any", "commercial"),
-        default="any",
-        help="commercial: only sources whose stated licence allows commercial use",
-    )
+    text = "commercial: only sources whose stated licence allows commercial use"
+    data.add_argument("--licence", choices=("any", "commercial"), default="any", help=text)
     data.add_argument("--threads", type=int, default=1, help="more pays on an idle machine only")
 
-    one = commands.add_parser("render", help="made-up places with exact depth, by MuJoCo")
+    one = commands.add_parser("render", help="simulated places with exact depth, by MuJoCo")
     one.add_argument("folder", type=Path)
     one.add_argument("--scenes", type=int, default=160)
-    one.add_argument("--photos", help="parts of these dress surfaces", **some)
+    one.add_argument("--photos", help="parts of these cover surfaces", **some)
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--rgbd", action="store_true", help="RGB-D folders for `sonar evaluate`")
     one.set_defaults(command=_render)
 
     one = commands.add_parser("train", parents=[data], help="train, or continue training")
     one.add_argument("run", type=Path, help="folder of the run")
-    one.add_argument(
-        "--start",
-        default=str(BUILTIN_PATH),
-        help="of a new run: the shipped relative model's ONNX file, or lite0, lite1, lite2",
-    )
-    one.add_argument("--steps", type=int, default=3000)
-    one.add_argument("--minutes", type=float, help="of wall time, over all sittings of the run")
-    one.add_argument("--batch", type=int)
-    one.add_argument("--rate", type=float)
-    one.add_argument("--seed", type=int)
-    one.add_argument("--steady", type=float, help="share of the run at the full learning rate")
-    one.add_argument("--validate-minutes", type=float)
+    text = "of a new run: the shipped relative model's ONNX file, or lite0, lite1, lite2"
+    one.add_argument("--start", default=str(BUILTIN_PATH), help=text)
+    for name, kind in PLANNED.items():
+        one.add_argument(f"--{name.replace('_', '-')}", type=kind, help="as Plan in train.py says")
     one.add_argument("--half", action="store_true", default=None, help="bfloat16")
-    one.add_argument(
-        "--all-layers", action="store_true", help="train the encoder's first parts too"
-    )
+    one.add_argument("--all-layers", action="store_true", help="the encoder's first parts too")
     one.add_argument("--device", choices=("cpu", "cuda"))
     one.set_defaults(command=_train)
 
-    one = commands.add_parser("export", parents=[data], help="a state becomes ONNX")
+    one = commands.add_parser("export", parents=[data], help="write a state as ONNX")
     one.add_argument("state", type=Path)
     one.add_argument("target", type=Path)
     one.add_argument("--int8", type=Path, help="also write the int8 version here")
     one.set_defaults(command=_export)
 
-    one = commands.add_parser("evaluate", parents=[data], help="figures, today's model beside")
+    one = commands.add_parser("evaluate", parents=[data], help="figures, beside today's model")
     one.add_argument("models", type=Path, nargs="*")
     one.add_argument("--split", choices=("validation", "held-out"), default="validation")
     one.add_argument("--json", type=Path, help="write the figures here too")

@@ -67,30 +67,24 @@ def read_rendered(path: Path) -> Iterator[Sample]:
     try:
         meta: Any = json.loads(files["meta.json"])
         views: Mapping[str, Any] = meta.get("pictures") or meta["frames"]
-        licence = str(meta.get("licence", "none stated"))
         for key, view in views.items():
-            image, raw, marks = (
-                _decode(files.get(f"{key}{end}", b""), mode, f"{path}: {key}{end}")
-                for end, mode in (
-                    ("_rgb.jpg", cv2.IMREAD_COLOR),
-                    ("_depth.png", cv2.IMREAD_UNCHANGED),
-                    ("_label.png", cv2.IMREAD_GRAYSCALE),
-                )
-            )
+            image = _decode(files, f"{key}_rgb.jpg", path, cv2.IMREAD_COLOR)
+            raw = _decode(files, f"{key}_depth.png", path, cv2.IMREAD_UNCHANGED)
+            marks = _decode(files, f"{key}_label.png", path, cv2.IMREAD_GRAYSCALE)
             depth_m = raw.astype(np.float32) / np.float32(1000.0)
-            height_m = float(view["height_m"])
+            seen = depth_m > 0
+            height_m = np.float32(view["height_m"])
             # Pixel centers are at +0.5 there, and roll turns the other way.
             camera = (view["fx"], view["fy"], view["cx"] - 0.5, view["cy"] - 0.5)
-            below_m = below_ground_m(
-                depth_m, camera, height_m, view["pitch_deg"], -view["roll_deg"]
-            )
+            angles = float(height_m), view["pitch_deg"], -view["roll_deg"]
+            below_m = below_ground_m(depth_m, camera, *angles)
             yield Sample(
                 key,
                 name,
                 "rendered",
-                licence,
+                str(meta.get("licence", "none stated")),
                 np.ascontiguousarray(image[:, :, ::-1]),
-                _inverse(depth_m, height_m),
+                np.where(seen, height_m / np.where(seen, depth_m, np.float32(1)), np.float32(0)),
                 rendered_labels(marks, depth_m, below_m, steps=name.startswith(STEPS_MARKED)),
                 float(view["fx"]) / max(image.shape[:2]),
             )
@@ -108,11 +102,7 @@ def rendered_labels(
     everywhere = np.ones(marks.shape, bool)
     drop = (marks == 2) | ((marks == 3) & (below_m > LOWER_M))
     open_question = (marks == 0) & (depth_m > 0)
-    return label(
-        (marks == 1, everywhere),
-        (drop, ~open_question),
-        (marks == 3, everywhere & steps),
-    )
+    return label((marks == 1, everywhere), (drop, ~open_question), (marks == 3, everywhere & steps))
 
 
 def read_measured(dataset: Dataset) -> Iterator[Sample]:
@@ -122,7 +112,6 @@ def read_measured(dataset: Dataset) -> Iterator[Sample]:
     """
     k = dataset.intrinsics
     mounts = known_mounts(dataset, k)[0] if k else {}
-    licence = _licence(dataset.folder)
     for pair in dataset.pairs:
         image, depth_m = pair.load()
         mount = mounts.get(pair.id)
@@ -131,22 +120,20 @@ def read_measured(dataset: Dataset) -> Iterator[Sample]:
         focal = 0.0
         if k is not None and mount is not None and mount.height_m is not None:
             assert mount.pitch_deg is not None and mount.roll_deg is not None
-            camera = (k.fx, k.fy, k.cx, k.cy)
             angles = mount.height_m, mount.pitch_deg, mount.roll_deg
-            labels = _measured_labels(depth_m, below_ground_m(depth_m, camera, *angles))
+            below_m = below_ground_m(depth_m, (k.fx, k.fy, k.cx, k.cy), *angles)
+            labels = _measured_labels(depth_m, below_m)
             inverse = inverse * np.float32(mount.height_m)
             focal = k.fx / max(image.shape[:2])
-        scale = SIDE / max(image.shape[:2])
-        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+        # Nearest neighbors for depth: a mean over an edge would be a depth that is nowhere.
         yield Sample(
             pair.id,
             dataset.name,
             "measured",
-            licence,
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8),
-            # Nearest neighbors: a mean over an edge would be a depth that is nowhere.
-            cv2.resize(inverse.astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
-            cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8),
+            dataset.licence,
+            _small(image, image, cv2.INTER_AREA),
+            _small(inverse.astype(np.float32), image, cv2.INTER_NEAREST),
+            _small(labels, image, cv2.INTER_NEAREST),
             focal,
         )
 
@@ -158,43 +145,31 @@ def _measured_labels(depth_m: FloatImage, below_m: FloatImage) -> Labels:
     on = measured & (np.abs(below_m) < 0.04 + margin)
     above = measured & (-below_m > LOWER_M + margin)
     nowhere = np.zeros(depth_m.shape, bool)
-    return label((on, on | above), (nowhere, on | above), (nowhere, nowhere))
+    return label((on, on | above), (nowhere, on | above), (None, None))
 
 
 def read_photos(path: Path) -> Iterator[Sample]:
     """A pack of photos whose depth another network labeled: only its shape counts."""
     files = _tar_files(path)
     name = pack_name(path)
-    for file in sorted(files):
-        if not file.endswith(".jpg"):
-            continue
-        key = file.removesuffix(".jpg")
-        image = _decode(files[file], cv2.IMREAD_COLOR, f"{path}: {file}")
-        depth = _decode(files.get(f"{key}.png", b""), cv2.IMREAD_GRAYSCALE, f"{path}: {key}.png")
-        scale = SIDE / max(image.shape[:2])
-        size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    for key in sorted(file.removesuffix(".jpg") for file in files if file.endswith(".jpg")):
+        image = _decode(files, f"{key}.jpg", path, cv2.IMREAD_COLOR)
+        depth = _decode(files, f"{key}.png", path, cv2.IMREAD_GRAYSCALE)
         relative = 2.0 * (depth.astype(np.float32) / np.float32(255.0)) ** 2
-        labels = np.zeros(size[::-1], np.uint8)
+        small = np.ascontiguousarray(_small(image, image, cv2.INTER_AREA)[:, :, ::-1])
+        labels = np.zeros(small.shape[:2], np.uint8)
         if f"{key}_ground.png" in files:
-            what = f"{path}: {key}_ground.png"
-            mask = _decode(files[f"{key}_ground.png"], cv2.IMREAD_GRAYSCALE, what)
-            mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+            mask = _decode(files, f"{key}_ground.png", path, cv2.IMREAD_GRAYSCALE)
+            mask = _small(mask, image, cv2.INTER_NEAREST)
             known = mask <= 2
             labels = label((mask == 1, known), (None, None), (mask == 2, known))
-        yield Sample(
-            key,
-            name,
-            "photo",
-            PHOTO_LICENCES.get(name, "none stated"),
-            np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[:, :, ::-1]),
-            cv2.resize(relative, size, interpolation=cv2.INTER_LINEAR).astype(np.float32),
-            labels,
-            0.0,
-        )
+        licence = PHOTO_LICENCES.get(name, "none stated")
+        relative = _small(relative, image, cv2.INTER_LINEAR)
+        yield Sample(key, name, "photo", licence, small, relative, labels, 0.0)
 
 
 def read_mujoco(folder: Path) -> Iterator[Sample]:
-    """What :func:`sonar.lab.simulate.places.render.render` wrote. Raises SourceError."""
+    """What :func:`sonar.lab.simulate.places.render` wrote. Raises SourceError."""
     files = sorted(folder.glob("scene_*.npz"))
     if not files:
         raise SourceError(f"{folder} holds no MuJoCo places: make them with 'render' first.")
@@ -211,17 +186,11 @@ def read_mujoco(folder: Path) -> Iterator[Sample]:
             camera = (focal_px, focal_px, (columns - 1) / 2, (rows - 1) / 2)
             inverse_m = inverse.astype(np.float32)
             seen = inverse_m > 1.0 / REACH_M
-            depth_m = np.where(seen, 1.0 / np.maximum(inverse_m, 1.0 / REACH_M), 0.0)
-            below_m = below_ground_m(
-                depth_m.astype(np.float32), camera, height_m, pitch_deg, roll_deg
-            )
+            depth_m = np.where(seen, 1.0 / np.maximum(inverse_m, 1.0 / REACH_M), np.float32(0.0))
+            below_m = below_ground_m(depth_m, camera, height_m, pitch_deg, roll_deg)
             everywhere = np.ones(inverse.shape, bool)
             lower = seen & (below_m > LOWER_M)
-            labels = label(
-                ((ground == 1) & ~lower, everywhere),
-                (lower, everywhere),
-                (ground == 2, everywhere),
-            )
+            stairs = (ground == 2, everywhere)
             yield Sample(
                 f"{file.stem}_{number}",
                 f"mujoco_{kind}",
@@ -229,25 +198,18 @@ def read_mujoco(folder: Path) -> Iterator[Sample]:
                 licence,
                 image,
                 np.where(seen, inverse_m * np.float32(height_m), np.float32(0.0)),
-                labels,
+                label(((ground == 1) & ~lower, everywhere), (lower, everywhere), stairs),
                 focal_px / max(inverse.shape),
             )
 
 
-def _inverse(depth_m: FloatImage, height_m: float) -> FloatImage:
-    seen = depth_m > 0
-    inverse: FloatImage = np.where(
-        seen, np.float32(height_m) / np.where(seen, depth_m, np.float32(1.0)), np.float32(0.0)
-    )
-    return inverse
-
-
-def _licence(folder: Path) -> str:
-    try:
-        meta: Any = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        return str(meta.get("licence", "none stated"))
-    except (OSError, ValueError, AttributeError):
-        return "none stated"
+def _small(array: NDArray[Any], image: NDArray[Any], rule: int) -> NDArray[Any]:
+    """``array`` at the size to which ``image`` is brought: its longer side SIDE pixels."""
+    rows, columns = image.shape[:2]
+    scale = SIDE / max(rows, columns)
+    size = round(columns * scale), round(rows * scale)
+    small: NDArray[Any] = cv2.resize(array, size, interpolation=rule).astype(array.dtype)
+    return small
 
 
 def _tar_files(path: Path) -> dict[str, bytes]:
@@ -263,9 +225,10 @@ def _tar_files(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _decode(data: bytes, mode: int, what: str) -> NDArray[Any]:
+def _decode(files: Mapping[str, bytes], name: str, path: Path, mode: int) -> NDArray[Any]:
+    data = files.get(name)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
     if image is None:
-        raise SourceError(f"{what} is not an image that can be read.")
+        raise SourceError(f"{path}: {name} is not an image that can be read.")
     decoded: NDArray[Any] = image
     return decoded

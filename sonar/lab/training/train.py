@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from sonar.clock import SystemClock
 from sonar.errors import ModelError
 from sonar.lab.training import losses, views
-from sonar.lab.training.batches import Batch, Batches
 from sonar.lab.training.network import CalibratedNetwork, start_network
 from sonar.lab.training.sample import LABELS, Kind, Sample
+from sonar.lab.training.views import Batch, Batches
 from sonar.ports import Clock
 
 EVERY_PROGRESS = 10
@@ -135,10 +135,7 @@ class Trainer:
         sums: dict[str, list[float]] = {}
         since, since_step = began, self.step
         while (share := self._share()) < 1.0:
-            self._set_rate(share)
-            sizes = self.plan.sizes if share < self.plan.steady else self.plan.last_sizes
-            rng = np.random.default_rng([self.plan.seed, self.step])
-            for name, value in self._one(rng, sizes):
+            for name, value in self._one(share).items():
                 sums.setdefault(name, []).append(value)
             self.step += 1
             now = self._clock.now()
@@ -152,9 +149,8 @@ class Trainer:
                 sums, since, since_step = {}, now, self.step
             if self.step % self.plan.every_checkpoint == 0:
                 self.save()
-            if report is not None and self._spent_s - self._validated_s > (
-                60.0 * self.plan.validate_minutes
-            ):
+            waited_s = self._spent_s - self._validated_s
+            if report is not None and waited_s > 60.0 * self.plan.validate_minutes:
                 self._report_validation(report)
                 since = self._clock.now()
         self.save()
@@ -201,17 +197,17 @@ class Trainer:
             share = max(share, self._spent_s / (60.0 * self.plan.minutes))
         return share
 
-    def _set_rate(self, share: float) -> None:
+    def _rate(self, share: float) -> float:
         rise = min(1.0, (self.step + 1) / self.plan.warm_up)
         late = max(0.0, share - self.plan.steady) / (1.0 - self.plan.steady)
         fall = 0.5 * (1.0 + math.cos(math.pi * min(late, 1.0)))
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.plan.rate * rise * max(fall, 0.01)
+        return self.plan.rate * rise * max(fall, 0.01)
 
-    def _one(
-        self, rng: np.random.Generator, sizes: Sequence[tuple[int, int]]
-    ) -> list[tuple[str, float]]:
+    def _one(self, share: float) -> dict[str, float]:
+        """One step; the losses by name."""
         plan = self.plan
+        rng = np.random.default_rng([plan.seed, self.step])
+        sizes = plan.sizes if share < plan.steady else plan.last_sizes
         size = sizes[int(rng.integers(len(sizes)))]
         batch = self._batches.draw(rng, size, plan.batch, plan.twins).to(plan.device)
         with torch.autocast(plan.device, torch.bfloat16, enabled=plan.half):
@@ -221,13 +217,15 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(self._trained, 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate(share)
         self._optimizer.step()
         keep = min(plan.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 if value.is_floating_point():
                     self.averaged[name].lerp_(value, 1.0 - keep)
-        return [("loss", total.item()), *((name, v.item()) for name, v in parts.items())]
+        return {"loss": total.item()} | {name: v.item() for name, v in parts.items()}
 
 
 def compute_losses(batch: Batch, outputs: Sequence[Tensor], twins: int) -> dict[str, Tensor]:

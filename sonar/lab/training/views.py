@@ -1,18 +1,25 @@
 """Views of samples as a walker's camera would take them: cropped, rolled, mirrored, in any light.
 
+:class:`Batches` draws them: by kind, then source, then sample.
+
 A crop changes the focal length; the target follows it (:data:`sonar.lab.training.network.FOCAL`).
 Seeded: the same generator gives the same view.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sonar.depth.models.contract import IMAGENET_MEAN, IMAGENET_STD
+from sonar.errors import ModelError
 from sonar.lab.training.network import FOCAL
-from sonar.lab.training.sample import Labels, Sample, split_labels
+from sonar.lab.training.sample import Kind, Labels, Sample, split_labels
 from sonar.types import FloatImage, RgbImage
 
 SIZES = (*((192, 256),) * 5, *((160, 256),) * 2, (256, 192))
@@ -20,6 +27,7 @@ SIZES = (*((192, 256),) * 5, *((160, 256),) * 2, (256, 192))
 SMALL_SIZES = (*((128, 160),) * 5, *((128, 192),) * 3, *((160, 128),) * 2, *SIZES[3:])
 SMALLEST_SHARE = 0.5  # of the image that a crop shows
 CUT_SHARE, CUT = 0.3, (0.8, 4.0)  # views that cut a near obstacle; its camera height / Z
+ROOT_OF = 8  # a source of n samples is drawn sqrt(n / 8) times as often as one of 8
 _MEAN = np.array(IMAGENET_MEAN, np.float32)
 _STD = np.array(IMAGENET_STD, np.float32)
 
@@ -37,16 +45,6 @@ class SampleView:
     image: RgbImage
     target: FloatImage
     labels: Labels
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The part of the image that is seen: center and size in pixels, roll in radians, mirrored."""
-
-    center: tuple[float, float]
-    width: float
-    roll: float
-    mirror: bool
 
 
 def tensor(image: RgbImage) -> FloatImage:
@@ -75,7 +73,7 @@ def random_view(rng: np.random.Generator, sample: Sample, size: tuple[int, int])
             high / 2 + low * (height - high),
         )
     roll = np.radians(rng.normal(0, 5)) if rng.random() < 0.4 else 0.0
-    return _look(sample, size, _Window(center, wide, float(roll), rng.random() < 0.5))
+    return _look(sample, size, center, wide, float(roll), rng.random() < 0.5)
 
 
 def _cutting(
@@ -101,18 +99,25 @@ def _cutting(
     )
 
 
-def _look(sample: Sample, size: tuple[int, int], window: _Window) -> SampleView:
+def _look(
+    sample: Sample,
+    size: tuple[int, int],
+    center: tuple[float, float],
+    wide: float,
+    roll: float,
+    mirror: bool,
+) -> SampleView:
+    """The part ``wide`` pixels wide about ``center``, rolled by ``roll`` radians."""
     rows, columns = size
-    wide = window.width
     x = (np.arange(columns, dtype=np.float32) + 0.5) / columns - 0.5
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows - 0.5
     u, v = np.meshgrid(x * wide, y * wide * rows / columns)
-    if window.mirror:
+    if mirror:
         u = -u
-    c, s = np.cos(window.roll), np.sin(window.roll)
+    c, s = np.cos(roll), np.sin(roll)
     at = (
-        (window.center[0] + c * u - s * v - 0.5).astype(np.float32),
-        (window.center[1] + s * u + c * v - 0.5).astype(np.float32),
+        (center[0] + c * u - s * v - 0.5).astype(np.float32),
+        (center[1] + s * u + c * v - 0.5).astype(np.float32),
     )
     image = cv2.remap(
         np.asarray(sample.image), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -173,3 +178,87 @@ def _motion_blur(rng: np.random.Generator, x: FloatImage) -> FloatImage:
         kernel[round(half + t * np.sin(angle)), round(half + t * np.cos(angle))] = 1.0
     blurred: FloatImage = cv2.filter2D(x, -1, kernel / kernel.sum())
     return blurred
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Views of one size; the first ones come twice, in another light (twins).
+
+    Attributes:
+        kinds: one for each view.
+        calibrated: bool (B,), whether the target has a scale.
+        images: float32 (B, 3, H, W), normalized.
+        target: float32 (B, H, W); 0 beyond all range, NaN unknown.
+        labels: uint8 (B, H, W), bits as :class:`sonar.lab.training.sample.Sample`.
+    """
+
+    kinds: tuple[Kind, ...]
+    calibrated: Tensor
+    images: Tensor
+    target: Tensor
+    labels: Tensor
+
+    def to(self, device: str) -> "Batch":
+        """On another device."""
+        moved = (self.calibrated, self.images, self.target, self.labels)
+        return Batch(self.kinds, *(each.to(device, non_blocking=True) for each in moved))
+
+
+class Batches:
+    """Draws batches.
+
+    Args:
+        samples: of every kind in ``shares`` at least one, or that kind is left out.
+        shares: how many of each kind make a batch, relative.
+
+    Raises:
+        ModelError: there is nothing of the kinds asked for.
+    """
+
+    def __init__(self, samples: Sequence[Sample], shares: Mapping[Kind, float]) -> None:
+        self._pools: dict[Kind, list[list[Sample]]] = {}
+        for kind, share in shares.items():
+            by_source: dict[str, list[Sample]] = {}
+            for sample in samples:
+                if sample.kind == kind and share > 0:
+                    by_source.setdefault(sample.source, []).append(sample)
+            pool = [
+                group
+                for group in by_source.values()
+                for _ in range(max(1, round(math.sqrt(len(group) / ROOT_OF))))
+            ]
+            if pool:
+                self._pools[kind] = pool
+        if not self._pools:
+            raise ModelError("There is no sample of the kinds that the plan asks for.")
+        self.kinds = tuple(self._pools)
+        weights = np.array([shares[kind] for kind in self.kinds])
+        self._weights = weights / weights.sum()
+
+    def draw(
+        self, rng: np.random.Generator, size: tuple[int, int], count: int, twins: int
+    ) -> Batch:
+        """``count`` views of ``size`` (rows, columns), the first ``twins`` of them twice."""
+        kinds: list[Kind] = []
+        calibrated, images, targets, labels = [], [], [], []
+        for index in range(count):
+            sample = self._one(rng)
+            view = random_view(rng, sample, size)
+            for _ in range(2 if index < twins else 1):
+                kinds.append(sample.kind)
+                calibrated.append(sample.calibrated)
+                images.append(tensor(relight(rng, view.image)))
+                targets.append(view.target)
+                labels.append(view.labels)
+        return Batch(
+            tuple(kinds),
+            torch.tensor(calibrated),
+            torch.from_numpy(np.stack(images)).contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(np.stack(targets)),
+            torch.from_numpy(np.stack(labels)),
+        )
+
+    def _one(self, rng: np.random.Generator) -> Sample:
+        pool = self._pools[self.kinds[int(rng.choice(len(self.kinds), p=self._weights))]]
+        source = pool[int(rng.integers(len(pool)))]
+        return source[int(rng.integers(len(source)))]

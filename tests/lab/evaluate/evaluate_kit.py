@@ -11,8 +11,8 @@ from sonar.config import BandEdges, MountConfig, SonarConfig
 from sonar.errors import DepthError
 from sonar.lab.evaluate.data import DatasetIntrinsics, find_datasets
 from sonar.lab.evaluate.figures import band_of
-from sonar.lab.evaluate.folder import FolderRun, MountUse
-from sonar.lab.evaluate.report import EvaluationReport, sum_up
+from sonar.lab.evaluate.folder import MountUse, read_folder
+from sonar.lab.evaluate.report import sum_up
 from sonar.testing.truth import truth_at
 from sonar.types import SIDES, DepthMap, Frame, Reason, Scene, ZoneReading
 
@@ -90,12 +90,12 @@ class Oracle:
     def reset(self) -> None: ...
 
 
-def run(path: Path, oracle: Oracle, mount_use: MountUse = "frames") -> EvaluationReport:
+def run(path: Path, oracle: Oracle, mount_use: MountUse = "frames") -> dict:
     config = SonarConfig()
-    found = []
-    for dataset in find_datasets([path]):
-        folder = FolderRun(dataset, config, oracle, mount_use)
-        for _ in folder.play(lambda mount: (oracle.set_mount(mount), oracle)[1]):
-            pass
-        found.append(folder.result)
+
+    def zones(mount: MountConfig) -> Oracle:
+        oracle.set_mount(mount)
+        return oracle
+
+    found = [read_folder(d, config, oracle, mount_use, zones) for d in find_datasets([path])]
     return sum_up(found, config, oracle.label, mount_use)

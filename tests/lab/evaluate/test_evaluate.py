@@ -1,5 +1,6 @@
 """Evaluation on folders drawn from synthetic scenes, whose truth is known exactly."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -18,46 +19,50 @@ def test_a_perfect_system_gets_perfect_figures(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "wall", "wall")
     oracle = Oracle(source("wall"))
     report = run(folder, oracle)
-    figure = report.sources["wall"]
-    assert figure.frames == 8 and figure.n == 24 and figure.unmeasured == 0
-    assert figure.mount == "given" and figure.intrinsics == "given"
-    assert 0 < figure.near < figure.n
-    assert figure.near_auc == 1.0
-    assert figure.near_recall == 1.0 and figure.near_false_alarm == 0.0
-    assert figure.distance_median_rel_error is not None
-    assert figure.distance_median_rel_error < 0.01, "the truth of both rooms must agree"
-    assert figure.nearest_zone_agreement == 1.0 and figure.band_agreement == 1.0
+    figure = report["sources"]["wall"]
+    assert figure["frames"] == 8 and figure["n"] == 24 and figure["unmeasured"] == 0
+    assert figure["mount"] == "given" and figure["intrinsics"] == "given"
+    assert 0 < figure["near"] < figure["n"]
+    assert figure["near_auc"] == 1.0
+    assert figure["near_recall"] == 1.0 and figure["near_false_alarm"] == 0.0
+    assert figure["distance_median_rel_error"] is not None
+    assert figure["distance_median_rel_error"] < 0.01, "the truth of both rooms must agree"
+    assert figure["nearest_zone_agreement"] == 1.0 and figure["band_agreement"] == 1.0
     # A wall that fills the picture is the same picture at any distance for min-max.
-    assert figure.naive.near_auc is not None and figure.naive.near_auc < 1.0
+    assert figure["naive"]["near_auc"] is not None and figure["naive"]["near_auc"] < 1.0
 
 
 def test_errors_are_measured(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "wall", "wall")
-    figure = run(folder, Oracle(source("wall"), factor=1.25)).sources["wall"]
-    assert figure.distance_median_rel_error == pytest.approx(0.25, abs=0.01)
-    assert figure.near_auc == 1.0
-    assert figure.near_recall is not None and figure.near_recall < 1.0
-    low, high = figure.ci["near_recall"] or (1.0, 0.0)
-    assert low <= figure.near_recall <= high and low < high
+    figure = run(folder, Oracle(source("wall"), factor=1.25))["sources"]["wall"]
+    assert figure["distance_median_rel_error"] == pytest.approx(0.25, abs=0.01)
+    assert figure["near_auc"] == 1.0
+    assert figure["near_recall"] is not None and figure["near_recall"] < 1.0
+    low, high = figure["ci"]["near_recall"] or (1.0, 0.0)
+    assert low <= figure["near_recall"] <= high and low < high
 
 
 def test_failed_depth_is_unknown_and_counts_against(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "wall", "wall")
     oracle = Oracle(source("wall"), fail=True)
-    figure = run(folder, oracle).sources["wall"]
+    figure = run(folder, oracle)["sources"]["wall"]
     assert oracle.lost_frames == 8
-    assert figure.unknown == figure.n == 24
-    assert figure.near_auc == 0.5 and figure.near_recall == 0.0 and figure.distance_share == 0.0
-    assert figure.distance_median_rel_error is None
-    assert sum(row["unknown"] for row in figure.bands.values()) == 24
+    assert figure["unknown"] == figure["n"] == 24
+    assert (
+        figure["near_auc"] == 0.5
+        and figure["near_recall"] == 0.0
+        and figure["distance_share"] == 0.0
+    )
+    assert figure["distance_median_rel_error"] is None
+    assert sum(row["unknown"] for row in figure["bands"].values()) == 24
 
 
 def test_json_has_the_documented_names(tmp_path: Path) -> None:
     write_folder(tmp_path / "set" / "a", "left_box", frames=4)
     write_folder(tmp_path / "set" / "b", "wall", frames=4)
     report = run(tmp_path / "set", Oracle(source("wall", 4)))
-    told = report.model_dump(mode="json")
-    assert list(told["sources"]) == ["a", "b"]
+    assert json.loads(json.dumps(report))["sources"].keys() == report["sources"].keys()
+    assert list(report["sources"]) == ["a", "b"]
     names = {
         "n",
         "distance_median_rel_error",
@@ -68,7 +73,7 @@ def test_json_has_the_documented_names(tmp_path: Path) -> None:
         "nearest_zone_agreement",
         "bands",
     }
-    for folder in told["sources"].values():
+    for folder in report["sources"].values():
         assert names <= set(folder) and names <= set(folder["naive"])
     again = run(tmp_path / "set", Oracle(source("wall", 4)))
     assert again == report
@@ -88,7 +93,7 @@ def test_what_the_system_knows(
     assert mount.height_m == height
     assert (mount.pitch_deg is None) == (height is None)
     assert mount.fx_px == pytest.approx(intrinsics().fx)
-    assert report.sources["box"].mount == ("none" if use == "none" else "given")
+    assert report["sources"]["box"]["mount"] == ("none" if use == "none" else "given")
 
 
 def test_mount_from_the_measured_floor(tmp_path: Path) -> None:
@@ -106,10 +111,10 @@ def test_without_floor_nothing_is_claimed(tmp_path: Path) -> None:
     for file in folder.glob("*_depth.png"):
         cv2.imwrite(str(file), np.full(SIZE, 900, np.uint16))
     report = run(folder, Oracle(source("wall", 2)))
-    figure = report.sources["wall"]
-    assert figure.n == 0 and figure.frames_without_floor == 2 and figure.mount == "none"
-    assert figure.near_auc is None and figure.naive.distance_median_rel_error is None
-    report.model_dump_json()
+    figure = report["sources"]["wall"]
+    assert figure["n"] == 0 and figure["frames_without_floor"] == 2 and figure["mount"] == "none"
+    assert figure["near_auc"] is None and figure["naive"]["distance_median_rel_error"] is None
+    json.dumps(report)
 
 
 # --- bad input -------------------------------------------------------------------------------
@@ -125,7 +130,7 @@ def test_clear_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"intrinsics\.fx"):
         read_dataset(folder)
     (folder / "meta.json").write_text("{")
-    with pytest.raises(SourceError, match="not readable JSON"):
+    with pytest.raises(SourceError, match="Invalid JSON"):
         read_dataset(folder)
     (folder / "meta.json").unlink()
     assert read_dataset(folder).intrinsics is None

@@ -1,6 +1,5 @@
 """``sonar evaluate`` as people run it: on pictures and videos, here and in processes."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -41,9 +40,6 @@ def test_images_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) ->
     assert [clip["name"] for clip in walks["recordings"]] == ["one", "two"]
     assert all(clip["frames"] == 8 for clip in walks["recordings"])
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == told
-    rows = list(csv.DictReader((tmp_path / "out" / "evaluation.csv").open(newline="")))
-    recall = [row for row in rows if row["figure"] == "warning_recall"]
-    assert [row["value"] for row in recall] == [str(walks["warning_recall"])]
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "<caption>All recordings</caption>" in page and "://" not in page
 
@@ -75,11 +71,12 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
         "--model", "builtin", "--out", "out",
     )  # fmt: skip
     assert code == 0, err
-    assert "== replay builtin" in out and "== loud builtin" in out
+    (heads,) = (line.split("  ") for line in out.splitlines() if line.startswith("  Figure"))
+    assert [head.strip() for head in heads if head][1:] == ["replay builtin", "loud builtin"]
     told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert list(told["variants"]) == ["replay builtin", "loud builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert '<th scope="col" class="number">loud builtin</th>' in page
+    assert '<th scope="col">loud builtin</th>' in page
 
 
 def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:

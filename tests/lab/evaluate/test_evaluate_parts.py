@@ -75,7 +75,7 @@ def test_auc_of_known_order_ties_and_unknown() -> None:
             FigureReading(k, t, r, None, Band.NEAR)
             for k, (t, r) in enumerate(zip(true, ranks, strict=True))
         ]
-        return figures(readings, BandEdges()).near_auc
+        return figures(readings, BandEdges())["near_auc"]
 
     assert auc([0.5, 0.6, 2.0, 3.0]) == 1.0
     assert auc([3.0, 2.0, 0.6, 0.5]) == 0.0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import SourceError
-from sonar.lab.evaluate.walks import FIGURES, WalkFigures, walk_figures
+from sonar.lab.evaluate.walks import WALK_FIGURES, walk_figures
 from sonar.records import Event
 from sonar.replay.heard import EARLY_S, ClipResult, judge, warnings_of
 from sonar.replay.labels import Clip, Truth, find_clips, name_apart, read_truth
@@ -103,9 +103,9 @@ def test_tone_and_phrase_are_one_warning_and_sides_are_two() -> None:
     starts = [(w.start_s, w.end_s, w.side) for w in warnings_of(events, 30.0)]
     assert starts == [(10.0, 12.0, "left"), (12.0, 13.0, "right"), (20.0, 21.0, "left")]
     figures = walk_figures([result(events)])
-    assert figures.false_alarms_per_minute == pytest.approx(3 / 0.5)
-    assert figures.cues_per_minute == pytest.approx(5 / 0.5)
-    assert figures.warning_recall is None and figures.ci["warning_recall"] is None
+    assert figures["false_alarms_per_minute"] == pytest.approx(3 / 0.5)
+    assert figures["cues_per_minute"] == pytest.approx(5 / 0.5)
+    assert figures["warning_recall"] is None and figures["ci"]["warning_recall"] is None
 
 
 def test_warnings_just_before_and_after_an_event_are_no_false_alarms() -> None:
@@ -139,16 +139,16 @@ def missed(name: str) -> ClipResult:
 
 def test_figures_over_recordings_and_their_intervals() -> None:
     figures = walk_figures([good("a"), good("b"), good("c"), missed("d")])
-    assert figures.warning_recall == 0.75 and figures.warned_1s_ahead == 0.75
-    assert figures.lead_median_s == 2.0 and figures.side_accuracy == 1.0
-    assert figures.by_kind["obstacle"].model_dump() == {"events": 4, "warned": 3}
-    interval = figures.ci["warning_recall"]
+    assert figures["warning_recall"] == 0.75 and figures["warned_1s_ahead"] == 0.75
+    assert figures["lead_median_s"] == 2.0 and figures["side_accuracy"] == 1.0
+    assert figures["by_kind"]["obstacle"] == {"events": 4, "warned": 3}
+    interval = figures["ci"]["warning_recall"]
     assert interval is not None and interval[0] < 0.75 < interval[1]
     assert (
-        walk_figures([good("a"), missed("b")], seed=1).ci
-        == walk_figures([good("a"), missed("b")], seed=1).ci
+        walk_figures([good("a"), missed("b")], seed=1)["ci"]
+        == walk_figures([good("a"), missed("b")], seed=1)["ci"]
     )
-    assert all(value is None for value in walk_figures([good("a")]).ci.values())
+    assert all(value is None for value in walk_figures([good("a")])["ci"].values())
 
 
 @settings(deadline=None, max_examples=20)
@@ -156,12 +156,12 @@ def test_figures_over_recordings_and_their_intervals() -> None:
 def test_figures_do_not_depend_on_the_order(hits: list[bool]) -> None:
     clips = [good(str(i)) if hit else missed(str(i)) for i, hit in enumerate(hits)]
 
-    def plain(figures: WalkFigures) -> dict[str, object]:
-        return {name: getattr(figures, name) for name in FIGURES}
+    def plain(figures: dict[str, object]) -> dict[str, object]:
+        return {name: figures[name] for name in WALK_FIGURES}
 
     figures = walk_figures(clips)
     assert plain(figures) == plain(walk_figures(clips[::-1]))
-    assert figures.warning_recall == pytest.approx(sum(hits) / len(hits), abs=1e-4)
+    assert figures["warning_recall"] == pytest.approx(sum(hits) / len(hits), abs=1e-4)
 
 
 # --- label files -----------------------------------------------------------------------------
