@@ -22,21 +22,17 @@ class AgeLog:
         self._mixer = mixer
         self._ages = np.zeros(_KEPT)
         self._count = 0
-        self._seen = mixer.onsets.count
 
     def note(self, block_sample: int, heard_at_s: float) -> None:
         """Call after rendering a block whose first sample, ``block_sample``, is heard at
         ``heard_at_s`` on the clock that the frames' times are on."""
         onsets = self._mixer.onsets
-        size = onsets.t.size
-        while self._seen < onsets.count:
-            slot = self._seen % size
-            self._seen += 1
-            if onsets.frame_id[slot] < 0:
-                continue
-            into_s = (int(onsets.sample[slot]) - block_sample) / self._mixer.rate_hz
-            self._ages[self._count % _KEPT] = heard_at_s + into_s - float(onsets.t[slot])
-            self._count += 1
+        while onsets:
+            onset = onsets.popleft()
+            if onset.frame_id >= 0:
+                into_s = (onset.sample - block_sample) / self._mixer.rate_hz
+                self._ages[self._count % _KEPT] = heard_at_s + into_s - onset.t
+                self._count += 1
 
     def since(self, count: int) -> tuple[int, NDArray[np.float64]]:
         """How many there were so far, and the newest of those after the first ``count``."""

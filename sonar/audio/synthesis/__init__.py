@@ -5,6 +5,6 @@
 
 from sonar.audio.synthesis.earcons import EARCONS, Earcon, render_earcons
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.audio.synthesis.scheduler import SILENCE, STALE, OnsetLog
+from sonar.audio.synthesis.scheduler import SILENCE, STALE, Onset
 
-__all__ = ["EARCONS", "SILENCE", "STALE", "Earcon", "Mixer", "OnsetLog", "render_earcons"]
+__all__ = ["EARCONS", "SILENCE", "STALE", "Earcon", "Mixer", "Onset", "render_earcons"]

@@ -1,20 +1,48 @@
-"""Earcons: short fixed signals, one for each message that a pulse cannot carry. Rendered once.
+"""Earcons: short fixed signals, one for each message that a pulse cannot carry.
 
 Each differs from every other in rhythm and contour, not only in pitch, so that a listener who
-has heard them once tells them apart, also one who does not hear pitch well.
+has heard them once distinguishes them, also one who does not hear pitch well.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sonar.audio.synthesis.primitives import LOUDNESS, a_weighting_db, db_to_gain, rise, timbre
-from sonar.types import Priority
+from sonar.audio.synthesis import waves
+from sonar.audio.synthesis.panning import Panning
+from sonar.audio.synthesis.voices import OnceVoice, add_all, recorded
+from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, Wave, db_to_gain, ease
+from sonar.types import Cue, Priority
 
-Wave = NDArray[np.float64]
+_RELEASE_S = 0.025
+_STATIC_HZ = 2200.0
+_WAITING_S = 2.0  # an earcon that could not start by then is dropped
+_NEVER = -(10**12)
+
+
+class _Note(NamedTuple):
+    """A struck note, with the timbre of the pulses; it may glide, geometrically."""
+
+    pitch_hz: float
+    seconds: float
+    decay_s: float = 0.12
+    gain: float = 1.0
+    to_hz: float | None = None
+
+
+class _Static(NamedTuple):
+    """Noise around 2.2 kHz: a radio without a station."""
+
+    seconds: float
+    seed: int
+
+
+_Part = _Note | _Static | float  # a number is a pause in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,130 +53,145 @@ class Earcon:
         name: as in ``Cue.earcon``.
         meaning: in words, for documentation and `sonar demo`.
         priority: a higher one cuts off a lower one; equals wait.
-        make: samples from the sample rate.
     """
 
     name: str
     meaning: str
     priority: Priority
-    make: Callable[[int], Wave]
-
-
-def _note(rate_hz: int, pitch_hz: float, seconds: float, *, decay_s: float = 0.12) -> Wave:
-    """One struck note with the timbre of the pulses."""
-    return _sweep(rate_hz, pitch_hz, pitch_hz, seconds, decay_s=decay_s)
-
-
-def _sweep(
-    rate_hz: int, from_hz: float, to_hz: float, seconds: float, *, decay_s: float = 10.0
-) -> Wave:
-    """A note that glides, geometrically, from one pitch to another."""
-    count = round(seconds * rate_hz)
-    share = np.arange(count) / count
-    pitch = from_hz * (to_hz / from_hz) ** share
-    phase = 2 * np.pi * np.cumsum(pitch) / rate_hz
-    weights = timbre((from_hz * to_hz) ** 0.5)
-    wave = sum(weight * np.sin((k + 1) * phase) for k, weight in enumerate(weights))
-    wave = wave * np.exp(-np.arange(count) / (decay_s * rate_hz))
-    return _edged(np.asarray(wave), rate_hz)
-
-
-def _edged(wave: Wave, rate_hz: int, attack_s: float = 0.004, release_s: float = 0.025) -> Wave:
-    attack, release = rise(round(attack_s * rate_hz)), rise(round(release_s * rate_hz))
-    wave[: attack.size] *= attack
-    wave[-release.size :] *= release[::-1]
-    return wave
-
-
-def _static(rate_hz: int, seconds: float, seed: int) -> Wave:
-    """Noise around 2.2 kHz: a radio without a station."""
-    count = round(seconds * rate_hz)
-    generator = np.random.default_rng(seed)
-    spectrum = np.fft.rfft(generator.standard_normal(count))
-    frequency = np.fft.rfftfreq(count, 1 / rate_hz)
-    spectrum *= np.exp(-((np.log2(np.maximum(frequency, 1.0) / 2200.0) / 0.45) ** 2))
-    wave = np.fft.irfft(spectrum, count)
-    gain = LOUDNESS / (np.sqrt(np.mean(wave**2)) * db_to_gain(a_weighting_db(2200.0)))
-    return _edged(wave * gain, rate_hz, attack_s=0.025)
-
-
-def _row(rate_hz: int, *parts: Wave | float) -> Wave:
-    """Waves one after the other; a number is a pause in seconds."""
-    return np.concatenate(
-        [np.zeros(round(part * rate_hz)) if isinstance(part, float) else part for part in parts]
-    )
-
-
-def _unknown(rate_hz: int) -> Wave:
-    return _row(rate_hz, _static(rate_hz, 0.13, 1), 0.07, _static(rate_hz, 0.13, 2))
-
-
-def _drop_off(rate_hz: int) -> Wave:
-    fall = _sweep(rate_hz, 1600.0, 220.0, 0.26)
-    return _row(rate_hz, fall, 0.04, fall)
-
-
-def _head(rate_hz: int) -> Wave:
-    low, high = _note(rate_hz, 1000.0, 0.07), _note(rate_hz, 1500.0, 0.07)
-    return _row(rate_hz, low, high, low, high)
-
-
-def _loading(rate_hz: int) -> Wave:
-    return 0.5 * _note(rate_hz, 400.0, 0.09, decay_s=0.03)
-
-
-def _ready(rate_hz: int) -> Wave:
-    return _row(rate_hz, *(_note(rate_hz, pitch, 0.11) for pitch in (523.25, 659.26, 783.99)))
-
-
-def _guiding(rate_hz: int) -> Wave:
-    return _row(rate_hz, _note(rate_hz, 523.25, 0.09), _note(rate_hz, 783.99, 0.12))
-
-
-def _degraded(rate_hz: int) -> Wave:
-    return _row(rate_hz, _note(rate_hz, 622.25, 0.12), 0.02, _note(rate_hz, 440.0, 0.2))
-
-
-def _stopped(rate_hz: int) -> Wave:
-    return _row(rate_hz, *(_note(rate_hz, pitch, 0.15) for pitch in (783.99, 659.26, 523.25)))
-
-
-def _battery_low(rate_hz: int) -> Wave:
-    beep = _note(rate_hz, 330.0, 0.06)
-    return _row(rate_hz, beep, 0.06, beep, 0.06, beep, 0.06, _note(rate_hz, 247.0, 0.15))
-
-
-def _confirm(rate_hz: int) -> Wave:
-    return 0.7 * _note(rate_hz, 1175.0, 0.05, decay_s=0.02)
-
-
-def _muted(rate_hz: int) -> Wave:
-    tick = 0.3 * _note(rate_hz, 600.0, 0.04, decay_s=0.015)
-    return _row(rate_hz, tick, 0.12, tick)
-
-
-def _refused(rate_hz: int) -> Wave:
-    thud = 0.7 * _note(rate_hz, 196.0, 0.07, decay_s=0.03)
-    return _row(rate_hz, thud, 0.04, thud)
 
 
 _ALL = (
-    Earcon("unknown", "sonar cannot see: static, twice", Priority.WARNING, _unknown),
-    Earcon("drop_off", "possible drop ahead: two steep falls", Priority.DANGER, _drop_off),
-    Earcon("head", "at head height: a high trill", Priority.WARNING, _head),
-    Earcon("loading", "starting: soft slow ticks", Priority.INFO, _loading),
-    Earcon("ready", "ready: three notes rising", Priority.INFO, _ready),
-    Earcon("guiding", "sees again: two notes rising", Priority.INFO, _guiding),
-    Earcon("degraded", "sees badly: two notes falling", Priority.WARNING, _degraded),
-    Earcon("stopped", "has stopped: three notes falling", Priority.WARNING, _stopped),
-    Earcon("battery_low", "battery low: three short, one lower", Priority.INFO, _battery_low),
-    Earcon("confirm", "a command was done: one short tick", Priority.INFO, _confirm),
-    Earcon("muted", "sound is switched off: two soft ticks", Priority.INFO, _muted),
-    Earcon("refused", "a command could not be done: two thuds", Priority.INFO, _refused),
+    Earcon("unknown", "sonar cannot see: static, twice", Priority.WARNING),
+    Earcon("drop_off", "possible drop ahead: two steep falls", Priority.DANGER),
+    Earcon("head", "at head height: a high trill", Priority.WARNING),
+    Earcon("loading", "starting: soft slow ticks", Priority.INFO),
+    Earcon("ready", "ready: three notes rising", Priority.INFO),
+    Earcon("guiding", "sees again: two notes rising", Priority.INFO),
+    Earcon("degraded", "sees badly: two notes falling", Priority.WARNING),
+    Earcon("stopped", "has stopped: three notes falling", Priority.WARNING),
+    Earcon("battery_low", "battery low: three short, one lower", Priority.INFO),
+    Earcon("confirm", "a command was done: one short tick", Priority.INFO),
+    Earcon("muted", "sound is switched off: two soft ticks", Priority.INFO),
+    Earcon("refused", "a command could not be done: two thuds", Priority.INFO),
 )
 EARCONS: Mapping[str, Earcon] = MappingProxyType({earcon.name: earcon for earcon in _ALL})
 
+_C5, _E5, _G5 = 523.25, 659.26, 783.99
+_FALL, _TRILL = _Note(1600.0, 0.26, 10.0, to_hz=220.0), (_Note(1000.0, 0.07), _Note(1500.0, 0.07))
+_BEEP, _THUD = _Note(330.0, 0.06), _Note(196.0, 0.07, 0.03, 0.7)
+_TICK = _Note(600.0, 0.04, 0.015, 0.3)
+_PARTS: dict[str, tuple[_Part, ...]] = {
+    "unknown": (_Static(0.13, 1), 0.07, _Static(0.13, 2)),
+    "drop_off": (_FALL, 0.04, _FALL),
+    "head": (*_TRILL, *_TRILL),
+    "loading": (_Note(400.0, 0.09, 0.03, 0.5),),
+    "ready": tuple(_Note(pitch_hz, 0.11) for pitch_hz in (_C5, _E5, _G5)),
+    "guiding": (_Note(_C5, 0.09), _Note(_G5, 0.12)),
+    "degraded": (_Note(622.25, 0.12), 0.02, _Note(440.0, 0.2)),
+    "stopped": tuple(_Note(pitch_hz, 0.15) for pitch_hz in (_G5, _E5, _C5)),
+    "battery_low": (_BEEP, 0.06, _BEEP, 0.06, _BEEP, 0.06, _Note(247.0, 0.15)),
+    "confirm": (_Note(1175.0, 0.05, 0.02, 0.7),),
+    "muted": (_TICK, 0.12, _TICK),
+    "refused": (_THUD, 0.04, _THUD),
+}
 
-def render_earcons(rate_hz: int) -> dict[str, NDArray[np.float32]]:
+
+def render_earcons(rate_hz: int) -> dict[str, Samples]:
     """All of them, mono float32 ``(n,)``, peaks below 1, by name."""
-    return {name: earcon.make(rate_hz).astype(np.float32) for name, earcon in EARCONS.items()}
+    return {
+        name: np.concatenate([_render(part, rate_hz) for part in parts]).astype(np.float32)
+        for name, parts in _PARTS.items()
+    }
+
+
+def _render(part: _Part, rate_hz: int) -> Wave:
+    if isinstance(part, float):
+        return np.zeros(round(part * rate_hz))
+    index = np.arange(round(part.seconds * rate_hz))
+    if isinstance(part, _Static):
+        attack_s, wave = 0.025, _static(index.size, rate_hz, part.seed)
+    else:
+        to_hz, attack_s = part.to_hz or part.pitch_hz, 0.004
+        pitch_hz = part.pitch_hz * (to_hz / part.pitch_hz) ** (index / index.size)
+        weights = waves.timbre((part.pitch_hz * to_hz) ** 0.5)
+        wave = part.gain * waves.harmonics(np.cumsum(pitch_hz) / rate_hz, weights)[0].astype(float)
+        wave *= np.exp(-index / (part.decay_s * rate_hz))
+    wave *= ease((index + 1) / round(attack_s * rate_hz))
+    return wave * ease((index.size - index) / round(_RELEASE_S * rate_hz))
+
+
+def _static(count: int, rate_hz: int, seed: int) -> Wave:
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
+    frequency_hz = np.fft.rfftfreq(count, 1 / rate_hz)
+    spectrum *= np.exp(-((np.log2(np.maximum(frequency_hz, 1.0) / _STATIC_HZ) / 0.45) ** 2))
+    wave = np.fft.irfft(spectrum, count)
+    loudness = np.sqrt(np.mean(wave**2)) * waves.a_weighting(np.array(_STATIC_HZ))
+    return np.asarray(waves.LOUDNESS / loudness * wave)
+
+
+class EarconTrack:
+    """One earcon at a time: a higher priority cuts in, equals wait their turn.
+
+    Attributes:
+        ends_at: sample at which the earcon now playing ends; pulses wait for it.
+    """
+
+    def __init__(self, rate_hz: int, panning: Panning) -> None:
+        self._clips, self._rate_hz, self._panning = render_earcons(rate_hz), rate_hz, panning
+        self._voices: list[OnceVoice] = []
+        self._priority = Priority.IDLE
+        self._waiting: deque[tuple[str, float, float, int]] = deque(maxlen=4)
+        self._repeated: Cue | None = None
+        self._last = dict.fromkeys(self._clips, _NEVER)
+        self.ends_at = 0
+
+    @property
+    def busy(self) -> bool:
+        """An earcon is sounding or waiting."""
+        return bool(self._waiting or self._voices)
+
+    def play(self, name: str, pan: float, gain_db: float, position: int) -> None:
+        """Play it once, as soon as nothing more important sounds."""
+        self._waiting.append((name, pan, gain_db, position))
+
+    def repeat(self, cue: Cue | None) -> None:
+        """Repeat ``cue.earcon`` at ``cue.rate_hz``; None, or a rate of 0, ends that."""
+        self._repeated = cue if cue is not None and cue.rate_hz > 0.0 else None
+
+    def give_way(self, priority: Priority) -> None:
+        """Fade out what matters less than ``priority``."""
+        if self._priority < priority:
+            self._cut()
+            self.ends_at = 0
+
+    def add(self, bus: Samples, position: int) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
+        for _ in range(len(self._waiting)):
+            name, pan, gain_db, since = self._waiting.popleft()
+            if self._is_free_for(name):
+                self._begin(name, pan, gain_db, position)
+            elif position - since < _WAITING_S * self._rate_hz:
+                self._waiting.append((name, pan, gain_db, since))
+        cue = self._repeated
+        if cue is not None and cue.earcon is not None:
+            due = self._last[cue.earcon] + self._rate_hz / cue.rate_hz
+            if position + QUANTUM > due and self._is_free_for(cue.earcon):
+                self._begin(cue.earcon, cue.pan, cue.level_db, position)
+        return add_all(self._voices, bus)
+
+    def _is_free_for(self, name: str) -> bool:
+        playing = any(not voice.fading for voice in self._voices)
+        return not playing or EARCONS[name].priority > self._priority
+
+    def _begin(self, name: str, pan: float, gain_db: float, position: int) -> None:
+        self._cut()
+        clip = self._clips[name]
+        ears = self._panning.ears(pan, db_to_gain(gain_db))
+        self._voices.append(OnceVoice(partial(recorded, clip), ears, clip.size))
+        self._priority = EARCONS[name].priority
+        self._last[name] = position
+        self.ends_at = position + clip.size
+
+    def _cut(self) -> None:
+        for voice in self._voices:
+            voice.cut(CUT_SAMPLES)

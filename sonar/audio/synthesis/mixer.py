@@ -1,22 +1,17 @@
 """From cues to samples: one quantum after the other, in a callback or offline, the same.
 
 The mixer has no clock. Its time is the samples it has rendered, so a recording sounds exactly
-as the live run would have. ``post`` may be called from another thread; everything else belongs
-to the thread that renders.
+as the live run would have. ``post``, ``announce`` and the volume may be used from another thread;
+everything else belongs to the thread that renders.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.synthesis.earcons import render_earcons
-from sonar.audio.synthesis.gated_tone import GatedTone
-from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.primitives import db_to_gain, limit
-from sonar.audio.synthesis.quantum import QUANTUM, Envelopes, RampedGain
-from sonar.audio.synthesis.scan import ScanTrack
-from sonar.audio.synthesis.scheduler import CueScheduler, OnsetLog
-from sonar.audio.synthesis.speech_track import SpeechTrack
-from sonar.audio.synthesis.tracks import EarconTrack, PulseTrack
+from sonar.audio.cues import PHRASES
+from sonar.audio.synthesis.earcons import EARCONS
+from sonar.audio.synthesis.scheduler import CueScheduler
+from sonar.audio.synthesis.waves import QUANTUM, Fader, db_to_gain, limit
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.ports import Speaker, Spoken
 from sonar.types import Cue
@@ -24,7 +19,6 @@ from sonar.types import Cue
 MAX_DUTY = 0.4  # of the time that a pulse or tone fills, so that the street is heard; not dangers
 STALE_S = 1.0  # without a cue for so long, that nothing is known is heard, whatever hangs
 DUCK_DB = -12.0  # of the tones, while a phrase is spoken
-_MONO_GLIDE = 0.4
 _FADE_QUANTA = 5  # 25 ms: volume, ducking, goodbye
 _UNDUCK_QUANTA = 24
 
@@ -41,6 +35,7 @@ class Mixer:
     Attributes:
         rate_hz: samples a second.
         rendered: samples handed out so far.
+        onsets: when cues became sound, see :class:`~sonar.audio.synthesis.scheduler.Onset`.
     """
 
     def __init__(
@@ -57,45 +52,17 @@ class Mixer:
         self._swap = audio.swap_sides
         self._position = 0  # of the coming quantum; runs ahead of `rendered`
         self._quantum = np.zeros((2, QUANTUM), np.float32)
-        self._scratch = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
-        envelopes, panning = Envelopes(self.rate_hz), Panning.configured(audio)
-        clips = render_earcons(self.rate_hz)
-        self._pulses = PulseTrack(self.rate_hz, envelopes, panning, max_duty, _side_glide(audio))
-        self._earcons = EarconTrack(clips, self.rate_hz, envelopes, panning)
-        self._tone = GatedTone(self.rate_hz, max_duty)
-        self._scan = ScanTrack(self.rate_hz, panning)
-        self._speech = SpeechTrack(
-            speaker if speech.enabled else None,
-            self.rate_hz,
-            envelopes,
-            0.0,
-            panning,
-        )
         self._scheduler = CueScheduler(
-            self.rate_hz,
+            audio,
+            speaker if speech.enabled else None,
+            max_duty,
             STALE_S if stale_s is None else stale_s,
-            panning,
-            self._pulses,
-            self._earcons,
-            self._tone,
-            self._scan,
-            self._speech,
         )
-        self._ducked = db_to_gain(DUCK_DB)
-        self._duck = RampedGain(1.0)
+        self.onsets = self._scheduler.onsets
+        self._duck = Fader(1.0)
         self._wanted_volume = db_to_gain(audio.volume_db)  # set from any thread
-        self._volume = RampedGain(self._wanted_volume)
-
-    @property
-    def onsets(self) -> OnsetLog:
-        """When cues became sound."""
-        return self._scheduler.onsets
-
-    @property
-    def stale_count(self) -> int:
-        """How often no cue came for ``stale_s`` and the mixer announced that itself."""
-        return self._scheduler.stale_count
+        self._volume = Fader(self._wanted_volume)
 
     @property
     def muted(self) -> bool:
@@ -113,18 +80,23 @@ class Mixer:
         The newest wins, but earcons and phrases of cues that came and went between two blocks
         are still heard. Raises ValueError for an earcon that does not exist.
         """
-        self._scheduler.post(cue)
+        _check_earcon(cue.earcon)
+        self._scheduler.cues.append(cue)
 
     def announce(self, earcon: str | None = None, *keys: str) -> None:
         """An earcon, or phrases one after the other, once, whatever cue is being heard.
 
         From any thread, never blocks. Raises ValueError for names that do not exist.
         """
-        self._scheduler.announce(earcon, keys)
+        _check_earcon(earcon)
+        for key in keys:
+            if key not in PHRASES:
+                raise ValueError(f"there is no phrase {key!r}")
+        self._scheduler.announced.append((earcon, keys))
 
     def spoken(self) -> list[Spoken]:
         """Phrases that began to sound since the last call."""
-        said, taken = self._speech.said, []
+        said, taken = self._scheduler.speech.said, []
         while said:
             sample, key = said.popleft()
             taken.append(Spoken(sample / self.rate_hz, key))
@@ -133,7 +105,7 @@ class Mixer:
     @property
     def busy(self) -> bool:
         """A one-shot earcon or a phrase is sounding or waiting."""
-        return self._scheduler.waiting or self._earcons.busy or self._speech.busy
+        return self._scheduler.busy
 
     def fade_out(self) -> None:
         """Go silent within 25 ms and stay so."""
@@ -144,7 +116,7 @@ class Mixer:
         self._wanted_volume = db_to_gain(volume_db)
 
     def render(self, out: NDArray[np.float32]) -> None:
-        """Fill ``out``, float32 of shape ``(n, 2)``: left, right. Allocates no arrays.
+        """Fill ``out``, float32 of shape ``(n, 2)``: left, right. Never blocks.
 
         How a stream is cut into blocks does not change a sample of it. Changes take effect on
         a grid of QUANTUM samples.
@@ -156,38 +128,29 @@ class Mixer:
                 self._ready = QUANTUM
             take = min(self._ready, count - filled)
             begin = QUANTUM - self._ready
-            out[filled : filled + take, 0] = self._quantum[0, begin : begin + take]
-            out[filled : filled + take, 1] = self._quantum[1, begin : begin + take]
+            out[filled : filled + take] = self._quantum[:, begin : begin + take].T
             self._ready -= take
             filled += take
         self.rendered += count
 
     def _make_quantum(self) -> None:
-        position, bus = self._position, self._quantum
-        self._scheduler.take(position)
+        scheduler, bus = self._scheduler, self._quantum
         bus[:] = 0.0
-        self._speech.step(position, self._scheduler.newest_t)
-        sounded = self._tone.add(bus, position)
-        sounded |= self._scan.add(bus, position)
-        sounded |= self._earcons.add(bus, position)
-        sounded |= self._pulses.add(bus, position, not_before=self._earcons.ends_at)
-        speaking = self._speech.speaking
-        self._duck.aim(
-            self._ducked if speaking else 1.0, _FADE_QUANTA if speaking else _UNDUCK_QUANTA
-        )
-        self._duck.apply(bus, silent=not sounded)
-        sounded |= self._speech.add(bus)
-        self._volume.aim(self._wanted_volume, _FADE_QUANTA)
-        self._volume.apply(bus, silent=not sounded)
+        scheduler.take(self._position)
+        sounded = scheduler.add_tones(bus, self._position)
+        if scheduler.speech.speaking:
+            bus *= self._duck.over(db_to_gain(DUCK_DB), _FADE_QUANTA)
+        else:
+            bus *= self._duck.over(1.0, _UNDUCK_QUANTA)
+        sounded |= scheduler.speech.add(bus)
+        bus *= self._volume.over(self._wanted_volume, _FADE_QUANTA)
         if sounded:
-            limit(bus, self._scratch)
+            limit(bus)
             if self._swap:
-                self._scratch[:] = bus
-                bus[0], bus[1] = self._scratch[1], self._scratch[0]
-        self._position = position + QUANTUM
+                bus[:] = bus[::-1].copy()
+        self._position += QUANTUM
 
 
-def _side_glide(audio: AudioConfig) -> float:
-    if not audio.mono:
-        return 0.0
-    return -_MONO_GLIDE if audio.swap_sides else _MONO_GLIDE
+def _check_earcon(name: str | None) -> None:
+    if name is not None and name not in EARCONS:
+        raise ValueError(f"there is no earcon {name!r}")

@@ -1,55 +1,58 @@
-"""The two tracks of short sounds: pulses that repeat, earcons that are played once."""
+"""The tracks that follow a cue while it lasts: pulses, a steady tone, the scan."""
 
-from collections import deque
+from functools import partial
 
-from sonar.audio.synthesis.earcons import EARCONS
-from sonar.audio.synthesis.harmonics import PulseWaves
 from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.primitives import Samples, db_to_gain
-from sonar.audio.synthesis.quantum import QUANTUM, Envelopes
-from sonar.audio.synthesis.voices import ClipVoice, PulseVoice, add_active
-from sonar.types import Cue, Priority
+from sonar.audio.synthesis.voices import OnceVoice, ToneVoice, add_all
+from sonar.audio.synthesis.waves import (
+    CUT_SAMPLES,
+    HIGHEST_PITCH_HZ,
+    QUANTUM,
+    Samples,
+    db_to_gain,
+    struck,
+)
+from sonar.config import AudioConfig
+from sonar.types import Column, Cue, Priority
 
 HIGHEST_RATE_HZ = 20.0
 LONGEST_PULSE_S = 0.12
-
-_CUT_QUANTA = 2  # 10 ms
-_KEPT_PITCHES = 4  # pulses that are kept though no voice plays them; a walk has three heights
+_ATTACK_S = 0.004
+_RELEASE_S = 0.025  # the ramp at the end of a pulse, and of a steady tone
 _SHORTEST_GAP_S = 0.06  # between two pulses when the side changes
-_SIDE_STEP = 0.3  # of pan: more than that is another side
-_WAITING_S = 2.0  # an earcon that could not start by then is dropped
-_NEVER = -(10**12)
+_PITCH_STEP, _PAN_STEP = 1.06, 0.3  # a larger change is another sound, and heard at once
+_MONO_GLIDE = 0.4  # for one ear a pulse falls (left) or rises (right) by this share of its pitch
+
+GATE_S = 1.0  # one steady tone and one pause
+WARBLE_DEPTH = 0.12  # a changing pitch says danger; no other sound warbles
+
+PERIOD_S, SWEEP_S = 1.0, 0.8  # of a scan; the rest is a pause, so that the beginning is heard
+LOWEST_HZ, HIGHEST_HZ = 250.0, 1000.0  # the lower and the upper edge of the frame
+FAINTEST_DB = -30.0  # an obstacle at the far edge; 0 dB when touching
+
+
+def _is_same_sound(before: Cue, after: Cue) -> bool:
+    low, high = sorted((before.pitch_hz, after.pitch_hz))
+    return high <= _PITCH_STEP * low and abs(before.pan - after.pan) < _PAN_STEP
 
 
 class PulseTrack:
     """Strikes pulses on schedule; a change of side or pitch is heard at once.
 
-    Args:
-        duty: share of its period that a pulse may fill: the street is heard in between.
-        side_glide: the side for one ear: by which share of itself the pitch of a pulse falls
-            (left) or rises (right).
+    A pulse fills at most the share ``duty`` of its period: the street is heard in between.
     """
 
-    def __init__(
-        self,
-        rate_hz: int,
-        envelopes: Envelopes,
-        panning: Panning,
-        duty: float,
-        side_glide: float = 0.0,
-    ) -> None:
-        self._rate_hz, self._panning, self._side_glide = rate_hz, panning, side_glide
-        self._duty = duty
-        fade, count = envelopes.fade(_CUT_QUANTA), _CUT_QUANTA + 2
-        waves = PulseWaves(rate_hz, envelopes, count + _KEPT_PITCHES)
-        self._voices = [PulseVoice(rate_hz, envelopes, fade, waves) for _ in range(count)]
+    def __init__(self, audio: AudioConfig, panning: Panning, duty: float) -> None:
+        self._rate_hz, self._panning, self._duty = audio.rate_hz, panning, duty
+        self._glide = (-_MONO_GLIDE if audio.swap_sides else _MONO_GLIDE) if audio.mono else 0.0
+        self._voices: list[OnceVoice] = []
         self._cue: Cue | None = None
-        self._last = float(_NEVER)  # onset of the last pulse, in samples
+        self._last = -1e12  # onset of the last pulse, in samples
         self._next = 0.0
         self._changed = False  # the present side and pitch have not been struck yet
 
-    def set(self, cue: Cue | None, position: int) -> None:
-        """Pulse like ``cue`` from ``position`` on; None lets the last pulse ring out."""
+    def set(self, cue: Cue | None) -> None:
+        """Pulse like ``cue`` from now on; None lets the last pulse ring out."""
         before, self._cue = self._cue, cue
         if cue is None:
             return
@@ -60,7 +63,7 @@ class PulseTrack:
             return
         self._changed = True
         for voice in self._voices:
-            voice.cut()
+            voice.cut(CUT_SAMPLES)
         self._next = self._last + _SHORTEST_GAP_S * self._rate_hz
 
     def add(self, bus: Samples, position: int, not_before: int) -> bool:
@@ -76,102 +79,102 @@ class PulseTrack:
                 self._strike(cue, max(0, onset - position))
                 self._last, self._next = due, due + self._period(cue)
                 self._changed = False
-        return add_active(self._voices, bus)
+        return add_all(self._voices, bus)
 
     def _period(self, cue: Cue) -> float:
         return self._rate_hz / min(cue.rate_hz, HIGHEST_RATE_HZ)
 
     def _strike(self, cue: Cue, offset: int) -> None:
-        free = next((voice for voice in self._voices if not voice.active), None)
-        if free is None:
-            return
-        gain = db_to_gain(cue.level_db)
-        length_s = min(LONGEST_PULSE_S, self._duty / min(cue.rate_hz, HIGHEST_RATE_HZ))
-        ears = self._panning.ears(cue.pan).scaled(gain)
-        free.start(offset, cue.pitch_hz, length_s, ears, cue.pan * self._side_glide)
+        release = round(_RELEASE_S * self._rate_hz)
+        length = round(min(LONGEST_PULSE_S * self._rate_hz, self._duty * self._period(cue)))
+        length = max(length, 2 * release)
+        bend = 0.5 * cue.pan * self._glide / length
+        read = partial(struck, self._rate_hz, min(cue.pitch_hz, HIGHEST_PITCH_HZ), bend)
+        ears = self._panning.ears(cue.pan, db_to_gain(cue.level_db))
+        attack = round(_ATTACK_S * self._rate_hz)
+        self._voices.append(
+            OnceVoice(read, ears, length, attack=attack, release=release, offset=offset)
+        )
 
 
-class EarconTrack:
-    """One earcon at a time: a higher priority cuts in, equals wait their turn.
+class ToneTrack:
+    """A gated tone: it sounds for ``duty`` of every second, and at once after a change.
 
-    Attributes:
-        ends_at: sample at which the earcon now playing ends; pulses wait for it.
+    In its pauses the street is heard. A danger has no pauses.
     """
 
-    def __init__(
-        self, clips: dict[str, Samples], rate_hz: int, envelopes: Envelopes, panning: Panning
-    ) -> None:
-        self._clips, self._rate_hz, self._panning = clips, rate_hz, panning
-        fade = envelopes.fade(_CUT_QUANTA)
-        self._voices = [ClipVoice(fade, 1) for _ in range(_CUT_QUANTA + 2)]
-        self._voice: ClipVoice | None = None
-        self._priority = Priority.IDLE
-        self._waiting: deque[tuple[str, float, float, int]] = deque(maxlen=4)
-        self._repeated: Cue | None = None
-        self._last: dict[str, int] = dict.fromkeys(clips, _NEVER)
-        self.ends_at = 0
+    def __init__(self, rate_hz: int, panning: Panning, duty: float) -> None:
+        self._voice, self._panning = ToneVoice(rate_hz), panning
+        self._period = round(GATE_S * rate_hz)
+        self._open = round((duty * GATE_S - _RELEASE_S) * rate_hz) if duty < 1.0 else self._period
+        self._cue: Cue | None = None
+        self._since = 0  # sample at which the tone began
 
-    @property
-    def busy(self) -> bool:
-        """An earcon is sounding or waiting."""
-        return bool(self._waiting) or (self._voice is not None and self._voice.active)
-
-    def play(self, name: str, pan: float, gain_db: float, position: int) -> None:
-        """Play it once, as soon as nothing more important sounds."""
-        self._waiting.append((name, pan, gain_db, position))
-
-    def repeat(self, cue: Cue | None, position: int) -> None:
-        """Repeat ``cue.earcon`` at ``cue.rate_hz``; None, or a rate of 0, ends that."""
-        self._repeated = cue if cue is not None and cue.rate_hz > 0.0 else None
-
-    def give_way(self, priority: Priority) -> None:
-        """Fade out what matters less than ``priority``."""
-        if self._voice is not None and self._priority < priority:
-            self._voice.cut()
-            self.ends_at = 0
+    def set(self, cue: Cue | None, position: int) -> None:
+        """Sound like ``cue`` from the quantum at ``position`` on; None fades out."""
+        before, self._cue = self._cue, cue
+        if cue is None:
+            self._voice.release()
+            return
+        same = before is not None and before.priority is cue.priority
+        if before is None or not (same and _is_same_sound(before, cue)):
+            self._since = position
+        if self._sounds(cue, position):
+            self._sound(cue)
 
     def add(self, bus: Samples, position: int) -> bool:
         """One quantum into ``bus``; whether there was anything to add."""
-        if self._waiting:
-            self._start_waiting(position)
-        if self._repeated is not None:
-            self._start_repeated(position)
-        return add_active(self._voices, bus)
+        cue = self._cue
+        if cue is not None and cue.priority is not Priority.DANGER:
+            if position - self._since >= self._period:
+                self._since += self._period
+                self._sound(cue)
+            if not self._sounds(cue, position):
+                self._voice.release()
+        return self._voice.add(bus)
 
-    def _start_waiting(self, position: int) -> None:
-        for _ in range(len(self._waiting)):
-            name, pan, gain_db, since = self._waiting.popleft()
-            if self._free_for(name):
-                self._begin(name, pan, gain_db, position)
-            elif position - since < _WAITING_S * self._rate_hz:
-                self._waiting.append((name, pan, gain_db, since))
+    def _sounds(self, cue: Cue, position: int) -> bool:
+        return cue.priority is Priority.DANGER or position - self._since < self._open
 
-    def _start_repeated(self, position: int) -> None:
-        cue = self._repeated
-        if cue is None or cue.earcon is None:
-            return
-        due = self._last[cue.earcon] + self._rate_hz / cue.rate_hz
-        if position + QUANTUM > due and self._free_for(cue.earcon):
-            self._begin(cue.earcon, cue.pan, cue.level_db, position)
-
-    def _free_for(self, name: str) -> bool:
-        playing = self._voice is not None and self._voice.active and not self._voice.fading
-        return not playing or EARCONS[name].priority > self._priority
-
-    def _begin(self, name: str, pan: float, gain_db: float, position: int) -> None:
-        free = next((voice for voice in self._voices if not voice.active), None)
-        if free is None:
-            return
-        if self._voice is not None:
-            self._voice.cut()
-        gain = db_to_gain(gain_db)
-        clip = self._clips[name]
-        free.start(clip, self._panning.ears(pan).scaled(gain))
-        self._voice, self._priority = free, EARCONS[name].priority
-        self._last[name] = position
-        self.ends_at = position + clip.size
+    def _sound(self, cue: Cue) -> None:
+        ears = self._panning.ears(cue.pan, db_to_gain(cue.level_db))
+        warble = WARBLE_DEPTH if cue.priority is Priority.DANGER else 0.0
+        self._voice.set(cue.pitch_hz, ears, warble)
 
 
-def _is_same_sound(before: Cue, after: Cue) -> bool:
-    same_pitch = max(before.pitch_hz, after.pitch_hz) <= 1.06 * min(before.pitch_hz, after.pitch_hz)
-    return same_pitch and abs(before.pan - after.pan) < _SIDE_STEP
+class ScanTrack:
+    """The frame from left to right once a second, for exploring by ear.
+
+    After The vOICe (Meijer 1992), on depth instead of brightness: time and side say where, pitch
+    how high up in the frame, loudness how near.
+    """
+
+    def __init__(self, rate_hz: int, panning: Panning) -> None:
+        self._voice, self._panning = ToneVoice(rate_hz), panning
+        self._period, self._sweep = round(PERIOD_S * rate_hz), round(SWEEP_S * rate_hz)
+        self._columns: tuple[Column, ...] = ()
+        self._begun = 0
+
+    def set(self, cue: Cue | None, position: int) -> None:
+        """Scan ``cue.columns`` from ``position`` on; new columns are taken up on the way."""
+        if cue is None:
+            self._voice.release()
+        elif not self._columns:
+            self._begun = position
+        self._columns = () if cue is None else cue.columns
+
+    def add(self, bus: Samples, position: int) -> bool:
+        """One quantum into ``bus``; whether there was anything to add."""
+        if self._columns:
+            count = len(self._columns)
+            index = (position - self._begun) % self._period * count // self._sweep
+            if index < count and self._columns[index].proximity > 0.0:
+                self._sound(self._columns[index], pan=2.0 * (index + 0.5) / count - 1.0)
+            else:
+                self._voice.release()
+        return self._voice.add(bus)
+
+    def _sound(self, column: Column, pan: float) -> None:
+        pitch_hz = LOWEST_HZ * (HIGHEST_HZ / LOWEST_HZ) ** column.elevation
+        gain = db_to_gain(FAINTEST_DB * (1.0 - column.proximity))
+        self._voice.set(pitch_hz, self._panning.ears(pan, gain))

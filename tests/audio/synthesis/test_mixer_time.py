@@ -135,7 +135,6 @@ def test_a_hung_pipeline_is_heard():
     begins = onsets(samples, quiet_s=0.6) / RATE
     assert begins == pytest.approx([1.0, 3.0, 5.0], abs=0.012)
     assert heard_in(samples[2 * RATE :], render_earcons(RATE)["unknown"]) > 0.5
-    assert mixer.stale_count == 1
     assert [key for _, key in mixer.spoken()] == ["unknown_stale"]
 
 
@@ -161,8 +160,8 @@ def test_nobody_is_called_hung_before_guiding_or_after_it(cue):
     mixer = Mixer(AUDIO, SPEECH, stale_s=0.5)
     if cue is not None:
         mixer.post(cue)
-    render(mixer, 5.0)
-    assert mixer.stale_count == 0
+    samples = render(mixer, 5.0)
+    assert heard_in(samples, render_earcons(RATE)["unknown"]) < 0.5
 
 
 def test_fading_out_is_quick_and_lasts():
@@ -183,6 +182,4 @@ def test_when_a_cue_became_sound_is_noted_to_the_sample():
     render(mixer, 0.1)
     mixer.post(pulse(pan=-1.0, frame_id=4, t=0.4))
     render(mixer, 0.1)
-    noted = mixer.onsets
-    assert noted.frame_id[: noted.count].tolist() == [2, 4]
-    assert noted.sample[: noted.count].tolist() == [4800, 14400]
+    assert [(onset.frame_id, onset.sample) for onset in mixer.onsets] == [(2, 4800), (4, 14400)]

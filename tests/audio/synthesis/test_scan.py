@@ -6,7 +6,7 @@ from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, cents, pitch_hz, r
 
 from sonar import app
 from sonar.audio.cues import SCHEMES, PulseMapper
-from sonar.audio.synthesis import Mixer, scan
+from sonar.audio.synthesis import Mixer, tracks
 from sonar.audio.synthesis.panning import pan_gain
 from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
 from sonar.capture.synthetic.scenarios import floor
@@ -182,7 +182,7 @@ def test_from_a_frame_to_the_ear():
     mixer.post(PulseMapper(SCAN, SPEECH).update(seen))
     samples = render(mixer, 1.0)
     begin, end = times_s(samples)
-    assert end < 0.5 * scan.SWEEP_S
+    assert end < 0.5 * tracks.SWEEP_S
     energy = np.square(samples.astype(float)).sum(axis=0)
     assert energy[0] > 10 * energy[1]
     assert begin >= 0.0
