@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sonar.cli.root import run
+from sonar.cli.root import execute as run
 from sonar.errors import ConfigError
 from sonar.files import cache_home, expanded, json_text, printable
 

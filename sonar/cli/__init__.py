@@ -7,8 +7,8 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> None:
     """Run ``sonar`` with ``argv`` (default: the process's own) and exit with its code."""
-    from sonar.cli import streams
-    from sonar.cli.root import run
+    from sonar.cli import process
+    from sonar.cli.root import execute
 
-    streams.install()
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    process.install()
+    sys.exit(execute(sys.argv[1:] if argv is None else argv))

@@ -1,42 +1,43 @@
-"""``sonar calibrate``: how the camera sits, with printed and spoken guidance."""
+"""``sonar calibrate``: how the camera sits, with printed and spoken guidance.
 
+The angles come from :func:`sonar.zones.estimate_mount`. Height and field of view cannot be
+measured from the frames of one camera: they are given.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+import yaml
 
-from sonar.cli.prepare import prepare
-from sonar.cli.ui import common, emit_json, note, progress, say
+from sonar.cli.ui import Advance, common, note
 from sonar.config import MountConfig, SonarConfig
-from sonar.errors import ConfigError, SourceError
+from sonar.errors import ConfigError, SourceError, SourceTimeout
+from sonar.files import atomic_path
 
-if TYPE_CHECKING:
-    from sonar.cli.calibration import Calibration
+if TYPE_CHECKING:  # not every command's need
+    from sonar.ports import Clock, FrameSource
+    from sonar.types import Frame
+    from sonar.zones import MountEstimate
 
-Guide = Callable[[str, str], None]
+MOST_FRAMES = 120
+GOOD_QUALITY = 0.5
 
 
 def calibrate(
-    ctx: typer.Context,
     source: Annotated[str, typer.Argument(help="camera or stream")] = "0",
     recording: Annotated[
         str | None, typer.Option("--from", help="a recording, instead of a camera")
     ] = None,
     height: Annotated[
-        float | None, typer.Option("--height", help="of the camera above the ground, metres")
+        float | None, typer.Option("--height", help="of the camera above the ground, meters")
     ] = None,
     hfov: Annotated[
         float | None, typer.Option("--hfov", help="horizontal field of view, degrees")
-    ] = None,
-    board: Annotated[
-        str | None,
-        typer.Option("--board", help="inner corners of a printed chessboard, such as 9x6"),
-    ] = None,
-    distance: Annotated[
-        float | None,
-        typer.Option("--distance", help="metres to the thing straight ahead, measured: a check"),
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=2, max=120)] = 15.0,
     out: Annotated[
@@ -45,53 +46,83 @@ def calibrate(
 ) -> None:
     """Find how the camera sits: its tilt and roll.
 
-    Height and field of view are checked where something is known.
-
     Stand in a free corridor or on an open floor, or walk slowly; nothing should be near.
     """
     from sonar import app
-    from sonar.cli import calibration as room
     from sonar.clock import SystemClock
+    from sonar.zones import estimate_mount
 
-    options = common(ctx)
-    config = options.load()
-    prepare(config)
-    known = _known(config.mount, height, hfov)
-    corners = _corners(board)
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} exists already; name another file, or remove it")
+    options = common()
+    config = options.ready()
+    mount = _known(config.mount, height, hfov)
+    _refuse_existing(out)
     clock = SystemClock()
-    frames_from = app.open_source(recording or source, config, clock)
+    camera = app.open_source(recording or source, config, clock)
     with _voice(config, spoken=recording is None) as guide:
         guide("calibrate_begin", "Face a free way ahead: an empty corridor or an open floor.")
-        frames_from.open()
-        try:
+        with closing(camera):
+            camera.open()
             guide("calibrate_hold", "Stand still, or walk slowly.")
-            with progress(options, "look") as advance:
-                frames = room.record(frames_from, clock, seconds, advance)
-        finally:
-            frames_from.close()
-        engine = app.open_engine(config)
-        try:
-            with progress(options, "measure") as advance:
-                found = room.calibrate(
-                    frames, engine, config, known,
-                    board=corners, distance_m=distance, advance=advance,
-                )  # fmt: skip
-        finally:
-            engine.close()
+            with options.progress("look") as advance:
+                frames = record(camera, clock, seconds, advance)
+        depths = []
+        with closing(app.open_engine(config)) as engine, options.progress("measure") as advance:
+            for frame in frames:
+                depths.append(engine.estimate(frame))
+                advance(len(depths), len(frames))
+        height_px, width_px, _ = frames[0].image.shape
+        found = estimate_mount(depths, (height_px, width_px), mount)
         if found is None:
             guide("calibrate_failed", "No floor was found; nothing is written.")
-            raise SourceError("too few pictures show enough free floor to calibrate with")
+            raise SourceError("too few frames show enough free floor to calibrate with")
+        mount = found.applied_to(mount)
         if out is not None:
-            room.write_mount(out, found)
-        quality = "calibrate_good" if found.good else "calibrate_poor"
-        guide(quality, "Done." if found.good else "Done, but only roughly: better do it again.")
-    if options.json:
-        emit_json(_facts(found, distance))
-    else:
-        for line in _story(found, distance, out):
-            say(line)
+            _refuse_existing(out)
+            _write(out, mount, found)
+        if found.quality >= GOOD_QUALITY:
+            guide("calibrate_good", "Done.")
+        else:
+            guide("calibrate_poor", "Done, but only roughly: better do it again.")
+    facts = {"mount": mount.model_dump(mode="json"), **asdict(found)}
+    options.answer(facts, _lines(mount, found, out))
+
+
+def record(
+    source: "FrameSource", clock: "Clock", seconds: float, advance: Advance
+) -> "list[Frame]":
+    """Up to ``MOST_FRAMES`` frames of one size from an open source, spread over ``seconds``.
+
+    A recording is read to its end, or for ``seconds`` of its own time. Raises SourceError when
+    nothing came, or only frames that show nothing (dark, covered, blank ...).
+    """
+    from sonar.zones import judge, subsample
+
+    frames: list[Frame] = []
+    begin_s, deadline_s = None, clock.now() + seconds + 10.0
+    while clock.now() < deadline_s:
+        try:
+            frame = source.read(1.0)
+        except SourceTimeout:
+            continue
+        if frame is None:
+            break
+        begin_s = frame.t if begin_s is None else begin_s
+        if frame.t - begin_s > seconds:
+            break
+        if not frames or frame.t - frames[-1].t >= seconds / MOST_FRAMES:
+            frames.append(frame)
+            advance(min(len(frames), MOST_FRAMES), MOST_FRAMES)
+    blind = [judge(subsample(frame.image)) for frame in frames]
+    clear = [frame for frame, reason in zip(frames, blind, strict=True) if reason is None]
+    if not clear:
+        why = Counter(blind).most_common(1)[0][0] if blind else "nothing came"
+        raise SourceError(f"{source.label} gave no frame to calibrate with ({why})")
+    return [frame for frame in clear if frame.image.shape == clear[0].image.shape]
+
+
+def _refuse_existing(path: Path | None) -> None:
+    if path is not None and path.exists():
+        raise ConfigError(f"{path} exists already; name another file, or remove it")
 
 
 def _known(mount: MountConfig, height: float | None, hfov: float | None) -> MountConfig:
@@ -100,21 +131,12 @@ def _known(mount: MountConfig, height: float | None, hfov: float | None) -> Moun
     try:
         return MountConfig.model_validate(mount.model_dump() | changes)
     except ValueError as error:
-        raise ConfigError("--height is in metres and --hfov in degrees, 10 to 170") from error
-
-
-def _corners(board: str | None) -> tuple[int, int] | None:
-    if board is None:
-        return None
-    columns, _, rows = board.lower().partition("x")
-    if not (columns.isdecimal() and rows.isdecimal() and min(int(columns), int(rows)) >= 3):
-        raise ConfigError(f"--board is inner corners such as 9x6, not {board!r}")
-    return int(columns), int(rows)
+        raise ConfigError("--height is in meters and --hfov in degrees, 10 to 170") from error
 
 
 @contextmanager
-def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
-    """Prints each step, and speaks it where somebody stands before the camera."""
+def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Callable[[str, str], None]]:
+    """A function that prints each step, and speaks it where somebody stands before the camera."""
     if not spoken:
         yield lambda _key, text: note(text)
         return
@@ -139,50 +161,32 @@ def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Guide]:
         yield guide
 
 
-def _story(found: "Calibration", distance_m: float | None, out: Path | None) -> list[str]:
-    mount, estimate = found.mount, found.estimate
-    lines = [
-        f"pitch {mount.pitch_deg:.1f} degrees down, roll {mount.roll_deg:.1f} degrees "
-        f"(give or take {mount.angle_sigma_deg:.1f}).",
-        f"From {estimate.frames_used} of {estimate.frames} pictures; quality "
-        f"{estimate.quality:.2f} of 1{'' if found.good else ': do it again with more free floor'}.",
-    ]
-    if mount.height_m is None:
-        lines.append("The height is not known (--height): no metres will be told.")
-    if found.boards:
-        lines.append(
-            f"Lens from {found.boards} chessboards, {found.board_error_px:.2f} pixels off."
-        )
-    elif mount.hfov_deg is None and mount.fx_px is None:
-        lines.append("The field of view is not known (--hfov or --board): 62 degrees assumed.")
-    if distance_m is not None:
-        lines.append(_check(found, distance_m))
-    if out is not None:
-        lines.append(f"Written to {out}; use it with --config {out}.")
-    return lines
-
-
-def _check(found: "Calibration", distance_m: float) -> str:
-    if found.reported_m is None:
-        return f"Nothing was seen straight ahead to compare with {distance_m:g} m."
-    share = found.reported_m / distance_m - 1
-    verdict = "agrees" if abs(share) <= 0.15 else "does not agree: check --height and --hfov"
-    return (
-        f"{distance_m:g} m ahead is reported as {found.reported_m:.2f} m ({share:+.0%}): {verdict}."
+def _write(path: Path, mount: MountConfig, found: "MountEstimate") -> None:
+    """A YAML file for ``--config``, with how good it is. Raises OutputError."""
+    values = mount.model_dump(mode="json", exclude_defaults=True)
+    text = (
+        "# Written by `sonar calibrate`.\n"
+        f"# From {found.frames_used} of {found.frames} frames; single frames vary by "
+        f"{found.pitch_spread_deg:.1f} (pitch) and {found.roll_spread_deg:.1f} (roll) degrees; "
+        f"quality {found.quality:.2f} of 1.\n" + yaml.safe_dump({"mount": values}, sort_keys=False)
     )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
-def _facts(found: "Calibration", distance_m: float | None) -> dict[str, object]:
-    estimate = found.estimate
-    return {
-        "mount": found.mount.model_dump(mode="json"),
-        "pitch_spread_deg": round(estimate.pitch_spread_deg, 3),
-        "roll_spread_deg": round(estimate.roll_spread_deg, 3),
-        "frames": estimate.frames,
-        "frames_used": estimate.frames_used,
-        "quality": round(estimate.quality, 3),
-        "boards": found.boards,
-        "board_error_px": found.board_error_px,
-        "distance_m": distance_m,
-        "reported_m": found.reported_m,
-    }
+def _lines(mount: MountConfig, found: "MountEstimate", out: Path | None) -> Iterator[str]:
+    again = "" if found.quality >= GOOD_QUALITY else ": do it again with more free floor"
+    yield (
+        f"pitch {mount.pitch_deg:.1f} degrees down, roll {mount.roll_deg:.1f} degrees "
+        f"(give or take {mount.angle_sigma_deg:.1f})."
+    )
+    yield (
+        f"From {found.frames_used} of {found.frames} frames; quality {found.quality:.2f} of 1"
+        f"{again}."
+    )
+    if mount.height_m is None:
+        yield "The height is not known (--height): distances are not announced in meters."
+    if mount.hfov_deg is None and mount.fx_px is None:
+        yield "The field of view is not known (--hfov): 62 degrees assumed."
+    if out is not None:
+        yield f"Written to {out}; use it with --config {out}."

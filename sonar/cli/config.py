@@ -1,22 +1,29 @@
-"""``sonar config``: what is set, whether a file is right, what can be set."""
+"""``sonar config``: what is set, whether a file is right, what can be set.
 
+``sonar doctor`` and ``sonar devices``: what this machine has, and what to do about the rest.
+"""
+
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
 
-from sonar.cli.ui import COMMON_EPILOG, common, emit_json, result, say
+from sonar.cli.ui import common, emit_json, result
+from sonar.config import SonarConfig
+from sonar.errors import SonarError
 
 app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
 
 
-@app.command(epilog=COMMON_EPILOG)
-def show(ctx: typer.Context) -> None:
+@app.command()
+def show() -> None:
     """Print the configuration in force.
 
     File, environment and --set are applied."""
     from sonar.config.load import dump_config
 
-    options = common(ctx)
+    options = common()
     config = options.load()
     if options.json:
         emit_json(config.model_dump(mode="json"))
@@ -24,42 +31,126 @@ def show(ctx: typer.Context) -> None:
         result(dump_config(config).rstrip())
 
 
-@app.command(epilog=COMMON_EPILOG)
+@app.command()
 def validate(
-    ctx: typer.Context,
     path: Annotated[str | None, typer.Argument(help="YAML file or profile name")] = None,
 ) -> None:
     """Check a configuration file.
 
     Exit code 2 and one sentence where it is wrong."""
-    options = common(ctx)
+    options = common()
     if path is not None:
-        options.config_path = path
+        options.configs = [path]
     options.load()
-    if options.json:
-        emit_json({"ok": True})
-    else:
-        say(f"{options.config_path or 'configuration'}: ok")
+    options.answer({"ok": True}, [f"{options.config_path or 'configuration'}: ok"])
 
 
-@app.command(epilog=COMMON_EPILOG)
+@app.command()
 def schema(
     records: Annotated[
         bool, typer.Option("--records", help="of frames.jsonl and events.jsonl instead")
     ] = False,
 ) -> None:
     """Print the JSON Schema of the configuration or records."""
+    from sonar.records import Event, FrameRecord, schema_of
+
     if records:
-        from sonar.records import Event, FrameRecord, schema_of
-
-        emit_json(
-            {
-                "frame": schema_of(FrameRecord),
-                "event": schema_of(Event),
-            }
-        )
+        emit_json({"frame": schema_of(FrameRecord), "event": schema_of(Event)})
     else:
-        from sonar.config import SonarConfig
-        from sonar.records import schema_of
-
         emit_json(schema_of(SonarConfig))
+
+
+@dataclass
+class Finding:
+    """One part that was checked. ``essential`` ones decide the exit code."""
+
+    name: str
+    ok: bool
+    text: str
+    essential: bool = False
+
+
+def doctor() -> None:
+    """Check camera, sound, speech and model; say what to do."""
+    options = common()
+    config = options.load()
+    findings = [_model(config), _sound(config), _speech(config), _camera()]
+    options.answer(
+        [asdict(finding) for finding in findings],
+        [f"{f.name}: {'OK' if f.ok else 'MISSING'}. {f.text}" for f in findings],
+    )
+    if any(finding.essential and not finding.ok for finding in findings):
+        raise typer.Exit(5)
+
+
+def devices() -> None:
+    """List cameras and sound outputs."""
+    from sonar.audio.output.portaudio import list_outputs
+    from sonar.capture import list_cameras
+
+    cameras = list_cameras()
+    outputs, trouble = [], None
+    try:
+        outputs = list_outputs()
+    except SonarError as error:
+        trouble = str(error)
+    lines = [f"camera {camera.path}: {camera.name}" for camera in cameras] or ["no camera found"]
+    for output in outputs:
+        lines.append(f"output {output.index}: {output.name}{' (default)' * output.default}")
+    if not outputs:
+        lines.append(f"no sound output found{f' ({trouble})' if trouble else ''}")
+    found = {"cameras": [*map(asdict, cameras)], "outputs": [*map(asdict, outputs)]}
+    common().answer({**found, "trouble": trouble}, lines)
+
+
+def _model(config: SonarConfig) -> Finding:
+    import numpy as np
+
+    from sonar.app import open_engine
+    from sonar.types import Frame
+
+    try:
+        with closing(open_engine(config)) as engine:
+            noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+            engine.estimate(Frame(noise, 0, 0.0))
+            return Finding("model", True, f"{engine.label} runs.", essential=True)
+    except SonarError as error:
+        return Finding("model", False, str(error), essential=True)
+
+
+def _sound(config: SonarConfig) -> Finding:
+    from sonar.audio.output.portaudio import choose_output, list_outputs
+
+    problem = "No output found: plug in headphones"
+    try:
+        chosen = choose_output(list_outputs(), config.audio.device)
+        if chosen is not None:
+            return Finding("sound", True, f"Output: {chosen.name}.")
+    except SonarError as error:
+        problem = str(error)
+    return Finding("sound", False, f"{problem}. Recordings still get their sound as a file.")
+
+
+def _speech(config: SonarConfig) -> Finding:
+    from sonar.audio.speech.bank import SpeechBank
+
+    if not config.speech.enabled:
+        return Finding("speech", True, "Switched off in the configuration.")
+    with closing(SpeechBank(config.speech, config.audio.rate_hz)) as bank:
+        bank.prepare()
+        status = bank.status
+    if status.lost:
+        return Finding("speech", False, f"{status.lost}. Tones work without it.")
+    ready = f"{status.ready} of {status.total} phrases are ready."
+    return Finding("speech", status.ready > 0, ready)
+
+
+def _camera() -> Finding:
+    from sonar.capture import list_cameras
+
+    cameras = list_cameras()
+    if cameras:
+        names = ", ".join(f"{camera.path} ({camera.name})" for camera in cameras)
+        return Finding("camera", True, f"Found {names}.")
+    advice = "plug one in and check that you are in the group video; recordings and streams work"
+    return Finding("camera", False, f"None found: {advice} without.")

@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.cli.prepare import prepare
-from sonar.cli.signals import stops, terminates
-from sonar.cli.ui import Common, common, emit_json, note, progress, say
+from sonar.cli.process import stops, terminates
+from sonar.cli.ui import INTERRUPTED, Common, Jobs, Out, common, note, say
 from sonar.config import SonarConfig
+from sonar.errors import DeviceError
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.replay.batch import Job
+    from sonar.replay.batch import Done, Job, Options
     from sonar.replay.regression import Checks
 
-INTERRUPTED = 130
 DIFFERENT = 1  # what is heard is not what was, or not what must be
 
 
 def replay(
-    ctx: typer.Context,
     videos: Annotated[
         list[str],
         typer.Argument(
             metavar="VIDEO...", help="video file, image or folder of images; or several videos"
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")],
+    out: Out,
     realtime: Annotated[bool, typer.Option("--realtime", help="keep the recording's pace")] = False,
     no_video: Annotated[
         bool, typer.Option("--no-video", help="do not write annotated.mp4 (faster)")
@@ -36,9 +34,7 @@ def replay(
     report: Annotated[
         bool, typer.Option("--report", help="write report.html: a timeline beside the player")
     ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, max=64, help="several videos: so many at a time")
-    ] = 1,
+    jobs: Jobs = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="several videos: skip those that are complete")
     ] = False,
@@ -60,107 +56,106 @@ def replay(
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
     page, index.html."""
-    from sonar.replay.batch import find_videos, plan
+    from sonar.replay.batch import Options, find_videos, plan
     from sonar.replay.regression import read_checks
 
     found = find_videos(videos)
     planned = plan(found or videos, out)
-    options = common(ctx)
-    config = options.load("replay")
-    prepare(config)
+    options = common()
+    config = options.ready("replay")
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
     inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
-    if found is not None:
-        inputs += [baseline / job.name for job in planned] if baseline else []
-        made = _batch(
-            options, planned, out, realtime, not no_video, report, jobs, resume, checks, inputs
-        )
-        if made:
-            raise typer.Exit(made)
-        return
-    summary, code = _run(
-        options,
-        config,
-        videos[0],
-        out,
-        realtime=realtime,
-        video=not no_video,
-        report=report,
-        inputs=inputs,
-    )
-    if options.json:
-        emit_json(summary)
+    how = Options(not no_video, report, realtime)
+    if found is None:
+        summary, code = _one(options, config, videos[0], out, how, inputs)
+        options.answer(summary, [_headline(summary, out)])
+        if not code and checks.any:
+            code = DIFFERENT if _differences(checks, planned[0].name, out) else 0
     else:
-        say(_headline(summary, out))
-    if not code and checks.any:
-        code = _note_differences(checks.differences(planned[0].name, out))
+        inputs += [baseline / job.name for job in planned] if baseline else []
+        code = _batch(options, config, planned, out, how, jobs, resume, checks, inputs)
     if code:
         raise typer.Exit(code)
 
 
 def demo(
-    ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", "-o", help="folder for the results")] = Path(
-        "out/demo"
-    ),
+    out: Out = Path("out/demo"),
     silent: Annotated[bool, typer.Option("--silent", help="do not play the result")] = False,
 ) -> None:
     """Run the main job on the built-in clip.
 
-    A walk past obstacles: seen, heard and told."""
+    A walk past obstacles: seen, heard and put into words."""
+    from sonar.audio.output.playback import play_wav
     from sonar.demo import CLIP, MOUNT
+    from sonar.replay.batch import Options
 
-    options = common(ctx)
-    config = options.load("replay")
-    prepare(config)
+    options = common()
+    config = options.ready("replay")
     if config.mount == SonarConfig().mount:  # unless the user says otherwise: as it was filmed
         config = config.model_copy(update={"mount": MOUNT})
     if not options.json:
         say("Walking through the built-in clip with the built-in depth model.")
-    summary, code = _run(options, config, str(CLIP), out, realtime=False, video=True)
-    if options.json:
-        emit_json(summary)
-    else:
-        for line in _story(out / "events.jsonl"):
-            say(line)
-        say(_headline(summary, out))
-        if not silent and not code:
-            _play(out / "audio.wav", config)
+    summary, code = _one(options, config, str(CLIP), out, Options())
+    options.answer(summary, [*_story(out / "events.jsonl"), _headline(summary, out)])
     if code:
         raise typer.Exit(code)
+    if not silent and not options.json:
+        try:
+            say(f"Played on {play_wav(out / 'audio.wav', config.audio)}.")
+        except DeviceError as error:
+            note(f"Not played: {error}")
 
 
-def _note_differences(problems: list[str], name: str = "") -> int:
-    """Report them, and give the exit code."""
-    for problem in problems:
-        note(problem)
-    where = f" of {name}" if name else ""
-    many = "" if len(problems) == 1 else "s"
-    note(f"{len(problems)} difference{many} in what is heard{where}.")
-    return DIFFERENT if problems else 0
+def _one(
+    options: Common,
+    config: SonarConfig,
+    spec: str,
+    out: Path,
+    how: "Options",
+    inputs: Sequence[Path] = (),
+) -> tuple[dict[str, Any], int]:
+    """Replay ``spec``: the summary and the exit code."""
+    from sonar.replay.session import replay as process
+
+    with options.progress("replay") as advance:
+        result = process(
+            spec,
+            out,
+            config,
+            realtime=how.realtime,
+            video=how.video,
+            report=how.report,
+            progress=advance,
+            guard=stops,
+            inputs=inputs,
+        )
+    if problem := result.summary["speech"].get("lost"):
+        note(f"speech is missing: {problem}")
+    if result.outcome.interrupted:
+        return result.summary, INTERRUPTED
+    if result.outcome.error is not None:
+        note(f"sonar: {result.outcome.error}")
+        return result.summary, result.outcome.error.exit_code
+    return result.summary, 0
 
 
 def _batch(
     options: Common,
+    config: SonarConfig,
     planned: "list[Job]",
     out: Path,
-    realtime: bool,
-    video: bool,
-    report: bool,
+    how: "Options",
     jobs: int,
     resume: bool,
     checks: "Checks",
     inputs: Sequence[Path],
 ) -> int:
-    from sonar.replay.batch import PAGE, Done, Options, run_batch, worst, write_batch
+    from sonar.replay.batch import PAGE, run_batch, worst, write_batch
     from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
 
-    config = options.load("replay")
-    prepare(config)
-
-    def show(result: Done, done: int, total: int) -> None:
-        how = result.problem or ("complete already" if result.resumed else "done")
-        note(f"{done} of {total}: {result.job.spec}: {how}")
+    def show(result: "Done", done: int, total: int) -> None:
+        came = result.problem or ("complete already" if result.resumed else "done")
+        note(f"{done} of {total}: {result.job.spec}: {came}")
 
     reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
     refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
@@ -170,66 +165,33 @@ def _batch(
             results = run_batch(
                 planned,
                 config,
-                Options(video, report, realtime),
+                how,
                 workers=jobs,
                 resume=resume,
                 report=show,
                 guard=stops,
                 inputs=inputs,
             )
-        different: dict[str, list[str]] | None = None
         code = worst(results)
+        different: dict[str, list[str]] | None = None
         if checks.any:
-            different = {}
-            for result in results:
-                if result.code == 0:
-                    name = result.job.name
-                    different[name] = checks.differences(name, result.job.out)
-                    failed = _note_differences(different[name], name)
-                    code = code or failed
+            whole = [result.job for result in results if result.code == 0]
+            different = {job.name: _differences(checks, job.name, job.out) for job in whole}
+            code = code or (DIFFERENT if any(different.values()) else 0)
         document = write_batch(out, results, different)
-    if options.json:
-        emit_json(document)
-    else:
-        good = sum(result.code == 0 for result in results)
-        say(f"{good} of {len(results)} recordings done. See {out / PAGE}.")
+    good = sum(result.code == 0 for result in results)
+    options.answer(document, [f"{good} of {len(results)} recordings done. See {out / PAGE}."])
     return code
 
 
-def _run(
-    options: Common,
-    config: SonarConfig,
-    spec: str,
-    out: Path,
-    *,
-    realtime: bool,
-    video: bool,
-    report: bool = False,
-    inputs: Sequence[Path] = (),
-) -> tuple[dict[str, Any], int]:
-    from sonar.replay.session import replay as process
-
-    with progress(options, "replay") as advance:
-        result = process(
-            spec,
-            out,
-            config,
-            realtime=realtime,
-            video=video,
-            report=report,
-            progress=advance,
-            guard=stops,
-            inputs=inputs,
-        )
-    speech = result.summary["speech"]
-    if speech.get("lost"):
-        note(f"speech is missing: {speech['lost']}")
-    if result.outcome.interrupted:
-        return result.summary, INTERRUPTED
-    if result.outcome.error is not None:
-        note(f"sonar: {result.outcome.error}")
-        return result.summary, result.outcome.error.exit_code
-    return result.summary, 0
+def _differences(checks: "Checks", name: str, folder: Path) -> list[str]:
+    """What is heard in the run in ``folder`` and must not be, or the other way; noted too."""
+    problems = checks.differences(name, folder)
+    for problem in problems:
+        note(problem)
+    many = "" if len(problems) == 1 else "s"
+    note(f"{len(problems)} difference{many} in what is heard of {name}.")
+    return problems
 
 
 def _headline(summary: dict[str, Any], out: Path) -> str:
@@ -255,13 +217,3 @@ def _story(events: Path) -> list[str]:
         elif event["kind"] == "cue" and event["name"] != "silence":
             lines.append(f"{t:5.1f} s  sound:  {event['why'] or event['name']}")
     return lines
-
-
-def _play(wav: Path, config: SonarConfig) -> None:
-    from sonar.audio.output.playback import play_wav
-    from sonar.errors import DeviceError
-
-    try:
-        say(f"Played on {play_wav(wav, config.audio)}.")
-    except DeviceError as error:
-        note(f"Not played: {error}")

@@ -1,32 +1,15 @@
 """The root command: shared options, errors as one sentence, exit codes."""
 
-import sys
 import traceback
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from sonar.cli import (
-    bench,
-    calibrate,
-    config,
-    control_cmd,
-    depth,
-    doctor,
-    evaluate,
-    models_cmd,
-    replay,
-    run_live,
-    service_cmd,
-    simulate,
-    train_ear,
-    web_cmd,
-)
-from sonar.cli.ui import COMMON_EPILOG, Common, note
+from sonar import __version__
+from sonar.cli import calibrate, config, depth, lab, models, replay, run, service, web
+from sonar.cli.ui import COMMON_EPILOG, INTERRUPTED, Common, begin, note, say
 from sonar.errors import ConfigError, SonarError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="sonar",
@@ -38,30 +21,41 @@ app = typer.Typer(
     epilog="Exit codes: 0 ok, 2 usage or configuration, 3 input or output, 4 device, "
     "5 model, 130 interrupted.",
 )
-app.command("run", epilog=COMMON_EPILOG)(run_live.run)
-_dash_words = {"ignore_unknown_options": True}  # `volume -3`
-app.command("control", epilog=COMMON_EPILOG, context_settings=_dash_words)(control_cmd.control)
-app.command("replay", epilog=COMMON_EPILOG)(replay.replay)
-app.command("demo", epilog=COMMON_EPILOG)(replay.demo)
-app.command("depth", epilog=COMMON_EPILOG)(depth.depth)
-app.command("evaluate", epilog=COMMON_EPILOG)(evaluate.evaluate)
-app.command("calibrate", epilog=COMMON_EPILOG)(calibrate.calibrate)
-app.command("simulate", epilog=COMMON_EPILOG)(simulate.simulate)
-app.command("train-ear", epilog=COMMON_EPILOG)(train_ear.train_ear)
-app.command("bench", epilog=COMMON_EPILOG)(bench.bench)
-app.command("doctor", epilog=COMMON_EPILOG)(doctor.doctor)
-app.command("devices", epilog=COMMON_EPILOG)(doctor.devices)
-app.command("web", epilog=COMMON_EPILOG)(web_cmd.web)
+app.command()(run.run)
+app.command(context_settings={"ignore_unknown_options": True})(run.control)  # `volume -3`
+for command in (
+    replay.replay,
+    replay.demo,
+    depth.depth,
+    lab.evaluate,
+    calibrate.calibrate,
+    lab.simulate,
+    lab.train_ear,
+    lab.bench,
+    config.doctor,
+    config.devices,
+    web.web,
+    service.status,
+):
+    app.command()(command)
 app.add_typer(config.app, name="config")
-app.add_typer(models_cmd.app, name="models")
-app.command("status", epilog=COMMON_EPILOG)(service_cmd.status)
-app.add_typer(service_cmd.app, name="service")
+app.add_typer(models.app, name="models")
+app.add_typer(service.app, name="service")
+for group in (app, config.app, models.app, service.app):
+    for registered in group.registered_commands:
+        registered.epilog = COMMON_EPILOG
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"sonar {__version__}")
+        raise typer.Exit()
 
 
 @app.callback()
 def root(
     ctx: typer.Context,
-    config_paths: Annotated[
+    configs: Annotated[
         list[str] | None,
         typer.Option(
             "--config",
@@ -78,16 +72,15 @@ def root(
     verbose: Annotated[
         int, typer.Option("-v", "--verbose", count=True, help="-v details, -vv tracebacks")
     ] = 0,
-    version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = (
-        False
-    ),
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
     """Hear what is near: one camera in, stereo tones and short spoken warnings out."""
-    configs = config_paths or []
-    if len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
+    if configs and len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
         raise ConfigError("--config is given twice; only sonar evaluate compares several.")
-    path = configs[0] if configs else None
-    ctx.obj = Common(path, sets or [], as_json, plain, verbose, configs)
+    begin(Common(sets or [], as_json, plain, verbose, configs or []))
 
 
 _FLAGS = {"--json", "--plain", "-v", "-vv", "-vvv", "--verbose"}
@@ -99,7 +92,7 @@ def hoist(argv: list[str]) -> list[str]:
     front: list[str] = []
     rest: list[str] = []
     words: Iterator[str] = iter(argv)
-    while (word := next(words, None)) is not None:
+    for word in words:
         if word == "--":
             rest += [word, *words]
         elif word in _FLAGS or (word.split("=", 1)[0] in _WITH_VALUE and "=" in word):
@@ -111,22 +104,12 @@ def hoist(argv: list[str]) -> list[str]:
     return front + rest
 
 
-def run(argv: list[str]) -> int:
+def execute(argv: list[str]) -> int:
     """Run the command line; returns the exit code and never raises."""
-    if argv and argv[0] == "--version":
-        from sonar import __version__
-
-        sys.stdout.write(f"sonar {__version__}\n")
-        return 0
     words = hoist(argv)
     verbosity = sum(w.count("v") for w in words if w in {"-v", "-vv", "-vvv"})
     try:
         code = app(args=words, standalone_mode=False, prog_name="sonar")
-    except SonarError as error:
-        if verbosity >= 2:
-            traceback.print_exc()
-        note(f"sonar: {error}")
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         note("sonar: interrupted.")
         return INTERRUPTED
@@ -136,6 +119,9 @@ def run(argv: list[str]) -> int:
             return 2
         if verbosity >= 2:
             traceback.print_exc()
+        if isinstance(error, SonarError):
+            note(f"sonar: {error}")
+            return error.exit_code
         note(f"sonar: unexpected {type(error).__name__}: {error} (-vv shows where)")
         return 1
     return code if isinstance(code, int) else 0

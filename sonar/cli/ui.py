@@ -1,37 +1,54 @@
-"""How commands speak to people: plain sentences, JSON when asked, progress that reads well.
+"""What commands share: options, results and notes, progress.
 
 On a terminal a progress bar may be drawn; anywhere else, and with ``--plain``, progress is a
 line of text now and then, so that screen readers and log files stay readable.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from sonar.cli import streams
+from sonar.cli import process
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
 from sonar.files import json_text
 
+INTERRUPTED = 130
 COMMON_EPILOG = (
     "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
 )
 
+Out = Annotated[Path, typer.Option("--out", "-o", help="folder for the results")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, max=64, help="so many processes at a time")
+]
+Advance = Callable[[int, int | None], None]  # amount done, total where known
+
 
 @dataclass
 class Common:
-    """The options every command shares."""
+    """The options that every command shares.
 
-    config_path: str | None = None
+    Attributes:
+        sets: every ``--set``.
+        configs: every ``--config``; most commands take one.
+    """
+
     sets: list[str] = field(default_factory=list)
     json: bool = False
     plain: bool = False
     verbose: int = 0
-    configs: list[str] = field(default_factory=list)  # every --config; most commands take one
+    configs: list[str] = field(default_factory=list)
+
+    @property
+    def config_path(self) -> str | None:
+        """The first ``--config``."""
+        return self.configs[0] if self.configs else None
 
     def load(self, profile: str | None = None) -> SonarConfig:
         """The configuration; ``profile`` is used where the user named none."""
@@ -39,17 +56,78 @@ class Common:
 
         return load_config(self.config_path or profile, self.sets)
 
-    @property
-    def fancy(self) -> bool:
-        """Whether drawing on the terminal is welcome."""
-        return not self.plain and not self.json and sys.stderr.isatty()
+    def ready(self, profile: str | None = None) -> SonarConfig:
+        """As :meth:`load`, with the configured depth model prepared."""
+        config = self.load(profile)
+        prepare(config)
+        return config
+
+    def answer(self, data: Any, lines: Iterable[str]) -> None:
+        """What the command found: ``data`` with ``--json``, else ``lines``."""
+        if self.json:
+            return emit_json(data)
+        for line in lines:
+            say(line)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Advance]:
+        """A bar on a terminal; elsewhere a line at each tenth (or nothing with ``--json``)."""
+        if not self.plain and not self.json and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task(label, total=None)
+                yield lambda done, total: bar.update(task, completed=done, total=total)
+            return
+        reported = 0
+
+        def lines(done: int, total: int | None) -> None:
+            nonlocal reported
+            if self.json or not total:
+                return
+            tenth = min(10, 10 * done // total)
+            if tenth > reported:
+                reported = tenth
+                note(f"{label}: {10 * tenth} %")
+
+        yield lines
 
 
-def common(ctx: typer.Context) -> Common:
+_current: list[Common] = []  # of the command line that runs; the root command puts it there
+
+
+def begin(options: Common) -> None:
+    """Make ``options`` those of this run; the root command does."""
+    _current[:] = [options]
+
+
+def common() -> Common:
     """The shared options of this run."""
-    found = ctx.find_root().obj
-    assert isinstance(found, Common)
-    return found
+    return _current[0]
+
+
+def prepare(config: SonarConfig) -> None:
+    """Convert a checkpoint, or quantize to int8, where the configured model needs it once.
+
+    Reports it on standard error; takes from half a minute to some minutes. Does nothing for a
+    model that is ready, as the built-in one always is.
+
+    Raises ModelError when the model is missing or cannot be converted, MissingExtraError without
+    the extra [midas].
+    """
+    if config.engine.model == "builtin":
+        return
+    from sonar.depth.candidates import missing_precisions
+    from sonar.depth.models.store import Store
+
+    store = Store(config.models, report=note)
+    model = store.resolve(config.engine.model)
+    missing = missing_precisions(config.engine, model, store)
+    if missing:
+        from sonar.lab.quantise.optimise import optimise
+
+        optimise(model, precisions=missing, store=store, report=note)
 
 
 def say(text: str) -> None:
@@ -65,39 +143,10 @@ def note(text: str) -> None:
 def result(text: str) -> None:
     """What the command was asked for, on standard output. Raises OutputError when it is lost."""
     typer.echo(text)
-    if (reason := streams.lost()) is not None:
+    if (reason := process.lost()) is not None:
         raise OutputError(f"standard output cannot be written ({reason.strerror})")
 
 
 def emit_json(value: Any) -> None:
     """One JSON document, as :func:`result`."""
     result(json_text(value, encoding=sys.stdout.encoding).rstrip())
-
-
-Advance = Callable[[int, int | None], None]  # amount done, total where known
-
-
-@contextmanager
-def progress(options: Common, label: str) -> Iterator[Advance]:
-    """A bar on a terminal; elsewhere a line at each tenth (or nothing with ``--json``)."""
-    if options.fancy:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        return
-
-    told = 0
-
-    def lines(done: int, total: int | None) -> None:
-        nonlocal told
-        if options.json or not total:
-            return
-        tenth = min(10, 10 * done // total)
-        if tenth > told:
-            told = tenth
-            note(f"{label}: {10 * tenth} %")
-
-    yield lines

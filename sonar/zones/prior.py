@@ -94,7 +94,7 @@ def out_of_distribution(walkable: Array | None, view: View) -> float:
     """How little a network knows what it sees, by how undecided its ``walkable`` is.
 
     The mean of ``4 p (1 - p)`` below the horizon: about 0.1 in places that the built-in model was
-    trained on, 0.25 to 0.4 in others (``scripts/zones_fit_prior`` prints it, folder by folder). No
+    trained on, 0.25 to 0.4 in others (``zones_fit_prior`` of 0.1.0 printed it by folder). No
     unit, within :data:`UNCERTAINTIES`; the most where there is no ``walkable``, or no horizon
     above.
     """
@@ -276,7 +276,7 @@ def _rounded(value: Any) -> Any:
 
 @cache
 def builtin_prior() -> NetworkPrior:
-    """The built-in model's traits, as ``scripts/zones_fit_prior`` wrote them.
+    """The built-in model's traits, as ``zones_fit_prior`` of 0.1.0 wrote them.
 
     From measured depth of folders of frames (an office walk, a kitchen, cubicles, a
     classroom...); the sigmas are residuals in folders left out of the fit.

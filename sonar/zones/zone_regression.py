@@ -5,7 +5,7 @@ Cell by cell a small network cannot separate unknown ground from obstacles on it
 of what is not walkable, the row where it begins, how much is walkable, how fast the level grows
 towards the feet. A small regression of these on ``log u`` (``u = height / distance ahead``, no
 unit), learned from measured depth, generalises to places it has not seen
-(``scripts/zones_fit_zone_level`` prints that, folder by folder).
+(the fit script of 0.1.0, ``zones_fit_zone_level``, printed that, folder by folder).
 """
 
 import json
@@ -74,7 +74,7 @@ class ZoneRegression:
 
 @cache
 def builtin_regression() -> ZoneRegression:
-    """The built-in model's numbers, as ``scripts/zones_fit_zone_level`` wrote them."""
+    """The built-in model's numbers, as ``zones_fit_zone_level`` of 0.1.0 wrote them."""
     numbers = json.loads(NUMBERS.read_text("utf-8"))
     arrays = {
         name: np.array(value, np.float32)

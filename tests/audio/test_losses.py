@@ -8,7 +8,7 @@ from hearing import AUDIO, RATE, SPEECH, onsets, render
 from sonar.audio.cues import PulseMapper
 from sonar.audio.speech.bank import SpeechStatus
 from sonar.audio.synthesis import Mixer
-from sonar.cli import run_live
+from sonar.cli import run as cli_run
 from sonar.cli.ui import Common
 from sonar.controls.controls import Controls
 from sonar.ports import SinkStatus
@@ -25,27 +25,24 @@ def a_step():
 
 def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
     told = []
-    monkeypatch.setattr(run_live, "note", told.append)
+    monkeypatch.setattr(cli_run, "note", told.append)
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
     speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
-    teller = run_live._Teller(Common())
+    controls = Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
+    printer = cli_run._Printer(Common(), SimpleNamespace(speech=speech, controls=controls))
     step = a_step()
-    teller.consume(step)  # before it runs there is nothing to tell
-    teller.running = SimpleNamespace(
-        speech=speech, controls=Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
-    )
-    teller.consume(step)
+    printer.consume(step)
     assert not render(mixer, 0.5).any()
     speech.status = SpeechStatus(0, 9, True, "espeak-ng is not installed")
     for _ in range(3):
-        teller.consume(step)
+        printer.consume(step)
     assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
     assert told == ["espeak-ng is not installed. Tones go on without it."]
 
 
 def test_gaps_are_reported_with_how_many_were_sonars_own():
     def gaps(*counts):
-        return run_live._gaps(SimpleNamespace(status=SinkStatus(None, False, *counts)))
+        return cli_run._gaps(SimpleNamespace(status=SinkStatus(None, False, *counts)))
 
     assert gaps(0, 0) == gaps() == ""
     said = gaps(3, 1)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from sonar.cli.root import run
+from sonar.cli.root import execute
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -28,7 +28,7 @@ def sonar(
 
     def call(*words: str | Path) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = run([str(word) for word in words])
+        code = execute([str(word) for word in words])
         out, err = capfd.readouterr()
         return code, out, err
 

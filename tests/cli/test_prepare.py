@@ -2,7 +2,7 @@
 
 import pytest
 
-from sonar.cli.prepare import prepare
+from sonar.cli.ui import prepare
 from sonar.config import SonarConfig
 from sonar.depth.artefacts import artefact_path
 from sonar.depth.models.store import Store

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sonar.cli.root import run as sonar
-from sonar.cli.service_cmd import in_words, supervisor_settings
+from sonar.cli.root import execute as sonar
+from sonar.cli.service import in_words, supervisor_settings
 from sonar.cli.ui import Common
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
@@ -72,8 +72,8 @@ def test_status_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
         assert sonar(["status", "--set", port]) == 0
         assert capsys.readouterr().out.splitlines() == [
             "State: guiding.",
-            "14.5 pictures a second.",
-            "61 ms from picture to sound.",
+            "14.5 frames per second.",
+            "61 ms from frame to sound.",
             "0 restarts.",
         ]
         assert sonar(["service", "status", "--json", "--set", port]) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sonar.cli import streams
+from sonar.cli import process as streams
 from tests.cli.conftest import Run, write_video
 
 pytestmark = pytest.mark.realtime

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from sonar.cli import web_cmd
+from sonar.cli import web
 from tests.cli.conftest import Run, sonar
 
 __all__ = ["sonar"]  # the fixture
 
 
 def test_without_the_extra_it_names_it(sonar: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_cmd, "find_spec", lambda name: None)
+    monkeypatch.setattr(web, "find_spec", lambda name: None)
     code, _, err = sonar("web")
     assert code == 2 and "sonar-assist[web]" in err and err.count("\n") == 1
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from simulate_kit import need_mujoco
 
-from sonar.cli.root import run
+from sonar.cli.root import execute as run
+from sonar.lab.simulate.record import record
 from sonar.lab.simulate.scenario_files import names
 from sonar.replay.labels import find_clips
 
@@ -67,10 +68,16 @@ def test_without_mujoco(
     assert "sonar-assist[sim]" in capsys.readouterr().err
 
 
-def test_a_recorded_walk(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recorded_walk(
+    mine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     need_mujoco()
     out = tmp_path / "walks"
-    assert run(["simulate", str(mine), "--out", str(out), "--width", "128", "--json"]) == 0
+    monkeypatch.setitem(record.__kwdefaults__, "size", (96, 128))  # small, for speed
+    assert run(["simulate", str(mine), "--out", str(out), "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     folder = out / "mine"
     assert told["folder"] == str(folder)

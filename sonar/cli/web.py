@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
-from sonar.cli.prepare import prepare
-from sonar.cli.signals import terminates
-from sonar.cli.ui import common, note, say
+from sonar.cli.process import terminates
+from sonar.cli.ui import common, note, prepare, say
+from sonar.config import SonarConfig
 from sonar.errors import DeviceError, MissingExtraError
 
 
 def web(
-    ctx: typer.Context,
     host: Annotated[
         str | None,
         typer.Option("--host", help="address; 0.0.0.0 lets the network in, with a password"),
@@ -25,20 +24,19 @@ def web(
     """
     if find_spec("gradio") is None:
         raise MissingExtraError("web", "The page")
-    from sonar.config import SonarConfig
     from sonar.config.load import load_config
     from sonar.web.gate import USER, password_for
     from sonar.web.page import serve
 
-    options = common(ctx)
-    own = [f"web.host={host}"] if host is not None else []
-    own += [f"web.port={port}"] if port is not None else []
+    options = common()
+    own = [f"web.{key}={value}" for key, value in (("host", host), ("port", port)) if value]
 
     def load(more: list[str]) -> SonarConfig:
         return load_config(options.config_path or "replay", [*options.sets, *own, *more])
 
-    prepare(load([]))
-    config = load([]).web
+    loaded = load([])
+    prepare(loaded)
+    config = loaded.web
     password = password_for(config)
     if password is not None:
         shown = "what web.password_file holds" if config.password_file else password

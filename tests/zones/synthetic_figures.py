@@ -1,10 +1,9 @@
-#!/usr/bin/env -S bash -c 'exec "${0%/*}/in_venv" "$0" "$@"'
-"""Zones against exact synthetic depth: distance, height class, drop-offs, time to collision.
+"""Zones against exact synthetic depth: distance, height class, drop-offs, time to contact.
 
 Scenes are drawn with exact geometry; the depth map handed to zones is ``scale / Z + shift`` with
-an unknown scale and shift per walk and noise per frame, the mount is told wrong by a draw of
-``--pitch-sigma`` degrees (pitch and roll) and 3 cm. Prints one JSON object; ``--short`` runs a
-few walks only.
+an unknown scale and shift per walk and noise per frame, the mount is wrong by a draw of
+``--pitch-sigma`` degrees (pitch and roll) and 3 cm. Run as a script with ``PYTHONPATH=.`` it prints
+one JSON object; ``--short`` runs a few walks only.
 
 A box's distance is that of its near face, where one would touch it, also when that has left the
 picture below; ``seen`` counts the distance to what is seen of it instead.

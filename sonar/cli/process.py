@@ -1,4 +1,4 @@
-"""Standard output and error that never stop the work.
+"""This process: standard output and error that never stop the work, signals that end it in order.
 
 A line that cannot be written (full disk, a reader or a terminal that went away, a character that
 the encoding lacks) is dropped, and the work goes on. What is lost is remembered, so that a command
@@ -10,7 +10,16 @@ import errno
 import io
 import os
 import select
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sonar.pipeline import Pipeline
 
 _CHUNK_BYTES = 512  # POSIX's least PIPE_BUF: a pipe that poll calls writable takes so much at once
 _ERRORS = "sonar.printable"
@@ -80,9 +89,9 @@ def never_wait(wait_s: float = 0.02) -> None:
         raw.wait_s = wait_s
 
 
-def lost(name: str = "stdout") -> OSError | None:
-    """Why text to ``name`` was lost; None where all of it was written, or its reader had enough."""
-    reason = _raw[name].lost if name in _raw else None
+def lost() -> OSError | None:
+    """Why text to stdout was lost; None where all of it was written, or its reader had enough."""
+    reason = _raw["stdout"].lost if _raw else None
     return None if reason is None or reason.errno == errno.EPIPE else reason
 
 
@@ -94,3 +103,44 @@ def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
     if "\udc80" <= character <= "\udcff":
         return bytes([ord(character) - 0xDC00]), error.start + 1
     return character.encode("ascii", "backslashreplace").decode("ascii"), error.start + 1
+
+
+@contextmanager
+def stops(pipeline: "Pipeline") -> Iterator[None]:
+    """While inside, the first Ctrl-C, SIGTERM or closed terminal asks ``pipeline`` to stop.
+
+    A second Ctrl-C ends the process at once. A SIGHUP that is ignored (``nohup``) stays ignored.
+    """
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if pipeline.outcome.interrupted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        pipeline.stop()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    with _handled(numbers, ask):
+        yield
+
+
+@contextmanager
+def terminates() -> Iterator[None]:
+    """While inside, SIGTERM is what Ctrl-C is: a KeyboardInterrupt."""
+    with _handled([signal.SIGTERM], signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handled(
+    numbers: list[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,351 @@
+"""The commands of :mod:`sonar.lab`: what measures sonar, and what trains its user.
+
+``sonar evaluate``: how well distances and warnings agree with what was really there.
+``sonar simulate``: rendered walks with truth, and a walker that only hears.
+``sonar bench``: how fast this machine is, and how little the fast ways deviate.
+``sonar train-ear``: what the sounds mean, by ear and with single keys.
+"""
+
+import os
+import select
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from sonar.cli.ui import Common, Jobs, common, emit_json, note, prepare, say
+from sonar.config import SonarConfig
+from sonar.errors import ConfigError, SourceError
+
+if TYPE_CHECKING:  # not every command's need
+    from sonar.lab.evaluate.data import Dataset
+    from sonar.lab.simulate.scenario import Scenario
+    from sonar.lab.simulate.suite import Way
+    from sonar.replay.labels import Clip
+
+DEPTHS = ("exact", "network", "both")
+
+
+def evaluate(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="folders of RGB-D pairs, labeled videos, or folders of either",
+        ),
+    ],
+    mount: Annotated[
+        str,
+        typer.Option(
+            "--mount", help="RGB-D: what sonar knows of the camera: frames, fixed or none"
+        ),
+    ] = "frames",
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="depth model; several, or several --config, are compared"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="folder for evaluation.json and .html"),
+    ] = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Figures of distances, bands and warnings.
+
+    Folders of images with measured depth (beside per-frame min-max), and videos with labels of
+    what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
+    from sonar.lab.evaluate import (
+        Evaluated,
+        Piece,
+        document,
+        lines,
+        perform_all,
+        pinned,
+        sum_up,
+        walk_figures,
+        write_results,
+    )
+    from sonar.lab.evaluate.folder import FolderReadings, MountUse
+    from sonar.replay.folder import EVALUATION_FILES, output_folder
+    from sonar.replay.heard import ClipResult
+
+    options = common()
+    uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
+    if mount not in uses:
+        raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
+    variants = _variants(options, models or [])
+    pieces = _found(data)
+    if out is not None:  # before the work, which may take hours
+        with output_folder(out, data) as folder:
+            folder.check(EVALUATION_FILES)
+    evaluated = []
+    with options.progress("evaluate") as advance:
+        for number, (name, wanted) in enumerate(variants.items()):
+            config, model = pinned(wanted)
+            results = {}
+            wanted_here = [Piece(what, config, uses[mount]) for what in pieces]
+            for place, result in perform_all(wanted_here, jobs):
+                results[place] = result
+                advance(number * len(pieces) + len(results), len(variants) * len(pieces))
+            mine = [results[place] for place in sorted(results)]
+            folders = [result for result in mine if isinstance(result, FolderReadings)]
+            walked = tuple(result for result in mine if isinstance(result, ClipResult))
+            depth = sum_up(folders, config, model, uses[mount]) if folders else None
+            walks = walk_figures(walked) if walked else None
+            evaluated.append(Evaluated(name, model, depth, walks, walked))
+    options.answer(document(evaluated), lines(evaluated))
+    if out is not None:
+        written = write_results(out, evaluated, data)
+        note(f"Written: {', '.join(str(file) for file in written)}.")
+
+
+def _variants(options: Common, models: Sequence[str]) -> dict[str, SonarConfig]:
+    """A configuration by name for each --config with each --model."""
+    from sonar.config.load import load_config
+
+    found: dict[str, SonarConfig] = {}
+    paths: Sequence[str | None] = options.configs or (None,)
+    names: Sequence[str | None] = models or (None,)
+    for path, model in product(paths, names):
+        sets = [] if model is None else [f"engine.model={model}"]
+        config = load_config(path, [*options.sets, *sets])
+        parts = [Path(path).stem] if path else []
+        plain = " ".join([*parts, model] if model else parts) or "sonar"
+        name, number = plain, 1
+        while name in found:
+            number += 1
+            name = f"{plain} {number}"
+        prepare(config)
+        found[name] = config
+    return found
+
+
+def _found(paths: Sequence[Path]) -> "list[Dataset | Clip]":
+    """RGB-D folders, then labeled recordings among ``paths``. Raises SourceError."""
+    from sonar.lab.evaluate import find_datasets
+    from sonar.replay.labels import find_clips, name_apart
+
+    clips: list[Clip] = []
+    folders: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist.")
+        labeled = find_clips(path)
+        clips += labeled
+        images = any(path.glob("*_depth.png")) or any(path.glob("*/*_depth.png"))
+        if path.is_dir() and (images or not labeled):
+            folders.append(path)
+        elif not labeled:
+            raise SourceError(f"{path} is neither a folder nor a labeled video.")
+    return [*(find_datasets(folders) if folders else ()), *name_apart(clips)]
+
+
+def simulate(
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SCENARIO...", help="names, YAML files of your own, or all"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder for the recorded walks")
+    ] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="the scenarios there are")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="the JSON Schema of a scenario file")
+    ] = False,
+    closed_loop: Annotated[
+        bool,
+        typer.Option("--closed-loop", help="a walker that only hears: contacts per 100 m"),
+    ] = False,
+    depth: Annotated[
+        str, typer.Option("--depth", help="of the closed loop: exact, network or both")
+    ] = "exact",
+    true_zones: Annotated[
+        bool, typer.Option("--true-zones", help="beside them zones that are never wrong")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=100, help="starts for each scenario")
+    ] = 1,
+    short: Annotated[
+        bool, typer.Option("--short", help="only the first meters of each route")
+    ] = False,
+) -> None:
+    """Walks through simulated places: recorded, or by ear.
+
+    Without --closed-loop each SCENARIO becomes a folder in --out: video.mp4, depth.npz (exact
+    meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
+    evaluate` reads. With it a walker that hears nothing else goes the same ways, with and without
+    sonar and with the common min-max approach, and its contacts are counted."""
+    from sonar.lab.simulate.scenario import Scenario
+    from sonar.lab.simulate.scenario_files import load, names
+    from sonar.lab.simulate.suite import as_json, run, table
+
+    options = common()
+    if schema:
+        return emit_json(Scenario.model_json_schema(by_alias=True))
+    if list_them:
+        about = {name: load(name).about for name in names()}
+        return options.answer(about, [f"{name:<20}{text}" for name, text in about.items()])
+    if not scenarios:
+        raise ConfigError("Name a scenario, or all; `sonar simulate --list` shows them.")
+    if depth not in DEPTHS:
+        raise ConfigError(f"--depth is one of {', '.join(DEPTHS)}, not {depth!r}.")
+    wanted = [name for word in scenarios for name in (names() if word == "all" else (word,))]
+    found = [load(name) for name in wanted]
+    if not closed_loop:
+        return _record(options, found, out, [Path(word) for word in wanted])
+    with ExitStack() as stack, options.progress("walks") as advance:
+        ways = _ways(options, depth, true_zones, stack)
+        walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
+    options.answer(as_json(walked, range(seeds), short), table(walked))
+    if not options.plain and not options.json:
+        note("Who stands still touches nothing: read contacts together with arrivals.")
+
+
+def _record(
+    options: Common, found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]
+) -> None:
+    from sonar.lab.simulate.record import record
+
+    if out is None:
+        raise ConfigError("--out names the folder that the walks are written to.")
+    written, lines = [], []
+    for scenario in found:
+        with options.progress(scenario.name) as advance:
+            done = record(scenario, out, progress=advance, inputs=inputs)
+        events = done.truth.events
+        facts = [event.model_dump(mode="json") for event in events]
+        one = {"scenario": scenario.name, "folder": str(done.folder), "frames": done.frames}
+        written.append({**one, "events": facts})
+        touched = sum(event.contact_s is not None for event in events)
+        lines.append(
+            f"{done.folder}: {done.frames} frames, {len(events)} events, {touched} of them touched"
+        )
+    options.answer(written, lines)
+
+
+def _ways(options: Common, depth: str, true_zones: bool, stack: ExitStack) -> "list[Way]":
+    """What walks the scenarios: nothing, sonar and min-max on each wanted kind of depth."""
+    from sonar.app import make_zones, open_engine
+    from sonar.audio.cues import PulseMapper
+    from sonar.lab.evaluate.naive import naive_bands
+    from sonar.lab.simulate import suite
+    from sonar.zones import DepthZones
+
+    config = options.load()
+    mapper = partial(PulseMapper, config.audio, config.speech)
+    ways = [suite.without()]
+    if true_zones:
+        ways.append(suite.truth(config, mapper))
+    if depth != "network":
+        ways.append(suite.exact(partial(DepthZones, config.zones), mapper))
+        ways.append(suite.minmax(naive_bands, mapper))
+    if depth != "exact":
+        prepare(config)
+        engine = stack.enter_context(closing(open_engine(config)))
+        ways.append(suite.network(engine, partial(make_zones, config), mapper))
+        ways.append(suite.network_minmax(engine, naive_bands, mapper))
+    return ways
+
+
+def bench(
+    model: Annotated[str, typer.Option("--model", help="name or path")] = "midas_small",
+    chain: Annotated[
+        bool, typer.Option("--chain", help="the whole chain instead: rate, age of sound, start")
+    ] = False,
+) -> None:
+    """Time the depth engines, or with --chain everything.
+
+    Engines are timed beside the usual way to run MiDaS small, in one interleaved run; all that
+    are installed, or the one of --set engine.backend=NAME."""
+    from sonar.depth.models.store import Store
+    from sonar.lab.bench import format_table, run_bench
+    from sonar.lab.bench.chain import measure
+
+    options = common()
+    config = options.load()
+    if chain:
+        figures = measure(config).model_dump()
+        return options.answer(figures, [f"{name:<16} {value}" for name, value in figures.items()])
+    report = run_bench(
+        model,
+        backends=None if config.engine.backend == "auto" else [config.engine.backend],
+        threads=config.engine.threads,
+        store=Store(config.models),
+        report=note,
+    )
+    options.answer(report.as_dict(), [format_table(report)])
+
+
+def train_ear(
+    questions: Annotated[
+        int, typer.Option(min=1, max=10, help="in each lesson; 8 take about ten minutes")
+    ] = 8,
+    seed: Annotated[
+        int | None, typer.Option(help="the same number asks the same; none = always new")
+    ] = None,
+) -> None:
+    """Learn the sounds in ten minutes.
+
+    Listen, answer with 1 2 3 4, hear your score.
+    Space plays again, q ends. Everything is spoken and printed; no camera, no model.
+    """
+    from sonar.audio.output.device import open_sink
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis import Mixer
+    from sonar.clock import SystemClock
+    from sonar.lab.simulate.ear import EarStage, EarTrainer
+    from sonar.lab.simulate.ear_scenes import SceneMaker
+
+    options = common()
+    config = options.load()
+    # A quiet scheme would teach nothing: while one thinks, nothing new is announced.
+    scheme = "pulse" if config.audio.scheme == "quiet" else config.audio.scheme
+    audio = config.audio.model_copy(update={"scheme": scheme})
+    chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    clock = SystemClock()
+    with closing(SpeechBank(config.speech, audio.rate_hz, clock=clock)) as speech:
+        speech.prepare()
+        mixer = Mixer(audio, config.speech, speech, stale_s=3600.0)
+        sink = open_sink(audio, mixer, clock)
+        if problem := sink.status.note:
+            note(problem)
+        with single_keys() as keys, closing(sink):
+            sink.start()
+            stage = EarStage(mixer, sink, clock, speech, note if options.json else say)
+            trainer = EarTrainer(SceneMaker(audio, chosen), stage, keys, questions, chosen)
+            score = trainer.run()
+            sink.drain(1.0)
+    options.answer({**asdict(score), "seed": chosen}, ())
+
+
+@contextmanager
+def single_keys() -> Iterator[Callable[[float], str | None]]:
+    """Keys one by one from standard input, a terminal or not; put back afterwards."""
+    try:
+        file = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        yield lambda _timeout_s: ""
+        return
+
+    def read(timeout_s: float) -> str | None:
+        if not select.select([file], [], [], timeout_s)[0]:
+            return None
+        return os.read(file, 1).decode("ascii", "replace").lower()
+
+    if not os.isatty(file):
+        yield read
+        return
+    before = termios.tcgetattr(file)
+    try:
+        tty.setcbreak(file, termios.TCSADRAIN)
+        yield read
+    finally:
+        termios.tcsetattr(file, termios.TCSADRAIN, before)

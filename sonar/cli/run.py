@@ -1,0 +1,122 @@
+"""``sonar run``: guide now, from a camera, a stream, or a recording at its own pace.
+
+``sonar control``: a word to a sonar that is guiding.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sonar.cli import process
+from sonar.cli.ui import INTERRUPTED, Common, common, note, prepare, say
+from sonar.errors import ConfigError
+from sonar.ports import AudioSink
+from sonar.records import Event, Step, Update
+from sonar.types import State
+
+if TYPE_CHECKING:
+    from sonar.app import Running
+
+
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(
+            envvar="SONAR_SOURCE",
+            help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images",
+        ),
+    ] = "0",
+    headless: Annotated[
+        bool,
+        typer.Option("--headless", help="for supervisors: JSON log lines, health, SIGHUP reloads"),
+    ] = False,
+) -> None:
+    """Guide live until Ctrl-C: tones and warnings on the sound card."""
+    if headless:
+        from sonar.cli.service import guide
+
+        guide(common(), source)
+    from sonar import app
+    from sonar.clock import SystemClock
+    from sonar.controls.listen import listening
+
+    options = common()
+    config = options.load()
+    process.never_wait()
+    prepare(config)
+    clock = SystemClock()
+    frames = app.open_source(source, config, clock, realtime=True)
+    running = app.assemble(config, frames, app.device_sink(config, clock), clock=clock)
+    if found := running.sink.status.note:
+        note(found)
+    with (
+        process.stops(running.pipeline),
+        listening(running.controls, config.controls, keyboard=True) as notes,
+    ):
+        for found in notes:
+            note(found)
+        outcome = running.run(_Printer(options, running).consume)
+    if outcome.error is not None:
+        raise outcome.error
+    if not options.json:
+        say(f"Stopped after {outcome.frames} frames.{_gaps(running.sink)}")
+    if outcome.interrupted and not running.controls.quitting:
+        raise typer.Exit(INTERRUPTED)
+
+
+class _Printer:
+    """Prints what is heard: a line for each change, or every frame's record with ``--json``."""
+
+    def __init__(self, options: Common, running: "Running") -> None:
+        self._options, self._running = options, running
+        self._loss_reported = False
+
+    def consume(self, update: Update) -> None:
+        if not self._options.json:
+            for event in update.events:
+                self._print(event)
+        elif isinstance(update, Step):
+            say(update.record().model_dump_json())
+        lost = self._running.speech.status.lost
+        if lost and not self._loss_reported:  # once, by sound and here
+            self._loss_reported = True
+            self._running.controls.announce_speech_lost()
+            note(f"{lost}. Tones go on without it.")
+
+    def _print(self, event: Event) -> None:
+        if event.kind == "state":
+            reason = f" ({event.why.replace('_', ' ')})" if event.why else ""
+            say(f"{event.name}{reason}" + (": Ctrl-C ends" if event.name == State.READY else ""))
+        elif event.kind == "speech":
+            say(f'"{event.text}"')
+        elif self._options.verbose and event.name != "silence":
+            say(event.why or event.name)
+
+
+def _gaps(sink: AudioSink) -> str:
+    """How often the sound broke off, and how often sonar itself was too slow."""
+    gaps, own = sink.status.gaps, sink.status.own_gaps or 0
+    return f" {gaps} gaps in the sound, {own} of them sonar's own." if gaps else ""
+
+
+def control(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND",
+            help="mute | volume up|down|DB | verbosity danger|normal|chatty|next | "
+            "scheme NAME|next | describe | repeat | keep | quit",
+        ),
+    ],
+    instance: Annotated[
+        str | None,
+        typer.Option("--instance", metavar="PID", help="which sonar, where several run"),
+    ] = None,
+) -> None:
+    """Send a command to a running sonar, such as mute or describe."""
+    from sonar.controls.control_socket import choose_instance, send
+
+    verdict, _, text = send(choose_instance(instance), " ".join(words)).partition(" ")
+    if verdict != "ok":
+        raise ConfigError(text)
+    common().answer({"answer": text}, [text])
