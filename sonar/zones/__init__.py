@@ -11,22 +11,12 @@ from sonar.types import DepthKind, DepthMap, Frame, Reason, Scene
 from sonar.zones.analyser import analyse, unseen
 from sonar.zones.bands import initial_state, with_new_units
 from sonar.zones.calibrate import MountEstimate, estimate_mount
+from sonar.zones.evidence import Settings
 from sonar.zones.geometry import intrinsics
 from sonar.zones.image_quality import ImageQuality, assess, judge, subsample
-from sonar.zones.prior import NetworkPrior, Settings, prior_for
-from sonar.zones.zone_regression import Spread
+from sonar.zones.network import prior_for
 
-__all__ = [
-    "DepthZones",
-    "MountEstimate",
-    "NetworkPrior",
-    "Spread",
-    "estimate_mount",
-    "intrinsics",
-    "judge",
-    "prior_for",
-    "subsample",
-]
+__all__ = ["DepthZones", "MountEstimate", "estimate_mount", "intrinsics", "judge", "subsample"]
 
 
 class DepthZones:
@@ -42,9 +32,8 @@ class DepthZones:
 
     def __init__(self, zones: ZonesConfig, mount: MountConfig) -> None:
         self._settings = Settings(zones, mount)
-        self._state = initial_state(self._settings)
-        self._quality = ImageQuality()
         self._made_by: tuple[str, DepthKind] | None = None
+        self._state, self._quality = initial_state(self._settings), ImageQuality()
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene:
         """The scene at ``frame``; ``depth`` is its map at any resolution."""
@@ -89,5 +78,4 @@ class DepthZones:
 
     def reset(self) -> None:
         """Forget everything seen."""
-        self._state = initial_state(self._settings)
-        self._quality = ImageQuality()
+        self._state, self._quality = initial_state(self._settings), ImageQuality()

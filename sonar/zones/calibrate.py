@@ -1,24 +1,22 @@
-"""How the camera sits, found from depth maps of a free floor: pitch, roll, and how sure.
+"""How the camera sits, found from depth maps of a free floor: pitch, roll, and their uncertainty.
 
 Roll comes from the tilt of the ground across the frame. Pitch comes from where the ground
 meets the output at the farthest points in view (or the network's own, where its traits are
-known): geometry.py and scale.py say how. Height and field of view must be given; distances scale
-with the height, which is how one measured distance corrects it.
+known): geometry.py and scale.py say how. Height and field of view must be given.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import DepthKind, DepthMap
-from sonar.zones.camera import farthest_output, initial_scale, update_scale
-from sonar.zones.evidence import cells_of, to_cells
-from sonar.zones.geometry import Pose, intrinsics, optics_for, pose_of, views_for
+from sonar.zones.evidence import Settings, to_cells
+from sonar.zones.geometry import Pose, intrinsics, pose_of
 from sonar.zones.ground import fit_ground
-from sonar.zones.prior import GroundLine, Settings, prior_for
+from sonar.zones.network import prior_for
+from sonar.zones.scale import farthest_output, initial_scale, metric_line, update_scale
 
 ROUNDS = 4
 WIDE_PITCH_DEG, WIDE_ROLL_DEG = 20.0, 12.0
@@ -56,20 +54,16 @@ class MountEstimate:
 
     def applied_to(self, mount: MountConfig) -> MountConfig:
         """The mount with these angles."""
-        return MountConfig.model_validate(
-            mount.model_dump()
-            | {
-                "pitch_deg": round(self.pitch_deg, 1),
-                "roll_deg": round(self.roll_deg, 1),
-                "angle_sigma_deg": round(float(np.clip(self.sigma_deg, 0.1, 20.0)), 1),
-            }
-        )
+        angles = {
+            "pitch_deg": round(self.pitch_deg, 1),
+            "roll_deg": round(self.roll_deg, 1),
+            "angle_sigma_deg": round(min(max(self.sigma_deg, 0.1), 20.0), 1),
+        }
+        return MountConfig.model_validate(mount.model_dump() | angles)
 
 
 def estimate_mount(
-    depths: Iterable[DepthMap],
-    frame_hw: tuple[int, int],
-    mount: MountConfig,
+    depths: Iterable[DepthMap], frame_hw: tuple[int, int], mount: MountConfig
 ) -> MountEstimate | None:
     """Pitch and roll from a sequence recorded in a free corridor or over a free floor.
 
@@ -82,104 +76,70 @@ def estimate_mount(
         The estimate, or None where fewer than ``MIN_FRAMES`` maps show enough ground.
     """
     settings = Settings(ZonesConfig(), mount)
-    found: list[tuple[float, float]] = []
-    count, metric = 0, False
+    count, metric, found = 0, False, []
     for depth in depths:
         count += 1
         metric = depth.kind is DepthKind.METRIC
         settings = replace(settings, prior=prior_for(depth.model))
-        angles = frame_angles(depth, frame_hw, settings)
+        angles = _frame_angles(depth, frame_hw, settings)
         if angles is not None:
             found.append(angles)
     if len(found) < MIN_FRAMES:
         return None
-    pitch, roll = np.array(found).T
-    spread = [max(1.48 * float(np.median(np.abs(a - np.median(a)))), 0.05) for a in (pitch, roll)]
-    # Neighbouring frames err together: count a third of them.
-    prior = settings.prior
-    error = 1.25 * max(spread) / np.sqrt(max(len(found) / 3.0, 1.0))
-    sure = METRIC_SIGMA_DEG
-    if not metric:
+    each = np.array(found)
+    middle = np.median(each, axis=0)
+    spread = np.maximum(1.48 * np.median(np.abs(each - middle), axis=0), 0.05)
+    pitch_deg, roll_deg = middle.tolist()
+    # Errors of neighboring frames are correlated: count a third of them.
+    error = 1.25 * spread.max() / np.sqrt(max(len(found) / 3.0, 1.0))
+    quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / spread.max())
+    sigma = METRIC_SIGMA_DEG
+    if not metric and settings.prior is not None:
         # Pitch is known no better than the output at infinity.
-        horizon = (
-            FREE_FAR[1] * pose_of(mount).height_m if prior is None else prior.ground_line.beta_sigma
-        )
-        sure = float(np.degrees(horizon))
-    quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / max(spread))
-    if not metric and prior is None and _above_horizon(frame_hw, mount, pitch) < HORIZON_DEG:
-        # Nothing but floor is seen: it is a line of any slope, at any pitch from here on.
-        sure, quality = UNSEEN_SIGMA_DEG, quality * UNSEEN_QUALITY
+        sigma = np.degrees(settings.prior.ground_line.beta_sigma)
+    elif not metric:
+        sigma = np.degrees(FREE_FAR[1] * pose_of(mount).height_m)
+        lens = intrinsics(mount, frame_hw[1], frame_hw[0])
+        if np.degrees(np.arctan2(lens.cy, lens.fy)) - pitch_deg < HORIZON_DEG:
+            # Nothing but floor is seen: it is a line of any slope, at any pitch from here on.
+            sigma, quality = UNSEEN_SIGMA_DEG, quality * UNSEEN_QUALITY
+    pitch_spread, roll_spread = spread.tolist()
     return MountEstimate(
-        float(np.median(pitch)),
-        float(np.median(roll)),
-        spread[0],
-        spread[1],
-        float(np.hypot(error, sure)),
+        pitch_deg,
+        roll_deg,
+        pitch_spread,
+        roll_spread,
+        float(np.hypot(error, sigma)),
         len(found),
         count,
-        float(np.clip(quality, 0.0, 1.0)),
+        min(float(quality), 1.0),
     )
 
 
-def _above_horizon(
-    frame_hw: tuple[int, int], mount: MountConfig, pitch: NDArray[np.float64]
-) -> float:
-    """Degrees from the horizon up to the middle of the frame's upper edge."""
-    lens = intrinsics(mount, frame_hw[1], frame_hw[0])
-    return float(np.degrees(np.arctan2(lens.cy, lens.fy)) - np.median(pitch))
-
-
-def frame_angles(
+def _frame_angles(
     depth: DepthMap, frame_hw: tuple[int, int], settings: Settings
 ) -> tuple[float, float] | None:
     """(pitch, roll) in degrees from one map, or None where it shows too little ground."""
     cells = to_cells(depth, frame_hw, settings)
     if cells is None:
         return None
-    metric = depth.kind is DepthKind.METRIC
-    height = pose_of(settings.mount).height_m
-    level = None if settings.prior is None else settings.prior.ground_line
-    if metric:
-        level = GroundLine(height, 0.0, 0.02 * height, 0.005)
-    key = (settings.mount, frame_hw, depth.values.shape, cells_of(depth, settings))
-    coarse = optics_for(*key).coarse
-    d = coarse.reduce(cells.d)
-    valid = coarse.reduce(cells.valid.astype(np.float32)) > 0.99
-    walkable = None if cells.walkable is None else coarse.reduce(cells.walkable)
-    far = farthest_output(cells.d, cells.valid) if level is None else None
-    pitch, roll = START_PITCH_DEG, 0.0
+    pose = pose_of(settings.mount)
+    line = settings.prior.ground_line if settings.prior else None
+    if depth.kind is DepthKind.METRIC:
+        line = metric_line(pose)
+    far_d = farthest_output(cells) if line is None else None
+    coarse, (pitch, roll) = cells.coarse(), (START_PITCH_DEG, 0.0)
     for _ in range(ROUNDS):
-        view = views_for(*key, pitch, roll)[1]
-        fit = fit_ground(d, valid, walkable, view, None, (0.0, np.inf))
+        view = cells.optics.views(pitch, roll)[1]
+        fit = fit_ground(coarse, view, None, (0.0, np.inf))
         if fit is None or fit.confidence < MIN_CONFIDENCE:
             return None
-        pose = Pose(height, pitch, roll, WIDE_PITCH_DEG, WIDE_ROLL_DEG, True)
-        scale = update_scale(
-            initial_scale(level),
-            fit,
-            far,
-            pose,
-            (0.0, float(np.radians(WIDE_PITCH_DEG))),
-            (0.0, float(np.radians(WIDE_ROLL_DEG))),
-            level,
-            1.0,
-            FREE_FAR,
+        wide = Pose(
+            pose.height_m, view.pitch_deg, view.roll_deg, WIDE_PITCH_DEG, WIDE_ROLL_DEG, True
         )
+        scale = update_scale(initial_scale(line), fit, wide, view, line, 1.0, far_d, FREE_FAR)
         if not scale.known:
             return None
         pitch = float(np.clip(view.pitch_deg + np.degrees(scale.pitch_error), -30.0, 70.0))
         roll = float(np.clip(view.roll_deg + np.degrees(scale.roll_error), -45.0, 45.0))
     return pitch, roll
-
-
-def height_from_distance(height_m: float, reported_m: float, measured_m: float) -> float:
-    """The camera's height that makes a reported distance the measured one.
-
-    With relative depth every distance is a multiple of the height.
-
-    Raises:
-        ValueError: a length that is not positive.
-    """
-    if min(height_m, reported_m, measured_m) <= 0:
-        raise ValueError("heights and distances must be positive")
-    return height_m * measured_m / reported_m

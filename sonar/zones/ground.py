@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.zones.geometry import Array, View
+from sonar.zones.geometry import Array, Cells, Mask, View
 
-Q_MIN = 0.07  # 4 degrees below the horizon: farther ground is a few rows high, and soft
+Q_MIN = 0.07  # 4 degrees below the horizon: farther ground is a few rows high, and blurred
 Q_BINS = 12
 X_BINS = 3
 PAIRS = 50
@@ -29,7 +29,6 @@ class GroundFit:
         slope, intercept: of ``d = slope * q + intercept``, in the map's own units.
         noise: robust residual of inlier cells, in units of ``q`` (scale-free).
         share: ground cells as a share of all cells below the horizon, 0 to 1.
-        span: range of ``q`` that the inliers cover.
         confidence: 0 (nothing) to 1.
         d, q, dq_pitch, dq_roll, weight: float64 arrays ``(n,)``: means over inliers in bins of
             ``q`` and column, for the scale filter.
@@ -39,7 +38,6 @@ class GroundFit:
     intercept: float
     noise: float
     share: float
-    span: float
     confidence: float
     d: NDArray[np.float64]
     q: NDArray[np.float64]
@@ -58,17 +56,13 @@ def _pairs(rows: int, cols: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return (r[0] * cols + c[0]).astype(np.intp), (r[1] * cols + c[1]).astype(np.intp)
 
 
-def _block_mean(a: Array, k: int) -> Array:
-    rows, cols = a.shape[0] // k, a.shape[1] // k
-    if rows == 0 or cols == 0 or k == 1:
-        return a
-    trimmed = a[a.shape[0] - rows * k :, : cols * k]
-    total = trimmed[0::k, 0::k].copy()  # sums of slices: four times as fast as a mean over axes
-    for i in range(k):
-        for j in range(k):
-            if i or j:
-                total += trimmed[i::k, j::k]
-    total *= np.float32(1.0 / k**2)
+def _halved(a: Array) -> Array:
+    """Means over blocks of 2 x 2; a first row or last column that is left over counts nothing."""
+    a = a[a.shape[0] % 2 :, : a.shape[1] // 2 * 2]
+    total = a[0::2, 0::2] + a[0::2, 1::2]
+    total += a[1::2, 0::2]
+    total += a[1::2, 1::2]
+    total *= np.float32(0.25)
     return total
 
 
@@ -86,92 +80,81 @@ def _tolerance(q: Array) -> Array:
 
 
 def fit_ground(
-    d: Array,
-    valid: NDArray[np.bool_],
-    walkable: Array | None,
-    view: View,
-    hint: tuple[float, float] | None,
-    slope_range: tuple[float, float],
+    cells: Cells, view: View, hint: tuple[float, float] | None, slope_range: tuple[float, float]
 ) -> GroundFit | None:
     """Find the ground in one frame.
 
     Args:
-        d: float32 cells ``(rows, cols)``, larger is nearer.
-        valid: cells that may be used.
-        walkable: probability per cell, or None.
-        view: tables of the same shape.
+        cells: of the coarse grid.
+        view: its tables.
         hint: (slope, intercept) expected from before, one more candidate line.
         slope_range: slopes outside are not the ground (from a prior of scale).
 
     Returns:
         The fit, or None where no line gathers enough cells.
     """
-    k = 2 if min(d.shape) >= 8 else 1
-    td, tq = _block_mean(d, k).ravel(), _block_mean(view.q, k).ravel()
-    rows, cols = d.shape[0] // k, d.shape[1] // k
-    ok = tq > Q_MIN
-    if not valid.all():
-        ok &= _block_mean(valid.astype(np.float32), k).ravel() > 0.99
+    thin = _halved if min(cells.d.shape) >= 8 else np.copy
+    d, q = thin(cells.d), thin(view.q)
+    shape = d.shape
+    d, q = d.ravel(), q.ravel()
+    ok = q > Q_MIN
+    if not cells.valid.all():
+        ok &= thin(cells.valid.astype(np.float32)).ravel() > 0.99
     total = int(ok.sum())
     if total < 12:
         return None
-    vote = np.ones_like(td) if walkable is None else _votes(_block_mean(walkable, k).ravel())
+    vote = np.ones_like(d) if cells.walkable is None else _votes(thin(cells.walkable).ravel())
     vote = np.where(ok, vote, 0.0).astype(np.float32)
-    slopes, cuts = _candidates(td, tq, ok, vote, rows, cols, hint, walkable is not None)
+    lines = [_through_pairs(d, q, ok, shape)]
+    if cells.walkable is not None:
+        lines.append(_through_rows(d, q, ok, vote))
+    if hint is not None:
+        lines.append(np.array(hint, np.float32)[:, None])
+    slopes, cuts = np.concatenate(lines, 1)
     keep = (slopes > max(slope_range[0], 1e-9)) & (slopes < slope_range[1])
     slopes, cuts = slopes[keep], cuts[keep]
     if not len(slopes):
         return None
-    cd, cq, cv = td[ok], tq[ok], vote[ok]
+    d, q, vote = d[ok], q[ok], vote[ok]
     # Residual of every cell under every line, in units of the tolerance.
-    per = 1.0 / _tolerance(cq)
-    e = np.multiply.outer(1.0 / slopes, cd * per)
+    per = 1.0 / _tolerance(q)
+    e = np.multiply.outer(1.0 / slopes, d * per)
     e -= np.multiply.outer(cuts / slopes, per)
-    e -= cq * per
-    below = (e < -2.0) @ np.minimum(cv, 0.5)
+    e -= q * per
+    below = (e < -2.0) @ np.minimum(vote, 0.5)
     np.multiply(e, e, out=e)
     np.subtract(1.0, e, out=e)
     np.maximum(e, 0.0, out=e)
-    hit = e @ cv
+    hit = e @ vote
     best = int(np.argmax(hit - 0.7 * below))
     if hit[best] < 0.02 * total:
         return None
-    return refine(d, valid, walkable, view, float(slopes[best]), float(cuts[best]))
+    return refine(cells, view, float(slopes[best]), float(cuts[best]))
 
 
-def _candidates(
-    td: Array,
-    tq: Array,
-    ok: NDArray[np.bool_],
-    vote: Array,
-    rows: int,
-    cols: int,
-    hint: tuple[float, float] | None,
-    weighed: bool,
-) -> tuple[Array, Array]:
-    """Lines through pairs of cells, through pairs of voted row means, and the hint."""
-    i, j = _pairs(rows, cols)
-    fit = ok[i] & ok[j] & (np.abs(tq[i] - tq[j]) > 0.1)
+def _through_pairs(d: Array, q: Array, ok: Mask, shape: tuple[int, int]) -> Array:
+    """(slope, intercept) of lines through pairs of cells, float32 (2, n)."""
+    i, j = _pairs(*shape)
+    fit = ok[i] & ok[j] & (np.abs(q[i] - q[j]) > 0.1)
     i, j = i[fit], j[fit]
-    slopes = [(td[i] - td[j]) / (tq[i] - tq[j])]
-    cuts = [td[i] - slopes[0] * tq[i]]
-    if weighed:
-        b = np.minimum((tq - Q_MIN) * (Q_BINS / 1.0), Q_BINS - 1).astype(np.intp)
-        b = np.where(ok, b, Q_BINS)
-        strong = np.where(vote > 0.5, vote, 0.0)
-        mass = np.bincount(b, strong, Q_BINS + 1)[:Q_BINS]
-        use = mass > 1.5
-        if use.sum() >= 2:
-            md = np.bincount(b, strong * td, Q_BINS + 1)[:Q_BINS][use] / mass[use]
-            mq = np.bincount(b, strong * tq, Q_BINS + 1)[:Q_BINS][use] / mass[use]
-            m, n = np.triu_indices(len(md), 1)
-            s = (md[m] - md[n]) / (mq[m] - mq[n] + 1e-9)
-            slopes.append(s.astype(np.float32))
-            cuts.append((md[m] - s * mq[m]).astype(np.float32))
-    if hint is not None:
-        slopes.append(np.array([hint[0]], np.float32))
-        cuts.append(np.array([hint[1]], np.float32))
-    return np.concatenate(slopes), np.concatenate(cuts)
+    slopes = (d[i] - d[j]) / (q[i] - q[j])
+    return np.stack([slopes, d[i] - slopes * q[i]])
+
+
+def _through_rows(d: Array, q: Array, ok: Mask, vote: Array) -> Array:
+    """The same of lines through pairs of means over what is walkable, in bins of ``q``."""
+    bins = np.minimum((q - Q_MIN) * (Q_BINS / 1.0), Q_BINS - 1).astype(np.intp)
+    bins = np.where(ok, bins, Q_BINS)
+    strong = np.where(vote > 0.5, vote, 0.0)
+    mass = np.bincount(bins, strong, Q_BINS + 1)[:Q_BINS]
+    use = mass > 1.5
+    mean_d, mean_q = (
+        np.bincount(bins, strong * values, Q_BINS + 1)[:Q_BINS][use] / mass[use]
+        for values in (d, q)
+    )
+    m, n = np.triu_indices(len(mean_d), 1)
+    slopes = (mean_d[m] - mean_d[n]) / (mean_q[m] - mean_q[n] + 1e-9)
+    return np.stack([slopes, mean_d[m] - slopes * mean_q[m]]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,10 +180,9 @@ def _below(view: View, at: NDArray[np.intp]) -> _Below:
     q, dq_roll = view.q.ravel()[at], view.side.ravel()[at]
     dq_roll = dq_roll * np.float32(np.cos(np.radians(view.pitch_deg)))
     bins = np.minimum((q - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp) * X_BINS
-    if at.size:
-        third = float(max(dq_roll.max(), -dq_roll.min())) / X_BINS
-        bins += dq_roll > -third
-        bins += dq_roll > third
+    third = float(np.abs(dq_roll).max(initial=0.0)) / X_BINS
+    bins += dq_roll > -third
+    bins += dq_roll > third
     design = np.stack([q, np.ones_like(q), dq_roll])
     return _Below(at, q, view.ahead.ravel()[at], _tolerance(q), design, bins)
 
@@ -211,83 +193,61 @@ def _all_below(view: View) -> _Below:
     return _below(view, np.flatnonzero(view.q > Q_MIN))
 
 
-def refine(
-    d: Array,
-    valid: NDArray[np.bool_],
-    walkable: Array | None,
-    view: View,
-    slope: float,
-    intercept: float,
-) -> GroundFit | None:
+def refine(cells: Cells, view: View, slope: float, intercept: float) -> GroundFit | None:
     """The ground near one line: least squares on the inliers, twice; then their means in bins.
 
     Args:
-        d, valid, walkable, view: as for :func:`fit_ground`.
+        cells, view: as for :func:`fit_ground`.
         slope, intercept: the line to start from.
     """
-    whole = bool(valid.all())
-    below = _all_below(view) if whole else _below(view, np.flatnonzero(valid & (view.q > Q_MIN)))
-    sel, q, tol, design = below.at, below.q, below.tolerance, below.design
-    dv, dq_roll = d.ravel()[sel], design[2]
-    w = np.ones_like(dv) if walkable is None else _votes(walkable.ravel()[sel])
+    if cells.valid.all():
+        below = _all_below(view)
+    else:
+        below = _below(view, np.flatnonzero(cells.valid & (view.q > Q_MIN)))
+    q, design = below.q, below.design
+    d, dq_roll = cells.d.ravel()[below.at], design[2]
+    w = np.ones_like(d) if cells.walkable is None else _votes(cells.walkable.ravel()[below.at])
     tilt = 0.0
 
-    def residual() -> Array:
-        e: Array = dv - np.float32(intercept)  # first: a large shift must not cost digits
+    def residuals() -> tuple[Array, Mask, int]:
+        """Of all cells, in units of ``q``; which are inliers, and how many."""
+        e: Array = d - np.float32(intercept)  # first: a large shift must not cost digits
         e -= dq_roll * np.float32(tilt)
         e *= np.float32(1.0 / slope)
         e -= q
-        return e
+        inlier = np.abs(e, out=e) < below.tolerance
+        return e, inlier, int(np.count_nonzero(inlier))
 
     for _ in range(2):
-        e = residual()
-        inlier = np.abs(e, out=e) < tol
-        if np.count_nonzero(inlier) < MIN_INLIERS:
+        _, inlier, count = residuals()
+        if count < MIN_INLIERS:
             return None
         weighted = design * (w * inlier)  # cheaper than picking the inliers out
         normal = (weighted @ design.T).astype(np.float64)
         # A weak pull to no tilt keeps a one-sided patch of ground from inventing roll.
         normal[2, 2] += 0.02 * normal[1, 1]
         normal[_DIAGONAL] += 1e-9 * normal.trace()
-        right = (weighted @ dv).astype(np.float64)
+        right = (weighted @ d).astype(np.float64)
         slope, intercept, tilt = np.linalg.solve(normal, right).tolist()
         if slope <= 1e-9:
             return None
-    e = residual()
-    inlier = np.abs(e, out=e) < tol
-    count = int(np.count_nonzero(inlier))
-    if count < MIN_INLIERS:
-        return None
-    off = e[inlier]
-    noise = 1.48 * float(np.partition(off, count // 2)[count // 2])
-    share = count / len(sel)
+    e, inlier, count = residuals()
     wi = w * inlier
     mass = np.bincount(below.bins, wi, Q_BINS * X_BINS)
     use = mass > 2.0
-    if np.count_nonzero(use) < 2:
+    if count < MIN_INLIERS or np.count_nonzero(use) < 2:
         return None
-
-    def mean(values: Array) -> NDArray[np.float64]:
-        sums = np.bincount(below.bins, wi * values, Q_BINS * X_BINS)
-        out: NDArray[np.float64] = sums[use] / kept
-        return out
-
     kept = mass[use]
-    mean_q = mean(q)
-    span = float(mean_q.max() - mean_q.min())
+    mean_d, mean_q, dq_pitch, mean_dq_roll = (
+        np.bincount(below.bins, wi * values, Q_BINS * X_BINS)[use] / kept
+        for values in (d, q, below.dq_pitch, dq_roll)
+    )
+    share, span = count / len(d), float(mean_q.max() - mean_q.min())
     confidence = min(share / 0.15, 1.0) * min(max((span - 0.02) / 0.14, 0.0), 1.0)
     if confidence <= 0:
         return None
+    noise = 1.48 * float(np.partition(e[inlier], count // 2)[count // 2])
     return GroundFit(
-        slope,
-        intercept,
-        noise,
-        share,
-        span,
-        confidence,
-        mean(dv),
-        mean_q,
-        mean(below.dq_pitch),
-        mean(dq_roll),
-        kept / kept.sum(),
-    )
+        slope, intercept, noise, share, confidence,
+        mean_d, mean_q, dq_pitch, mean_dq_roll, kept / kept.sum(),
+    )  # fmt: skip

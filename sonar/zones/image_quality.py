@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.types import Reason, RgbImage
+from sonar.zones.geometry import Array, Mask
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 SAMPLES = 96  # longer side of the subsampled frame
-# All levels of luma, 0 to 255.
-DARK_LEVEL, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
-GLARE_LEVEL, GLARE_SHARE = 250.0, 0.45  # this share of the frame is saturated
+# All of luma, 0 to 255.
+DARK_MEAN, DARK_HIGH = 14.0, 40.0  # the mean is below, and nearly nothing is above
+GLARE_LUMA, GLARE_SHARE = 250.0, 0.45  # this share of the frame is saturated
 EDGE_STEP, BLANK_STEP = 6.0, 1.2  # between samples: no edges, and most of it smooth
-SHARP_STEP, SHARP_SHARE = 40.0, 0.004  # of neighbours: what covers a lens is never so sharp
-COVERED_LEVEL = 110.0  # smooth and darker: something on the lens; brighter: a wall, sky
+SHARP_STEP, SHARP_SHARE = 40.0, 0.008  # of neighbors: what covers a lens is never so sharp
+COVERED_MEAN = 110.0  # smooth and darker: something on the lens; brighter: a wall, sky
 FROZEN_S = 1.5
 CONFIRM_S = 0.25
 
@@ -29,13 +29,13 @@ class ImageQuality:
         suspect: the reason that the last frames agree on, since ``suspect_since_s``.
     """
 
-    thumb: NDArray[np.float32] | None = None
+    thumb: Array | None = None
     same_since_s: float = 0.0
     suspect: Reason | None = None
     suspect_since_s: float = 0.0
 
 
-def subsample(image: RgbImage) -> NDArray[np.float32]:
+def subsample(image: RgbImage) -> Array:
     """Luma at about ``SAMPLES`` points along the longer side, float32 (h, w), 0..255.
 
     Picks pixels rather than averaging: what is asked is also how sharp they are.
@@ -44,18 +44,18 @@ def subsample(image: RgbImage) -> NDArray[np.float32]:
     picked = image[stride // 2 :: stride, stride // 2 :: stride]
     if picked.size == 0:
         picked = image
-    luma: NDArray[np.float32] = picked[..., 0] * LUMA[0]
+    luma: Array = picked[..., 0] * LUMA[0]
     luma += picked[..., 1] * LUMA[1]
     luma += picked[..., 2] * LUMA[2]
     return luma
 
 
-def judge(luma: NDArray[np.float32]) -> Reason | None:
+def judge(luma: Array) -> Reason | None:
     """What is wrong with one frame, or None."""
     mean = float(luma.mean())
-    if mean < DARK_LEVEL and _share(luma > DARK_HIGH) < 0.02:
+    if mean < DARK_MEAN and _share(luma > DARK_HIGH) < 0.02:
         return Reason.DARK
-    if _share(luma > GLARE_LEVEL) > GLARE_SHARE:
+    if _share(luma > GLARE_LUMA) > GLARE_SHARE:
         return Reason.GLARE
     if min(luma.shape) < 4:
         return None
@@ -63,28 +63,24 @@ def judge(luma: NDArray[np.float32]) -> Reason | None:
     if _share(steps > EDGE_STEP) >= 0.05 or _share(steps > BLANK_STEP) >= 0.5:
         return None
     down = np.abs(luma[1:] - luma[:-1])
-    if _share(steps > SHARP_STEP) + _share(down > SHARP_STEP) > 2 * SHARP_SHARE:
+    if _share(steps > SHARP_STEP) + _share(down > SHARP_STEP) > SHARP_SHARE:
         return None  # few edges, but plain ones: a bare stairwell, the rim of a platform
-    return Reason.COVERED if mean < COVERED_LEVEL else Reason.BLANK
+    return Reason.COVERED if mean < COVERED_MEAN else Reason.BLANK
 
 
-def _share(mask: NDArray[np.bool_]) -> float:
+def _share(mask: Mask) -> float:
     return float(np.count_nonzero(mask)) / mask.size
 
 
 def assess(image: RgbImage, t: float, quality: ImageQuality) -> tuple[Reason | None, ImageQuality]:
     """The reason that holds at ``t`` (after a short confirmation), and the next state."""
     luma = subsample(image)
-    same = (
-        quality.thumb is not None
-        and quality.thumb.shape == luma.shape
-        and bool(np.array_equal(quality.thumb, luma))
-    )
+    first = quality.thumb is None
+    same = quality.thumb is not None and np.array_equal(quality.thumb, luma)
     same_since = quality.same_since_s if same else t
     found = judge(luma)
     if found is None and t - same_since >= FROZEN_S:
         found = Reason.FROZEN
     since = quality.suspect_since_s if found is quality.suspect else t
-    first = quality.thumb is None
-    confirmed = found if (first or found is Reason.FROZEN or t - since >= CONFIRM_S) else None
+    confirmed = found if first or found is Reason.FROZEN or t - since >= CONFIRM_S else None
     return confirmed, ImageQuality(luma, same_since, found, since)

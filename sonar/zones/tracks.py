@@ -4,12 +4,13 @@ Low obstacles leave the field of view below before one reaches them: they are no
 
 A camera on the chest does not see the last meter or two of the floor. Of what reaches the lower
 edge of the frame and is seen from above, a box or a table's top, the near edge is out of sight:
-it is nearer than what is seen of it. It is taken to come on at the speed it had, until it is
+it is nearer than what is seen of it. It is assumed to come on at the speed it had, until it is
 passed; then the way is unknown for a moment, not clear.
 """
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ MAX_RATE = 0.7  # of the log distance, per second; more overshoots when a walker
 SMOOTH_NEAR_S = 0.15
 SMOOTH_FAR_S = 0.35
 HOLD_S = 0.25  # one that vanishes is kept this long
+FORGET_S = 2.0  # one not seen for this long is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,13 @@ class Track:
     fresh: bool = False
 
     @property
+    def distance_m(self) -> float | None:
+        """The smoothed distance, or None without an obstacle."""
+        return None if self.log_m is None else float(np.exp(self.log_m))
+
+    @property
     def height(self) -> Height | None:
-        """The most frequent class of late; body in uncertainty."""
+        """The most frequent class of late; body where several are."""
         if not self.heights:
             return None
         best = max(self.heights.count(h) for h in self.heights)
@@ -72,20 +79,20 @@ def follow(
     bearing_deg: float = 0.0,
 ) -> Track:
     """One frame for one zone; ``bearing_deg``: where the camera looks, from any start."""
+    recent = t - track.last_t <= HOLD_S and dt_s <= HOLD_S
     if found is None:
-        if track.log_m is None or t - track.last_t > HOLD_S or dt_s > HOLD_S:
-            return Track()
-        return track
+        return track if recent and track.log_m is not None else Track()
     value = float(np.log(found.distance_m))
-    if track.log_m is None or t - track.last_t > 2.0:
-        return _start(track, found, sigma_log, t, dt_s, bearing_deg)
+    point = (t, value, bearing_deg)
+    fresh = not track.fresh and 0 < dt_s <= HOLD_S
+    start = Track(value, (point,), t, (found.height,), sigma_log, fresh=fresh)
+    if track.log_m is None or t - track.last_t > FORGET_S:
+        return start
     expected = track.log_m + track.rate * dt_s
     step = value - expected
     if abs(step) > JUMP_LOG:
         # Nearer at once; farther only after the old one, if believed, had its hold time.
-        if step > 0 and not track.fresh and t - track.last_t <= HOLD_S and dt_s <= HOLD_S:
-            return track
-        return _start(track, found, sigma_log, t, dt_s, bearing_deg)
+        return track if step > 0 and recent and not track.fresh else start
     tau = SMOOTH_NEAR_S if step < 0 else SMOOTH_FAR_S
     gain = 1.0 - float(np.exp(-dt_s / tau)) if dt_s > 0 else 0.5
     # A trend is followed too (an alpha-beta filter): a walker's distances always change.
@@ -94,23 +101,14 @@ def follow(
         rate = 0.0  # sparse frames: a trend between them would be a guess
     elif dt_s > 0:
         rate += gain * gain / (2.0 - gain) * step / dt_s
-    history = (*(p for p in track.history if t - p[0] <= HISTORY_S), (t, value, bearing_deg))
     return Track(
         expected + gain * step,
-        history,
+        (*(p for p in track.history if t - p[0] <= HISTORY_S), point),
         t,
         (*track.heights, found.height)[-9:],
         sigma_log,
-        float(np.clip(rate, -MAX_RATE, MAX_RATE)),
+        min(max(rate, -MAX_RATE), MAX_RATE),
     )
-
-
-def _start(
-    track: Track, found: Obstacle, sigma_log: float, t: float, dt_s: float, bearing_deg: float
-) -> Track:
-    value = float(np.log(found.distance_m))
-    fresh = not track.fresh and 0 < dt_s <= HOLD_S
-    return Track(value, ((t, value, bearing_deg),), t, (found.height,), sigma_log, fresh=fresh)
 
 
 @lru_cache(maxsize=64)
@@ -119,13 +117,9 @@ def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return i, j
 
 
-def middle(values: NDArray[np.float64]) -> float:
-    """The median of a few values; numpy's own takes ten times as long for so few."""
-    ordered = np.sort(values)
-    half = ordered.size // 2
-    if ordered.size % 2:
-        return float(ordered[half])
-    return float(ordered[half - 1] + ordered[half]) / 2.0
+def _median(values: NDArray[np.float64]) -> float:
+    """numpy's own takes ten times as long for a few values."""
+    return float(median(values.tolist()))
 
 
 def time_to_collision(track: Track) -> float | None:
@@ -145,7 +139,7 @@ def closing(track: Track) -> tuple[float, float] | None:
     passes over the swing of a walker's gait and over single bad frames. Only what was seen in
     about the present bearing counts: while one turns, other surfaces slide into the zone.
     """
-    if track.log_m is None or not track.history:
+    if not track.history:
         return None
     bearing = track.history[-1][2]
     same = [p for p in track.history if abs(p[2] - bearing) < SAME_VIEW_DEG]
@@ -160,12 +154,11 @@ def closing(track: Track) -> tuple[float, float] | None:
         return None
     i, j = _pairs(len(t))
     far_apart = t[j] - t[i] > 0.4 * length
-    slopes = (z[j] - z[i])[far_apart] / (t[j] - t[i])[far_apart]
-    speed = -middle(slopes)
-    scatter = middle(np.abs(z - middle(z) + speed * (t - middle(t))))
+    speed = -_median((z[j] - z[i])[far_apart] / (t[j] - t[i])[far_apart])
+    scatter = _median(np.abs(z - _median(z) + speed * (t - _median(t))))
     if speed < max(MIN_CLOSING_MPS, 2.0 * scatter / length):
         return None
-    return speed, middle(z + speed * (t - t[-1]))
+    return speed, _median(z + speed * (t - t[-1]))
 
 
 NEAR_M = 2.5  # farther obstacles do not leave the frame below
@@ -187,10 +180,10 @@ class BelowView:
         from_t, from_m: when and where it was last seen to come at its full speed.
         speed_mps, bearing_deg: its speed and the camera's bearing then.
         seen_t, seen_m: last time, and distance of what was seen of it.
-        apart_s: how long it has been thought nearer than what is seen of it.
         height, sigma_log: of its last reading.
         near_edge_m: its distance now, or None while it counts as passed.
         ttc_s: seconds until it is reached, or None where it is not believed to come.
+        apart_s: how long it has been assumed nearer than what is seen of it.
     """
 
     from_t: float
@@ -201,9 +194,45 @@ class BelowView:
     seen_m: float
     height: Height
     sigma_log: float
-    near_edge_m: float | None
+    near_edge_m: float | None = None
     ttc_s: float | None = None
     apart_s: float = 0.0
+
+    def _expected_m(self, t: float) -> float:
+        return self.from_m - self.speed_mps * (t - self.from_t)
+
+    def _edge_m(self, t: float) -> float:
+        """Where its near edge is while something of it is seen."""
+        if self.apart_s > APART_S:
+            return self.seen_m
+        return min(max(self._expected_m(t), HIDDEN_SHARE * self.seen_m), self.seen_m)
+
+    def seen(self, found: Obstacle, sigma_log: float, t: float) -> "BelowView":
+        """After one more frame that shows something of it."""
+        apart = self.apart_s > 0 or self._expected_m(t) < APART * self.seen_m
+        now = replace(
+            self,
+            seen_t=t,
+            seen_m=found.distance_m,
+            height=found.height,
+            sigma_log=sigma_log,
+            apart_s=self.apart_s + t - self.seen_t if apart else 0.0,
+        )
+        edge_m = now._edge_m(t)
+        comes = HIDDEN_SHARE * now.seen_m < edge_m < now.seen_m
+        return replace(now, near_edge_m=edge_m, ttc_s=edge_m / self.speed_mps if comes else None)
+
+    def unseen(self, t: float) -> "BelowView | None":
+        """After one more frame that does not: it comes on, is passed, and is forgotten."""
+        since = t - self.seen_t
+        left_m = self._edge_m(self.seen_t)
+        unseen_s = min(max(left_m - PASSED_M, 0.0) / self.speed_mps, BELIEVED_S)
+        if since < unseen_s:
+            edge_m = left_m - self.speed_mps * since
+            return replace(self, near_edge_m=edge_m, ttc_s=edge_m / self.speed_mps)
+        if since < unseen_s + PASSED_S:
+            return replace(self, near_edge_m=None, ttc_s=None)
+        return None
 
 
 def follow_below_view(
@@ -218,68 +247,17 @@ def follow_below_view(
     if below is not None and abs(bearing_deg - below.bearing_deg) > AWAY_DEG:
         below = None
     if found is not None and found.goes_below and found.distance_m < NEAR_M:
-        return _seen(below, track, found, t, bearing_deg)
+        speed = (closing(track) or (0.0, 0.0))[0]
+        if speed and (below is None or speed >= below.speed_mps):
+            below = BelowView(
+                t, found.distance_m, speed, bearing_deg, t, found.distance_m, found.height,
+                track.sigma_log,
+            )  # fmt: skip
+        # What does not come does not leave below.
+        return None if below is None else below.seen(found, track.sigma_log, t)
     if below is None:
         return None
-    since = t - below.seen_t
     same = found is not None and found.distance_m < SAME_SHARE * below.seen_m
-    if same and since > BLINK_S:
-        return None  # in view again, to its foot
-    left_m = _near_edge(below, below.seen_t)
-    unseen_s = min(max(left_m - PASSED_M, 0.0) / below.speed_mps, BELIEVED_S)
-    if since < unseen_s:
-        near_edge_m = left_m - below.speed_mps * since
-        return replace(below, near_edge_m=near_edge_m, ttc_s=near_edge_m / below.speed_mps)
-    if since < unseen_s + PASSED_S:
-        return replace(below, near_edge_m=None, ttc_s=None)
-    return None
-
-
-def _seen(
-    below: BelowView | None, track: Track, found: Obstacle, t: float, bearing_deg: float
-) -> BelowView | None:
-    approach = closing(track)
-    speed = 0.0 if approach is None else approach[0]
-    if below is None and approach is None:
-        return None  # what does not come does not leave below
-    if below is None or speed >= below.speed_mps:
-        below = BelowView(
-            from_t=t,
-            from_m=found.distance_m,
-            speed_mps=speed,
-            bearing_deg=bearing_deg,
-            seen_t=t,
-            seen_m=found.distance_m,
-            height=found.height,
-            sigma_log=track.sigma_log,
-            near_edge_m=None,
-        )
-    apart = below.apart_s + t - below.seen_t if below.apart_s or _is_apart(below, t) else 0.0
-    below = replace(
-        below,
-        seen_t=t,
-        seen_m=found.distance_m,
-        height=found.height,
-        sigma_log=track.sigma_log,
-        apart_s=apart,
-    )
-    near_edge_m = _near_edge(below, t)
-    comes = HIDDEN_SHARE * below.seen_m < near_edge_m < below.seen_m
-    return replace(
-        below, near_edge_m=near_edge_m, ttc_s=near_edge_m / below.speed_mps if comes else None
-    )
-
-
-def _expected(below: BelowView, t: float) -> float:
-    return below.from_m - below.speed_mps * (t - below.from_t)
-
-
-def _is_apart(below: BelowView, t: float) -> bool:
-    return _expected(below, t) < APART * below.seen_m
-
-
-def _near_edge(below: BelowView, t: float) -> float:
-    """Where its near edge is while something of it is seen."""
-    if below.apart_s > APART_S:
-        return below.seen_m
-    return min(max(_expected(below, t), HIDDEN_SHARE * below.seen_m), below.seen_m)
+    if same and t - below.seen_t > BLINK_S:
+        return None  # in view again, to the ground
+    return below.unseen(t)

@@ -8,8 +8,7 @@ from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import Frame, Height, Reason
-from sonar.zones import DepthZones, tracks
-from sonar.zones.calibrate import estimate_mount, height_from_distance
+from sonar.zones import DepthZones, estimate_mount, tracks
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
 from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.obstacles import DropTrack, Edge, Obstacle, follow_drop
@@ -154,7 +153,7 @@ def test_dark_frames_make_every_zone_unknown_and_light_brings_them_back():
 def follow(distances, rate_hz=15.0, height=Height.BODY):
     track, dt = tracks.Track(), 1 / rate_hz
     for k, d in enumerate(distances):
-        found = None if d is None else Obstacle(d, 1 / d, 1.0, height, 50.0)
+        found = None if d is None else Obstacle(d, 1 / d, 1.0, height)
         track = tracks.follow(track, found, 0.05, k * dt, dt)
     return track
 
@@ -184,11 +183,11 @@ def test_a_single_missing_frame_does_not_lose_the_obstacle():
 def test_an_obstacle_seen_once_is_not_announced_yet_but_the_second_time_it_is():
     track = follow([3.0] * 6)
     assert not track.fresh
-    once = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 0.4, 1 / 15)
+    once = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY), 0.05, 0.4, 1 / 15)
     assert once.fresh
-    again = tracks.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY, 50.0), 0.05, 0.47, 1 / 15)
+    again = tracks.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY), 0.05, 0.47, 1 / 15)
     assert not again.fresh
-    slow = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY, 50.0), 0.05, 1.4, 1.0)
+    slow = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY), 0.05, 1.4, 1.0)
     assert not slow.fresh
 
 
@@ -258,9 +257,3 @@ def test_no_mount_is_invented_where_no_ground_is_seen():
     engine = ExactDepth(source, noise=0.02)
     maps = [engine.estimate(source.frame_at(k)) for k in range(12)]
     assert estimate_mount(maps, (96, 128), MountConfig(height_m=1.4, hfov_deg=62)) is None
-
-
-def test_height_follows_from_one_measured_distance():
-    assert height_from_distance(1.4, 2.0, 2.2) == pytest.approx(1.54)
-    with pytest.raises(ValueError, match="positive"):
-        height_from_distance(1.4, 0.0, 2.0)

@@ -11,8 +11,8 @@ from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import DepthMap, Frame, Height
 from sonar.zones import DepthZones, tracks
-from sonar.zones.camera import slide
 from sonar.zones.obstacles import Obstacle
+from sonar.zones.turning import slide
 
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
 
@@ -97,7 +97,7 @@ def test_history_starts_anew_after_a_turn():
         bearing = 0.0 if k < 15 else 40.0
         track = tracks.follow(
             track,
-            Obstacle(distance, 1 / distance, 1.0, Height.BODY, 50.0),
+            Obstacle(distance, 1 / distance, 1.0, Height.BODY),
             0.05,
             k * dt,
             dt,

@@ -15,7 +15,7 @@ from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
 from sonar.zones.bands import Latch, band_of, step
 from sonar.zones.geometry import intrinsics, make_grid, make_view
-from sonar.zones.prior import UNCERTAINTIES, obstacle_inverse, prior_for
+from sonar.zones.network import UNCERTAINTIES, obstacle_inverse, prior_for
 
 HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)

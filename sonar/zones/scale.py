@@ -1,0 +1,216 @@
+"""From the map's units to meters: ``u = alpha * d + beta``, filtered over time.
+
+``u = h / Z`` is inverse depth in camera heights ``h``; the ground has ``u = q`` (geometry.py).
+
+The two numbers are kept as information (inverse covariance), so that "nothing known" is exact and
+the result does not depend on the map's own scale and shift. Each frame adds what its ground says::
+
+    alpha * d + beta - dq_pitch * pitch_error - dq_roll * roll_error = q
+
+with the pose errors as unknowns of that frame under the mount's prior, and what its farthest
+cells say (inverse depth there is small and not negative), which is what separates pitch from
+shift. Old information is forgotten with a time constant, slowly while no ground is seen, towards
+the prior line of the ground where the network has one.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonar.zones.geometry import Cells, Pose, View
+from sonar.zones.ground import GroundFit
+
+Matrix = NDArray[np.float64]
+
+# Farthest point in view, 1/m (mean, sigma): between a room's end (0.25) and the sky (0).
+FAR = (0.12, 0.10)
+MIN_NOISE = 0.012
+GROUND_SAMPLES = 8.0  # bins of one frame are not independent: count them as this many
+FORGET_S = 0.6
+FORGET_HIDDEN_S = 8.0
+SUDDEN_S = 0.3
+SURPRISE, SURPRISE_SHARE = 0.03, 0.1
+RAISED, RAISED_S = 1.25, 5.0  # a plane nearer by this factor is not the ground, for so long
+METRIC_SIGMA = 0.02  # meters need no alignment, only a little margin
+
+
+@dataclass(frozen=True, slots=True)
+class GroundLine:
+    """The ground's line before any evidence; sigmas are those between single frames."""
+
+    alpha: float
+    beta: float
+    alpha_sigma: float
+    beta_sigma: float
+    correlation: float = 0.0
+
+
+def metric_line(pose: Pose) -> GroundLine:
+    """The line of a metric map's ``1/Z`` in camera heights."""
+    return GroundLine(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
+
+
+@lru_cache(maxsize=8)
+def _prior_information(line: GroundLine | None) -> tuple[Matrix, Matrix]:
+    """(2, 2) information and its vector; zeros where nothing is known."""
+    if line is None:
+        return np.zeros((2, 2)), np.zeros(2)
+    c = line.correlation * line.alpha_sigma * line.beta_sigma
+    info = np.linalg.inv(np.array([[line.alpha_sigma**2, c], [c, line.beta_sigma**2]]))
+    return info, info @ np.array([line.alpha, line.beta])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """The filter's state and its reading.
+
+    Attributes:
+        info, vector: information form over (alpha, beta).
+        alpha, beta: estimate, or nan while it is not determined.
+        cov: their covariance, ``(2, 2)``.
+        pitch_error, roll_error: this frame's pose minus the tables', radians.
+        age_s: seconds since ground was last seen.
+    """
+
+    info: Matrix
+    vector: Matrix
+    alpha: float
+    beta: float
+    cov: Matrix
+    pitch_error: float = 0.0
+    roll_error: float = 0.0
+    age_s: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether distances can be computed at all."""
+        return bool(np.isfinite(self.alpha) and self.alpha > 0)
+
+
+def farthest_output(cells: Cells) -> float | None:
+    """The raw output at the farthest points in view: a low quantile, not the minimum."""
+    seen = cells.d[::2, ::2][cells.valid[::2, ::2]]
+    return float(np.quantile(seen, 0.03)) if seen.size else None
+
+
+def initial_scale(line: GroundLine | None) -> Scale:
+    """Before the first frame."""
+    return replace(_read(*_prior_information(line)), age_s=1e3)
+
+
+def _read(info: Matrix, vector: Matrix) -> Scale:
+    (a, c), (_, b) = info.tolist()
+    # Conditioning is judged after bringing both unknowns to the same size.
+    det = 1.0 - c * c / (a * b) if a > 0 and b > 0 else 0.0
+    if det < 1e-9:
+        return Scale(info, vector, np.nan, np.nan, np.full((2, 2), np.inf))
+    cov = np.array([[1.0 / a, -c / (a * b)], [-c / (a * b), 1.0 / b]]) / det
+    alpha, beta = cov @ vector
+    return Scale(info, vector, float(alpha), float(beta), cov)
+
+
+def age_scale(scale: Scale, line: GroundLine | None, dt_s: float) -> Scale:
+    """``dt_s`` seconds without ground."""
+    aged = _read(*_forget(scale, line, dt_s, 0.0))
+    return replace(
+        aged,
+        pitch_error=scale.pitch_error,
+        roll_error=scale.roll_error,
+        age_s=scale.age_s + dt_s,
+    )
+
+
+def _forget(
+    scale: Scale, line: GroundLine | None, dt_s: float, seen: float
+) -> tuple[Matrix, Matrix]:
+    """What is left of the information, with the ground seen at a confidence of 0 to 1."""
+    keep = float(np.exp(-dt_s / (FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen))))
+    if not scale.known and line is None:
+        keep = 0.0
+    info, vector = _prior_information(line)
+    return keep * scale.info + (1 - keep) * info, keep * scale.vector + (1 - keep) * vector
+
+
+def update_scale(
+    scale: Scale,
+    fit: GroundFit | None,
+    pose: Pose,
+    view: View,
+    line: GroundLine | None,
+    dt_s: float,
+    far_d: float | None,
+    far: tuple[float, float] = FAR,
+) -> Scale:
+    """One frame.
+
+    Args:
+        fit: this frame's ground, or None.
+        pose: what is known of the camera's pose in this frame.
+        view: the tables that ``fit`` was found with.
+        line: what is fallen back to while no ground is seen, or None.
+        dt_s: seconds since the last frame, 0 or more.
+        far_d: the farthest raw output in view, or None.
+        far: (mean, sigma) in 1/m of the farthest points in view.
+    """
+    odd = (
+        fit is not None
+        and line is None
+        and scale.known
+        and dt_s < SUDDEN_S
+        and _surprise(scale, fit) > SURPRISE
+    )
+    if fit is not None and odd and scale.alpha * fit.slope > RAISED and scale.age_s < RAISED_S:
+        # The ground does not rise to one's chest: a car's bonnet or a table hides it.
+        fit = None
+    if fit is None:
+        return age_scale(scale, line, dt_s)
+    info, vector = _forget(scale, line, dt_s, fit.confidence)
+    frame, rhs = _frame_information(fit, pose, view, far_d, far)
+    # Marginalize this frame's pose errors (states 2, 3) out of (alpha, beta).
+    a, b, c = frame[:2, :2], frame[:2, 2:], frame[2:, 2:]
+    gain = b @ np.linalg.inv(c)
+    share = 1.0
+    if scale.known:
+        if scale.age_s <= FORGET_HIDDEN_S:
+            share = max(1.0 - float(np.exp(-dt_s / FORGET_S)), 0.02)
+        share *= fit.confidence
+    if odd:
+        share *= SURPRISE_SHARE
+    out = _read(info + share * (a - gain @ b.T), vector + share * (rhs[:2] - gain @ rhs[2:]))
+    if not out.known:
+        return out
+    pitch, roll = np.linalg.solve(c, rhs[2:] - b.T @ np.array([out.alpha, out.beta])).tolist()
+    return replace(out, pitch_error=pitch, roll_error=roll)
+
+
+def _surprise(scale: Scale, fit: GroundFit) -> float:
+    """How far this frame's ground lies from where the scale expects it, in ``q``, after the one
+    shift that a swing of pitch explains. Stairs or a table taken for the ground show here."""
+    off = scale.alpha * fit.d + scale.beta - fit.q
+    off = off - float(fit.weight @ off)
+    return float(np.sqrt(fit.weight @ off**2))
+
+
+def _frame_information(
+    fit: GroundFit, pose: Pose, view: View, far_d: float | None, far: tuple[float, float]
+) -> tuple[Matrix, Matrix]:
+    """Information (4, 4) and vector (4,) over alpha, beta, pitch error, roll error."""
+    rows = np.stack([fit.d, np.ones_like(fit.q), -fit.dq_pitch, -fit.dq_roll], 1)
+    sigma2 = max(fit.noise, MIN_NOISE) ** 2 + (0.03 * fit.q) ** 2
+    weighted = rows * (fit.weight * GROUND_SAMPLES / sigma2)[:, None]
+    info, rhs = weighted.T @ rows, weighted.T @ fit.q
+    for i, mean_deg, sigma_deg in (
+        (2, pose.pitch_deg - view.pitch_deg, pose.pitch_sigma_deg),
+        (3, pose.roll_deg - view.roll_deg, pose.roll_sigma_deg),
+    ):
+        variance = float(np.radians(sigma_deg)) ** 2
+        info[i, i] += 1 / variance
+        rhs[i] += float(np.radians(mean_deg)) / variance
+    if far_d is not None:
+        row = np.array([far_d, 1.0, 0.0, 0.0])
+        sigma = far[1] * pose.height_m
+        info += np.outer(row, row) / sigma**2
+        rhs += row * far[0] * pose.height_m / sigma**2
+    return info, rhs
