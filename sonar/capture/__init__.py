@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sonar.capture.camera import CameraDevice, CameraInfo, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
-from sonar.capture.latest import CAMERA_SILENCE_S, LiveSource, waits
-from sonar.capture.names import STREAM_SCHEMES, redact_url, scheme_of
+from sonar.capture.live import LiveSource, Waits
+from sonar.capture.media import check_file, redact_url, scheme_of
 from sonar.capture.pace import PacedSource
 from sonar.capture.stream import STREAM_SILENCE_S, NetworkStream
 from sonar.capture.video import VideoFileSource
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 IMAGE_RATE_HZ = 2.0  # of a folder of images: slow enough to look at each
+_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _V4L_MAJOR = 81  # Linux: Documentation/admin-guide/devices.txt, "video4linux"
 
 
@@ -63,13 +64,14 @@ def open_source(
     if spec.isdecimal() or kind == "camera":
         return _camera(spec if spec.isdecimal() else name, config, clock)
     scheme = scheme_of(spec)
-    if scheme in STREAM_SCHEMES:
-        limits = waits(config, STREAM_SILENCE_S)
-        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, config), limits, clock)
+    if scheme in _STREAM_SCHEMES:
+        limit_s = config.open_timeout_s
+        limits = Waits(limit_s, STREAM_SILENCE_S)
+        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, limit_s), limits, clock)
     if scheme is not None:
         raise SourceError(
             f"{redact_url(spec)} is not an address sonar can open "
-            f"(it knows {', '.join(STREAM_SCHEMES)})."
+            f"(it knows {', '.join(_STREAM_SCHEMES)})."
         )
     recording: FrameSource
     if kind == "synthetic" and name:
@@ -85,16 +87,13 @@ def open_source(
 
 
 def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
-    where: int | str | None
+    where: int | str | None = int(address) if address.isdecimal() else address
+    label = f"camera {where}" if isinstance(where, int) else address
     if address == "auto":
         where, label = None, "camera"
-    elif address.isdecimal():
-        where, label = int(address), f"camera {int(address)}"
-    elif address.startswith("/"):
-        where, label = address, address
-    else:
+    elif not address.isdecimal() and not address.startswith("/"):
         raise SourceError(f"camera:{address} is not a camera: write camera:0 or camera:auto.")
-    limits = waits(config, CAMERA_SILENCE_S)
+    limits = Waits(config.open_timeout_s)
     return LiveSource(label, lambda: CameraDevice(where, config), limits, clock)
 
 
@@ -110,15 +109,8 @@ def _is_camera(path: Path) -> bool:
 
 
 def _recording(path: Path, config: CaptureConfig) -> FrameSource:
-    try:
-        exists, is_folder = path.exists(), path.is_dir()
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{str(path)[:80]!r} is not a name a file can have.") from error
-    if not exists:
-        raise SourceError(f"{path} does not exist.")
-    if not is_folder and not path.is_file():
-        raise SourceError(f"{path} is neither a file nor a camera: save the recording as a file.")
-    if is_folder:
+    check_file(path, or_folder=True)
+    if path.is_dir():
         return ImageSource.of_folder(path, IMAGE_RATE_HZ)
     if is_image(path):
         return ImageSource.of_file(path, IMAGE_RATE_HZ)

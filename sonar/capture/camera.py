@@ -14,8 +14,6 @@ from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
 from sonar.types import RgbImage
 
-Opener = Callable[[int | str], Any]  # address -> something like cv2.VideoCapture
-
 _USB2_BYTES_PER_S = 30e6  # about what isochronous transfers leave for uncompressed frames
 _GARBAGE_LIMIT = 60  # damaged frames in a row before the camera counts as failed
 
@@ -36,13 +34,6 @@ def list_cameras(
 
     Nodes that are a camera's second function (metadata, for most USB cameras) come last.
     """
-    indices = set()
-    for folder in (sysfs, dev):
-        if folder.is_dir():
-            for entry in folder.iterdir():
-                match = re.fullmatch(r"video(\d+)", entry.name)
-                if match:
-                    indices.add(int(match.group(1)))
 
     def attribute(index: int, name: str) -> str:
         try:
@@ -50,6 +41,8 @@ def list_cameras(
         except OSError:
             return ""
 
+    found = {path.name for folder in (sysfs, dev) for path in folder.glob("video*")}
+    indices = {int(name[5:]) for name in found if re.fullmatch(r"video[0-9]+", name)}
     ordered = sorted(indices, key=lambda i: (attribute(i, "index") not in ("", "0"), i))
     return [
         CameraInfo(i, str(dev / f"video{i}"), attribute(i, "name") or f"camera {i}")
@@ -58,28 +51,28 @@ def list_cameras(
 
 
 class CameraDevice:
-    """One connection to a camera; a :class:`sonar.capture.device.Device`.
+    """One connection to a camera; a :class:`sonar.capture.live.Device`.
 
     Args:
         address: index, device path, or None for the first camera that gives a frame.
         config: size and rate to ask for (the camera may choose others).
-        opener: makes the capture object; ``cv2.VideoCapture`` by default.
+        opener: makes something like ``cv2.VideoCapture``, its default, of an address.
         cameras: lists what None may take.
     """
+
+    one_behind = False
 
     def __init__(
         self,
         address: int | str | None,
         config: CaptureConfig,
         *,
-        opener: Opener | None = None,
+        opener: Callable[[int | str], Any] | None = None,
         cameras: Callable[[], list[CameraInfo]] = list_cameras,
     ) -> None:
         self.rate_hz: float | None = None
-        self.one_behind = False
         self._address = address
         self._config = config
-        self._check_nodes = opener is None
         self._opener = opener or _open_cv2
         self._cameras = cameras
         self._capture: Any = None
@@ -129,15 +122,12 @@ class CameraDevice:
     def _open(self, address: int | str) -> None:
         import cv2
 
-        name = f"/dev/video{address}" if isinstance(address, int) else address
-        if self._check_nodes and sys.platform == "linux":
-            _check_node(name)
-        capture = self._opener(address)
-        self._capture = capture
+        self._capture = capture = self._opener(address)
         if not capture.isOpened():
             self.close()
             raise DeviceError(
-                f"{name} cannot be opened: it is no camera, or another program is using it."
+                f"{_device_path(address)} cannot be opened: it is no camera, or another program "
+                "is using it."
             )
         config = self._config
         raw_bytes_per_s = config.width_px * config.height_px * 2 * config.rate_hz
@@ -163,19 +153,20 @@ def _rgb(raw: Any) -> RgbImage | None:
     return np.ascontiguousarray(np.broadcast_to(image[:, :, ::-1], (*image.shape[:2], 3)))
 
 
-def _check_node(path: str) -> None:
-    if not Path(path).exists():
-        raise DeviceError(
-            f"There is no camera at {path}: is it plugged in? `sonar devices` lists cameras."
-        )
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise DeviceError(
-            f"No permission to use {path}: add your user to the group that owns it (often video)."
-        )
-
-
 def _open_cv2(address: int | str) -> Any:
     import cv2
 
-    api = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
-    return cv2.VideoCapture(address, api)
+    path = _device_path(address)
+    if sys.platform == "linux" and not Path(path).exists():
+        raise DeviceError(
+            f"There is no camera at {path}: is it plugged in? `sonar devices` lists cameras."
+        )
+    if sys.platform == "linux" and not os.access(path, os.R_OK | os.W_OK):
+        raise DeviceError(
+            f"No permission to use {path}: add your user to the group that owns it (often video)."
+        )
+    return cv2.VideoCapture(address, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
+
+
+def _device_path(address: int | str) -> str:
+    return f"/dev/video{address}" if isinstance(address, int) else address

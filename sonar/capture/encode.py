@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,6 @@ class VideoWriter:
         x264: Mapping[str, str],
         audio_rate_hz: int | None = None,
     ) -> None:
-        import av
-
         self.path = path
         self.failed = False
         self._planes = np.empty((height * 3 // 2, width), np.uint8)
@@ -56,14 +55,12 @@ class VideoWriter:
             self._container: Any = av.open(media_path(path), "w", format=format, options=options)
         except (OSError, av.FFmpegError) as error:
             raise OutputError(f"cannot write {path}: {error}") from error
-        self._video = self._container.add_stream(
-            "libx264", rate=Fraction(max(1.0, rate_hz)).limit_denominator(1001)
-        )
+        rate = Fraction(max(1.0, rate_hz)).limit_denominator(1001)
+        self._video = self._container.add_stream("libx264", rate=rate)
         self._video.width, self._video.height = width, height
         self._video.pix_fmt = "yuv420p"
-        self._video.time_base = Fraction(1, TICKS_HZ)
         codec = self._video.codec_context
-        codec.time_base = Fraction(1, TICKS_HZ)
+        self._video.time_base = codec.time_base = Fraction(1, TICKS_HZ)
         codec.gop_size = max(1, round(rate_hz))
         codec.thread_count = 1
         codec.options = {"preset": "ultrafast", "tune": "zerolatency", **x264}
@@ -76,20 +73,16 @@ class VideoWriter:
 
     def frame(self, image: RgbImage, t: float) -> None:
         """One image, uint8 (H, W, 3) RGB of the writer's size, shown from ``t`` seconds on."""
-        import av
-
         # OpenCV's conversion (BT.601, as ffmpeg's) takes a quarter of the time of ffmpeg's.
         cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420, dst=self._planes)
         frame = av.VideoFrame.from_ndarray(self._planes, format="yuv420p")
         ticks = max(self._last_ticks + 1, round(t * TICKS_HZ))
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
         self._last_ticks = ticks
-        self._mux(self._video, frame)
+        self._mux(self._container, self._video, frame)
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2) in [-1, 1]."""
-        import av
-
         if not len(samples):
             return
         frame = av.AudioFrame.from_ndarray(
@@ -98,34 +91,28 @@ class VideoWriter:
         frame.sample_rate = self._audio.rate
         frame.pts, frame.time_base = self._samples, Fraction(1, self._audio.rate)
         self._samples += len(samples)
-        self._mux(self._audio, frame)
+        self._mux(self._container, self._audio, frame)
 
     def close(self) -> None:
         """Finish the file; after an earlier failure, only release it. Safe to call twice."""
-        import av
-
-        if self._container is None:
+        container, self._container = self._container, None
+        if container is None:
             return
         try:
             if not self.failed:
-                self._mux(self._video, None)
-                if self._audio is not None:
-                    self._mux(self._audio, None)
+                for stream in filter(None, (self._video, self._audio)):
+                    self._mux(container, stream, None)
         finally:
-            container, self._container = self._container, None
             try:
                 container.close()
             except (OSError, av.FFmpegError) as error:
-                if not self.failed:
+                if not self.failed:  # else the first error says it
                     self.failed = True
                     raise OutputError(f"cannot finish {self.path}: {error}") from error
 
-    def _mux(self, stream: Any, frame: Any) -> None:
-        import av
-
+    def _mux(self, container: Any, stream: Any, frame: Any) -> None:
         try:
-            for packet in stream.encode(frame):
-                self._container.mux(packet)
+            container.mux(stream.encode(frame))
         except (OSError, av.FFmpegError) as error:
             self.failed = True
             raise OutputError(f"cannot write {self.path}: {error}") from error

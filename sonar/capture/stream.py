@@ -6,13 +6,20 @@ PyAV and not OpenCV: its open and read take time limits that interrupt a dead co
 from collections.abc import Iterator
 from typing import Any
 
-from sonar.capture.names import path_of, port_is_odd, redact_url, scheme_of
-from sonar.config import CaptureConfig
+from sonar.capture.media import (
+    SEGMENTED,
+    Pixels,
+    open_container,
+    path_of,
+    redact_url,
+    scheme_of,
+    stream_rate_hz,
+    video_of,
+)
 from sonar.errors import SourceError, SourceLost, SourceTimeout
 from sonar.types import RgbImage
 
-# How the addresses of streams in segments end (see ``_media.SEGMENTED``).
-_PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".f4m")
+_PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".f4m")  # how addresses of streams in segments end
 STREAM_SILENCE_S = 3.0  # without a frame: reopened; key frames may be 2 s apart
 _THREAD_GRACE_S = 1.0
 _HINT = " (in a password, write %2F for /, %3F for ?, %23 for #, %40 for @)"
@@ -20,20 +27,20 @@ _GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
 
 
 class NetworkStream:
-    """One connection to a stream; a :class:`sonar.capture.device.Device`.
+    """One connection to a stream; a :class:`sonar.capture.live.Device`.
 
     Args:
         url: rtsp, rtsps, http or https; may hold credentials, which no message repeats.
-        config: time limits.
+        open_timeout_s: longest wait for it to open.
     """
 
-    def __init__(self, url: str, config: CaptureConfig) -> None:
+    def __init__(self, url: str, open_timeout_s: float) -> None:
         self.rate_hz: float | None = None
         self.one_behind = False
         self._url = url
         self._name = redact_url(url)
         self._is_rtsp = scheme_of(url) in ("rtsp", "rtsps")
-        self._config = config
+        self._open_timeout_s = open_timeout_s
         self._container: Any = None
         self._pixels: Any = None
         self._frames: Iterator[Any] = iter(())
@@ -43,27 +50,17 @@ class NetworkStream:
         """Raises SourceError with the reason, SourceTimeout after ``open_timeout_s``."""
         import av
 
-        from sonar.capture import _media as media
-
-        container = self._connect()
-        self._container = container
-        if container.format.name in media.SEGMENTED:
-            raise SourceError(_too_old(self._name))
-        stream = media.video_stream(container)
-        if stream is None:
-            raise SourceError(f"{self._name} has no video in it.")
+        container, stream = self._connect()
         if not self._is_rtsp and container.duration and container.duration > 0:
             raise SourceError(
                 f"{self._name} is a recording, not a live stream: download it, then replay it."
             )
         # ffmpeg knows the end of a bare JPEG by the beginning of the next.
         self.one_behind = container.format.name == "mjpeg"
-        # Frame threads would each hold a frame back.
-        stream.thread_type = "SLICE"
+        stream.thread_type = "SLICE"  # frame threads would each hold a frame back
         stream.codec_context.flags |= int(av.codec.context.Flags.low_delay)
-        stream.codec_context.options = {"max_pixels": str(media.MOST_PIXELS)}
-        self.rate_hz = media.stream_rate_hz(stream) if self._is_rtsp else None
-        self._pixels = media.Pixels(stream)
+        self.rate_hz = stream_rate_hz(stream) if self._is_rtsp else None
+        self._pixels = Pixels(stream)
         self._frames = self._decode(stream)
 
     def wait(self) -> float | None:
@@ -83,11 +80,8 @@ class NetworkStream:
         return float(self._frame.pts * self._frame.time_base)
 
     def image(self) -> RgbImage | None:
-        """RGB, upright."""
-        if self._frame.is_corrupt:
-            return None
-        image: RgbImage = self._pixels.rgb(self._frame)
-        return image
+        """RGB, upright; None for a damaged frame."""
+        return None if self._frame.is_corrupt else self._pixels.rgb(self._frame)
 
     def close(self) -> None:
         """Disconnect."""
@@ -96,38 +90,34 @@ class NetworkStream:
         if container is not None:
             container.close()
 
-    def _connect(self) -> Any:
+    def _connect(self) -> tuple[Any, Any]:
+        """The container and its video."""
         import av
 
-        from sonar.capture import _media as media
-
-        if path_of(self._url).lower().endswith(_PLAYLISTS):
-            raise SourceError(_too_old(self._name))
-        if port_is_odd(self._url):
-            raise SourceError(f"{self._name} is not a valid address{_HINT}.")
+        try:
+            segmented = path_of(self._url).lower().endswith(_PLAYLISTS)
+        except ValueError:
+            raise SourceError(f"{self._name} is not a valid address{_HINT}.") from None
         options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
         if self._is_rtsp:
             # TCP: over UDP a lost packet smears the frame until the next key frame.
             options["rtsp_transport"] = "tcp"
         # Longer than the reader's own limits, which give the clearer message: what ffmpeg says
         # when it is interrupted depends on where. These only end the thread.
-        limits_s = (
-            self._config.open_timeout_s + _THREAD_GRACE_S,
-            STREAM_SILENCE_S + _THREAD_GRACE_S,
-        )
+        limits_s = (self._open_timeout_s + _THREAD_GRACE_S, STREAM_SILENCE_S + _THREAD_GRACE_S)
         # Some cameras label MJPEG, or its parts (image/jpg), so oddly that it must be named; the
         # last way looks for the images themselves.
         formats: tuple[str | None, ...] = (None,) if self._is_rtsp else (None, "mpjpeg", "mjpeg")
-        failure: Exception | None = None
-        for name in formats:
+        reason = "no frame was found in it"
+        for name in () if segmented else formats:
             try:
-                container = media.open_container(
+                self._container = container = open_container(
                     self._url, format=name, options=options, timeout=limits_s
                 )
             except av.error.ExitError:
                 raise SourceTimeout(f"{self._name} did not answer in time.") from None
             except (av.error.InvalidDataError, av.error.EOFError) as error:
-                failure = error
+                reason = _reason(error)
                 continue
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 # Not "from error": its text repeats the address with the password.
@@ -135,11 +125,19 @@ class NetworkStream:
                 raise SourceError(
                     f"{self._name} cannot be opened: {_reason(error)}{hint}."
                 ) from None
-            stream = media.video_stream(container)
-            if "jpeg" not in container.format.name or (stream is not None and stream.width):
-                return container
-            container.close()
-        raise SourceError(f"{self._name} sends no video that ffmpeg can read: {_reason(failure)}.")
+            segmented = container.format.name in SEGMENTED
+            if segmented:
+                break
+            stream = video_of(container, self._name)
+            if "jpeg" not in container.format.name or stream.width:
+                return container, stream
+            self.close()
+        if segmented:
+            raise SourceError(
+                f"{self._name} is sent in segments (HLS, DASH): its frames arrive seconds too late "
+                "to guide by. Use the camera's RTSP or MJPEG address."
+            )
+        raise SourceError(f"{self._name} sends no video that ffmpeg can read: {reason}.")
 
     def _decode(self, stream: Any) -> Iterator[Any]:
         import av
@@ -160,15 +158,6 @@ class NetworkStream:
                 yield frame
 
 
-def _too_old(name: str) -> str:
-    return (
-        f"{name} is sent in segments (HLS, DASH): its frames arrive seconds too late to guide by. "
-        "Use the camera's RTSP or MJPEG address."
-    )
-
-
-def _reason(error: Exception | None) -> str:
+def _reason(error: Exception) -> str:
     """What went wrong, without the address that ffmpeg's messages repeat."""
-    if error is None:
-        return "no frame was found in it"
     return str(getattr(error, "strerror", None) or type(error).__name__)

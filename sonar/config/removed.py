@@ -5,7 +5,7 @@ REMOVED: dict[str, str] = {
     "capture.read_timeout_s": "it is 0.4 s",
     "capture.silence_s": "it is 0.6 s for a camera, 3 s for a stream",
     "capture.reconnect_first_s": "it is 0.5 s",
-    "capture.reconnect_max_s": "it is 1 s",
+    "capture.reconnect_max_s": "it is 0.5 s",
     "capture.reconnect_attempts": "a lost source is tried again until you stop",
     "engine.tolerance": "it is 0.02",
     "zones.hysteresis": "it is 0.12",

@@ -12,7 +12,7 @@ import pytest
 from live_bench import LIMITS, Bench, Wire
 
 from sonar.capture import VideoFileSource
-from sonar.capture.latest import Waits
+from sonar.capture.live import Waits
 
 
 def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:

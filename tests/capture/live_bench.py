@@ -6,16 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from sonar.capture.latest import LiveSource, Waits
+from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
 from sonar.errors import SourceLost, SourceTimeout
 
-LIMITS = Waits(
-    open_timeout_s=5.0,
-    silence_s=3.0,
-    reconnect_first_s=1.0,
-    reconnect_max_s=4.0,
-)
+LIMITS = Waits(open_timeout_s=5.0, silence_s=3.0, pause_s=1.0)
 WAIT_S = 5.0  # for what must come
 BRIEF_S = 0.02  # for what must not come
 
@@ -88,8 +83,8 @@ class Bench:
     def wait_for(self, captured: int) -> None:
         """Until the thread has published so many frames in all."""
         source = self.source
-        with source._news:
-            assert source._news.wait_for(lambda: source._captured >= captured, WAIT_S)
+        with source.news:
+            assert source.news.wait_for(lambda: source._captured >= captured, WAIT_S)
 
     def wait_ended(self) -> None:
         """Until the current connection's thread, if there is one still, is through."""
@@ -97,14 +92,3 @@ class Bench:
         if connection is not None:
             connection.thread.join(WAIT_S)
             assert connection.ended
-
-    def read_until_lost(self) -> str:
-        """Read on, with time passing, until the source gives up; what it says then."""
-        for _ in range(200):
-            try:
-                self.source.read(BRIEF_S)
-            except SourceLost as error:
-                return str(error)
-            except SourceTimeout:
-                self.clock.advance(0.5)
-        raise AssertionError("it never gave up")

@@ -7,7 +7,7 @@ from fake_camera import FakeVideoCapture
 
 from sonar.capture import list_cameras
 from sonar.capture.camera import CameraDevice, CameraInfo
-from sonar.capture.latest import LiveSource, Waits
+from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
@@ -16,14 +16,14 @@ from sonar.testing.capture import Hang
 RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
 
 
-def source_of(*captures: FakeVideoCapture, address=0, limits=None, **settings) -> LiveSource:
+def source_of(*captures: FakeVideoCapture, address=0, **settings) -> LiveSource:
     pending = list(captures)
     config = CaptureConfig(**settings)
 
     def connect() -> CameraDevice:
         return CameraDevice(address, config, opener=lambda _: pending.pop(0))
 
-    return LiveSource("camera 0", connect, limits or Waits(), ManualClock())
+    return LiveSource("camera 0", connect, Waits(), ManualClock())
 
 
 def test_opencv_bgr_comes_out_as_rgb():
@@ -75,25 +75,6 @@ def test_camera_that_does_not_open():
 def test_absent_camera_without_touching_a_driver():
     with pytest.raises(DeviceError, match=r"no camera at /dev/video93.*sonar devices"):
         CameraDevice(93, CaptureConfig()).open()
-
-
-def test_unplugged_camera_is_lost_after_its_attempts():
-    broken = [FakeVideoCapture(opens=False) for _ in range(2)]
-    source = source_of(
-        FakeVideoCapture([RED_BGR]), *broken, limits=Waits(reconnect_first_s=0.05, attempts=2)
-    )
-    source.open()
-    assert source.read(5.0).id == 0
-    clock = source._clock
-    with pytest.raises(SourceLost, match="camera 0 is gone: 2 attempts"):
-        for _ in range(500):
-            try:
-                source.read(0.02)
-            except SourceLost:
-                raise
-            except Exception:
-                clock.advance(0.5)
-    source.close()
 
 
 def test_damaged_frames_are_skipped_then_the_camera_fails():

@@ -155,7 +155,7 @@ def test_image_too_large_for_memory_is_refused_before_it_is_decoded(tmp_path):
 
 
 def test_folder_is_not_a_image(tmp_path):
-    with pytest.raises(SourceError, match="is not a file"):
+    with pytest.raises(SourceError, match="is a folder"):
         read_image(tmp_path)
 
 

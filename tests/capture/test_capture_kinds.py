@@ -469,5 +469,5 @@ def test_images_that_ffmpeg_would_take_for_videos_are_refused(tmp_path, suffix):
 def test_a_fifo_or_a_device_is_no_image(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/null")):
-        with pytest.raises(SourceError, match="neither an image file nor a folder"):
+        with pytest.raises(SourceError, match="neither a file nor a camera"):
             image_paths(path)

@@ -33,7 +33,7 @@ def test_what_is_no_video(tmp_path, content, message):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(SourceError, match="does not exist"):
         VideoFileSource(tmp_path / "none.mp4").open()
-    with pytest.raises(SourceError, match="is not a file"):
+    with pytest.raises(SourceError, match="is a folder"):
         VideoFileSource(tmp_path).open()
 
 

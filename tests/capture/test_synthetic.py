@@ -190,15 +190,9 @@ def test_gait_and_stop() -> None:
     assert min(pitches) == pytest.approx(8.0, abs=0.05)
 
 
-def test_errors() -> None:
+def test_unknown_scene() -> None:
     with pytest.raises(SourceError, match="no synthetic scene called 'moon'"):
         SyntheticSource("moon")
-    with pytest.raises(SourceError, match="rate_hz"):
-        SyntheticSource("box", rate_hz=0)
-    with pytest.raises(SourceError, match="no frame 9"):
-        SyntheticSource("box", frames=3).depth_at(9)
-    with pytest.raises(ValueError, match="low must lie below"):
-        Box((0, 0, 0), (1, -1, 1))
 
 
 def test_exact_depth_engine() -> None:

@@ -17,7 +17,7 @@ import pytest
 from guide_kit import DEPTH, IMAGES, RAMP, Camera, Service
 
 from sonar.capture import LiveSource, open_source
-from sonar.capture.latest import Waits
+from sonar.capture.live import Waits
 from sonar.config import SonarConfig
 from sonar.errors import SourceLost
 from sonar.testing.depth import FakeEngine
@@ -25,7 +25,7 @@ from sonar.types import DepthMap, Frame
 
 pytestmark = pytest.mark.realtime
 
-WORN = Waits(reconnect_first_s=0.2)
+WORN = Waits(pause_s=0.2)
 
 
 @pytest.fixture

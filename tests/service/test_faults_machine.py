@@ -11,7 +11,7 @@ import pytest
 from guide_kit import DEPTH, IMAGES, Camera, Service, services, told
 
 from sonar.capture import LiveSource
-from sonar.capture.latest import Waits
+from sonar.capture.live import Waits
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.testing.depth import FakeEngine

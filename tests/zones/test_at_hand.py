@@ -5,9 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, scenario
-from sonar.capture.synthetic.scenarios import ceiling, floor, hall, person, wall
-from sonar.capture.synthetic.scene import Box
+from sonar.capture.synthetic import (
+    Box,
+    Camera,
+    SyntheticScene,
+    SyntheticSource,
+    ceiling,
+    floor,
+    hall,
+    person,
+    scenario,
+    wall,
+)
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.testing.truth import truth_at

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, scenario
-from sonar.capture.synthetic.scenarios import hall, person
+from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, hall, person, scenario
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import DepthMap, Frame, Height

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sonar import app
 from sonar.capture import LiveSource, VideoFileSource
-from sonar.capture.latest import Waits
+from sonar.capture.live import Waits
 from sonar.clock import SystemClock, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.demo import CLIP, MOUNT

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from sonar.audio.output.device import DeviceSink
 from sonar.audio.output.null import NullSink
 from sonar.capture import LiveSource
-from sonar.capture.latest import Waits
+from sonar.capture.live import Waits
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
@@ -31,7 +31,7 @@ NO_GUIDANCE = ("loading", "ready", "stopped")  # states that tell nothing of wha
 
 
 class LoopDevice:
-    """A recording as :class:`sonar.capture.device.Device`. Gone when its file is gone.
+    """A recording as :class:`sonar.capture.live.Device`. Gone when its file is gone.
 
     It winds back rather than opening the file anew: a container that was closed leaves its frames
     to the garbage collector, which no camera does.
@@ -50,7 +50,7 @@ class LoopDevice:
     def open(self) -> None:
         import av
 
-        from sonar.capture._media import stream_rate_hz
+        from sonar.capture.media import stream_rate_hz
 
         try:
             self._container = av.open(media_path(self._path))
@@ -74,7 +74,7 @@ class LoopDevice:
 
     def _play(self) -> Iterator[tuple[float, RgbImage]]:
         """When each picture is due, and the picture; over and over."""
-        from sonar.capture._media import Pixels
+        from sonar.capture.media import Pixels
 
         pixels = Pixels(self._container.streams.video[0])
         while self._path.exists():

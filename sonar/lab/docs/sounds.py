@@ -20,8 +20,7 @@ import numpy as np
 from sonar.audio.cues import PulseMapper
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import EARCONS, Mixer
-from sonar.capture.synthetic import Box, SyntheticScene, SyntheticSource
-from sonar.capture.synthetic.scenarios import floor
+from sonar.capture.synthetic import Box, SyntheticScene, SyntheticSource, floor
 from sonar.config import AudioConfig, MountConfig, SpeechConfig, ZonesConfig
 from sonar.testing.audio import CollectSink
 from sonar.testing.exact import ExactDepth

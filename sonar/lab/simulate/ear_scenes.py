@@ -8,8 +8,7 @@ import random
 from dataclasses import dataclass, replace
 
 from sonar.audio.cues import PAN, PulseMapper
-from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
-from sonar.capture.synthetic.scenarios import floor, scenario
+from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource, floor, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
 from sonar.errors import SonarError
 from sonar.testing.exact import ExactDepth

@@ -8,8 +8,7 @@ from sonar import app
 from sonar.audio.cues import SCHEMES, PulseMapper
 from sonar.audio.synthesis import Mixer, tracks
 from sonar.audio.synthesis.panning import pan_gain
-from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource
-from sonar.capture.synthetic.scenarios import floor
+from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource, floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
 from sonar.records import Step
