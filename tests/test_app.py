@@ -14,7 +14,7 @@ from sonar.capture.synthetic import SyntheticSource
 from sonar.config import SonarConfig, SpeechConfig
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import DeviceError
-from sonar.replay.session import replay
+from sonar.replay import replay
 from sonar.testing.depth import FakeEngine
 from sonar.testing.exact import ExactDepth
 from sonar.testing.truth import truth_at

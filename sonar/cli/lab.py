@@ -27,9 +27,9 @@ from sonar.errors import ConfigError, SourceError
 
 if TYPE_CHECKING:  # not every command's need
     from sonar.lab.evaluate.data import Dataset
+    from sonar.lab.evaluate.labels import Clip
     from sonar.lab.simulate.scenario import Scenario
     from sonar.lab.simulate.suite import Way
-    from sonar.replay.labels import Clip
 
 DEPTHS = ("exact", "network", "both")
 
@@ -74,8 +74,8 @@ def evaluate(
         write_results,
     )
     from sonar.lab.evaluate.folder import FolderReadings, MountUse
+    from sonar.lab.evaluate.heard import ClipResult
     from sonar.replay.folder import EVALUATION_FILES, output_folder
-    from sonar.replay.heard import ClipResult
 
     options = common()
     uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
@@ -131,7 +131,7 @@ def _variants(options: Common, models: Sequence[str]) -> dict[str, SonarConfig]:
 def _found(paths: Sequence[Path]) -> "list[Dataset | Clip]":
     """RGB-D folders, then labeled recordings among ``paths``. Raises SourceError."""
     from sonar.lab.evaluate import find_datasets
-    from sonar.replay.labels import find_clips, name_apart
+    from sonar.lab.evaluate.labels import find_clips, name_apart
 
     clips: list[Clip] = []
     folders: list[Path] = []

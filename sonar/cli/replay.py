@@ -1,19 +1,20 @@
 """``sonar replay`` and ``sonar demo``: a recording in, annotated video and sound out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonar.cli.process import stops, terminates
-from sonar.cli.ui import INTERRUPTED, Common, Jobs, Out, common, note, say
+from sonar.cli.ui import INTERRUPTED, Common, Out, common, note, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.replay.batch import Done, Job, Options
+    from sonar.replay.batch import Done, Job
     from sonar.replay.regression import Checks
 
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -34,10 +35,6 @@ def replay(
     report: Annotated[
         bool, typer.Option("--report", help="write report.html: a timeline beside the player")
     ] = False,
-    jobs: Jobs = 1,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="several videos: skip those that are complete")
-    ] = False,
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", help="folder of an earlier run: fail where it sounds different"),
@@ -56,7 +53,7 @@ def replay(
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
     page, index.html."""
-    from sonar.replay.batch import Options, find_videos, plan
+    from sonar.replay.batch import find_videos, plan
     from sonar.replay.regression import read_checks
 
     found = find_videos(videos)
@@ -65,7 +62,7 @@ def replay(
     config = options.ready("replay")
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
     inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
-    how = Options(not no_video, report, realtime)
+    how = {"video": not no_video, "report": report, "realtime": realtime}
     if found is None:
         summary, code = _one(options, config, videos[0], out, how, inputs)
         options.answer(summary, [_headline(summary, out)])
@@ -73,7 +70,7 @@ def replay(
             code = DIFFERENT if _differences(checks, planned[0].name, out) else 0
     else:
         inputs += [baseline / job.name for job in planned] if baseline else []
-        code = _batch(options, config, planned, out, how, jobs, resume, checks, inputs)
+        code = _batch(options, config, planned, out, how, checks, inputs)
     if code:
         raise typer.Exit(code)
 
@@ -87,7 +84,6 @@ def demo(
     A walk past obstacles: seen, heard and put into words."""
     from sonar.audio.output.playback import play_wav
     from sonar.demo import CLIP, MOUNT
-    from sonar.replay.batch import Options
 
     options = common()
     config = options.ready("replay")
@@ -95,7 +91,7 @@ def demo(
         config = config.model_copy(update={"mount": MOUNT})
     if not options.json:
         say("Walking through the built-in clip with the built-in depth model.")
-    summary, code = _one(options, config, str(CLIP), out, Options())
+    summary, code = _one(options, config, str(CLIP), out, {})
     options.answer(summary, [*_story(out / "events.jsonl"), _headline(summary, out)])
     if code:
         raise typer.Exit(code)
@@ -111,23 +107,21 @@ def _one(
     config: SonarConfig,
     spec: str,
     out: Path,
-    how: "Options",
+    how: Mapping[str, bool],
     inputs: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], int]:
     """Replay ``spec``: the summary and the exit code."""
-    from sonar.replay.session import replay as process
+    from sonar.replay import replay as process
 
     with options.progress("replay") as advance:
         result = process(
             spec,
             out,
             config,
-            realtime=how.realtime,
-            video=how.video,
-            report=how.report,
             progress=advance,
             guard=stops,
             inputs=inputs,
+            **how,
         )
     if problem := result.summary["speech"].get("lost"):
         note(f"speech is missing: {problem}")
@@ -144,35 +138,25 @@ def _batch(
     config: SonarConfig,
     planned: "list[Job]",
     out: Path,
-    how: "Options",
-    jobs: int,
-    resume: bool,
+    how: Mapping[str, bool],
     checks: "Checks",
     inputs: Sequence[Path],
 ) -> int:
-    from sonar.replay.batch import PAGE, run_batch, worst, write_batch
+    from sonar.replay import replay as process
+    from sonar.replay.batch import PAGE, run_batch, write_batch
     from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
 
     def show(result: "Done", done: int, total: int) -> None:
-        came = result.problem or ("complete already" if result.resumed else "done")
-        note(f"{done} of {total}: {result.job.spec}: {came}")
+        note(f"{done} of {total}: {result.job.spec}: {result.problem or 'done'}")
 
     reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
     refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
     with output_folder(out, reads) as folder:
         folder.claim(BATCH_FILES)
         with terminates():
-            results = run_batch(
-                planned,
-                config,
-                how,
-                workers=jobs,
-                resume=resume,
-                report=show,
-                guard=stops,
-                inputs=inputs,
-            )
-        code = worst(results)
+            one = partial(process, config=config, guard=stops, inputs=reads, **how)
+            results = run_batch(planned, one, show)
+        code = max(result.code for result in results)
         different: dict[str, list[str]] | None = None
         if checks.any:
             whole = [result.job for result in results if result.code == 0]

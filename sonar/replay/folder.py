@@ -4,7 +4,6 @@ Which files in it are ours is written in a hidden list, :data:`LIST`. Only those
 replaced or removed. The list is also the lock: one run at a time writes to a folder.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +20,6 @@ REPLAY_FILES = (
     "frames.jsonl",
     "annotated.mp4",
     "report.html",
-    "job.json",  # of an older version
 )
 BATCH_FILES = ("batch.json", "index.html")
 EVALUATION_FILES = ("evaluation.json", "evaluation.csv", "evaluation.html")
@@ -121,8 +119,7 @@ class OutputFolder:
     def _ours(self) -> set[str]:
         size = os.fstat(self._descriptor).st_size
         text = os.pread(self._descriptor, size, 0).decode("utf-8", "surrogateescape")
-        names = {name for name in text.splitlines() if name and "/" not in name}
-        return names or _of_older_version(self.path)
+        return {name for name in text.splitlines() if name and "/" not in name}
 
 
 @contextmanager
@@ -165,21 +162,6 @@ def _lock(descriptor: int, path: Path) -> None:
         ) from None
     except OSError:
         pass  # a file system without locks
-
-
-def _of_older_version(path: Path) -> set[str]:
-    """Our files in a folder that was written before there was a list."""
-    found: set[str] = set()
-    for file, keys, names in (
-        ("summary.json", {"schema", "frames_heard_by_side"}, REPLAY_FILES),
-        ("batch.json", {"schema", "recordings"}, BATCH_FILES),
-        ("evaluation.json", {"sources"}, EVALUATION_FILES),
-        ("evaluation.json", {"variants"}, EVALUATION_FILES),
-    ):
-        with suppress(OSError, ValueError, TypeError):
-            if keys <= {*json.loads((path / file).read_text("utf-8"))}:
-                found |= {*names}
-    return found
 
 
 def _words(error: OSError | ValueError) -> str:

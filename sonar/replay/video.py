@@ -1,4 +1,4 @@
-"""Writing a video with its sound so that it stays playable whatever happens.
+"""The annotated video with its sound, which stays playable whatever happens.
 
 The file grows as fragmented MP4: after a crash or a full disk, what was written plays. A run
 that ends well is repacked once (no re-encoding) with its index in front, which every phone and
@@ -7,55 +7,78 @@ browser can seek in.
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sonar.capture.encode import VideoWriter
+from sonar.config import SonarConfig
 from sonar.files import media_path
+from sonar.replay.annotate import Annotator, Borders, even_size
+from sonar.types import Cue, DepthMap, RgbImage, Scene
+
+NAME = "annotated.mp4"
+QP = 23  # x264 quality, lower is better
+OVERLAY = 0.35  # how strongly depth is laid over the frame
 
 
-def even_size(height: int, width: int, max_side_px: int) -> tuple[int, int]:
-    """(height, width) that H.264 takes: even, at least 64, longer side at most ``max_side_px``.
+class AnnotatedVideo:
+    """Draws frames and writes them with the sound, H.264 and AAC; raises OutputError.
 
-    The aspect is kept except where a side would fall below 64 pixels.
+    The first frame decides the size. Without a frame there is no file.
+
+    Args:
+        rate_hz: nominal frame rate.
+        borders: see :class:`~sonar.replay.annotate.Annotator`.
     """
-    scale = min(1.0, max_side_px / max(height, width))
-    return (
-        max(64, 2 * round(height * scale / 2)),
-        max(64, 2 * round(width * scale / 2)),
-    )
 
+    def __init__(self, path: Path, config: SonarConfig, rate_hz: float, borders: Borders) -> None:
+        self._path, self._config, self._rate_hz = path, config, rate_hz
+        self._annotator = Annotator((0, 0), borders, OVERLAY)
+        self._file: VideoWriter | None = None
+        self._sound_before: list[NDArray[np.float32]] = []
 
-def fitted_size(height: int, width: int, high: int, wide: int) -> tuple[int, int]:
-    """(height, width) of an image of (height, width) made to fit into (high, wide), not stretched.
-
-    A difference of a pixel or two, which comes from rounding to even numbers, is filled.
-    """
-    scale = min(high / height, wide / width)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    return (high if high - rows <= 2 else rows, wide if wide - columns <= 2 else columns)
-
-
-class AnnotatedVideo(VideoWriter):
-    """H.264 + AAC in fragmented MP4, which is repacked when it ends well."""
-
-    def __init__(
-        self, path: Path, height: int, width: int, rate_hz: float, audio_rate_hz: int, quality: int
+    def frame(
+        self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
     ) -> None:
-        super().__init__(
-            path,
-            height,
-            width,
-            rate_hz,
-            format="mp4",
-            options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
-            # For crf in place of qp, x264 guesses the cost of every frame first: a fifth more time.
-            x264={"qp": str(quality)},
-            audio_rate_hz=audio_rate_hz,
-        )
+        """The next frame, shown from ``t`` seconds after the first one on."""
+        if self._file is None:
+            most_px = self._config.replay.max_width_px
+            size = even_size(image.shape[0], image.shape[1], most_px)
+            self._annotator.size = size
+            self._file = VideoWriter(
+                self._path,
+                *size,
+                self._rate_hz,
+                format="mp4",
+                options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
+                # For crf in place of qp, x264 guesses the cost of every frame: a fifth more time.
+                x264={"qp": str(QP)},
+                audio_rate_hz=self._config.audio.rate_hz,
+            )
+            for samples in self._sound_before:
+                self._file.sound(samples)
+            self._sound_before.clear()
+        if not self._file.failed:  # a failure is raised once
+            self._file.frame(self._annotator.draw(image, depth, scene, cue), t)
+
+    def sound(self, samples: NDArray[np.float32]) -> None:
+        """The next samples, float32 (n, 2)."""
+        if self._file is None:
+            self._sound_before.append(samples.copy())
+        elif not self._file.failed:
+            self._file.sound(samples)
+
+    def caption(self, text: str, t: float) -> None:
+        """Words that are spoken at ``t`` seconds on the scenes' clock."""
+        self._annotator.caption(text, t)
 
     def close(self) -> None:
         """Finish the file and repack it; after an earlier failure, only release it."""
-        super().close()
-        if not self.failed:
-            _repack(self.path)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+            if not file.failed:
+                _repack(self._path)
 
 
 def _repack(path: Path) -> None:

@@ -17,8 +17,7 @@ from sonar.controls.control_socket import (
 )
 from sonar.controls.view import SCHEMA, WIDTH_PX
 from sonar.errors import DeviceError, SonarError
-from sonar.replay.annotate import Annotator
-from sonar.replay.video import even_size
+from sonar.replay.annotate import Annotator, even_size
 from sonar.types import (
     SIDES,
     Band,
@@ -81,7 +80,7 @@ def _image(report: Mapping[str, Any]) -> RgbImage | None:
     image = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     left, right = report["borders"]
     size = even_size(image.shape[0], image.shape[1], WIDTH_PX)
-    annotator = Annotator(*size, lambda height, width: (left, right), 0.0)
+    annotator = Annotator(size, lambda height, width: (left, right), 0.0)
     return annotator.draw(np.asarray(image, np.uint8), None, _scene(report), _cue(report))
 
 

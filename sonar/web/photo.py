@@ -19,8 +19,7 @@ from sonar.capture import ImageSource
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
-from sonar.replay.annotate import Annotator, heat_map
-from sonar.replay.video import even_size
+from sonar.replay.annotate import Annotator, even_size, heat_map
 from sonar.types import Cue, RgbImage, Scene, State
 
 _SHOWN_PX = 960
@@ -81,7 +80,7 @@ class Photographer:
                 image, scene = frame.image, zones.update(depth, frame)
                 cues.append(mapper.update(scene))
             size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
-            annotator = Annotator(*size, partial(zone_borders, config), 1.0)
+            annotator = Annotator(size, partial(zone_borders, config), 1.0)
             drawn = annotator.draw(image, depth, scene, cues[-1])
             sound = out / "heard.wav"
             phrases = self._render(cues, config, sound)

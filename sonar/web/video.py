@@ -10,8 +10,8 @@ from sonar import app
 from sonar.config import SonarConfig
 from sonar.errors import SourceError
 from sonar.pipeline import Pipeline
-from sonar.replay.report.page import NAME as REPORT
-from sonar.replay.session import replay
+from sonar.replay import replay
+from sonar.replay.report import NAME as REPORT
 
 MAX_VIDEO_S = 120.0  # longest video that is taken
 TIME_LIMIT_S = 300.0  # a video that takes longer to process ends there, with what is done

@@ -11,7 +11,7 @@ from sonar.api import session as session_module
 from sonar.clock import ManualClock
 from sonar.demo import CLIP, MOUNT
 from sonar.errors import DepthError, OutputError
-from sonar.replay.session import replay
+from sonar.replay import replay
 from sonar.testing.capture import Delay, ScriptedSource
 from sonar.testing.depth import FakeEngine
 

@@ -80,17 +80,8 @@ def _labels() -> list[bytes]:
 def _records() -> list[bytes]:
     event = {"schema": "sonar.event/1", "t": 0.1, "frame": 1, "kind": "cue", "name": "pulse",
              "side": "left", "why": "close, left", "text": ""}  # fmt: skip
-    zone = {"band": "close", "proximity": 0.5, "distance_m": 0.9, "distance_sigma_m": None,
-            "ttc_s": None, "height": "body"}  # fmt: skip
-    frame = {
-        "schema": "sonar.frame/1", "t": 0.1, "frame": 1, "state": "guiding", "reason": None,
-        "zones": {"left": zone, "center": zone, "right": zone}, "drop_off": None,
-        "cue": {"kind": "pulse", "pan": -1.0, "rate_hz": 4.0, "pitch_hz": 600.0},
-        "latency_ms": {"depth": 1.0},
-    }  # fmt: skip
-    lines = (json.dumps(event) + "\n").encode(), (json.dumps(frame) + "\n").encode()
-    summary = {"duration_s": 1.0, "complete": True, "labels": None, "spoken": {}}
-    return [lines[0] + b"\0" + lines[1], json.dumps(summary).encode(), lines[0] * 3]
+    line = (json.dumps(event) + "\n").encode()
+    return [line, line * 3]
 
 
 def _models() -> list[bytes]:

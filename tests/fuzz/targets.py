@@ -4,7 +4,6 @@ Each writes ``data`` where its reader looks and reads it. It returns, or raises 
 other exception is a fault. A target gets a private folder, emptied before each call.
 """
 
-import json
 import socket
 import tempfile
 import threading
@@ -74,8 +73,8 @@ def configuration(data: bytes, folder: Path) -> None:
 def labels(data: bytes, folder: Path) -> None:
     """Labels of a recording, expectations about one, the description of measured frames."""
     from sonar.lab.evaluate.data import find_datasets
-    from sonar.replay.labels import read_truth
-    from sonar.replay.regression.checks import read_checks
+    from sonar.lab.evaluate.labels import read_truth
+    from sonar.replay.regression import read_checks
 
     path = folder / "events_truth.yaml"
     path.write_bytes(data)
@@ -91,16 +90,10 @@ def labels(data: bytes, folder: Path) -> None:
 
 
 def records(data: bytes, folder: Path) -> None:
-    """What a run left behind: events, frames and summary, read by regression and report."""
-    from sonar.replay.regression.compare import read_events
-    from sonar.replay.report.data import read_run
+    """What a run left behind, read by the regression."""
+    from sonar.replay.regression import read_events
 
-    first, _, rest = data.partition(b"\0")
-    (folder / "events.jsonl").write_bytes(first)
-    (folder / "frames.jsonl").write_bytes(rest or first)
-    for summary in (first, json.dumps({"duration_s": 1.0}).encode()):
-        (folder / "summary.json").write_bytes(summary)
-        _refuses(lambda: read_run(folder))
+    (folder / "events.jsonl").write_bytes(data)
     _refuses(lambda: read_events(folder))
 
 

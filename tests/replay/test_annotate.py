@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sonar.replay.annotate import Annotator
+from sonar.replay.annotate import Annotator, even_size
 from sonar.types import Scene
 
 SENTENCE = "Possible drop ahead, illuminated kerb on the left"
@@ -12,13 +12,13 @@ PARTS = 8
 
 
 def caption_alone(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a caption makes a grey picture brighter, and where clearly darker; bool (H, W)."""
-    grey = np.full((height, width, 3), 128, np.uint8)
-    annotator = Annotator(height, width, lambda height, width: (0.3, 0.7), overlay=0.0)
+    """Where a caption makes a gray frame brighter, and where clearly darker; bool (H, W)."""
+    gray = np.full((height, width, 3), 128, np.uint8)
+    annotator = Annotator((height, width), lambda height, width: (0.3, 0.7), overlay=0.0)
     scene = Scene.unknown(0, 1.0, None)
-    without = annotator.draw(grey, None, scene, None).copy()
+    without = annotator.draw(gray, None, scene, None).astype(int)
     annotator.caption(SENTENCE, 1.0)
-    change = annotator.draw(grey, None, scene, None).astype(int) - without
+    change = annotator.draw(gray, None, scene, None) - without
     return change.mean(axis=2) > 15, change.mean(axis=2) < -50
 
 
@@ -41,16 +41,26 @@ def test_the_rim_stands_around_every_letter(height: int, width: int) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 80), (8, 200), (200, 8), (2, 2)])
 def test_words_that_do_not_fit_are_cut_off(height: int, width: int) -> None:
-    """Long words, at every edge and beyond: no picture is too small to be drawn on."""
+    """Long words, at every edge and beyond: no frame is too small to be drawn on."""
     letters, rim = caption_alone(height, width)
     assert letters.shape == rim.shape == (height, width)
 
 
-def test_a_frame_is_drawn_where_the_last_one_was() -> None:
-    annotator = Annotator(64, 80, lambda height, width: (0.3, 0.7), overlay=0.5)
+def test_the_image_that_is_given_stays() -> None:
+    annotator = Annotator((64, 80), lambda height, width: (0.3, 0.7), overlay=0.5)
     given = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
     before = given.copy()
     first = annotator.draw(given, None, Scene.unknown(0, 1.0, None), None)
-    kept = first.copy()
-    assert annotator.draw(255 - given, None, Scene.unknown(1, 2.0, None), None) is first
-    assert (given == before).all() and (first != kept).any()
+    assert (given == before).all() and (first != given).any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1921, 1080), (640, 479), (33, 4000), (7, 5)])
+def test_the_whole_video_is_filled_where_the_resolution_stays(width: int, height: int) -> None:
+    size = even_size(height, width, 960)
+    assert min(size) >= 64 and all(pixels % 2 == 0 for pixels in size)
+    annotator = Annotator(size, lambda height, width: (0.3, 0.7), 0.0)
+    white = np.full((height, width, 3), 255, np.uint8)
+    drawn = annotator.draw(white, None, Scene.unknown(0, 1.0, None), None)
+    assert drawn.shape[:2] == size
+    if min(size) > 64:
+        assert drawn[0].min() > 200 and drawn[:, 0].min() > 200

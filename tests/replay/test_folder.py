@@ -13,8 +13,8 @@ import pytest
 
 from sonar.errors import OutputError
 from sonar.lab.simulate.scenario_files import names as scenario_names
-from sonar.replay.batch.plan import plan
-from sonar.replay.folder import LIST, REPLAY_FILES, output_folder
+from sonar.replay.batch import plan
+from sonar.replay.folder import LIST, output_folder
 from sonar.types import Frame
 from tests.cli.conftest import Run, sonar, write_video
 
@@ -137,16 +137,6 @@ def test_a_file_that_is_not_ours_stays(sonar: Run, tmp_path: Path) -> None:
     assert sonar("replay", "a.mp4", "--out", "w")[0] == 0
 
 
-def test_a_run_of_an_older_version_is_ours(tmp_path: Path) -> None:
-    for name in REPLAY_FILES:
-        (tmp_path / name).write_text("old")
-    summary = {"schema": "sonar.summary/1", "frames_heard_by_side": {}, "complete": True}
-    (tmp_path / "summary.json").write_text(json.dumps(summary))
-    with output_folder(tmp_path) as folder:
-        folder.claim(["audio.wav"], [name for name in REPLAY_FILES if name != "audio.wav"])
-    assert files(tmp_path) == set()
-
-
 @pytest.mark.realtime
 def test_two_at_once(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=3)
@@ -187,7 +177,6 @@ def test_a_name_that_is_not_utf_8_costs_nobody_the_page(sonar: Run, tmp_path: Pa
     assert summary["source"].startswith("caf") and summary["complete"] is True
     assert 'href="caf%E9/report.html"' in (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "caf" in (tmp_path / "out" / strange / "report.html").read_text("utf-8")
-    assert sonar(*words, "--resume")[2].count("complete already") == 2
 
 
 def test_a_leap_in_time_ends_a_replay_with_a_sentence(

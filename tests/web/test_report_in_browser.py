@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sonar.config.load import load_config
-from sonar.replay.session import replay
+from sonar.replay import replay
 from tests.cli.conftest import write_video
 from tests.web.conftest import check_accessible, check_narrow, wait_until
 

@@ -14,7 +14,7 @@ from sonar.config.plain_yaml import dump_scalar
 from sonar.config.reference import about, keys, sections
 from sonar.config.removed import REMOVED
 from sonar.records import Event, FrameRecord, schema_of
-from sonar.replay.batch.run import SCHEMA as BATCH_SCHEMA
+from sonar.replay.batch import SCHEMA as BATCH_SCHEMA
 from sonar.replay.writer import SUMMARY_SCHEMA
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

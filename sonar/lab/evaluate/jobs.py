@@ -20,8 +20,8 @@ from sonar.config import SonarConfig
 from sonar.errors import SonarError, SourceError
 from sonar.lab.evaluate.data import Dataset
 from sonar.lab.evaluate.folder import FolderReadings, MountUse, read_folder
-from sonar.replay.heard import ClipResult, judge
-from sonar.replay.labels import Clip
+from sonar.lab.evaluate.heard import ClipResult, judge
+from sonar.lab.evaluate.labels import Clip
 from sonar.replay.regression import read_events
 
 Result = FolderReadings | ClipResult

@@ -10,9 +10,9 @@ from typing import Any
 
 from sonar.files import json_text
 from sonar.lab.evaluate.figures import NEAR_M, Figures
+from sonar.lab.evaluate.heard import ClipResult
 from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
-from sonar.replay.heard import ClipResult
 from sonar.replay.report.render import render
 
 DEPTH_FIGURES = {

@@ -1,5 +1,5 @@
 """The figures of recordings with labeled events; for what is counted see
-:mod:`sonar.replay.heard`.
+:mod:`sonar.lab.evaluate.heard`.
 
 - ``warning_recall``: share of the events that are warned of.
 - ``false_alarms_per_minute``; ``cues_per_minute``: how often something sounds.
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sonar.lab.evaluate.figures import Figures, Indices, Values, intervals, rounded
-from sonar.replay.heard import ClipResult
+from sonar.lab.evaluate.heard import ClipResult
 
 RESAMPLES = 1000
 WALK_FIGURES = {

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sonar.config import ZonesConfig
 from sonar.config.plain_yaml import dump
 from sonar.files import media_path
+from sonar.lab.evaluate.labels import Kind, Truth
 from sonar.lab.simulate.ears import eye_pose, mount_of
 from sonar.lab.simulate.listener import SPEED_MPS, Listener
 from sonar.lab.simulate.scenario import Scenario
@@ -27,7 +28,6 @@ from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import NearestAhead, drop_ahead, nearest_things
 from sonar.lab.simulate.truth_file import EventLog, write_truth
 from sonar.replay.folder import output_folder
-from sonar.replay.labels import Kind, Truth
 from sonar.types import FloatImage, Side
 
 FPS = 15.0

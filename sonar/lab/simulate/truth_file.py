@@ -7,7 +7,7 @@ from pathlib import Path
 from sonar.config import BandEdges
 from sonar.config.plain_yaml import dump
 from sonar.errors import OutputError
-from sonar.replay.labels import FOLDER_LABELS, Kind, Truth, TruthEvent
+from sonar.lab.evaluate.labels import FOLDER_LABELS, Kind, Truth, TruthEvent
 from sonar.types import Side
 
 BRIDGE_S = 0.5  # a thing out of sight for less is the same event

@@ -2,6 +2,5 @@
 
 from sonar.replay.report.page import NAME, write_report
 from sonar.replay.report.render import SAFETY, render
-from sonar.replay.report.strip import DepthStrip
 
-__all__ = ["NAME", "SAFETY", "DepthStrip", "render", "write_report"]
+__all__ = ["NAME", "SAFETY", "render", "write_report"]

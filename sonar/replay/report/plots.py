@@ -4,13 +4,14 @@ x runs over the recording, 0 to :data:`WIDTH`; y from 0 (top) to 100. What color
 by height, dash or lane as well, and each plot has its content in words.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sonar.replay.labels import Truth
-from sonar.replay.report.data import NAMES, SIDES, Moment, ReportRun, side_of, sound_words
+from sonar.replay.report.data import NAMES, Moment, ReportRun, sound_words, state_words
+from sonar.types import SIDES, CueKind, Side, State, side_of
 
 T = TypeVar("T")
 
@@ -19,7 +20,6 @@ _BAND_ROWS = {"clear": 1, "far": 2, "near": 3, "close": 4, "stop": 5, "unknown":
 _LANES = {"left": 0.0, "center": 33.3, "right": 66.6}
 _LANE_LINES = (33, 66)
 _QUARTERS = (25, 50, 75)
-_DASHES = "left dashed, ahead solid, right dotted"
 _PHRASE_S = 0.8  # how long a phrase is drawn
 
 
@@ -37,12 +37,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One row of the timeline: marks and lines, or an image.
+    """One row of the timeline.
 
     Attributes:
         name, scale: beside it; alt: its content in words; caption: below it.
         grid: heights of horizontal lines; lines: (CSS class, SVG path).
-        image: its address; image_width_percent: of the row's width.
     """
 
     name: str
@@ -53,65 +52,39 @@ class Plot:
     grid: Sequence[int] = ()
     marks: Sequence[Mark] = ()
     lines: Sequence[tuple[str, str]] = ()
-    image: str = ""
-    image_width_percent: float = 100.0
 
 
 def ticks(duration_s: float) -> list[tuple[float, float]]:
-    """(per cent of the width, seconds) of the marks below the rows."""
-    step = next(s for s in _round_steps() if duration_s / s <= 12)
-    count = int(duration_s / step + 1e-9)
-    return [(100 * i * step / duration_s, i * step) for i in range(count + 1)]
+    """(per cent of the width, seconds) of the two to ten marks below the rows."""
+    step_s = 10.0 ** math.floor(math.log10(duration_s))
+    if duration_s < 5 * step_s:
+        step_s /= 2
+    count = int(duration_s / step_s + 1e-9)
+    return [(100 * i * step_s / duration_s, i * step_s) for i in range(count + 1)]
 
 
 def timeline(run: ReportRun) -> list[Plot]:
-    """Every row that is drawn from the records."""
-
-    def distance(moment: Moment, side: str) -> float | None:
-        return moment.sides[side].distance_m
-
-    def contact(moment: Moment, side: str) -> float | None:
-        return moment.sides[side].ttc_s
-
+    """Every row."""
     return [
-        *([] if run.truth is None else [_labels(run, run.truth)]),
         *(_bands(run, side) for side in SIDES),
-        _values(run, "Distance", 6.0, "m", distance, "nearest"),
-        _values(run, "Time to contact", 8.0, "s", contact, "shortest"),
-        _values(run, "Confidence", 100.0, "% uncertain", _uncertain, "best"),
+        _values(run, "Distance", 6.0, "m", lambda m, side: m.zone(side).distance_m, "nearest"),
+        _values(run, "Time to contact", 8.0, "s", lambda m, side: m.zone(side).ttc_s, "shortest"),
         _cues(run),
         _speech(run),
         _states(run),
-        _latency(run),
     ]
 
 
-def _labels(run: ReportRun, truth: Truth) -> Plot:
-    marks, lines = [], []
-    for event in truth.events:
-        text = f"{event.from_s:.1f} to {event.to_s:.1f} s: {event.kind}, {event.side}"
-        lines.append(text)
-        y = _LANES[event.side] + 4
-        marks.append(_mark(run, event.from_s, event.to_s, y, 26, "label", text))
-        if event.contact_s is not None:
-            at_s = event.contact_s
-            marks.append(_mark(run, at_s, at_s, y - 4, 33, "contact", "contact"))
-    alt = f"Labels of what was there, in three lanes: {'; '.join(lines) or 'none'}."
-    scale = "lanes: left, ahead, right; line = contact"
-    return Plot("Labels", scale, alt, height_px=60, grid=_LANE_LINES, marks=marks)
-
-
-def _bands(run: ReportRun, side: str) -> Plot:
-    shares: Counter[str] = Counter()
+def _bands(run: ReportRun, side: Side) -> Plot:
+    spent_s: defaultdict[str, float] = defaultdict(float)
     marks = []
     name = NAMES[side]
-    for start, end, band in _spans(run, lambda moment: moment.sides[side].band):
-        shares[band] += round(1000 * (end - start))
+    for start, end, band in _spans(run, lambda moment: moment.zone(side).band.value):
+        spent_s[band] += end - start
         height = 20.0 * _BAND_ROWS[band]
         marks.append(_mark(run, start, end, 100 - height, height, band, f"{name}: {band}"))
-    total = max(1, sum(shares.values()))
-    ordered = sorted(shares.items(), key=lambda item: -_BAND_ROWS[item[0]])
-    words = ", ".join(f"{band} {100 * ms / total:.0f} %" for band, ms in ordered)
+    ordered = sorted(spent_s.items(), key=lambda item: -_BAND_ROWS[item[0]])
+    words = ", ".join(f"{band} {100 * s / run.duration_s:.0f} %" for band, s in ordered)
     alt = f"Bands {name.lower()} over time. Of the time: {words or 'nothing seen'}."
     return Plot(name, "higher = nearer, hatched = unknown", alt, height_px=40, marks=marks)
 
@@ -121,61 +94,50 @@ def _values(
     name: str,
     top: float,
     unit: str,
-    value: Callable[[Moment, str], float | None],
+    value: Callable[[Moment, Side], float | None],
     extreme: str,
 ) -> Plot:
     lines, words = [], []
     for side in SIDES:
         points = [(moment.start_s, value(moment, side)) for moment in run.moments]
-        lines.append((side, _path(run, points, top)))
+        lines.append((side.value, _path(run, points, top)))
         known = [(v, t) for t, v in points if v is not None]
         least = f"{extreme} {min(known)[0]:.1f} {unit} at {min(known)[1]:.1f} s" if known else ""
         words.append(f"{NAMES[side].lower()} {least or 'not known'}")
     caption = "; ".join(words)
     alt = f"{name} over time, from 0 to {top:g} {unit}: {caption}."
-    scale = f"0 to {top:g} {unit}; {_DASHES}"
+    scale = f"0 to {top:g} {unit}; left dashed, ahead solid, right dotted"
     return Plot(name, scale, alt, caption, 80, _QUARTERS, lines=lines)
 
 
-def _uncertain(moment: Moment, side: str) -> float | None:
-    """Standard deviation of the distance as a share of it, in per cent."""
-    reading = moment.sides[side]
-    if reading.distance_m is None or reading.sigma_m is None or reading.distance_m <= 0:
-        return None
-    return 100.0 * reading.sigma_m / reading.distance_m
-
-
 def _cues(run: ReportRun) -> Plot:
+    def key(moment: Moment) -> tuple[str, str, float, str] | None:
+        cue = moment.record.cue
+        if cue is None:
+            return None
+        return side_of(cue.pan), cue.kind.value, round(cue.rate_hz), sound_words(cue)
+
     marks = []
     sounding_s = 0.0
-    for start, end, key in _spans(run, _cue_key):
-        if key is None:
+    for start, end, cue in _spans(run, key):
+        if cue is None:
             continue
-        side, kind, rate_hz, text = key
+        side, kind, rate_hz, text = cue
         sounding_s += end - start
-        height = 30.0 if kind != "pulse" else 8.0 + 22.0 * min(1.0, rate_hz / 10.0)
-        y = _LANES[side] + 31.5 - height
-        marks.append(_mark(run, start, end, y, height, kind, text))
+        height = 30.0 if kind != CueKind.PULSE else 8.0 + 22.0 * min(1.0, rate_hz / 10.0)
+        marks.append(_mark(run, start, end, _LANES[side] + 31.5 - height, height, kind, text))
     share = 100 * sounding_s / run.duration_s
     alt = f"What sounds over time, in three lanes; something sounds {share:.0f} % of the time."
     scale = "lanes: left, ahead, right; higher = faster"
     return Plot("Sound", scale, alt, height_px=80, grid=_LANE_LINES, marks=marks)
 
 
-def _cue_key(moment: Moment) -> tuple[str, str, float, str] | None:
-    cue = moment.cue
-    if cue is None or cue["kind"] == "silence":
-        return None
-    return side_of(cue), cue["kind"], round(cue["rate_hz"], 0), sound_words(cue)
-
-
 def _speech(run: ReportRun) -> Plot:
-    spoken = [event for event in run.events if event["kind"] == "speech"]
+    spoken = [event for event in run.events if event.kind == "speech"]
     marks = [
-        _mark(run, e["t"], e["t"] + _PHRASE_S, 10, 80, "speech", f"{e['t']:.1f} s: {e['text']}")
-        for e in spoken
+        _mark(run, e.t, e.t + _PHRASE_S, 10, 80, "speech", f"{e.t:.1f} s: {e.text}") for e in spoken
     ]
-    counted = Counter(str(event["text"]) for event in spoken).most_common(6)
+    counted = Counter(str(event.text) for event in spoken).most_common(6)
     caption = ", ".join(f"“{text}” {count}×" for text, count in counted) or "nothing"
     alt = f"{len(spoken)} phrases spoken: {caption}. All are in the table of events."
     return Plot("Speech", f"{len(spoken)} phrases", alt, caption, marks=marks)
@@ -183,31 +145,15 @@ def _speech(run: ReportRun) -> Plot:
 
 def _states(run: ReportRun) -> Plot:
     marks = []
-    lost: Counter[str] = Counter()
-    for start, end, (state, reason) in _spans(run, lambda m: (m.state, m.reason)):
-        style = state if state in ("guiding", "degraded") else "other"
-        text = f"{state} {(reason or '').replace('_', ' ')}".strip()
-        if state == "degraded":
-            lost[text] += round(1000 * (end - start))
+    degraded_s: defaultdict[str, float] = defaultdict(float)
+    for start, end, (state, text) in _spans(run, lambda m: (m.record.state, state_words(m.record))):
+        style = state if state in (State.GUIDING, State.DEGRADED) else "other"
+        if state is State.DEGRADED:
+            degraded_s[text] += end - start
         marks.append(_mark(run, start, end, 0, 100, style, text))
-    words = ", ".join(f"{text} for {ms / 1000:.1f} s" for text, ms in lost.most_common())
+    words = ", ".join(f"{text} for {s:.1f} s" for text, s in degraded_s.items())
     caption = words or "guiding throughout"
     return Plot("State", "hatched = degraded", f"State: {caption}.", caption, marks=marks)
-
-
-def _latency(run: ReportRun) -> Plot:
-    most = max((m.latency_ms.get("total", 0.0) for m in run.moments), default=0.0)
-    top = next(s for s in _round_steps() if s >= max(10.0, most))
-    lines = [
-        (style, _path(run, [(m.start_s, m.latency_ms.get(stage)) for m in run.moments], top))
-        for stage, style in (("depth", "left"), ("total", "center"))
-    ]
-    alt = (
-        f"Processing time of each frame, 0 to {top:g} ms; the longest took {most:.0f} ms. "
-        "Medians are in the table of figures."
-    )
-    scale = f"0 to {top:g} ms; depth dashed, total solid"
-    return Plot("Processing time", scale, alt, height_px=60, grid=_QUARTERS, lines=lines)
 
 
 def _spans(run: ReportRun, key: Callable[[Moment], T]) -> Iterable[tuple[float, float, T]]:
@@ -221,7 +167,7 @@ def _spans(run: ReportRun, key: Callable[[Moment], T]) -> Iterable[tuple[float, 
 
 
 def _x(run: ReportRun, t: float) -> float:
-    return WIDTH * min(1.0, t / run.duration_s)
+    return WIDTH * min(1.0, max(0.0, t) / run.duration_s)
 
 
 def _mark(
@@ -242,11 +188,3 @@ def _path(run: ReportRun, points: Sequence[tuple[float, float | None]], top: flo
             parts.append(f"{'L' if drawing else 'M'}{_x(run, t):.1f} {y:.1f}h0.5")
         drawing = value is not None
     return "".join(parts)
-
-
-def _round_steps() -> Iterator[float]:
-    """0.001, 0.002, 0.005, 0.01, ... without end."""
-    size = 0.001
-    while True:
-        yield from (size, 2 * size, 5 * size)
-        size *= 10

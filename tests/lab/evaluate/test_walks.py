@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import SourceError
+from sonar.lab.evaluate.heard import EARLY_S, ClipResult, judge, warnings_of
+from sonar.lab.evaluate.labels import Clip, Truth, find_clips, name_apart, read_truth
 from sonar.lab.evaluate.walks import WALK_FIGURES, walk_figures
 from sonar.records import Event
-from sonar.replay.heard import EARLY_S, ClipResult, judge, warnings_of
-from sonar.replay.labels import Clip, Truth, find_clips, name_apart, read_truth
 
 OBSTACLE = {"from_s": 3.0, "to_s": 6.0, "kind": "obstacle", "side": "left", "contact_s": 5.5}
 

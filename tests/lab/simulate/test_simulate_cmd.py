@@ -11,9 +11,9 @@ import pytest
 from simulate_kit import need_mujoco
 
 from sonar.cli.root import execute as run
+from sonar.lab.evaluate.labels import find_clips
 from sonar.lab.simulate.record import record
 from sonar.lab.simulate.scenario_files import names
-from sonar.replay.labels import find_clips
 
 MINE = """schema: sonar.scenario/1
 about: a pole in the way

@@ -8,6 +8,7 @@ from simulate_kit import need_mujoco, scenario
 
 from sonar.audio.cues import PulseMapper
 from sonar.config import MountConfig, SonarConfig
+from sonar.lab.evaluate.labels import TruthEvent
 from sonar.lab.evaluate.naive import naive_band, naive_inverse_depths
 from sonar.lab.simulate import suite
 from sonar.lab.simulate.closed_loop import SIZE, WalkResult, tally, walk
@@ -17,7 +18,6 @@ from sonar.lab.simulate.scenario_files import load, names
 from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.suite import Walked
 from sonar.lab.simulate.truth_file import EventLog
-from sonar.replay.labels import TruthEvent
 from sonar.types import Band, Cue, CueKind, DepthMap, Frame
 
 pytestmark = pytest.mark.timeout(900)  # about a minute of work; machines may be busy

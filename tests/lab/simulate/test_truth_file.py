@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import OutputError, SourceError
+from sonar.lab.evaluate.labels import Truth, TruthEvent, read_truth
 from sonar.lab.simulate.truth_file import EventLog, write_truth
-from sonar.replay.labels import Truth, TruthEvent, read_truth
 from sonar.types import Side
 
 

@@ -1,6 +1,6 @@
-"""Baseline and expectations of one recording or of many, checked against what is heard now."""
+"""Is the same heard as before, and is what must be heard there? Both compare event records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +9,79 @@ import yaml
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regression.compare import compare, read_events
-from sonar.replay.regression.expect import Expectation, known_words, parse_expectations, unmet
+from sonar.replay.expect import (
+    Expectation,
+    describe,
+    known_words,
+    meaning,
+    parse_expectations,
+    unmet,
+)
+
+TOLERANCE_S = 0.5
+LATE_S = 2.0  # further apart than this, two sounds are not the same one
+
+
+def read_events(path: Path) -> list[Event]:
+    """Events of a run's folder (or of the file itself). Raises SourceError."""
+    file = path / "events.jsonl" if path.is_dir() else path
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror or error}") from error
+    try:
+        return [Event.model_validate_json(line) for line in lines if line.strip()]
+    except ValueError as error:
+        raise SourceError(f"{file} is not an event log that sonar wrote") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as it was. ``kind``: missing, extra, late, early or other side."""
+
+    kind: str
+    t: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.t:7.2f} s  {self.kind}: {self.text}"
+
+
+def compare(before: Iterable[Event], now: Iterable[Event]) -> list[Difference]:
+    """What is heard ``now`` against what was heard ``before``, in order of time.
+
+    Sounds and phrases are matched by what they are, nearest in time first; a match beyond
+    ``TOLERANCE_S`` is late or early, one on another side is reported, and what is left over is
+    missing or extra. Silences are not matched: the sounds around them are.
+    """
+    old, new = _heard(before), _heard(now)
+    # The same side first: a sound that moved by a moment is not one that changed sides.
+    pairs = sorted(
+        (a.side != b.side, abs(b.t - a.t), i, j)
+        for i, a in enumerate(old)
+        for j, b in enumerate(new)
+        if (a.kind, meaning(a)) == (b.kind, meaning(b)) and abs(b.t - a.t) <= LATE_S
+    )
+    free_old, free_new = set(range(len(old))), set(range(len(new)))
+    found: list[Difference] = []
+    for _, _, i, j in pairs:
+        if i not in free_old or j not in free_new:
+            continue
+        free_old.remove(i)
+        free_new.remove(j)
+        a, b = old[i], new[j]
+        if a.side != b.side:
+            found.append(Difference("other side", b.t, f"{describe(b)}, was {a.side}"))
+        elif abs(b.t - a.t) > TOLERANCE_S:
+            kind = "late" if b.t > a.t else "early"
+            found.append(Difference(kind, b.t, f"{describe(b)}, was at {a.t:.2f} s"))
+    found += [Difference("missing", old[i].t, describe(old[i])) for i in free_old]
+    found += [Difference("extra", new[j].t, describe(new[j])) for j in free_new]
+    return sorted(found, key=lambda difference: difference.t)
+
+
+def _heard(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event.kind != "state" and event.name != "silence"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +126,7 @@ def read_checks(
         names: of the recordings, as their folders are called.
         baseline: the folder of an earlier run: of one recording, or of as many.
         expect: a YAML list of sentences, about every recording, or a map from name to list.
-        speech: whose phrases the sentences may name; None: those that come with sonar.
+        speech: whose phrases the sentences may name; None: the default language.
 
     Raises:
         SourceError: the baseline holds none of these recordings.
@@ -64,7 +135,12 @@ def read_checks(
     """
     before: dict[str, Sequence[Event] | None] | None = None
     if baseline is not None:
-        before = {name: _stored(baseline / name) for name in names}
+        before = {
+            name: read_events(baseline / name)
+            if (baseline / name / "events.jsonl").is_file()
+            else None
+            for name in names
+        }
         if len(names) == 1 and before[names[0]] is None:
             before = {names[0]: read_events(baseline)}
         if all(events is None for events in before.values()):
@@ -72,10 +148,6 @@ def read_checks(
     if expect is None:
         return Checks(before)
     return Checks(before, _wanted(names, expect, known_words(speech or SpeechConfig())))
-
-
-def _stored(folder: Path) -> list[Event] | None:
-    return read_events(folder) if (folder / "events.jsonl").is_file() else None
 
 
 def _wanted(

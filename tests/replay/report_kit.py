@@ -1,12 +1,9 @@
 """Runs as a replay leaves them, made by hand, and the page read back."""
 
 import json
-import wave
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sonar.config import SonarConfig
 from sonar.records import Event, FrameRecord, ZoneRecord, ZonesRecord
@@ -76,17 +73,7 @@ def write_run(folder: Path, records: list[FrameRecord], events: list[Event], **f
         "config": SonarConfig().model_dump(mode="json"),
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary | facts))
-    tone = np.sin(np.arange(48_000) * 2 * np.pi * 2000 / 48_000) * 8000
-    write_wav(folder / "audio.wav", np.stack([tone, 0 * tone], axis=1))
     return folder
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(48_000)
-        file.writeframes(samples.astype("<i2").tobytes())
 
 
 def steady(count: int) -> list[FrameRecord]:

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.records import Event
-from sonar.replay.regression.checks import read_checks
-from sonar.replay.regression.compare import compare, read_events
-from sonar.replay.regression.expect import Expectation, _words, known_words, unmet
+from sonar.replay.expect import Expectation, known_words, unmet, words_of
+from sonar.replay.regression import compare, read_checks, read_events
 
 Side = Literal["left", "center", "right"]
 
@@ -154,7 +153,7 @@ def test_a_word_that_names_nothing_is_an_error_with_the_nearest(
 
 
 def test_every_word_of_an_event_may_be_named(tmp_path: Path) -> None:
-    words = [word for event in RUN for word in _words(event) if word]
+    words = [word for event in RUN for word in words_of(event) if word]
     file = tmp_path / "expect.yaml"
     file.write_text("".join(f'- "between 0 s and 9 s: {word}"\n' for word in words))
     assert [one.words for one in read_expectations(file)] == [(word,) for word in words]

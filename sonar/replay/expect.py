@@ -8,16 +8,14 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from sonar.audio.cues import PHRASES
-from sonar.audio.speech.catalogue import languages, load_utterances
+from sonar.audio.speech.catalogue import load_utterances
 from sonar.audio.synthesis import EARCONS
 from sonar.config import SpeechConfig
 from sonar.errors import ConfigError
 from sonar.records import Event
-from sonar.replay.regression.compare import describe
 from sonar.types import Band, CueKind, Height, Reason, Side, State
 
 _NUMBER = r"(\d+(?:\.\d*)?)"
@@ -66,17 +64,19 @@ def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expecta
     if isinstance(sentence, dict) and len(sentence) == 1:  # "between ...: close" is YAML's map
         ((key, value),) = sentence.items()
         sentence = f"{key}: {value}"
+    where = f"{path}: {json.dumps(sentence, ensure_ascii=False, default=str)}"
     match = _SENTENCE.fullmatch(sentence) if isinstance(sentence, str) else None
     if match is None or float(match[2]) > float(match[3]):
-        raise ConfigError(
-            f"{path}: {json.dumps(sentence)} is not of the form "
-            '"[never] between 3 s and 5 s: close, left"'
-        )
+        raise ConfigError(f'{where} is not of the form "[never] between 3 s and 5 s: close, left"')
     words = tuple(word.strip().lower() for word in match[4].split(",") if word.strip())
     if not words:
-        raise ConfigError(f"{path}: {json.dumps(sentence)} names nothing.")
-    if (problem := unknown_word(words, known)) is not None:
-        raise ConfigError(f"{path}: {json.dumps(sentence, ensure_ascii=False)}: {problem}.")
+        raise ConfigError(f"{where} names nothing.")
+    for word in words:
+        if word not in known and not _MEASURED.fullmatch(word):
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+            raise ConfigError(
+                f"{where}: nothing that is heard is called {word!r}; the nearest is {near!r}."
+            )
     return Expectation(float(match[2]), float(match[3]), words, match[1] is not None)
 
 
@@ -90,7 +90,7 @@ def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[
             for event, end_s in spans
             if event.t <= expectation.end_s and end_s >= expectation.start_s
         ]
-        met = any(set(expectation.words) <= _words(event) for event in inside)
+        met = any(set(expectation.words) <= words_of(event) for event in inside)
         if met == expectation.never:
             heard = "; ".join(f"{event.t:.2f} s {describe(event)}" for event in inside) or "nothing"
             failed.append(f"{expectation} -- heard: {heard}")
@@ -102,13 +102,11 @@ def _spans(events: Sequence[Event]) -> Iterable[tuple[Event, float]]:
     cues = [event for event in events if event.kind == "cue"]
     ends = [*(event.t for event in cues[1:]), float("inf")]
     yield from zip(cues, ends, strict=False)  # no cue at all has one end
-    for event in events:
-        if event.kind != "cue":
-            yield event, event.t
+    yield from ((event, event.t) for event in events if event.kind != "cue")
 
 
-def _words(event: Event) -> set[str]:
-    """Everything an expectation may name of an event."""
+def words_of(event: Event) -> set[str]:
+    """Everything that an expectation may name of an event."""
     words = {event.name.lower(), event.kind, *event.name.lower().split("_")}
     if event.side is not None:
         words.add(event.side)
@@ -121,30 +119,24 @@ def _words(event: Event) -> set[str]:
 
 def known_words(speech: SpeechConfig) -> frozenset[str]:
     """Everything that an event may be named by: kinds, sounds, sides, bands, heights, reasons,
-    states, phrases by their keys, and their texts in every language. Raises ConfigError."""
+    states, phrases by their keys, and their texts. Raises ConfigError."""
     names = [*_KINDS, *_CAUSES, *EARCONS, *PHRASES]
     for kind in (Band, CueKind, Height, Reason, Side, State):
         names += [str(member) for member in kind]
-    names += [" and ".join((a, b)) for a in Side for b in Side if a is not b]
+    names += [f"{a} and {b}" for a in Side for b in Side if a is not b]
+    texts = [utterance.text.lower() for utterance in load_utterances(speech).values()]
     parts = [part for name in names for part in name.split("_")]
-    spoken = [text for language in languages() for text in _packaged(language)]
-    spoken += _texts(speech) if speech.language not in languages() else ()
-    return frozenset([*names, *parts, *spoken, *(word for text in spoken for word in text.split())])
+    return frozenset([*names, *parts, *texts, *(word for text in texts for word in text.split())])
 
 
-@cache
-def _packaged(language: str) -> tuple[str, ...]:
-    return _texts(SpeechConfig(language=language))
+def meaning(event: Event) -> str:
+    """What a sound or phrase means, without its side and numbers."""
+    if event.kind == "speech":
+        return re.sub("(_left|_center|_right)+$", "", event.name)
+    return f"{event.name} {event.why.split(',')[0]}"
 
 
-def _texts(speech: SpeechConfig) -> tuple[str, ...]:
-    return tuple(utterance.text.lower() for utterance in load_utterances(speech).values())
-
-
-def unknown_word(words: Iterable[str], known: frozenset[str]) -> str | None:
-    """What is wrong with the first word that names nothing; None where all of them do."""
-    for word in words:
-        if word not in known and not _MEASURED.fullmatch(word):
-            near = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
-            return f"nothing that is heard is called {word!r}; the nearest is {near!r}"
-    return None
+def describe(event: Event) -> str:
+    """A sound or phrase, and its side, in words."""
+    words = f'"{event.text}"' if event.kind == "speech" and event.text else meaning(event)
+    return f"{words}, {event.side}" if event.side else words

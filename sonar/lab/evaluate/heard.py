@@ -22,8 +22,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from sonar.lab.evaluate.labels import Kind, Truth, TruthEvent
 from sonar.records import Event
-from sonar.replay.labels import Kind, Truth, TruthEvent
 
 EARLY_S = 1.0
 LATE_S = 1.0
@@ -121,15 +121,15 @@ def _phrase(key: str) -> What | None:
 
 def _merged(found: Sequence[Warned]) -> list[Warned]:
     merged: list[Warned] = []
+    last: dict[tuple[What, SideName | None], int] = {}  # place of the last of a kind and side
     for warned in found:
-        for index in range(len(merged) - 1, -1, -1):
-            before = merged[index]
-            same = (before.what, before.side) == (warned.what, warned.side)
-            if same and warned.start_s - before.end_s < MERGE_S:
-                until = max(before.end_s, warned.end_s)
-                merged[index] = before.model_copy(update={"end_s": until})
-                break
+        key = (warned.what, warned.side)
+        before = merged[last[key]] if key in last else None
+        if before is not None and warned.start_s - before.end_s < MERGE_S:
+            end_s = max(before.end_s, warned.end_s)
+            merged[last[key]] = before.model_copy(update={"end_s": end_s})
         else:
+            last[key] = len(merged)
             merged.append(warned)
     return merged
 
@@ -163,16 +163,12 @@ def _event(event: TruthEvent, warned: Sequence[Warned]) -> EventResult:
 
 
 def _longest_side(heard: Sequence[Warned], begin_s: float, end_s: float) -> SideName | None:
-    spent: dict[SideName, float] = {}
+    spent_s: dict[SideName, float] = {}
     for warned in heard:
-        side = warned.side
-        if side is not None:
+        if warned.side is not None:
             inside = min(warned.end_s, end_s) - max(warned.start_s, begin_s)
-            spent[side] = spent.get(side, 0.0) + max(0.0, inside)
-    if not spent:
-        return None
-    longest, _ = max(spent.items(), key=lambda item: item[1])
-    return longest
+            spent_s[warned.side] = spent_s.get(warned.side, 0.0) + max(0.0, inside)
+    return max(spent_s, key=lambda side: spent_s[side], default=None)
 
 
 def _counts(event: Event) -> bool:

@@ -11,7 +11,7 @@ video called ``video``), or ``NAME.truth.yaml`` beside ``NAME.mp4``::
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,31 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import SourceError
+from sonar.replay.batch import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = frozenset(
-    (
-        *(".3g2", ".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".ivf", ".m1v", ".m2ts", ".m2v"),
-        *(".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"),
-        *(".ts", ".vob", ".webm", ".wmv", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg"),
-        ".mjpg",
-    )
-)
 FOLDER_LABELS = "events_truth.yaml"
 FOLDER_VIDEO = "video"
 LABEL_SUFFIX = ".truth.yaml"
 CONFIG = "config.yaml"  # beside them: the configuration to replay it with; its mount is taken
-NEAR_M = 1.5  # what stays farther away need not be warned of
+NEAR_M = 1.5  # what stays farther away needs no warning
 
-_Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+_Number = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Kind = Literal["obstacle", "drop", "person", "head"]
 
 
-class _Label(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class TruthEvent(_Label):
-    """Something to be warned of.
+class TruthEvent(BaseModel, extra="ignore", frozen=True):
+    """Something that needs a warning.
 
     Attributes:
         from_s, to_s: when it is in the way, in seconds of the recording.
@@ -52,12 +41,12 @@ class TruthEvent(_Label):
         contact_s: when it would be, or is, touched; None where it is passed by.
     """
 
-    from_s: _Seconds
-    to_s: _Seconds
+    from_s: _Number
+    to_s: _Number
     kind: Kind
     side: Literal["left", "center", "right"]
-    nearest_m: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
-    contact_s: _Seconds | None = None
+    nearest_m: _Number | None = None
+    contact_s: _Number | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "TruthEvent":
@@ -78,10 +67,10 @@ class TruthEvent(_Label):
         return self.to_s if self.contact_s is None else min(self.to_s, self.contact_s)
 
 
-class Truth(_Label):
+class Truth(BaseModel):
     """A label file."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, serialize_by_alias=True)
 
     schema_: Annotated[Literal["sonar.truth/1"], Field(alias="schema")]
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -114,42 +103,17 @@ def find_clips(path: Path) -> list[Clip]:
     Raises:
         SourceError: a label file that is wrong, or has no recording beside it.
     """
-    if path.is_file():
-        labels = _labels_of(path)
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            return []
-        if not labels.is_file():
-            raise SourceError(f"{path} has no labels: {path.stem}{LABEL_SUFFIX} is not beside it.")
-        return [_clip(labels, path)]
-    folders = [path, *sorted(inner for inner in path.iterdir() if inner.is_dir())]
-    return [clip for folder in folders for clip in _in_folder(folder)]
-
-
-def truth_beside(video: Path) -> Truth | None:
-    """The labels of a recording; None where it has none. Raises SourceError for wrong ones."""
-    labels = _labels_of(video) if video.name else None
-    return read_truth(labels) if labels is not None and labels.is_file() else None
-
-
-def _labels_of(video: Path) -> Path:
-    labels = video.with_name(video.stem + LABEL_SUFFIX)
-    if video.stem == FOLDER_VIDEO and not labels.is_file():
-        return video.with_name(FOLDER_LABELS)
-    return labels
-
-
-def name_apart(clips: Sequence[Clip]) -> list[Clip]:
-    """Clips with names of their own: a second of a name gets a number."""
-    taken: set[str] = set()
-    found = []
-    for clip in clips:
-        name, number = clip.name, 1
-        while name in taken:
-            number += 1
-            name = f"{clip.name}_{number}"
-        taken.add(name)
-        found.append(Clip(name, clip.video, clip.truth))
-    return found
+    if not path.is_file():
+        folders = [path, *sorted(inner for inner in path.iterdir() if inner.is_dir())]
+        return [clip for folder in folders for clip in _in_folder(folder)]
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        return []
+    labels = path.with_name(path.stem + LABEL_SUFFIX)
+    if path.stem == FOLDER_VIDEO and not labels.is_file():
+        labels = path.with_name(FOLDER_LABELS)
+    if not labels.is_file():
+        raise SourceError(f"{path} has no labels: {path.stem}{LABEL_SUFFIX} is not beside it.")
+    return [_clip(labels, path)]
 
 
 def _in_folder(folder: Path) -> list[Clip]:
@@ -180,6 +144,18 @@ def _clip(labels: Path, video: Path) -> Clip:
         mount = content.get("mount") if isinstance(content, dict) else None
         truth = truth.model_copy(update={"mount": mount or {}})
     return Clip(name, video, truth)
+
+
+def name_apart(clips: Sequence[Clip]) -> list[Clip]:
+    """Clips with names of their own: a second of a name gets a number."""
+    found: dict[str, Clip] = {}
+    for clip in clips:
+        name, number = clip.name, 1
+        while name in found:
+            number += 1
+            name = f"{clip.name}_{number}"
+        found[name] = replace(clip, name=name)
+    return list(found.values())
 
 
 def read_truth(path: Path) -> Truth:
