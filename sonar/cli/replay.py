@@ -62,7 +62,7 @@ def replay(
     config = options.ready("replay")
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
     inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
-    how = {"video": not no_video, "report": report, "realtime": realtime}
+    how: dict[str, Any] = {"video": not no_video, "report": report, "realtime": realtime}
     if found is None:
         summary, code = _one(options, config, videos[0], out, how, inputs)
         options.answer(summary, [_headline(summary, out)])
@@ -107,7 +107,7 @@ def _one(
     config: SonarConfig,
     spec: str,
     out: Path,
-    how: Mapping[str, bool],
+    how: Mapping[str, Any],
     inputs: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], int]:
     """Replay ``spec``: the summary and the exit code."""
@@ -138,7 +138,7 @@ def _batch(
     config: SonarConfig,
     planned: "list[Job]",
     out: Path,
-    how: Mapping[str, bool],
+    how: Mapping[str, Any],
     checks: "Checks",
     inputs: Sequence[Path],
 ) -> int:
