@@ -53,9 +53,11 @@ def open_source(
 def open_engine(config: SonarConfig) -> Engine:
     """The configured network on its backend. Raises ModelError or MissingExtraError."""
     from sonar.depth import open_engine as choose
-    from sonar.depth.models.store import resolve
+    from sonar.depth.models import Store
 
-    return choose(config.engine, resolve(config.engine.model, config), report=_log.warning)
+    store = Store(config.models)
+    model = store.resolve(config.engine.model)
+    return choose(config.engine, model, store=store, report=_log.warning)
 
 
 def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":

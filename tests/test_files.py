@@ -1,4 +1,4 @@
-"""Folders of a user without a home, and names as text."""
+"""Folders of a user without a home, names as text, atomic writes and locks."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sonar.cli.root import execute as run
-from sonar.errors import ConfigError
-from sonar.files import cache_home, expanded, json_text, printable
+from sonar.errors import ConfigError, ModelError
+from sonar.files import atomic_path, cache_home, exclusive, expanded, json_text, printable
 
 
 @pytest.fixture
@@ -50,3 +50,30 @@ def test_names_that_are_not_utf_8_survive_json(name: bytes) -> None:
         text = json_text({"path": path}, encoding)
         text.encode(encoding)
         assert os.fsencode(json.loads(text)["path"]) == name
+
+
+def test_atomic_write_is_all_or_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.onnx"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert target.read_bytes() == b"old"
+    with atomic_path(target) as temporary:
+        assert temporary.suffix == ".onnx"
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+    assert target.read_bytes() == b"new"
+
+
+def test_waiting_for_another_holder_of_a_lock_ends(tmp_path: Path) -> None:
+    lock, reported = tmp_path / "lock", list[str]()
+    with (
+        exclusive(lock, "mine", 1.0),
+        pytest.raises(ModelError, match="mine is being worked on by another sonar; try again"),
+        exclusive(lock, "mine", 0.1, reported.append),
+    ):
+        pass
+    assert len(reported) == 1 and "waiting" in reported[0]
+    with exclusive(lock, "mine", 0.0):
+        pass

@@ -256,32 +256,32 @@ def _ways(options: Common, depth: str, true_zones: bool, stack: ExitStack) -> "l
 
 
 def bench(
-    model: Annotated[str, typer.Option("--model", help="name or path")] = "midas_small",
+    model: Annotated[str, typer.Option("--model", help="name or path")] = "builtin",
     chain: Annotated[
         bool, typer.Option("--chain", help="the whole chain instead: rate, age of sound, start")
     ] = False,
 ) -> None:
     """Time the depth engines, or with --chain everything.
 
-    Engines are timed beside the usual way to run MiDaS small, in one interleaved run; all that
-    are installed, or the one of --set engine.backend=NAME."""
-    from sonar.depth.models.store import Store
+    Engines are timed beside the usual way to run MiDaS small, in one interleaved run."""
+    from dataclasses import asdict
+
+    from sonar.depth.models import Store
     from sonar.lab.bench import format_table, run_bench
     from sonar.lab.bench.chain import measure
 
     options = common()
     config = options.load()
     if chain:
-        figures = measure(config).model_dump()
+        figures = asdict(measure(config))
         return options.answer(figures, [f"{name:<16} {value}" for name, value in figures.items()])
     report = run_bench(
         model,
-        backends=None if config.engine.backend == "auto" else [config.engine.backend],
         threads=config.engine.threads,
         store=Store(config.models),
         report=note,
     )
-    options.answer(report.as_dict(), [format_table(report)])
+    options.answer(asdict(report), [format_table(report)])
 
 
 def train_ear(

@@ -11,8 +11,7 @@ from sonar.errors import ConfigError, SonarError
 
 if TYPE_CHECKING:  # not every command's need
     from sonar.config import SonarConfig
-    from sonar.depth.models.resolved import ResolvedModel
-    from sonar.depth.models.store import Listed, Store
+    from sonar.depth.models import ModelEntry, ResolvedModel, Store
     from sonar.types import RgbImage
 
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
@@ -30,18 +29,20 @@ STATUS = {
 def list_models() -> None:
     """Every model sonar knows by name, and whether it is here."""
     options = common()
-    rows = _store(options).listing()
-    options.answer([_as_json(row) for row in rows], (line for row in rows for line in _lines(row)))
+    store = _store(options)
+    entries = store.entries.values()
+    options.answer(
+        [_as_json(store, entry) for entry in entries],
+        (line for entry in entries for line in _lines(store, entry)),
+    )
 
 
 @app.command()
 def fetch(name: Name) -> None:
     """Download a model; what broke off goes on where it stopped."""
-    from sonar.depth.models import acquire
-
     options = common()
     with options.progress(f"fetching {name}") as advance:
-        resolved = acquire.fetch(_store(options), name, advance)
+        resolved = _store(options).fetch(name, advance)
     _report(options, resolved)
 
 
@@ -53,10 +54,8 @@ def import_model(
     ] = None,
 ) -> None:
     """Install a model file that was downloaded elsewhere."""
-    from sonar.depth.models import acquire
-
     options = common()
-    _report(options, acquire.import_file(_store(options), path, name))
+    _report(options, _store(options).import_file(path, name))
 
 
 @app.command()
@@ -74,8 +73,8 @@ def optimise(
     """Make the files of a model that run fastest here.
 
     Needs the extra [midas]."""
-    from sonar.lab.quantise.optimise import PRECISIONS
-    from sonar.lab.quantise.optimise import optimise as make
+    from sonar.lab.quantise.artefacts import PRECISIONS
+    from sonar.lab.quantise.artefacts import optimise as make
 
     options = common()
     config, store = options.load(), _store(options)
@@ -97,10 +96,11 @@ def optimise(
 def verify(
     name: Annotated[str | None, typer.Argument(help="one model; none = all that are here")] = None,
 ) -> None:
-    """Read the files again: sum, size, keys, a trial run. Exit code 5 when one is damaged."""
+    """Read the files again: their sums, and a trial run of ONNX. Exit code 5 when one is damaged."""
     options = common()
     store = _store(options)
-    names = [name] if name else [r.entry.name for r in store.listing() if r.status != "absent"]
+    here = [each for each in store.entries if store.path(each).is_file()]
+    names = [name] if name else here
     facts: list[dict[str, Any]] = []
     failed: SonarError | None = None
     for each in names:
@@ -152,7 +152,7 @@ def _frames(spec: str, config: "SonarConfig") -> "Iterator[RgbImage]":
 
 
 def _store(options: Common) -> "Store":
-    from sonar.depth.models.store import Store
+    from sonar.depth.models import Store
 
     return Store(options.load().models, report=note)
 
@@ -169,22 +169,21 @@ def _facts(resolved: "ResolvedModel") -> dict[str, Any]:
     return {"name": resolved.name, "path": str(resolved.path), "sha256": resolved.sha256}
 
 
-def _lines(row: "Listed") -> list[str]:
+def _lines(store: "Store", entry: "ModelEntry") -> list[str]:
     from sonar.files import mebibytes
 
-    entry = row.entry
     size = "" if entry.size_bytes is None else f", {mebibytes(entry.size_bytes)}"
-    first = f"{entry.name}: {STATUS[row.status]}{size}"
+    first = f"{entry.name}: {STATUS[store.status(entry)]}{size}"
     return [first, f"    {entry.what}", f"    licence: {entry.licence}"]
 
 
-def _as_json(row: "Listed") -> dict[str, Any]:
-    entry = row.entry
+def _as_json(store: "Store", entry: "ModelEntry") -> dict[str, Any]:
+    status = store.status(entry)
     return {
         "name": entry.name,
         "what": entry.what,
-        "status": row.status,
-        "path": None if row.path is None else str(row.path),
+        "status": status,
+        "path": None if status == "absent" else str(store.path(entry.name)),
         "urls": [entry.url] if entry.url else [],
         "size_bytes": entry.size_bytes,
         "sha256": entry.sha256,

@@ -119,13 +119,13 @@ def prepare(config: SonarConfig) -> None:
     if config.engine.model == "builtin":
         return
     from sonar.depth.candidates import missing_precisions
-    from sonar.depth.models.store import Store
+    from sonar.depth.models import Store
 
     store = Store(config.models, report=note)
     model = store.resolve(config.engine.model)
     missing = missing_precisions(config.engine, model, store)
     if missing:
-        from sonar.lab.quantise.optimise import optimise
+        from sonar.lab.quantise.artefacts import optimise
 
         optimise(model, precisions=missing, store=store, report=note)
 

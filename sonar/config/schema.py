@@ -283,7 +283,7 @@ class ModelConfig(Section):
         None, pattern=r"^https?://\S+$", description="where `sonar models fetch` gets it"
     )
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="of the file; unknown = recorded at the first fetch, with a note"
+        None, description="of the file; null = nothing proves that the file is the right one"
     )
     size_bytes: Annotated[int, Field(gt=0)] | None = Field(None, description="of the file")
     licence: str = Field("not stated", description="shown in `sonar models list`")

@@ -1,26 +1,27 @@
 """The ways to run a model here: backend, precision and file; and opening one of them."""
 
+import hashlib
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sonar.config import EngineConfig
-from sonar.depth.artefacts import PACKAGED_INT8, artefact_path, installed, machine_key
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.backends.openvino import OpenVinoBackend
 from sonar.depth.backends.torch import TorchBackend
-from sonar.depth.models.contract import InputContract
-from sonar.depth.models.resolved import ResolvedModel
-from sonar.depth.models.store import Store
+from sonar.depth.models import InputContract, ResolvedModel, Store
+from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.errors import ConfigError, ModelError
 
 Backend = OnnxBackend | OpenVinoBackend | TorchBackend
 Report = Callable[[str], None]
 
-NATIVE_IS_GONE = (
-    "engine.backend: native was removed, since OpenVINO int8 is as fast; onnx runs instead. "
-    "Set engine.backend to onnx or openvino; the next release refuses native"
-)
+# Raise it when the making changes, so that old artefacts are not taken for new ones.
+RECIPE = 4
+
+BUILTIN_INT8_PATH = BUILTIN_PATH.with_name("builtin_int8.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +48,45 @@ def candidates(
         if config.precision == "int8":
             raise ConfigError("engine.precision: int8 is not for engine.backend torch")
         return [Candidate("torch", "fp32", None)]
+    if missing := missing_precisions(config, model, store):
+        asked = model.name if model.name in store.entries else model.path
+        raise ModelError(
+            f"{model.name}: its {missing[0]} version is not made yet; run `sonar models optimise "
+            f"{asked}` once"
+        )
     backends: list[str] = [config.backend]
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
     elif config.backend == "native":
-        report(NATIVE_IS_GONE)
+        report(
+            "engine.backend: native was removed, since OpenVINO int8 is as fast; onnx runs "
+            "instead. Set engine.backend to onnx or openvino; the next release refuses native"
+        )
         backends = ["onnx"]
-    files: dict[str, Path] = {}
-    if config.precision != "int8":
-        files["fp32"] = _float_file(model, store)
-    if config.precision != "fp32":
-        small = int8_file(model, store)
-        if small is None and config.precision == "int8":
-            raise _not_prepared(model, store, "its int8 version is not made yet")
-        if small is not None:
-            files["int8"] = small
+    files = {"fp32": _float_file(model, store), "int8": int8_file(model, store)}
     return [
         Candidate(backend, precision, path)
         for backend in backends
         for precision, path in files.items()
+        if path is not None and config.precision in ("auto", precision)
     ]
+
+
+def missing_precisions(config: EngineConfig, model: ResolvedModel, store: Store) -> list[str]:
+    """What must be made before :func:`candidates` can offer what ``config`` asks for."""
+    if config.backend == "torch":
+        return []
+    if config.precision == "int8":
+        return [] if int8_file(model, store) else ["int8"]
+    return [] if _float_file(model, store) else ["fp32"]
 
 
 def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store: Store) -> Backend:
     """Raises ModelError or MissingExtraError."""
-    if candidate.backend == "torch":
-        from sonar.depth.midas import load_network, output_names
+    if candidate.path is None:
+        from sonar.depth.midas import load_network
 
-        return TorchBackend(load_network(model), output_names(model.contract), threads=threads)
-    assert candidate.path is not None
+        return TorchBackend(load_network(model.path), threads=threads)
     if candidate.backend == "openvino":
         cache = store.derived_path(model.sha256, f"openvino-{machine_key()}")
         return OpenVinoBackend(
@@ -84,44 +95,61 @@ def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store
     return OnnxBackend(candidate.path, threads=threads, precision=candidate.precision)
 
 
-def int8_file(model: ResolvedModel, store: Store) -> Path | None:
-    """The int8 version that was made here, or that came with sonar; None where there is none."""
-    made = artefact_path(store, model, "int8")
-    if made.is_file():
-        return made
-    packaged = PACKAGED_INT8.get(model.sha256)
-    return packaged if packaged is not None and packaged.is_file() else None
-
-
-def missing_precisions(config: EngineConfig, model: ResolvedModel, store: Store) -> list[str]:
-    """What must be made before :func:`candidates` can offer what ``config`` asks for."""
-    if config.backend == "torch":
-        return []
-    made = artefact_path(store, model, "fp32")
-    missing = []
-    if config.precision != "int8" and model.format != "onnx" and not made.is_file():
-        missing.append("fp32")
-    if config.precision == "int8" and int8_file(model, store) is None:
-        missing.append("int8")
-    return missing
-
-
-def _float_file(model: ResolvedModel, store: Store) -> Path:
-    made = artefact_path(store, model, "fp32")
-    if made.is_file():
-        return made
-    if model.format == "onnx":
-        return model.path
-    raise _not_prepared(model, store, "this checkpoint is not converted yet")
-
-
-def _not_prepared(model: ResolvedModel, store: Store, what: str) -> ModelError:
-    asked = model.name if model.name in store.entries else model.path
-    return ModelError(f"{model.name}: {what}; run `sonar models optimise {asked}` once")
-
-
 def contract_of(contract: InputContract, backend: Backend) -> InputContract:
     """``contract`` with the size that the opened file has fixed, if any."""
     if backend.fixed_hw is None:
         return contract
     return replace(contract, fit="exact", fixed_hw=backend.fixed_hw)
+
+
+def _float_file(model: ResolvedModel, store: Store) -> Path | None:
+    made = artefact_path(store, model, "fp32")
+    if made.is_file():
+        return made
+    return model.path if model.format == "onnx" else None
+
+
+def artefact_path(store: Store, model: ResolvedModel, precision: str) -> Path:
+    """Where the optimized model lies, or would: keyed by weights, precision and machine."""
+    return store.derived_path(model.sha256, f"{precision}-{machine_key()}.onnx")
+
+
+def int8_file(model: ResolvedModel, store: Store) -> Path | None:
+    """The int8 version that was made here, or that came with sonar; None where there is none."""
+    made = artefact_path(store, model, "int8")
+    if made.is_file():
+        return made
+    return BUILTIN_INT8_PATH if model.sha256 == BUILTIN.sha256 else None
+
+
+def machine_key() -> str:
+    """Eight hex digits for the processor, the recipe and the versions that artefacts depend on."""
+    parts = [str(RECIPE), cpu_model(), _cpu_fields("flags", "features")]
+    parts += [f"{name} {installed(name)}" for name in ("onnxruntime", "openvino")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+def cpu_model() -> str:
+    """The processor's name, for people and keys."""
+    return f"{platform.machine()} {_cpu_fields('model name', 'cpu part') or platform.processor()}"
+
+
+def _cpu_fields(*names: str) -> str:
+    """Values of the first processor's fields where Linux lists them; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    found: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip().lower(), value.strip())
+    return " ".join(found[name] for name in names if name in found)
+
+
+def installed(package: str) -> str | None:
+    """A package's version, or None where it is not installed. Imports nothing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -32,8 +32,8 @@ class NetworkEngine:
         *,
         model: str = "",
     ) -> None:
-        """``label`` names model, backend and precision for people and logs; ``model`` is the
-        registry's name of the model, which each depth map carries."""
+        """``label`` names model, backend and precision for people and logs; ``model`` is the name
+        of the model that each depth map carries."""
         self.label = label
         self.model = model
         self.backend = backend

@@ -1,4 +1,4 @@
-"""Images made up by rule: to warm up, to calibrate and to compare where there are no photos."""
+"""What networks are tried with where there are no photos: made-up images, and a comparison."""
 
 from collections.abc import Iterator
 
@@ -65,3 +65,15 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> FloatImage:
     phase = np.exp(2j * np.pi * rng.random(amplitude.shape))
     noise = np.fft.irfft2(amplitude * phase, s=(height, width))
     return np.asarray((noise - noise.mean()) / noise.std(), np.float32)
+
+
+def deviation(reference: FloatImage, other: FloatImage) -> float:
+    """Mean absolute difference as a share of the reference's range; inf where it has none.
+
+    Both float32, any shape, the same. NaN in either gives inf.
+    """
+    span = float(reference.max()) - float(reference.min())
+    distance = float(np.abs(reference - other).mean())
+    if not (np.isfinite(span) and np.isfinite(distance)) or span <= 0.0:
+        return float("inf")
+    return distance / span

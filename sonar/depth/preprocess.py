@@ -6,8 +6,6 @@ normalized value: float32 instead of float64, and scaling to [0, 1] folded into 
 (cubic weights sum to one, so the two commute).
 """
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
@@ -15,25 +13,6 @@ from sonar.depth.models.contract import InputContract
 from sonar.types import FloatImage, RgbImage
 
 MAX_ASPECT = 4  # "shorter" and "minimal" fits let the longer side grow to this many size_px
-
-
-def _scales_longer(height: float, width: float) -> float:
-    return min(height, width)
-
-
-def _scales_shorter(height: float, width: float) -> float:
-    return max(height, width)
-
-
-def _scales_minimal(height: float, width: float) -> float:
-    return width if abs(1 - width) < abs(1 - height) else height
-
-
-_FITS: dict[str, Callable[[float, float], float]] = {
-    "longer": _scales_longer,
-    "shorter": _scales_shorter,
-    "minimal": _scales_minimal,
-}
 
 
 def network_size(contract: InputContract, height: int, width: int) -> tuple[int, int]:
@@ -46,7 +25,11 @@ def network_size(contract: InputContract, height: int, width: int) -> tuple[int,
     if contract.fixed_hw is not None:
         return contract.fixed_hw
     size, multiple = contract.size_px, contract.multiple
-    scale = _FITS[contract.fit](size / height, size / width)
+    scales = size / height, size / width
+    if contract.fit == "minimal":
+        scale = min(scales, key=lambda scale: abs(1 - scale))
+    else:
+        scale = min(scales) if contract.fit == "longer" else max(scales)
     lowest = size if contract.fit == "shorter" else multiple
     highest = size if contract.fit == "longer" else MAX_ASPECT * size
 

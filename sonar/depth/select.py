@@ -3,32 +3,51 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config import EngineConfig
-from sonar.depth.artefacts import machine_key
-from sonar.depth.candidates import Candidate, Report, candidates, contract_of, open_backend
+from sonar.depth.candidates import (
+    Candidate,
+    Report,
+    candidates,
+    contract_of,
+    machine_key,
+    open_backend,
+)
 from sonar.depth.engine import NetworkEngine
-from sonar.depth.measure import Measured, measure
+from sonar.depth.models import ResolvedModel, Store
 from sonar.depth.models.registry import OFFICIAL
-from sonar.depth.models.resolved import ResolvedModel
-from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_images
+from sonar.depth.practice import deviation, practice_images
+from sonar.depth.preprocess import Preprocessor
 from sonar.depth.threads import thread_count
 from sonar.errors import DepthError, OutputError, SonarError
 from sonar.files import atomic_path
 from sonar.ports import Clock
-from sonar.types import DepthKind, Frame
+from sonar.types import DepthKind, FloatImage, Frame
 
 # Correlation of depth with the row, nearer downwards positive. The built-in model has 0.81 to 0.99
 # on each of twelve practice frames; a network whose values are read the wrong way has the negative.
 WRONG_WAY = -0.3
 DIRECTION_FRAMES = 4
 TOLERANCE = 0.02  # mean deviation from fp32 that a choice may have, as a share of the range
+MEASURED_HW = (480, 640)  # rows, columns
+CHECKED_IMAGES = 4
+MEASURED_RUNS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a candidate did on this machine: its fastest run, which other programs disturb least,
+    and its mean deviation from float32."""
+
+    backend: str
+    precision: str
+    fastest_ms: float
+    deviation: float
 
 
 def open_engine(
@@ -37,7 +56,7 @@ def open_engine(
     clock: Clock | None = None,
     *,
     store: Store | None = None,
-    report: Report | None = None,
+    report: Report = lambda sentence: None,
 ) -> NetworkEngine:
     """The engine that ``config`` asks for, on ``model``; not yet warmed up.
 
@@ -49,22 +68,23 @@ def open_engine(
     command that prepares it), MissingExtraError when the configured backend is not installed,
     ConfigError for a combination that cannot be.
     """
-    store, clock, report = store or Store(), clock or SystemClock(), report or (lambda _: None)
+    store, clock = store or Store(), clock or SystemClock()
+    threads = thread_count(config.threads)
     choices = candidates(config, model, store, report)
     while True:
         chosen = choices[0]
         if len(choices) > 1:
-            chosen = _fastest(config, model, choices, store, clock, report)
+            chosen = _fastest(model, choices, threads, store, clock, report)
         try:
-            backend = open_backend(chosen, model, thread_count(config.threads), store)
+            backend = open_backend(chosen, model, threads, store)
             break
         except SonarError as error:
             if chosen is choices[0]:
                 raise
             report(f"{chosen.backend} {chosen.precision} was chosen, but: {error}; choosing again")
             choices.remove(chosen)
-    contract = contract_of(model.contract, backend)
     label = f"{model.name} ({backend.name}, {backend.precision})"
+    contract = contract_of(model.contract, backend)
     engine = NetworkEngine(backend, contract, label, clock, model=model.name)
     if model.sha256 not in {entry.sha256 for entry in OFFICIAL}:
         _check_direction(engine, model, report)
@@ -72,26 +92,19 @@ def open_engine(
 
 
 def _fastest(
-    config: EngineConfig,
     model: ResolvedModel,
     choices: Sequence[Candidate],
+    threads: int,
     store: Store,
     clock: Clock,
     report: Report,
 ) -> Candidate:
-    threads = thread_count(config.threads)
-    key = json.dumps(
-        [
-            machine_key(),
-            threads,
-            asdict(model.contract),
-            [[c.backend, c.precision, c.path.stat().st_size if c.path else 0] for c in choices],
-        ]
-    )
+    ways = [(c.backend, c.precision, c.path.stat().st_size if c.path else 0) for c in choices]
+    key = json.dumps([machine_key(), threads, asdict(model.contract), ways])
     name = f"choice-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
     memory = store.derived_path(model.sha256, name)
     measured = _remembered(memory)
-    if measured is None:
+    if not measured:
         report(f"{model.name}: measuring {len(choices)} ways to run it, once")
         measured = measure(choices, model, threads, store, clock, report)
         try:
@@ -100,15 +113,65 @@ def _fastest(
         except OutputError as error:
             report(f"the measurement is not remembered: {error}")
     within = [item for item in measured if item.deviation <= TOLERANCE] or measured[:1]
-    best = min(within, key=lambda item: item.median_ms)
+    best = min(within, key=lambda item: item.fastest_ms)
     return next(c for c in choices if (c.backend, c.precision) == (best.backend, best.precision))
 
 
-def _remembered(memory: Path) -> list[Measured] | None:
+def _remembered(memory: Path) -> list[Measured]:
     try:
-        return [Measured(**item) for item in json.loads(memory.read_text())] or None
+        return [Measured(**item) for item in json.loads(memory.read_text())]
     except (OSError, ValueError, TypeError):  # not measured yet, or not by this version
-        return None
+        return []
+
+
+def measure(
+    choices: Sequence[Candidate],
+    model: ResolvedModel,
+    threads: int,
+    store: Store,
+    clock: Clock,
+    report: Report,
+) -> list[Measured]:
+    """Time and deviation of each candidate, one after the other, on the same made-up frames.
+
+    The first one is the reference: its errors are raised. Another that cannot be opened, or fails
+    while it runs, is left out, and ``report`` gets the reason.
+    """
+    measured: list[Measured] = []
+    expected: list[FloatImage] = []
+    for choice in choices:
+        try:
+            depths, fastest_ms = _run(choice, model, threads, store, clock)
+        except SonarError as error:
+            if choice is choices[0]:
+                raise
+            report(f"{choice.backend} {choice.precision} is left out: {error}")
+            continue
+        expected = expected or depths
+        apart = float(np.mean([deviation(a, b) for a, b in zip(expected, depths, strict=True)]))
+        measured.append(Measured(choice.backend, choice.precision, fastest_ms, apart))
+    return measured
+
+
+def _run(
+    choice: Candidate, model: ResolvedModel, threads: int, store: Store, clock: Clock
+) -> tuple[list[FloatImage], float]:
+    """The depths of the made-up frames, and the fastest run's milliseconds."""
+    backend = open_backend(choice, model, threads, store)
+    try:
+        preprocess = Preprocessor(contract_of(model.contract, backend))
+        frames = practice_images(CHECKED_IMAGES, *MEASURED_HW)
+        tensors = [preprocess(frame).copy() for frame in frames]
+        name = model.contract.depth_output or backend.output_names[0]
+        depths = [backend.run(tensor)[name] for tensor in tensors]
+        spent_s = []
+        for number in range(MEASURED_RUNS):
+            began_s = clock.now()
+            backend.run(tensors[number % len(tensors)])
+            spent_s.append(clock.now() - began_s)
+    finally:
+        backend.close()
+    return depths, 1e3 * min(spent_s)
 
 
 def _check_direction(engine: NetworkEngine, model: ResolvedModel, report: Report) -> None:
@@ -116,21 +179,20 @@ def _check_direction(engine: NetworkEngine, model: ResolvedModel, report: Report
 
     Then the values are probably metric where ``kind`` says inverse, or the other way about.
     """
+    metric = engine.contract.kind is DepthKind.METRIC
     correlations = []
-    for number, image in enumerate(practice_images(DIRECTION_FRAMES)):
+    for image in practice_images(DIRECTION_FRAMES):
         try:
-            depth = engine.estimate(Frame(image=image, id=number, t=0.0))
+            depth = engine.estimate(Frame(image=image, id=0, t=0.0))
         except DepthError:  # warming up reports it
             return
         rows = np.median(depth.values, axis=1)
         if rows.std() > 0.0:
-            correlations.append(float(np.corrcoef(np.arange(len(rows)), rows)[0, 1]))
-    kind = engine.contract.kind
-    sign = -1.0 if kind is DepthKind.METRIC else 1.0
-    if correlations and sign * float(np.mean(correlations)) < WRONG_WAY:
-        other = DepthKind.RELATIVE_INVERSE if kind is DepthKind.METRIC else DepthKind.METRIC
+            correlations.append(np.corrcoef(np.arange(len(rows)), -rows if metric else rows)[0, 1])
+    if correlations and np.mean(correlations) < WRONG_WAY:
+        other = DepthKind.RELATIVE_INVERSE if metric else DepthKind.METRIC
         report(
-            f"{model.name}: read as {kind.value}, the ground does not get nearer downwards. If the "
-            f"network gives {other.value} depth, write engine.model: {model.path}#{other.value}, "
-            "or set kind where the model is described"
+            f"{model.name}: read as {engine.contract.kind.value}, the ground does not get nearer "
+            f"downwards. If the network gives {other.value} depth, write engine.model: "
+            f"{model.path}#{other.value}, or set kind where the model is described"
         )

@@ -107,7 +107,7 @@ def release() -> None:
     glibc keeps what threads free for themselves, so that each network that is closed and opened
     anew would cost its size again.
     """
-    from sonar.depth.backends.memory import give_back_memory
+    from sonar.depth.backends import give_back_memory
 
     gc.collect()
     give_back_memory()

@@ -4,8 +4,8 @@ import pytest
 
 from sonar.cli.ui import prepare
 from sonar.config import SonarConfig
-from sonar.depth.artefacts import artefact_path
-from sonar.depth.models.store import Store
+from sonar.depth.candidates import artefact_path
+from sonar.depth.models import Store
 from tests.depth.models_of_ours import small_network
 
 
@@ -28,7 +28,7 @@ def test_what_is_missing_is_made_once(tmp_path, monkeypatch, capsys):
 def test_what_is_ready_needs_nothing(tmp_path, monkeypatch, capsys):
     pytest.importorskip("onnx", reason="the test's model is made with onnx")
     monkeypatch.setenv("SONAR_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(__import__("sys").modules, "sonar.lab.quantise.optimise", None)
+    monkeypatch.setitem(__import__("sys").modules, "sonar.lab.quantise.artefacts", None)
     prepare(config("builtin", "int8"))
     prepare(config(small_network(tmp_path / "small.onnx"), "auto"))
     assert capsys.readouterr().err == ""

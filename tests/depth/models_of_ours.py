@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonar.depth.models.contract import InputContract
-from sonar.depth.models.resolved import ResolvedModel
+from sonar.depth.models import InputContract, ResolvedModel
 
 CONTRACT = InputContract(size_px=64, depth_output="depth")
 

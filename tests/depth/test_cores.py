@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sonar.depth import threads
@@ -28,22 +29,6 @@ def write(root: Path, files: dict[str, str]) -> Path:
             },
             2.0,
         ),
-        (  # version 1, as Docker mounts it: the process's own group is the root
-            {
-                "proc/self/cgroup": "3:cpu,cpuacct:/docker/0123\n1:pids:/\n",
-                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
-                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
-            },
-            0.5,
-        ),
-        (
-            {
-                "proc/self/cgroup": "1:cpu:/\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
-                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
-            },
-            None,
-        ),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}, None),
         ({}, None),
     ],
@@ -62,6 +47,19 @@ def test_threads_follow_the_quota(
     assert threads.thread_count(5) == 5  # as asked
 
 
-def test_threads_follow_the_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {1})
-    assert threads.physical_cores(tmp_path / "none") == 1
+@pytest.mark.parametrize(("cores", "count"), [(1, 1), (2, 2), (3, 3), (4, 3), (8, 7)])
+def test_one_core_is_left_from_four_on(
+    monkeypatch: pytest.MonkeyPatch, cores: int, count: int
+) -> None:
+    monkeypatch.setattr(threads, "physical_cores", lambda: cores)
+    monkeypatch.setattr(threads, "quota_cores", lambda: None)
+    assert threads.thread_count(0) == count
+
+
+def test_hyper_threads_and_processors_that_may_not_be_used_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8 if logical else 4)
+    for allowed, cores in ((range(8), 4), ({1}, 1)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, allowed=allowed: set(allowed))
+        assert threads.physical_cores() == cores

@@ -7,11 +7,9 @@ from sonar.clock import ManualClock
 from sonar.config import EngineConfig
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, NetworkEngine
-from sonar.depth.models.contract import InputContract
+from sonar.depth.models import InputContract, Store
 from sonar.depth.models.registry import BUILTIN_PATH
-from sonar.depth.models.store import Store
 from sonar.depth.select import open_engine
-from sonar.depth.threads import physical_cores, thread_count
 from sonar.errors import DepthError, ModelError
 from sonar.testing.depth import FakeBackend, FakeEngine, Slow
 from sonar.types import DepthKind, DepthMap, Frame
@@ -231,26 +229,6 @@ def test_a_closed_backend_says_so():
     backend.close()
     with pytest.raises(DepthError, match="closed"):
         backend.run(np.zeros((1, 3, 32, 32), np.float32))
-
-
-def test_threads(tmp_path):
-    assert thread_count(3) == 3
-    assert 1 <= thread_count(0) <= physical_cores()
-    everyone = "\n\n".join(
-        f"processor\t: {n}\nphysical id\t: 0\ncore id\t: {n // 2}" for n in range(8)
-    )
-    path = tmp_path / "cpuinfo"
-    path.write_text(everyone)
-    # hyper-threads share a core id; only processors that this process may use count
-    assert physical_cores(path) <= 4
-    path.write_text("processor\t: 0\nBogoMIPS\t: 50\n\nprocessor\t: 1\n")  # Arm
-    assert physical_cores(path) in (1, 2)
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 3), (4, 3), (8, 7)])
-def test_one_core_is_left_from_four_on(monkeypatch, cores, threads):
-    monkeypatch.setattr("sonar.depth.threads.physical_cores", lambda: cores)
-    assert thread_count(0) == threads
 
 
 def depth_of(value):

@@ -9,13 +9,16 @@ import pytest
 from sonar.clock import ManualClock
 from sonar.config import EngineConfig
 from sonar.depth import candidates as ways
-from sonar.depth import measure as measuring
 from sonar.depth import open_engine, select
-from sonar.depth.artefacts import artefact_path
-from sonar.depth.candidates import Candidate, candidates, int8_file, missing_precisions
-from sonar.depth.measure import Measured, measure
-from sonar.depth.models.contract import InputContract
-from sonar.depth.models.store import Store
+from sonar.depth.candidates import (
+    Candidate,
+    artefact_path,
+    candidates,
+    int8_file,
+    missing_precisions,
+)
+from sonar.depth.models import InputContract, Store
+from sonar.depth.select import Measured, measure
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from tests.depth.models_of_ours import resolved, small_network
 
@@ -38,12 +41,12 @@ def silent(sentence):
 def with_int8(small, store):
     """An int8 version; here a float network with other weights, since only its place matters."""
     target = artefact_path(store, small, "int8")
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return small_network(target, seed=1)
 
 
 def pretend(monkeypatch, figures):
-    """Measured figures by (backend, precision): (median_ms, deviation); counts the measuring."""
+    """Measured figures by (backend, precision): (fastest_ms, deviation); counts the measuring."""
     calls = []
 
     def measured(choices, *args):
@@ -120,7 +123,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch
     blocked = Store(home=tmp_path / "blocked")
     pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
     packaged = small_network(tmp_path / "packaged.onnx", seed=1)
-    monkeypatch.setitem(ways.PACKAGED_INT8, small.sha256, packaged)
+    monkeypatch.setattr(ways, "int8_file", lambda model, store: packaged)
     said = []
     config = EngineConfig(backend="onnx", threads=1)
     engine = open_engine(config, small, store=blocked, report=said.append)
@@ -132,10 +135,10 @@ def test_measuring_finds_time_and_deviation(small, store):
     other = with_int8(small, store)
     choices = [Candidate("onnx", "fp32", small.path), Candidate("onnx", "int8", other)]
     clock = ManualClock()
-    first, second = measure(choices, small, 1, store, clock)
+    first, second = measure(choices, small, 1, store, clock, silent)
     assert (first.precision, first.deviation) == ("fp32", 0.0)
     assert second.deviation > 0.01  # other weights
-    assert first.median_ms == second.median_ms == 0.0  # this clock stands still
+    assert first.fastest_ms == second.fastest_ms == 0.0  # this clock stands still
 
 
 def test_a_candidate_that_fails_is_left_out_but_not_the_reference(small, store, tmp_path):
@@ -148,7 +151,7 @@ def test_a_candidate_that_fails_is_left_out_but_not_the_reference(small, store, 
     assert reported[0].startswith("onnx int8 is left out: ")
     assert "missing.onnx" in reported[0]
     with pytest.raises(ModelError):
-        measure([broken, good], small, 1, store, ManualClock())
+        measure([broken, good], small, 1, store, ManualClock(), silent)
 
 
 class Failing:
@@ -171,24 +174,24 @@ class Failing:
 
 @pytest.mark.parametrize("good", [0, 2, 5])  # while it is compared, or while it is timed
 def test_a_candidate_that_fails_while_it_runs_is_left_out(small, store, monkeypatch, good):
+    monkeypatch.setattr(ways, "installed", lambda package: None)
     with_int8(small, store)
     failing, opened = Failing(good), []
-    real = measuring.open_backend
+    real = select.open_backend
 
     def open_backend(candidate, *args):
         opened.append(failing if candidate.precision == "int8" else real(candidate, *args))
         return opened[-1]
 
-    monkeypatch.setattr(measuring, "open_backend", open_backend)
+    monkeypatch.setattr(select, "open_backend", open_backend)
     notes: list[str] = []
     config = EngineConfig(backend="auto", threads=1)
-    monkeypatch.setattr(ways, "installed", lambda package: None)
     engine = open_engine(config, small, store=store, report=notes.append)
     assert engine.backend.precision == "fp32"
     assert any("onnx int8 is left out" in note and "out of memory" in note for note in notes)
     assert failing.closed
     with pytest.raises(DepthError):  # nothing is left where the reference itself fails
-        measure([Candidate("onnx", "int8", None)], small, 1, store, ManualClock())
+        measure([Candidate("onnx", "int8", None)], small, 1, store, ManualClock(), silent)
 
 
 def slope(path, downwards):
@@ -254,21 +257,24 @@ def test_what_is_not_prepared_is_an_error_that_names_the_command(small, store):
     assert missing_precisions(config, small, store) == ["int8"]
     with pytest.raises(ModelError, match=r"run `sonar models optimise .*small\.onnx` once"):
         open_engine(config, small, store=store)
-    checkpoint = replace(small, format="torch", architecture="midas_small")
+    checkpoint = replace(small, format="torch")
     assert missing_precisions(EngineConfig(), checkpoint, store) == ["fp32"]
-    with pytest.raises(ModelError, match="not converted yet; run `sonar models optimise "):
+    with pytest.raises(
+        ModelError, match="fp32 version is not made yet; run `sonar models optimise "
+    ):
         open_engine(EngineConfig(), checkpoint, store=store)
     assert missing_precisions(EngineConfig(), small, store) == []
     assert missing_precisions(EngineConfig(backend="torch"), checkpoint, store) == []
 
 
 def test_auto_takes_what_is_installed(small, store, monkeypatch):
-    with_int8(small, store)
     config = EngineConfig(backend="auto")
     monkeypatch.setattr(ways, "installed", lambda package: None)
+    with_int8(small, store)
     names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
     assert names == [("onnx", "fp32"), ("onnx", "int8")]
     monkeypatch.setattr(ways, "installed", lambda package: "1")
+    with_int8(small, store)
     names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
     assert names[2:] == [("openvino", "fp32"), ("openvino", "int8")]
 
@@ -307,7 +313,7 @@ def test_a_damaged_reference_is_an_error_not_a_reason_to_choose_again(small, sto
 def test_torch_runs_checkpoints_in_float_only(small, store):
     with pytest.raises(ConfigError, match="int8"):
         open_engine(EngineConfig(backend="torch", precision="int8"), small, store=store)
-    with pytest.raises(ModelError, match="no torch network"):
+    with pytest.raises(ModelError, match="no checkpoint of MiDaS small"):
         open_engine(EngineConfig(backend="torch"), small, store=store)
 
 

@@ -98,18 +98,15 @@ def records(data: bytes, folder: Path) -> None:
 
 
 def models(data: bytes, folder: Path) -> None:
-    """A model file: ONNX, a torch checkpoint, and the record beside it."""
-    from sonar.depth.midas.checkpoint import read_checkpoint
+    """A model file: ONNX, and a torch checkpoint."""
+    from sonar.depth.midas import load_network
     from sonar.depth.models.checks import check_onnx
-    from sonar.depth.models.record import read_record
     from sonar.depth.models.registry import BUILTIN
 
     (folder / "given.onnx").write_bytes(data)
     (folder / "given.pt").write_bytes(data)
-    (folder / "record.json").write_bytes(data)
     _refuses(lambda: check_onnx(folder / "given.onnx", BUILTIN.contract))
-    _refuses(lambda: read_checkpoint(folder / "given.pt"))
-    read_record(folder)
+    _refuses(lambda: load_network(folder / "given.pt"))
 
 
 _talks: dict[str, Any] = {}  # the servers, started once for a process

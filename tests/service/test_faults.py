@@ -205,7 +205,7 @@ def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Path)
     import av
 
     from sonar.clock import ManualClock
-    from sonar.lab.bench.rehearsal import LoopDevice
+    from tests.soak.rehearsal import LoopDevice
 
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as out:

@@ -37,11 +37,12 @@ needs_pulse = pytest.mark.skipif(
 )
 
 # The rehearsal, in which every cue sounds all the time: what is silent then is broken.
-STEADY = """
+STEADY = f"""
 import sys
+sys.path.insert(0, {str(REPO)!r})
 import sonar.audio.cues.watch
 sonar.audio.cues.watch.EARLY_SILENCE_S = 60.0
-from sonar.lab.bench.rehearsal import main
+from tests.soak.rehearsal import main
 main(sys.argv[1:])
 """
 

@@ -57,7 +57,7 @@ def soak(arguments: argparse.Namespace, server: Server) -> int:
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "sonar.lab.bench.rehearsal", arguments.clip),
+                *(sys.executable, str(Path(__file__).with_name("rehearsal.py")), arguments.clip),
                 *("--profile", arguments.profile, "--notes", str(notes)),
                 *(f"service.health_port={PORT}", *arguments.sets),
             ],

@@ -152,8 +152,7 @@ def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
         sounds=sounds,
         command=(
             sys.executable,
-            "-m",
-            "sonar.lab.bench.rehearsal",
+            str(Path(__file__).with_name("rehearsal.py")),
             arguments.clip,
             f"--notes={folder / 'notes'}",
             "service.recording.enabled=true",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.depth.backends.memory import give_back_memory
+from sonar.depth.backends import give_back_memory
 from sonar.errors import DepthError, ModelError
 
 # Threads spin this long for the next operator before they sleep: long enough for the gaps inside
@@ -27,13 +27,7 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        threads: int,
-        precision: str = "fp32",
-    ) -> None:
+    def __init__(self, path: Path, *, threads: int, precision: str = "fp32") -> None:
         """Raises ModelError when the file is missing, damaged, or no image-to-depth network."""
         self.precision = precision
         if not path.is_file():
@@ -51,9 +45,7 @@ class OnnxBackend:
         try:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class
-            raise ModelError(
-                f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"
-            ) from error
+            raise damaged(path, error) from error
         self._input, self.fixed_hw = _single_image_input(session, path)
         self.output_names: list[str] = [output.name for output in session.get_outputs()]
         self._session: Any = session
@@ -74,7 +66,15 @@ class OnnxBackend:
 
 
 def first_line(error: Exception) -> str:
+    """The beginning of a library's error, for a sentence of ours."""
     return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
+
+
+def damaged(path: Path, error: Exception) -> ModelError:
+    """A library could not read the file."""
+    return ModelError(
+        f"the model file {path} is damaged or not an ONNX model ({first_line(error)})"
+    )
 
 
 def _single_image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] | None]:
@@ -83,17 +83,17 @@ def _single_image_input(session: Any, path: Path) -> tuple[str, tuple[int, int] 
     if len(inputs) != 1:
         raise ModelError(f"the model {path} has {len(inputs)} inputs; a depth network has one")
     shape = list(inputs[0].shape or ())
-    sides = [side for side in shape[2:] if isinstance(side, int)]
-    fits = (
-        inputs[0].type == "tensor(float)"
-        and len(shape) == 4
-        and (shape[0] == 1 or not isinstance(shape[0], int))
-        and (shape[1] == 3 or not isinstance(shape[1], int))
-        and len(sides) != 1
-    )
-    if not fits:
+    fixed = [side if isinstance(side, int) else None for side in shape]
+    if (
+        inputs[0].type != "tensor(float)"
+        or len(shape) != 4
+        or fixed[0] not in (None, 1)
+        or fixed[1] not in (None, 3)
+        or (fixed[2] is None) != (fixed[3] is None)
+    ):
         raise ModelError(
             f"the model {path} takes {inputs[0].type} of shape {shape}; a depth network takes "
             "tensor(float) of shape (1, 3, H, W), with both sides fixed or none"
         )
-    return inputs[0].name, (sides[0], sides[1]) if sides else None
+    rows, columns = fixed[2:]
+    return inputs[0].name, None if rows is None or columns is None else (rows, columns)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.depth.backends.onnx import first_line
-from sonar.errors import DepthError, MissingExtraError
+from sonar.errors import DepthError
 
 
 class TorchBackend:
@@ -22,29 +22,27 @@ class TorchBackend:
         name: "torch".
         precision: "fp32".
         fixed_hw: None: any size in multiples of 32.
-        output_names: as given.
+        output_names: one, of the depth.
     """
 
     name = "torch"
     precision = "fp32"
     fixed_hw = None
+    output_names = ("inverse_depth",)
 
-    def __init__(self, network: Any, output_names: list[str], *, threads: int) -> None:
+    def __init__(self, network: Any, *, threads: int) -> None:
         """``network``: a torch module in evaluation mode. ``threads`` holds for all of torch."""
-        try:
-            import torch
-        except ImportError as error:
-            raise MissingExtraError("midas", "the torch backend") from error
+        import torch
+
         torch.set_num_threads(threads)
         torch.set_flush_denormal(True)
-        self.output_names = output_names
         self._torch = torch
         self._network: Any = network.to(memory_format=torch.channels_last)
         self._frozen: Any = None
         self._shape: tuple[int, ...] = ()
 
     def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """``tensor`` float32 (1, 3, H, W) -> outputs by name, batch kept. Raises DepthError."""
+        """``tensor`` float32 (1, 3, H, W) -> the depth by name, batch kept. Raises DepthError."""
         if self._network is None:
             raise DepthError("the depth network was closed")
         torch = self._torch
@@ -53,14 +51,10 @@ class TorchBackend:
             with torch.inference_mode():
                 if tensor.shape != self._shape:
                     self._freeze(image)
-                values = self._frozen(image)
+                depth = self._frozen(image)
         except RuntimeError as error:
             raise DepthError(f"the depth network failed ({first_line(error)})") from error
-        several = values if isinstance(values, tuple) else (values,)
-        return {
-            name: value.contiguous().numpy()
-            for name, value in zip(self.output_names, several, strict=True)
-        }
+        return {self.output_names[0]: depth.contiguous().numpy()}
 
     def close(self) -> None:
         self._network = self._frozen = None

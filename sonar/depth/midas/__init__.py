@@ -1,34 +1,29 @@
-"""The MiDaS networks in torch: v2.1 small and DPT-Large. Needs the ``midas`` extra when used."""
+"""MiDaS v2.1 small in torch, from the official checkpoint. Needs the ``midas`` extra when used."""
 
+from pathlib import Path
 from typing import Any
 
-from sonar.depth.models.contract import InputContract
-from sonar.depth.models.resolved import ResolvedModel
 from sonar.errors import MissingExtraError, ModelError
 
-__all__ = ["load_network", "output_names"]
+__all__ = ["load_network"]
 
 
-def load_network(model: ResolvedModel) -> Any:
-    """The checkpoint as a torch module ready to run.
+def load_network(path: Path) -> Any:
+    """The official checkpoint as a torch module ready to run, in float32.
 
-    Raises ModelError for a damaged file or an unknown architecture, MissingExtraError without
-    torch and timm.
+    torch reads the file as plain weights only, so that no code in it runs. Raises ModelError when
+    it is damaged or of another network, MissingExtraError without torch and timm.
     """
-    if model.format != "torch":
-        raise ModelError(f"{model.name} is an ONNX model; there is no torch network for it")
-    if model.architecture == "dpt_large":
-        try:
-            from sonar.depth.midas.dpt import load_dpt_large
-        except ImportError as error:
-            raise MissingExtraError("midas", f"converting {model.name}") from error
-        return load_dpt_large(model.path)
-    from sonar.depth.midas.weights import load_midas_small
+    try:
+        import torch
 
-    return load_midas_small(model.path)
-
-
-def output_names(contract: InputContract) -> list[str]:
-    """Names for a torch network's outputs, in its order."""
-    names = [contract.depth_output or "inverse_depth"]
-    return names + ([contract.walkable_output] if contract.walkable_output else [])
+        from sonar.depth.midas.network import MidasSmall
+    except ImportError as error:
+        raise MissingExtraError("midas", "running MiDaS in torch") from error
+    network = MidasSmall()
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch's, pickle's and zip's errors share no base class
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} is no checkpoint of MiDaS small ({reason})") from error
+    return network.eval()

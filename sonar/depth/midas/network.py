@@ -33,19 +33,10 @@ class StridedSameConv(nn.Conv2d):
 
 
 def _constant_padding(module: nn.Module) -> None:
-    for name, child in module.named_children():
+    """Make every convolution that timm pads by the image's size a :class:`StridedSameConv`."""
+    for child in module.modules():
         if type(child).__name__ == "Conv2dSame":
-            conv = StridedSameConv(
-                child.in_channels,
-                child.out_channels,
-                child.kernel_size,
-                child.stride,
-                groups=child.groups,
-                bias=child.bias is not None,
-            )
-            setattr(module, name, conv)
-        else:
-            _constant_padding(child)
+            child.__class__ = StridedSameConv
 
 
 class ResidualUnit(nn.Module):
@@ -73,26 +64,12 @@ class FusionBlock(nn.Module):
         self.out_conv = nn.Conv2d(width, out_width, 1)
         self.resConfUnit1 = ResidualUnit(width)
         self.resConfUnit2 = ResidualUnit(width)
-        self.convolve_first = True
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor | None = None) -> torch.Tensor:
         if skip is not None:
             x = x + self.resConfUnit1(skip)
-        x = self.resConfUnit2(x)
-        if self.convolve_first:
-            return _double(self.out_conv(x), align_corners=True)
-        return self.out_conv(_double(x, align_corners=True))
-
-
-def _double(x: torch.Tensor, *, align_corners: bool) -> torch.Tensor:
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=align_corners)
-
-
-class Double(nn.Module):
-    """Twice the size, bilinear, pixel centers aligned."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _double(x, align_corners=False)
+        x = self.out_conv(self.resConfUnit2(x))
+        return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
 class WalkableHead(nn.Module):
@@ -111,12 +88,10 @@ class WalkableHead(nn.Module):
         t = self.lat[3](levels[3])
         # mix and pw are numbered in the order they run, lat by its level
         for n, level in enumerate((2, 1, 0)):
-            t = _double(t, align_corners=False) + self.lat[level](levels[level])
+            t = functional.interpolate(t, scale_factor=2, mode="bilinear")
+            t = t + self.lat[level](levels[level])
             t = functional.relu(self.pw[n](functional.relu(self.mix[n](t))))
-        t = functional.interpolate(
-            self.out(t), scale_factor=4, mode="bilinear", align_corners=False
-        )
-        return torch.sigmoid(t)
+        return torch.sigmoid(functional.interpolate(self.out(t), scale_factor=4, mode="bilinear"))
 
 
 class MidasSmall(nn.Module):
@@ -146,21 +121,17 @@ class MidasSmall(nn.Module):
             layers = (stem if level == 1 else []) + [blocks[n] for n in range(first, last)]
             setattr(self.pretrained, f"layer{level}", nn.Sequential(*layers))
         _constant_padding(self.pretrained)
-        taps = [encoder.feature_info[n]["num_chs"] for n in range(len(encoder.feature_info))]
-        channels = [taps[1], taps[2], taps[3], taps[4]]
 
         self.scratch = nn.Module()
-        widths = [features << level for level in range(4)]
-        for level in range(4):
-            conv = nn.Conv2d(channels[level], widths[level], 3, padding=1, bias=False)
-            setattr(self.scratch, f"layer{level + 1}_rn", conv)
-        for level in (4, 3, 2, 1):
-            width = widths[level - 1]
+        for level in range(1, 5):
+            channels, width = encoder.feature_info[level]["num_chs"], features << (level - 1)
+            conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            setattr(self.scratch, f"layer{level}_rn", conv)
             block = FusionBlock(width, width // 2 if level > 1 else width)
             setattr(self.scratch, f"refinenet{level}", block)
         self.scratch.output_conv = nn.Sequential(
             nn.Conv2d(features, features // 2, 3, padding=1),
-            Double(),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
             nn.Conv2d(features // 2, 32, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(32, 1, 1),
@@ -182,10 +153,3 @@ class MidasSmall(nn.Module):
         if self.walkable is None:
             return depth
         return depth, self.walkable(levels).squeeze(1)
-
-    def as_published(self) -> MidasSmall:
-        """Upsample before the 1x1 convolutions, operation by operation as people run it today."""
-        for module in self.modules():
-            if isinstance(module, FusionBlock):
-                module.convolve_first = False
-        return self

@@ -1,4 +1,4 @@
-"""Refusing a file that is not the depth network it should be."""
+"""Refusing an ONNX file that is not the depth network it should be."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,25 +8,11 @@ import numpy as np
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.models.contract import InputContract
-from sonar.depth.models.registry import ModelEntry
+from sonar.depth.practice import practice_images
 from sonar.errors import DepthError, ModelError
-from sonar.types import Frame, RgbImage
+from sonar.types import Frame
 
 _PROBE_PX = 64  # where the network leaves the size open; enough for five halvings
-
-
-def check_file(path: Path, entry: ModelEntry) -> InputContract:
-    """Check that ``path`` can be the model ``entry``; its sum is the caller's to compare.
-
-    An ONNX file is opened and tried. A checkpoint is proven by its published sum; torch reads it
-    as plain weights only when it is converted.
-
-    Returns the contract, a fixed input size filled in. Raises ModelError naming what is wrong.
-    """
-    size = path.stat().st_size
-    if entry.size_bytes not in (None, size):
-        raise ModelError(f"{entry.name}: {size} bytes, expected {entry.size_bytes}")
-    return check_onnx(path, entry.contract) if entry.format == "onnx" else entry.contract
 
 
 def check_onnx(path: Path, contract: InputContract) -> InputContract:
@@ -41,49 +27,29 @@ def check_onnx(path: Path, contract: InputContract) -> InputContract:
     backend = OnnxBackend(path, threads=1)
     try:
         fixed = backend.fixed_hw
-        if fixed is not None and contract.fixed_hw not in (None, fixed):
-            raise ModelError(
-                f"{path.name} takes images of {fixed[0]}x{fixed[1]} (height x width), described "
-                f"are {contract.fixed_hw[0]}x{contract.fixed_hw[1]}"
-            )
-        for wanted in (contract.depth_output, contract.walkable_output, contract.stairs_output):
-            if wanted is not None and wanted not in backend.output_names:
-                names = ", ".join(backend.output_names)
-                raise ModelError(f"{path.name} has no output {wanted!r}; it has {names}")
         if fixed is not None:
+            if contract.fixed_hw not in (None, fixed):
+                raise ModelError(
+                    f"{path.name} takes images of {fixed[0]}x{fixed[1]} (height x width), "
+                    f"described are {contract.fixed_hw[0]}x{contract.fixed_hw[1]}"
+                )
             contract = replace(contract, fit="exact", fixed_hw=fixed)
-        _try(backend, contract, path.name)
-    finally:
-        backend.close()
-    return contract
-
-
-def _try(backend: OnnxBackend, contract: InputContract, label: str) -> None:
-    """Two images must give two different finite maps."""
-    rows, columns = contract.fixed_hw or _probe_size(contract)
-    engine = NetworkEngine(backend, replace(contract, fit="exact", fixed_hw=(rows, columns)), label)
-    try:
+        # Two different sides, so that swapped axes show.
+        units = -(-_PROBE_PX // contract.multiple)
+        rows, columns = contract.fixed_hw or (
+            units * contract.multiple,
+            (units + 1) * contract.multiple,
+        )
+        probe = replace(contract, fit="exact", fixed_hw=(rows, columns))
+        engine = NetworkEngine(backend, probe, path.name)
         first, second = (
-            engine.estimate(Frame(_probe_image(rows, columns, seed), id=seed, t=0.0)).values
-            for seed in (0, 1)
+            engine.estimate(Frame(image, id=0, t=0.0)).values
+            for image in practice_images(2, rows, columns)
         )
     except DepthError as error:
-        raise ModelError(f"{label} is no depth network: {error}") from error
+        raise ModelError(f"{path.name} is no depth network: {error}") from error
+    finally:
+        backend.close()
     if np.array_equal(first, second):
-        raise ModelError(f"{label} gives the same map for every image: it is no depth network")
-
-
-def _probe_size(contract: InputContract) -> tuple[int, int]:
-    """Small, and with two different sides, so that swapped axes show."""
-    units = -(-_PROBE_PX // contract.multiple)
-    return units * contract.multiple, (units + 1) * contract.multiple
-
-
-def _probe_image(rows: int, columns: int, seed: int) -> RgbImage:
-    """A ramp, a block and some grain; uint8 (rows, columns, 3) RGB."""
-    random = np.random.default_rng(seed)
-    ramp = np.linspace(25, 180, rows)[:: -1 if seed else 1, None, None]
-    image = ramp + random.uniform(-12, 12, (rows, columns, 3))
-    top, left = rows // 4, columns // 4 if seed else columns // 2
-    image[top : top + rows // 3, left : left + columns // 4] = (230, 150, 75)
-    return np.asarray(np.clip(image, 0, 255), np.uint8)
+        raise ModelError(f"{path.name} gives the same map for every image: it is no depth network")
+    return contract

@@ -49,26 +49,8 @@ class InputContract:
             raise ValueError(f"InputContract.fit must be one of {', '.join(get_args(Fit))}")
         if (self.fit == "exact") != (self.fixed_hw is not None):
             raise ValueError("InputContract.fixed_hw goes with fit 'exact', and only with it")
-        if self.multiple < 1 or self.size_px < self.multiple:
-            raise ValueError("InputContract.size_px must be at least multiple, and that at least 1")
-        if self.fixed_hw is not None and min(self.fixed_hw) < 1:
-            raise ValueError("InputContract.fixed_hw must be positive")
-        if min(self.std) <= 0.0:
-            raise ValueError("InputContract.std must be positive")
+        if not 1 <= self.multiple <= self.size_px:
+            raise ValueError("InputContract.multiple must be from 1 to size_px")
 
 
 BUILTIN_CONTRACT = InputContract(depth_output="inverse_depth", walkable_output="walkable")
-MIDAS_SMALL_CONTRACT = InputContract()
-
-# The official export takes 256 x 256 only and subtracts mean and deviation inside its graph.
-MIDAS_SMALL_ONNX_CONTRACT = InputContract(
-    fit="exact",
-    fixed_hw=(256, 256),
-    multiple=1,
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-)
-
-DPT_LARGE_CONTRACT = InputContract(
-    size_px=384, fit="minimal", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
-)

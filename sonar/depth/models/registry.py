@@ -1,4 +1,4 @@
-"""The models sonar knows by name: where each comes from, what proves it, how it is fed.
+"""The models that sonar knows by name: where each comes from, its sum, and how it is fed.
 
 Sizes and SHA-256 sums of the official MiDaS files are those of the release assets, as several
 independent projects pin them; a file that differs is refused.
@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from sonar.config import ModelConfig
-from sonar.depth.models.contract import (
-    BUILTIN_CONTRACT,
-    DPT_LARGE_CONTRACT,
-    MIDAS_SMALL_CONTRACT,
-    MIDAS_SMALL_ONNX_CONTRACT,
-    InputContract,
-)
+from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
 from sonar.errors import ConfigError
 from sonar.files import expanded
 
 ModelFormat = Literal["onnx", "torch"]
 
 _RELEASES = "https://github.com/isl-org/MiDaS/releases/download"
+_MIDAS_LICENCE = "MIT (isl-org/MiDaS)"
 BUILTIN_PATH = Path(__file__).parent / "builtin" / "builtin.onnx"
 
 
@@ -33,55 +28,74 @@ class ModelEntry:
     Attributes:
         name: what people type.
         what: one line for people.
-        url: where it is fetched from; None where there is nothing to fetch.
-        file_name: its name in the cache.
-        size_bytes, sha256: of the file; None = not known, recorded at the first fetch.
+        contract: how it is fed.
         licence: of the weights.
         format: ``onnx``, or ``torch`` (a checkpoint, converted once with the extra [midas]).
-        architecture: of a torch file: midas_small, midas_lite0, midas_lite0_walkable, dpt_large.
-        contract: how it is fed.
+        file_name: its name in the cache.
+        url: where it is fetched from; None where there is nothing to fetch.
+        size_bytes, sha256: of the file; None = not known.
         local_path: a file used where it lies (packaged, or named in the configuration).
-        packaged: it comes with sonar.
     """
 
     name: str
     what: str
     contract: InputContract
-    format: ModelFormat
     licence: str
     file_name: str
+    format: ModelFormat = "onnx"
     url: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
-    architecture: str | None = None
     local_path: Path | None = None
-    packaged: bool = False
+
+    @property
+    def packaged(self) -> bool:
+        """Whether the model comes with sonar."""
+        return self.local_path == BUILTIN_PATH
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model file that is there and is what it is said to be.
+
+    Attributes:
+        name: as in the registry, or the file's stem.
+        path: the file.
+        format: ``onnx``, or ``torch`` (converted once with the extra [midas]).
+        contract: how it is fed.
+        sha256: of the file, 64 hex digits.
+        provenance: where it came from, for people.
+    """
+
+    name: str
+    path: Path
+    format: ModelFormat
+    contract: InputContract
+    sha256: str
+    provenance: str
 
 
 BUILTIN = ModelEntry(
     name="builtin",
     what="comes with sonar: small, fast, also marks walkable ground",
     contract=BUILTIN_CONTRACT,
-    format="onnx",
     licence="MIT; some training images are for research use only (CARD.md)",
     file_name="builtin.onnx",
     size_bytes=23_525_700,
     sha256="9e360ad3c58d3d96b81a082dacfa4e1f5820bd15a6db3be224268a36a24c8784",
     local_path=BUILTIN_PATH,
-    packaged=True,
 )
 
 MIDAS_SMALL = ModelEntry(
     name="midas_small",
     what="MiDaS v2.1 small, official weights; converted once with the extra [midas]",
-    contract=MIDAS_SMALL_CONTRACT,
+    contract=InputContract(),
     format="torch",
-    licence="MIT (isl-org/MiDaS)",
+    licence=_MIDAS_LICENCE,
     file_name="midas_v21_small_256.pt",
     url=f"{_RELEASES}/v2_1/midas_v21_small_256.pt",
     size_bytes=85_761_505,
     sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
-    architecture="midas_small",
 )
 
 # Input "0" (1, 3, 256, 256), RGB in [0, 1]: mean and deviation are in the graph. Output "797"
@@ -91,38 +105,26 @@ MIDAS_SMALL = ModelEntry(
 MIDAS_SMALL_ONNX = ModelEntry(
     name="midas_small_onnx",
     what="MiDaS v2.1 small, official ONNX export: 256x256 only, slightly off midas_small",
-    contract=MIDAS_SMALL_ONNX_CONTRACT,
-    format="onnx",
-    licence="MIT (isl-org/MiDaS)",
+    contract=InputContract(
+        fit="exact", fixed_hw=(256, 256), multiple=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+    ),
+    licence=_MIDAS_LICENCE,
     file_name="model-small.onnx",
     url=f"{_RELEASES}/v2_1/model-small.onnx",
     size_bytes=66_764_249,
     sha256="2d8c6cb8f415229daf1eb041024208e2608c9f98e17c81cc7c6ecb449c56fd58",
 )
 
-DPT_LARGE = ModelEntry(
-    name="dpt_large",
-    what="DPT-Large (MiDaS v3), official weights; large and very slow on a CPU; needs [midas]",
-    contract=DPT_LARGE_CONTRACT,
-    format="torch",
-    licence="MIT (isl-org/MiDaS)",
-    file_name="dpt_large_384.pt",
-    url=f"{_RELEASES}/v3/dpt_large_384.pt",
-    size_bytes=1_376_378_527,
-    sha256="2f21e586477d90cb9624c7eef5df7891edca49a1c4795ee2cb631fd4daa6ca69",
-    architecture="dpt_large",
-)
-
-OFFICIAL: tuple[ModelEntry, ...] = (BUILTIN, MIDAS_SMALL, MIDAS_SMALL_ONNX, DPT_LARGE)
+OFFICIAL: tuple[ModelEntry, ...] = (BUILTIN, MIDAS_SMALL, MIDAS_SMALL_ONNX)
 
 
-def registry(user: Mapping[str, ModelConfig] | None = None) -> dict[str, ModelEntry]:
+def registry(user: Mapping[str, ModelConfig]) -> dict[str, ModelEntry]:
     """Every known model by name: the official ones, then those of the configuration.
 
     Raises ConfigError when the configuration reuses an official name.
     """
     entries = {entry.name: entry for entry in OFFICIAL}
-    for name, described in (user or {}).items():
+    for name, described in user.items():
         if name in entries:
             raise ConfigError(f"models.{name}: this name is taken by sonar's own model")
         entries[name] = _from_config(name, described)
@@ -133,22 +135,13 @@ def _from_config(name: str, described: ModelConfig) -> ModelEntry:
     fixed = None
     if described.height_px is not None and described.width_px is not None:
         fixed = (described.height_px, described.width_px)
+    same = set(InputContract.__dataclass_fields__) - {"fixed_hw"}
     return ModelEntry(
         name=name,
         what=described.what,
         contract=InputContract(
-            size_px=described.size_px,
-            fit=described.fit,
-            multiple=described.multiple,
-            fixed_hw=fixed,
-            mean=described.mean,
-            std=described.std,
-            kind=described.kind,
-            depth_output=described.depth_output,
-            walkable_output=described.walkable_output,
-            stairs_output=described.stairs_output,
+            fixed_hw=fixed, **{field: getattr(described, field) for field in same}
         ),
-        format="onnx",
         licence=described.licence,
         file_name=f"{name}.onnx",
         url=described.url,

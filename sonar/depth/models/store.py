@@ -1,48 +1,45 @@
-"""The models on this machine: found by name, verified, removed.
+"""The models on this machine: fetched or brought by hand, found by name, checked, removed.
 
-Below :func:`sonar.files.cache_home`: ``models/<name>/`` holds a model's file and its
-record; ``artefacts/`` what was derived from models (conversions, int8 versions, measurements),
-each name beginning with the first 16 digits of its model's SHA-256.
+Below :func:`sonar.files.cache_home`: ``models/<name>/`` holds a model's file; ``artefacts/`` what
+was derived from models (conversions, int8 versions, measurements), each name beginning with the
+first 16 digits of its model's SHA-256.
 """
 
-import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from sonar.clock import SystemClock
-from sonar.config import ModelConfig, SonarConfig
-from sonar.depth.models.checks import check_file, check_onnx
-from sonar.depth.models.download import FetchLimits
-from sonar.depth.models.record import Record, read_record, remember
-from sonar.depth.models.registry import ModelEntry, registry
-from sonar.depth.models.resolved import ResolvedModel, looks_like_path, path_and_kind, resolve_path
+from sonar.config import ModelConfig
+from sonar.depth.models.checks import check_onnx
+from sonar.depth.models.download import download
+from sonar.depth.models.registry import BUILTIN, MIDAS_SMALL, ModelEntry, ResolvedModel, registry
 from sonar.errors import ConfigError, ModelError, OutputError
-from sonar.files import cache_home, exclusive, mebibytes, sha256_of
+from sonar.files import (
+    Progress,
+    cache_home,
+    exclusive,
+    expanded,
+    make_folder,
+    mebibytes,
+    require_space,
+    sha256_of,
+    write_error,
+)
+from sonar.files import (
+    replace as move_over,
+)
 from sonar.ports import Clock
+from sonar.types import DepthKind
 
-LOCK_WAIT_S = 600.0
 KEY_DIGITS = 16
+_PATH = re.compile(r"[/\\]|\.(onnx|pth?)(#|$)")
 
-Report = Callable[[str], None]
 Status = Literal["packaged", "installed", "absent", "damaged"]
-
-
-def resolve(name_or_path: str, config: SonarConfig) -> ResolvedModel:
-    """:meth:`Store.resolve` in the user's own cache."""
-    return Store(config.models).resolve(name_or_path)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of ``sonar models list``: the entry, whether it is here, and where."""
-
-    entry: ModelEntry
-    status: Status
-    path: Path | None
 
 
 @dataclass(slots=True)
@@ -53,7 +50,6 @@ class Store:
         user_models: the configuration's ``models`` section.
         home: the cache; None = :func:`sonar.files.cache_home`.
         clock: for the pauses of downloads.
-        limits: of downloads.
         lock_wait_s: longest wait for another process that works on the same model.
         report: called with a sentence that people should read, beside the result.
     """
@@ -61,19 +57,13 @@ class Store:
     user_models: Mapping[str, ModelConfig] = field(default_factory=dict)
     home: Path | None = None
     clock: Clock = field(default_factory=SystemClock)
-    limits: FetchLimits = field(default_factory=FetchLimits)
-    lock_wait_s: float = LOCK_WAIT_S
-    report: Report = field(default=lambda sentence: None)
+    lock_wait_s: float = 600.0
+    report: Callable[[str], None] = field(default=lambda sentence: None)
 
     @property
     def entries(self) -> dict[str, ModelEntry]:
         """Every known model by name. Raises ConfigError for a doubled name."""
         return registry(self.user_models)
-
-    @property
-    def models_dir(self) -> Path:
-        """Holds one folder for each installed model."""
-        return (self.home or cache_home()) / "models"
 
     @property
     def artefacts_dir(self) -> Path:
@@ -85,8 +75,6 @@ class Store:
 
         Write it through :func:`sonar.files.atomic_path`. It goes when the model is removed.
         """
-        if not name or Path(name).name != name:
-            raise ValueError("a derived file's name is one path component")
         return self.artefacts_dir / f"{sha256[:KEY_DIGITS]}-{name}"
 
     def entry(self, name: str) -> ModelEntry:
@@ -99,59 +87,106 @@ class Store:
     def path(self, name: str) -> Path:
         """Where the model's file lies, or would lie once fetched."""
         entry = self.entry(name)
-        return entry.local_path or self.folder(entry) / entry.file_name
+        return entry.local_path or self._folder(entry) / entry.file_name
 
     def resolve(self, name_or_path: str) -> ResolvedModel:
-        """The file behind a model's name, or behind a path to an .onnx or .pt file.
+        """The file behind a model's name, or behind the path of an .onnx file.
 
-        Behind the path of an .onnx may stand ``#metric``: what its values mean.
-
-        Its sum is compared with the expected one; an installed file that did not change since it
-        was last read is not read again.
+        The file is read, and its SHA-256 compared with the expected one. Behind a path may stand
+        ``#metric``: what the network's values mean.
 
         Raises ModelError when it is not installed, damaged or no depth network; ConfigError for
         an unknown name.
         """
-        if looks_like_path(name_or_path):
-            return resolve_path(*path_and_kind(name_or_path))
-        return self._checked(self.entry(name_or_path), reread=False)
-
-    def _checked(self, entry: ModelEntry, *, reread: bool) -> ResolvedModel:
+        if _PATH.search(name_or_path):
+            return _resolve_path(*_path_and_kind(name_or_path))
+        entry = self.entry(name_or_path)
         path = self.path(entry.name)
         if not path.is_file():
             raise ModelError(_absent(entry, path))
-        record = self.record(entry)
-        if record is None or reread or not record.still_holds(path):
-            sha256 = sha256_of(path)
-        else:
-            sha256 = record.sha256
-        expected = self.expected_sum(entry)
-        if expected not in (None, sha256):
+        sha256 = sha256_of(path)
+        if entry.sha256 not in (None, sha256):
             raise ModelError(
                 f"{path} is damaged or was changed: its SHA-256 is {sha256}, expected "
-                f"{expected}; {_repair(entry)}"
+                f"{entry.sha256}; {_repair(entry)}"
             )
-        if entry.local_path is None and (record is None or not record.still_holds(path)):
-            remember(self.folder(entry), path, sha256, record)
         contract = entry.contract
-        if entry.local_path is not None and not entry.packaged:
-            contract = check_onnx(path, contract)
-        elif record is not None and record.fixed_hw is not None:
-            contract = dataclasses.replace(contract, fit="exact", fixed_hw=record.fixed_hw)
-        provenance = _provenance(entry, record)
-        return ResolvedModel(
-            entry.name, path, entry.format, contract, sha256, provenance, entry.architecture
-        )
+        if entry.packaged:
+            provenance = "comes with sonar"
+        elif entry.local_path is not None:
+            contract, provenance = check_onnx(path, contract), f"your file {path}"
+        else:
+            known = "matches the published sum" if entry.sha256 else "no published sum"
+            provenance = f"from {entry.url}; {known}"
+        return ResolvedModel(entry.name, path, entry.format, contract, sha256, provenance)
 
     def verify(self, name: str) -> ResolvedModel:
-        """Read the whole file again and check everything that can be checked.
+        """:meth:`resolve`, and try the network on images. Raises ModelError likewise."""
+        resolved = self.resolve(name)
+        if resolved.format == "onnx":
+            check_onnx(resolved.path, resolved.contract)
+        return resolved
 
-        Raises ModelError naming what is wrong.
+    def fetch(self, name: str, progress: Progress | None = None) -> ResolvedModel:
+        """Download a model, check it, and only then put it into the store.
+
+        A download that broke off goes on where it stopped. What was installed before stays until
+        the new file is checked; a model that is there and sound is not fetched again.
+
+        Raises:
+            ModelError: no network, a wrong or damaged file, another process at work.
+            OutputError: no space, no permission.
         """
         entry = self.entry(name)
-        resolved = self._checked(entry, reread=True)
-        check_file(resolved.path, entry)
-        return resolved
+        if entry.url is None:
+            return self.resolve(name)
+        with self._working_on(entry):
+            try:
+                return self.resolve(name)
+            except ModelError:  # absent or damaged
+                part = self._folder(entry) / f".{entry.file_name}.part"
+                make_folder(part.parent)
+            try:
+                sha256 = download(
+                    entry.url, part, entry.sha256, entry.size_bytes, self.clock, progress
+                )
+            except ModelError as error:
+                raise ModelError(
+                    f"{error}. Without a network: bring the file of {entry.url} here, and run "
+                    f"`sonar models import FILE --name {name}`"
+                ) from error
+            self._install(entry, part, sha256)
+        return self.resolve(name)
+
+    def import_file(self, source: Path, name: str | None = None) -> ResolvedModel:
+        """Install a file that was brought by hand; it stays where it is.
+
+        ``name``: the model it is; None = found by its sum, or by its file name. Raises as
+        :meth:`fetch` does.
+        """
+        if not source.is_file():
+            raise ModelError(f"{source}: there is no such file")
+        sha256 = sha256_of(source)
+        entry = self._entry_of(source, sha256) if name is None else self.entry(name)
+        if entry.local_path is not None:
+            raise ModelError(f"{entry.name} is used from {entry.local_path}; nothing to import")
+        with self._working_on(entry):
+            if entry.sha256 not in (None, sha256):
+                raise ModelError(
+                    f"{source} is damaged or is not {entry.name}: its SHA-256 is {sha256}, "
+                    f"expected {entry.sha256}"
+                )
+            copy = self._folder(entry) / f".{entry.file_name}.import"
+            make_folder(copy.parent)
+            require_space(copy.parent, source.stat().st_size)
+            try:
+                shutil.copyfile(source, copy)
+                self._install(entry, copy, sha256)
+            except OSError as error:
+                raise write_error(copy, error) from error
+            finally:
+                copy.unlink(missing_ok=True)
+        return self.resolve(entry.name)
 
     def remove(self, name: str) -> bool:
         """Delete a model, a broken-off download of it, and what was derived from it.
@@ -164,76 +199,108 @@ class Store:
             raise ModelError(f"{name} is part of sonar and stays")
         if entry.local_path is not None:
             raise ModelError(f"{entry.local_path} is yours; sonar does not delete it")
-        folder = self.folder(entry)
+        folder = self._folder(entry)
         if not folder.exists():
             return False
-        with self.working_on(entry):
-            derived = self._derived(self.expected_sum(entry))
+        with self._working_on(entry):
+            path = self.path(name)
+            sums = {entry.sha256, sha256_of(path) if path.is_file() else None} - {None}
             try:
-                for path in (folder, *derived):
-                    if path.is_dir():
-                        shutil.rmtree(path)
-                    else:
-                        path.unlink(missing_ok=True)
+                for sha256 in sums:
+                    for derived in self.artefacts_dir.glob(f"{str(sha256)[:KEY_DIGITS]}*"):
+                        shutil.rmtree(derived) if derived.is_dir() else derived.unlink()
+                shutil.rmtree(folder)
             except OSError as error:
                 raise OutputError(f"{folder}: cannot be deleted ({error.strerror})") from error
         return True
 
-    def listing(self) -> list[Listed]:
-        """Every known model and whether it is here (by size and record; ``verify`` reads it)."""
-        return [self._listed(entry) for entry in self.entries.values()]
-
-    def _listed(self, entry: ModelEntry) -> Listed:
+    def status(self, entry: ModelEntry) -> Status:
+        """Whether a model is here, and of the right size; :meth:`verify` reads the file."""
         path = self.path(entry.name)
         if not path.is_file():
-            return Listed(entry, "absent", None)
+            return "absent"
         if entry.packaged:
-            return Listed(entry, "packaged", path)
-        record = self.record(entry)
-        wrong_size = entry.size_bytes not in (None, path.stat().st_size)
-        wrong_sum = record is not None and entry.sha256 not in (None, record.sha256)
-        return Listed(entry, "damaged" if wrong_size or wrong_sum else "installed", path)
+            return "packaged"
+        return "installed" if entry.size_bytes in (None, path.stat().st_size) else "damaged"
 
-    def folder(self, entry: ModelEntry) -> Path:
-        """Where the cache keeps this model."""
-        return self.models_dir / entry.name
+    def _install(self, entry: ModelEntry, new: Path, sha256: str) -> None:
+        """Try ``new`` and move it into its place; a refused file is deleted."""
+        if entry.format == "onnx":
+            try:
+                check_onnx(new, entry.contract)
+            except ModelError as error:
+                new.unlink()
+                raise ModelError(f"{entry.name}: the file is refused: {error}") from error
+        target = self.path(entry.name)
+        try:
+            move_over(new, target)
+        except OSError as error:
+            raise write_error(target, error) from error
+        if entry.sha256 is None:
+            self.report(
+                f"No sum is known for {entry.name}. The SHA-256 of this file is {sha256}: compare "
+                f"it with its maker's, and set models.{entry.name}.sha256."
+            )
 
-    def record(self, entry: ModelEntry) -> Record | None:
-        """What is known of the installed file; None for files outside the cache."""
-        return None if entry.local_path is not None else read_record(self.folder(entry))
+    def _folder(self, entry: ModelEntry) -> Path:
+        return (self.home or cache_home()) / "models" / entry.name
 
-    def expected_sum(self, entry: ModelEntry) -> str | None:
-        """The published sum, or the one recorded when the model was first installed."""
-        record = self.record(entry)
-        return entry.sha256 or (record.sha256 if record is not None else None)
-
-    def working_on(self, entry: ModelEntry) -> AbstractContextManager[None]:
+    def _working_on(self, entry: ModelEntry) -> AbstractContextManager[None]:
         """Keeps other processes off this model; ModelError when one stays too long."""
-        lock = self.models_dir / f".{entry.name}.lock"
+        lock = self._folder(entry).with_name(f".{entry.name}.lock")
         return exclusive(lock, entry.name, self.lock_wait_s, self.report)
 
-    def _derived(self, sha256: str | None) -> list[Path]:
-        if sha256 is None or not self.artefacts_dir.is_dir():
-            return []
-        return sorted(self.artefacts_dir.glob(f"{sha256[:KEY_DIGITS]}*"))
+    def _entry_of(self, source: Path, sha256: str) -> ModelEntry:
+        for entry in self.entries.values():
+            if entry.sha256 == sha256 or (entry.url and entry.file_name == source.name):
+                return entry
+        raise ModelError(
+            f"{source} is none of the models sonar knows (SHA-256 {sha256}); if it is an .onnx, "
+            "use it by its path or describe it under models in the configuration"
+        )
+
+
+def _path_and_kind(text: str) -> tuple[Path, DepthKind | None]:
+    """The file of "net.onnx" or "net.onnx#metric", and the kind that is written behind it."""
+    path = expanded(text)
+    if "#" not in path.name or path.exists():
+        return path, None
+    stem, _, word = text.rpartition("#")
+    try:
+        return expanded(stem), DepthKind(word)
+    except ValueError:
+        kinds = " or ".join(kind.value for kind in DepthKind)
+        raise ConfigError(f"{text}: after # stands what the values are: {kinds}") from None
+
+
+def _resolve_path(path: Path, kind: DepthKind | None) -> ResolvedModel:
+    """An .onnx given by its path alone, fed as MiDaS small is.
+
+    It is named by its stem, but no other file is named as the packaged model, whose traits the
+    zones know.
+    """
+    if not path.is_file():
+        raise ModelError(f"the model file {path} is missing")
+    if path.suffix in (".pt", ".pth"):
+        raise ModelError(
+            f"{path} is a checkpoint: an official one is installed with `sonar models import "
+            f"{path}`; convert another one to ONNX"
+        )
+    sha256 = sha256_of(path)
+    builtin = sha256 == BUILTIN.sha256
+    contract = BUILTIN.contract if builtin else MIDAS_SMALL.contract
+    contract = check_onnx(path, replace(contract, kind=kind or contract.kind))
+    name = f"{path.stem} (yours)" if path.stem == BUILTIN.name else path.stem
+    return ResolvedModel(
+        BUILTIN.name if builtin else name, path, "onnx", contract, sha256, f"your file {path}"
+    )
 
 
 def _absent(entry: ModelEntry, path: Path) -> str:
-    if entry.packaged:
-        return f"{path} is missing: install sonar again"
     if entry.local_path is not None:
         return f"{entry.name}: there is no file {path}"
     size = "" if entry.size_bytes is None else f" ({mebibytes(entry.size_bytes)})"
     return f"{entry.name} is not installed: run `sonar models fetch {entry.name}`{size}"
-
-
-def _provenance(entry: ModelEntry, record: Record | None) -> str:
-    if entry.packaged:
-        return "comes with sonar"
-    if entry.local_path is not None:
-        return f"your file {entry.local_path}"
-    origin = "found in the cache" if record is None else f"from {record.origin}"
-    return f"{origin}; {'matches the published sum' if entry.sha256 else 'no published sum'}"
 
 
 def _repair(entry: ModelEntry) -> str:

@@ -16,9 +16,9 @@ from sonar.app import make_zones
 from sonar.capture import VideoFileSource
 from sonar.config import EngineConfig, SonarConfig
 from sonar.depth import open_engine
-from sonar.depth.compare import deviation
 from sonar.depth.engine import NetworkEngine
-from sonar.depth.models.store import Store
+from sonar.depth.models import Store
+from sonar.depth.practice import deviation
 from sonar.errors import SonarError
 
 READ_LIMIT_S = 5.0

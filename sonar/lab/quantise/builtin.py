@@ -17,15 +17,16 @@ import numpy as np
 import onnx
 
 from sonar import demo
-from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY
+from sonar.depth.candidates import BUILTIN_INT8_PATH
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.depth.practice import practice_images
 from sonar.depth.preprocess import Preprocessor
-from sonar.lab.quantise import graph
+from sonar.lab.quantise.graph import simplified
 from sonar.lab.quantise.quantise import quantise
 from sonar.lab.simulate.places.render import render_scene
 from sonar.types import RgbImage
 
+SOURCE_KEY = "source_sha256"  # metadata: the sum of the model that it was made from
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 PLACES, PLACES_SEED = 10, 9  # not the seeds of docs/training.md
 
@@ -56,15 +57,14 @@ def main() -> None:
     cv2.setNumThreads(1)
     preprocess = Preprocessor(BUILTIN.contract)
     tensors = [preprocess(np.ascontiguousarray(image)).copy() for image in images()]
-    target = PACKAGED_INT8[str(BUILTIN.sha256)]
+    target = BUILTIN_INT8_PATH
     with tempfile.TemporaryDirectory() as folder:
-        model = graph.fold(BUILTIN_PATH, Path(folder) / "folded.onnx")
-    print("rewrites:", graph.simplify(model))
-    count, apart = quantise(model, target, tensors, depth_output=BUILTIN.contract.depth_output)
+        model = simplified(BUILTIN_PATH, Path(folder))
+    apart = quantise(model, target, tensors, depth_output=BUILTIN.contract.depth_output)
     small = onnx.load(target)
     onnx.helper.set_model_props(small, {SOURCE_KEY: str(BUILTIN.sha256)})
     onnx.save(small, target)
     print(
-        f"{target}: {target.stat().st_size / 1e6:.1f} MB, {count} convolutions in float, "
+        f"{target}: {target.stat().st_size / 1e6:.1f} MB, "
         f"mean deviation {apart:.2%} on {len(tensors) // 2} images not calibrated with"
     )

@@ -1,118 +1,123 @@
-"""Exact rewrites of an ONNX graph: the same function, less work.
-
-Each takes a model and changes it in place, giving the number of places changed. They find
-patterns, not names, so they serve any model; where a pattern does not occur they do nothing.
-Needs the ``onnx`` package: import this module lazily.
-"""
+"""An ONNX graph with less work in it, and what leads to its depth. Needs ``onnx``."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from sonar.depth.backends.onnx import first_line
 from sonar.errors import ModelError
-from sonar.lab.quantise.graph_head import head_at_half_size
-from sonar.lab.quantise.graph_tools import Graph, attribute, drop_unread_constants, set_ints
 
 
-def fold(path: Path, folded: Path) -> Any:
-    """Constants folded, norms merged into convolutions, dead nodes gone; hardware-independent.
+def simplified(path: Path, work: Path) -> Any:
+    """The model of ``path`` as a ``ModelProto`` that computes the same with less work.
 
-    ONNX Runtime's own "basic" optimisation, written to ``folded`` and loaded back as a
-    ``ModelProto``. Raises ModelError for a damaged file.
+    Constants are folded, norms merged into convolutions, zero paddings made the convolutions'
+    own. ``work``: a folder for ONNX Runtime, which does the first two ("basic" optimization).
+    Raises ModelError for a damaged file.
     """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(folded)
+    options.optimized_model_filepath = str(work / "folded.onnx")
     options.log_severity_level = 3
     try:
         ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return onnx.load(str(folded))
+        model = onnx.load(options.optimized_model_filepath)
     except Exception as error:  # onnxruntime's exceptions share no base class
-        raise ModelError(f"{path} cannot be optimised ({first_line(error)})") from error
-
-
-def simplify(model: Any) -> dict[str, int]:
-    """Every rewrite below; how often each applied, by name."""
-    counts = {
-        "pads_into_convolutions": pads_into_convolutions(model),
-        "convolve_before_upsampling": convolve_before_upsampling(model),
-        "head_at_half_size": head_at_half_size(model),
-    }
+        raise ModelError(f"{path} cannot be optimized ({first_line(error)})") from error
+    pads_into_convolutions(model)
     del model.graph.value_info[:]  # describes tensors that are no more
     drop_unread_constants(model)
     onnx.checker.check_model(model)
-    return counts
+    return model
 
 
 def pads_into_convolutions(model: Any) -> int:
-    """A constant zero Pad of rows and columns becomes the following convolution's own padding."""
-    graph = Graph(model)
+    """Make each constant zero Pad of rows and columns the next convolution's own padding.
+
+    In place; returns how many. TensorFlow's padding of strided convolutions, one pixel more on
+    one side, comes as such a Pad.
+    """
+    constants = constants_of(model)
     changed = 0
-    for pad in graph.nodes("Pad"):
-        users = graph.users(pad)
-        amounts = graph.constant(pad.input[1]) if len(pad.input) > 1 else None
-        value = graph.constant(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else None
+    for pad in [node for node in model.graph.node if node.op_type == "Pad"]:
+        users = [user for user in model.graph.node if pad.output[0] in user.input]
+        amounts = constants.get(pad.input[1]) if len(pad.input) > 1 else None
+        value = constants.get(pad.input[2]) if len(pad.input) > 2 else None
         if (
-            not users
-            or amounts is None
+            amounts is None
             or amounts.shape != (8,)
             or amounts[[0, 1, 4, 5]].any()
-            or (amounts < 0).any()
             or (value is not None and value.any())
             or attribute(pad, "mode", b"constant") != b"constant"
+            or pad.output[0] in {output.name for output in model.graph.output}
             or any(
-                user.op_type != "Conv"
-                or user.input[0] != pad.output[0]
-                or attribute(user, "auto_pad", b"NOTSET") != b"NOTSET"
+                user.op_type != "Conv" or attribute(user, "auto_pad", b"NOTSET") != b"NOTSET"
                 for user in users
             )
         ):
             continue
         for conv in users:
-            own = np.array(attribute(conv, "pads", [0, 0, 0, 0]))
-            set_ints(conv, "pads", own + amounts[[2, 3, 6, 7]])
+            pads = amounts[[2, 3, 6, 7]] + attribute(conv, "pads", [0, 0, 0, 0])
+            for item in [item for item in conv.attribute if item.name == "pads"]:
+                conv.attribute.remove(item)
+            conv.attribute.append(helper.make_attribute("pads", pads.tolist()))
             conv.input[0] = pad.input[0]
         model.graph.node.remove(pad)
         changed += 1
     return changed
 
 
-def convolve_before_upsampling(model: Any) -> int:
-    """Bilinear upsampling then a 1x1 convolution becomes the two in the other order.
+def constants_of(model: Any) -> dict[str, NDArray[Any]]:
+    """The initializers by name."""
+    return {item.name: np.asarray(numpy_helper.to_array(item)) for item in model.graph.initializer}
 
-    Exact, bias and all, since the weights of bilinear interpolation sum to one; a quarter of the
-    multiplications at scale two.
+
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """One attribute, or ``default`` where the node does not have it."""
+    found = [item for item in node.attribute if item.name == name]
+    return helper.get_attribute_value(found[0]) if found else default
+
+
+def drop_unread_constants(model: Any) -> None:
+    """Take out the initializers that no node reads, in place."""
+    read = {name for node in model.graph.node for name in node.input}
+    for item in list(model.graph.initializer):
+        if item.name not in read:
+            model.graph.initializer.remove(item)
+
+
+def keep_in_float(model: Any, depth_output: str, first: int) -> list[str]:
+    """The nodes that cost little in float32 and much accuracy in int8, by name.
+
+    The ``first`` convolutions, whose few channels differ most in range; and in the decoder, which
+    begins with the first interpolation, what only sums or moves channels on the way to the depth,
+    or mixes them pixel by pixel: there each step of 1/255 goes straight into the depth. The last
+    convolution, at full size, would cost too much.
     """
-    graph = Graph(model)
-    changed = 0
-    for resize in graph.nodes("Resize"):
-        users = graph.users(resize)
-        scales = graph.constant(resize.input[2]) if len(resize.input) > 2 else None
-        if (
-            len(users) != 1
-            or users[0].op_type != "Conv"
-            or scales is None
-            or scales.shape != (4,)
-            or tuple(scales[:2]) != (1.0, 1.0)
-            or (scales < 1).any()
-            or attribute(resize, "mode", b"nearest") != b"linear"
-            or attribute(resize, "coordinate_transformation_mode", b"half_pixel")
-            == b"tf_crop_and_resize"
-            or attribute(users[0], "kernel_shape", None) != [1, 1]
-            or attribute(users[0], "strides", [1, 1]) != [1, 1]
-            or any(attribute(users[0], "pads", [0]))
-        ):
+    nodes = list(model.graph.node)
+    leading = {depth_output}
+    for node in reversed(nodes):
+        if not leading.isdisjoint(node.output):
+            leading.update(node.input)
+    below = set[str]()
+    for node in nodes:
+        if node.op_type == "Resize" or not below.isdisjoint(node.input):
+            below.update(node.output)
+    decoder = below | {node.input[0] for node in nodes if node.op_type == "Resize"}
+    constants = constants_of(model)
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    last = [node.name for node in convolutions if node.output[0] in leading][-1:]
+    found = [node.name for node in convolutions[:first]]
+    for node in nodes:
+        if node.output[0] not in leading & decoder or node.name in last:
             continue
-        conv = users[0]
-        source, between, result = resize.input[0], resize.output[0], conv.output[0]
-        conv.input[0], conv.output[0] = source, between
-        resize.input[0], resize.output[0] = between, result
-        model.graph.node.remove(conv)
-        model.graph.node.insert(list(model.graph.node).index(resize), conv)
-        changed += 1
-    return changed
+        pointwise = node.op_type == "Conv" and constants[node.input[1]].shape[2:] == (1, 1)
+        if pointwise or node.op_type in ("Add", "Resize", "Squeeze", "Concat", "Slice"):
+            found.append(node.name)
+    return found

@@ -1,4 +1,4 @@
-"""Weights put on int8's steps together: what one loses, its neighbours make good. Needs ``onnx``.
+"""Weights put on int8's steps together: one's error is spread over the others. Needs ``onnx``.
 
 Rounding each weight to the nearest step ignores what the weights are multiplied with. Here they
 are rounded one after the other, and the error each makes in the convolution's output, as real
@@ -7,20 +7,20 @@ after Hassibi's optimal brain surgeon); what stays of it on average goes into th
 al., ICCV 2019, section 4.2). The graph stays in float: quantising finds weights that fit already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
-from sonar.lab.quantise.equalise import intermediate
-from sonar.lab.quantise.graph_tools import attribute, drop_unread_constants
+from sonar.lab.quantise.graph import attribute, constants_of, drop_unread_constants
 from sonar.types import FloatImage
 
 POSITIONS = 128  # places of each image that a convolution is looked at
 DAMPING = 0.01  # of the mean variance: what keeps weights still that the images say nothing of
-BLOCK = 128  # weights rounded before the rest hear of it: one large product, not many small
+BLOCK = 128  # weights rounded before the rest is corrected: one large product, not many small
 
 
 def round_weights(
@@ -31,29 +31,50 @@ def round_weights(
     In place; the greatest weight of each output channel stays, so that the channel's scale does.
     ``tensors``: network inputs (1, 3, H, W) of real images. ``seed``: of the places looked at.
     """
-    constants = {item.name: item for item in model.graph.initializer}
+    constants = constants_of(model)
     nodes = [node for node in model.graph.node if node.name in set(names)]
-    seen = [_Inputs(node, tuple(constants[node.input[1]].dims)) for node in nodes]
+    seen = [_Inputs(node, constants[node.input[1]].shape) for node in nodes]
     rng = np.random.default_rng(seed)
     for values in intermediate(model, sorted({node.input[0] for node in nodes}), tensors):
         for node, inputs in zip(nodes, seen, strict=True):
             inputs.add(values[node.input[0]], rng)
     for node in nodes:
         inputs = seen.pop(0)
-        kernel = numpy_helper.to_array(constants[node.input[1]]).astype(np.float64)
+        kernel = constants[node.input[1]].astype(np.float64)
         mean, covariance = inputs.moments()
         flat = kernel.reshape(inputs.groups, -1, mean.shape[1])  # (group, output, input)
         rounded = _rounded(flat, covariance, steps)
         shift = np.einsum("goi,gi->go", flat - rounded, mean).ravel()
         _replace(model, node, 1, rounded.reshape(kernel.shape))
-        _replace(model, node, 2, shift + _bias(node, constants, len(shift)))
+        bias = constants[node.input[2]] if len(node.input) > 2 else 0.0
+        _replace(model, node, 2, shift + bias)
     drop_unread_constants(model)
 
 
-def _bias(node: Any, constants: dict[str, Any], count: int) -> NDArray[np.float64]:
-    if len(node.input) > 2 and node.input[2]:
-        return np.asarray(numpy_helper.to_array(constants[node.input[2]]), np.float64)
-    return np.zeros(count)
+def intermediate(
+    model: Any, names: Sequence[str], tensors: Sequence[FloatImage]
+) -> Iterator[dict[str, FloatImage]]:
+    """What ``model`` computes on the way, by name, one image after the other.
+
+    Without ONNX Runtime's own rewrites, which know nothing of who else reads a tensor.
+    """
+    import onnxruntime as ort
+
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+    )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    source = session.get_inputs()[0].name
+    for tensor in tensors:
+        yield dict(zip(names, session.run(list(names), {source: tensor}), strict=True))
 
 
 def _replace(model: Any, node: Any, place: int, value: NDArray[np.float64]) -> None:

@@ -16,8 +16,8 @@ from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.preprocess import Preprocessor
 from sonar.errors import ModelError
-from sonar.lab.quantise import graph
 from sonar.lab.quantise.export import OPSET
+from sonar.lab.quantise.graph import simplified
 from sonar.lab.quantise.quantise import quantise
 from sonar.lab.training.network import FOCAL, OUTPUTS, CalibratedNetwork
 from sonar.lab.training.sample import Sample
@@ -97,9 +97,8 @@ def export_int8(source: Path, target: Path, samples: Sequence[Sample]) -> float:
     preprocess = Preprocessor(BUILTIN_CONTRACT)
     tensors = [preprocess(np.ascontiguousarray(samples[i].image)).copy() for i in chosen]
     with tempfile.TemporaryDirectory() as folder:
-        model = graph.fold(source, Path(folder) / "folded.onnx")
-    graph.simplify(model)
-    _, apart = quantise(model, target, tensors, depth_output=OUTPUTS[0])
+        model = simplified(source, Path(folder))
+    apart = quantise(model, target, tensors, depth_output=OUTPUTS[0])
     small = onnx.load(str(target))
     props = {item.key: item.value for item in onnx.load(str(source)).metadata_props}
     onnx.helper.set_model_props(small, props)

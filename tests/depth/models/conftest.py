@@ -1,27 +1,22 @@
-"""A faulty file server, and no proxy in the way."""
+"""A faulty file server, a store that fetches from it, and no proxy in the way."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from model_server import Server
+from model_files import onnx_bytes
+from model_server import Server, sha
 
-if TYPE_CHECKING:
-    from model_shop import Shop
+from sonar.clock import ManualClock
+from sonar.config import ModelConfig
+from sonar.depth.models import Store
 
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-    ):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +32,28 @@ def server(shared_server: Server) -> Server:
     return shared_server
 
 
-@pytest.fixture
-def shop(server: Server, tmp_path: Path) -> "Shop":
-    from model_shop import Shop  # here, because it skips where onnx is missing
+class Shop:
+    """Stores of one cache folder whose model ``mine`` is served by the faulty server."""
 
+    def __init__(self, server: Server, home: Path) -> None:
+        self.server, self.home, self.good = server, home, onnx_bytes()
+        self.reported: list[str] = []
+        server.payload = self.good
+
+    def store(self, **described: object) -> Store:
+        fields = {"url": self.server.url, "sha256": sha(self.good), **described}
+        return Store(
+            {"mine": ModelConfig.model_validate(fields)},
+            home=self.home,
+            clock=ManualClock(1e9),
+            lock_wait_s=1.0,
+            report=self.reported.append,
+        )
+
+    def files(self) -> list[str]:
+        return sorted(p.name for p in (self.home / "models").rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def shop(server: Server, tmp_path: Path) -> Shop:
     return Shop(server, tmp_path / "home")

@@ -96,7 +96,7 @@ def test_failed_fetch_is_an_error(sonar, server: Server):
 def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path, monkeypatch):
     import cv2
 
-    from sonar.lab.quantise import optimise as room
+    from sonar.lab.quantise import artefacts as room
 
     for k in range(3):
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((48, 64, 3), 40 * k, np.uint8))
@@ -120,7 +120,7 @@ def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path,
 
 
 def test_optimise_refuses_a_camera(sonar, monkeypatch):
-    from sonar.lab.quantise import optimise as room
+    from sonar.lab.quantise import artefacts as room
 
     monkeypatch.setattr(room, "optimise", lambda model, images=None, **_: list(images or []))
     error = sonar("models", "optimise", "builtin", "--images", "camera:0").exception

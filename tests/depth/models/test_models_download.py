@@ -1,192 +1,202 @@
 """Downloads: whatever the network does, the file is whole and right, or not there."""
 
+import random
 import socket
 import tempfile
 import threading
 from pathlib import Path
 
 import pytest
-from download_kit import PAYLOAD, leftovers, make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_server import Server, answer, sha, silent, whole
 
-from sonar.clock import ManualClock, SystemClock
-from sonar.depth.models.download import FetchLimits, Unreachable
-from sonar.errors import ModelError
+from sonar.clock import ManualClock
+from sonar.depth.models import download as module
+from sonar.errors import ModelError, OutputError
+
+PAYLOAD = random.Random(3).randbytes(300_000)
+NO_FIXTURE_RESET = [HealthCheck.function_scoped_fixture]
 
 
-def test_whole_file_with_progress(server: Server, tmp_path: Path):
+def fetch(server: Server, folder: Path, **changes: object) -> str:
+    fields: dict = {
+        "url": server.url,
+        "part": folder / "part",
+        "sha256": sha(server.payload),
+        "size_bytes": len(server.payload),
+        "clock": ManualClock(),
+    }
+    return module.download(**{**fields, **changes})
+
+
+@pytest.fixture
+def loaded(server: Server) -> Server:
     server.payload = PAYLOAD
+    return server
+
+
+def test_whole_file_with_progress(loaded: Server, tmp_path: Path):
     seen: list[tuple[int, int | None]] = []
-    download = make(server, tmp_path, progress=lambda done, total: seen.append((done, total)))
-    assert download.run() == sha(PAYLOAD)
-    assert download.part.read_bytes() == PAYLOAD
+    progress = {"progress": lambda done, total: seen.append((done, total))}
+    assert fetch(loaded, tmp_path, **progress) == sha(PAYLOAD)
+    assert (tmp_path / "part").read_bytes() == PAYLOAD
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1] == (len(PAYLOAD), len(PAYLOAD))
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(
     data=st.binary(min_size=2, max_size=4000),
-    shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4),
-    anew=st.booleans(),
+    shares=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3),
 )
 def test_cut_anywhere_then_resumed_gives_the_same_file(
-    shared_server: Server, data: bytes, shares: list[float], anew: bool
+    shared_server: Server, data: bytes, shares: list[float]
 ):
-    """Cut at any byte, any number of times, in one run or over several."""
-    server = shared_server
-    server.reset(data)
-    cuts = [int(share * len(data)) for share in shares]
-    server.script = [whole(drop_after=cut) for cut in cuts]
+    shared_server.reset(data)
+    shared_server.script = [whole(drop_after=int(share * len(data))) for share in shares]
     with tempfile.TemporaryDirectory() as name:
-        limits = FetchLimits(silence_s=5.0, attempts=9, connections=1 if anew else 9)
-        changes = {"limits": limits}
-        for _ in range(len(cuts) + 1):
-            try:
-                digest = make(server, Path(name), **changes).run()
-                break
-            except Unreachable:
-                assert anew
-        assert digest == sha(data)
-        assert (Path(name) / "model.part").read_bytes() == data
-        assert server.sent == len(data), "a byte was fetched twice, or not at all"
+        assert fetch(shared_server, Path(name)) == sha(data)
+        assert (Path(name) / "part").read_bytes() == data
+    assert shared_server.sent == len(data), "a byte was fetched twice, or not at all"
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(data=st.binary(min_size=1, max_size=500), junk=st.binary(min_size=1, max_size=700))
 def test_any_leftover_ends_in_the_right_file(shared_server: Server, data: bytes, junk: bytes):
     """Whatever lies in the part file (a crash, another version), the sum decides."""
     shared_server.reset(data)
     with tempfile.TemporaryDirectory() as name:
-        download = make(shared_server, Path(name))
-        download.part.write_bytes(junk)
-        assert download.run() == sha(data)
-        assert download.part.read_bytes() == data
+        (Path(name) / "part").write_bytes(junk)
+        assert fetch(shared_server, Path(name)) == sha(data)
+        assert (Path(name) / "part").read_bytes() == data
 
 
-def test_server_without_ranges_starts_over(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [whole(ranges=False, drop_after=1000)]
-    server.always = whole(ranges=False)
-    download = make(server, tmp_path)
-    download.run()
-    assert server.ranges == [None, "bytes=1000-"]
-    assert download.part.read_bytes() == PAYLOAD
+@pytest.mark.parametrize(
+    "script,ranges",
+    [
+        ([whole(drop_after=99), whole(ranges=False)], [None, "bytes=99-"]),
+        ([whole(drop_after=99), answer(416)], [None, "bytes=99-", None]),
+        (  # another part of the file than was asked for
+            [whole(drop_after=99), answer(206, PAYLOAD[10:], Content_Range="bytes 10-1/2")],
+            [None, "bytes=99-", None],
+        ),
+        ([answer(503), answer(429)], [None] * 3),
+        ([lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)] * 2, [None] * 3),
+    ],
+    ids=["no ranges", "416", "wrong range", "busy", "cut before the answer"],
+)
+def test_a_server_that_fails_at_first(loaded: Server, tmp_path: Path, script, ranges):
+    loaded.script = list(script)
+    assert fetch(loaded, tmp_path) == sha(PAYLOAD)
+    assert loaded.ranges == ranges
 
 
-def test_a_file_replaced_on_the_server_meanwhile_is_found_out_by_the_sum(
-    server: Server, tmp_path: Path
+def test_without_a_known_sum_nothing_is_built_upon_a_leftover(loaded: Server, tmp_path: Path):
+    (tmp_path / "part").write_bytes(b"x" * 100)
+    assert fetch(loaded, tmp_path, sha256=None) == sha(PAYLOAD)
+    assert loaded.ranges == [None]
+
+
+def test_unannounced_length_is_taken_when_the_sum_is_right(loaded: Server, tmp_path: Path):
+    loaded.always = whole(announce=False)
+    assert fetch(loaded, tmp_path, size_bytes=None) == sha(PAYLOAD)
+
+
+def test_redirects_are_followed_and_the_rest_is_asked_for_again(loaded: Server, tmp_path: Path):
+    loaded.script = [answer(302, Location=loaded.url + "?signed"), whole(drop_after=99)]
+    loaded.script += [answer(302, Location=loaded.url + "?signed-again")]
+    assert fetch(loaded, tmp_path) == sha(PAYLOAD)
+    assert loaded.ranges == [None, None, "bytes=99-", "bytes=99-"]
+
+
+@pytest.mark.parametrize(
+    "act,changes,reason",
+    [
+        (whole(), {"sha256": "0" * 64}, f"SHA-256 is {sha(PAYLOAD)}, expected {'0' * 64}"),
+        (whole(), {"size_bytes": 299_999}, "offers a file of 300000 bytes, expected 299999"),
+        (whole(announce=False), {"size_bytes": 1000}, "sent more than"),
+        (answer(200, b"\0" * 9, Content_Type="text/html"), {"size_bytes": 9}, "sent a web page"),
+        (answer(404), {}, "404 Not Found"),
+    ],
+)
+def test_a_wrong_answer_is_final_and_leaves_nothing(
+    loaded: Server, tmp_path: Path, act, changes: dict, reason: str
 ):
-    server.payload = b"old" * 1000
-    server.script = [whole(drop_after=500)]
-    with pytest.raises(Unreachable):
-        make(server, tmp_path, limits=FetchLimits(connections=1)).run()
-    server.payload = b"new" * 1000
-    download = make(server, tmp_path)
-    download.run()
-    assert server.ranges == [None, "bytes=500-", None]
-    assert download.part.read_bytes() == server.payload
+    loaded.always = act
+    with pytest.raises(ModelError, match=reason):
+        fetch(loaded, tmp_path, **changes)
+    assert list(tmp_path.iterdir()) == []
+    assert len(loaded.requests) == 1
 
 
-def test_without_a_known_sum_nothing_is_built_upon_a_leftover(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    download = make(server, tmp_path, sha256=None)
-    download.part.write_bytes(b"x" * 100)
-    assert download.run() == sha(PAYLOAD)
-    assert server.ranges == [None]
+def test_a_file_without_end_is_refused(loaded: Server, tmp_path: Path, monkeypatch):
+    loaded.always = whole(announce=False)
+    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    with pytest.raises(ModelError, match="sent more than"):
+        fetch(loaded, tmp_path, size_bytes=None)
 
 
-def test_416_for_a_part_that_is_too_long_starts_over(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [answer(416, Content_Range="bytes */10")]
-    download = make(server, tmp_path, size_bytes=None)
-    download.part.write_bytes(PAYLOAD[:50])
-    download.run()
-    assert server.ranges == ["bytes=50-", None]
-    assert download.part.read_bytes() == PAYLOAD
+def test_redirects_end(server: Server, tmp_path: Path):
+    hops = iter(range(1000))
+    server.always = lambda handler: answer(302, Location=f"{server.url}?{next(hops)}")(handler)
+    with pytest.raises(ModelError, match="redirect error"):
+        fetch(server, tmp_path)
+    assert len(server.requests) <= 10
 
 
-def test_another_range_than_asked_for_starts_over(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [
-        whole(drop_after=50),
-        answer(206, PAYLOAD[10:], Content_Range=f"bytes 10-{len(PAYLOAD) - 1}/{len(PAYLOAD)}"),
-    ]
-    download = make(server, tmp_path)
-    download.run()
-    assert download.part.read_bytes() == PAYLOAD
-
-
-def test_wrong_sum_leaves_nothing(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    with pytest.raises(ModelError, match=rf"SHA-256 is {sha(PAYLOAD)}, expected {'0' * 64}"):
-        make(server, tmp_path, sha256="0" * 64).run()
-    assert leftovers(tmp_path) == []
-    assert len(server.requests) == 1
-
-
-def test_web_page_instead_of_the_file(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.always = answer(200, b"\0" * 300_000, Content_Type="text/html; charset=utf-8")
-    with pytest.raises(ModelError, match="sent a web page instead of the file"):
-        make(server, tmp_path, sha256=None).run()
-    assert leftovers(tmp_path) == []
-
-
-def test_missing_file(server: Server, tmp_path: Path):
-    server.always = answer(404)
-    with pytest.raises(Unreachable, match="404 Not Found"):
-        make(server, tmp_path).run()
-    assert len(server.requests) == 1, "a missing file does not come by asking again"
-
-
-def test_busy_server_is_asked_again_with_growing_pauses(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [answer(503), answer(429)]
+def test_a_server_that_always_fails_is_given_up(loaded: Server, tmp_path: Path):
+    loaded.always = answer(500)
     clock = ManualClock()
-    assert make(server, tmp_path, clock=clock).run() == sha(PAYLOAD)
-    assert clock.now() == pytest.approx(0.5 * 2 + 0.5 * 4)
+    with pytest.raises(ModelError, match=r"answered 500.*the next try goes on from there"):
+        fetch(loaded, tmp_path, clock=clock)
+    assert len(loaded.requests) == module.ATTEMPTS
+    assert clock.now() == 2 + 4 + 8
 
 
-def test_a_line_cut_before_the_answer_is_tried_again(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.script = [lambda handler: handler.connection.shutdown(socket.SHUT_RDWR)] * 2
-    assert make(server, tmp_path).run() == sha(PAYLOAD)
-    assert len(server.requests) == 3
-
-
-def test_broken_server_is_given_up(server: Server, tmp_path: Path):
-    server.always = answer(500)
-    with pytest.raises(Unreachable, match="answered 500"):
-        make(server, tmp_path).run()
-    assert len(server.requests) == FetchLimits().attempts
-
-
-def test_a_line_that_always_breaks_is_given_up(server: Server, tmp_path: Path):
-    server.payload = PAYLOAD
-    server.always = whole(drop_after=10)
-    limits = FetchLimits(silence_s=5.0, connections=7)
-    with pytest.raises(Unreachable, match=r"ended after 70 of 300000 bytes.*goes on"):
-        make(server, tmp_path, limits=limits).run()
-    assert (tmp_path / "model.part").read_bytes() == PAYLOAD[:70]
-
-
-def test_silence_has_a_limit(server: Server, tmp_path: Path):
+def test_silence_has_a_limit(server: Server, tmp_path: Path, monkeypatch):
     release = threading.Event()
     server.always = silent(release)
-    clock = SystemClock()
-    start = clock.now()
-    limits = FetchLimits(silence_s=0.1, attempts=2, backoff_s=0.0)
+    monkeypatch.setattr(module, "SILENCE_S", 0.1)
     try:
-        with pytest.raises(Unreachable, match="cannot be reached"):
-            make(server, tmp_path, limits=limits).run()
+        with pytest.raises(ModelError, match="cannot be reached"):
+            fetch(server, tmp_path)
     finally:
         release.set()
-    assert clock.now() - start < 5.0
-    assert len(server.requests) == 2
+    assert len(server.requests) == module.ATTEMPTS
+
+
+def test_no_space_is_known_beforehand(loaded: Server, tmp_path: Path, monkeypatch):
+    usage = type("Usage", (), {"free": 1 << 20})
+    monkeypatch.setattr("sonar.files.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"0\.3 MiB needed, 1\.0 MiB free"):
+        fetch(loaded, tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_disk_that_fills_up_meanwhile(loaded: Server, tmp_path: Path):
+    (tmp_path / "part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="no space left on the disk"):
+        fetch(loaded, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/m", "ftp://a/b", "file:///etc/passwd", "https:///m", "/etc/passwd", ""],
+)
+def test_addresses_without_https_are_refused(server: Server, tmp_path: Path, url: str):
+    with pytest.raises(ModelError, match="over https only"):
+        fetch(server, tmp_path, url=url)
+
+
+@pytest.mark.parametrize("url", ["http://example.com/m", "ftp://a/b", "file:///etc/passwd"])
+def test_redirects_away_from_https_are_refused(server: Server, tmp_path: Path, url: str):
+    server.always = answer(302, Location=url)
+    with pytest.raises(ModelError, match=r"over https only|not allowed"):
+        fetch(server, tmp_path)
+
+
+def test_messages_hide_secrets(tmp_path: Path):
+    with pytest.raises(ModelError) as caught:
+        fetch(Server(), tmp_path, url="ftp://me:secret@example.com:444/a/b.onnx?token=x#y")
+    assert str(caught.value).startswith("ftp://example.com:444/a/b.onnx: ")

@@ -66,7 +66,7 @@ def test_what_is_no_depth_network_is_refused(tmp_path: Path, made: dict, reason:
 
 
 def test_a_missing_output_is_named(tmp_path: Path):
-    with pytest.raises(ModelError, match="has no output 'walkable'; it has depth"):
+    with pytest.raises(ModelError, match="no output 'walkable', only depth"):
         check(GOOD, tmp_path, InputContract(walkable_output="walkable"))
 
 

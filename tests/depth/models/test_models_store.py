@@ -1,8 +1,6 @@
 """The store: nothing half-installed, the previous model usable whatever happens."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -11,18 +9,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import Shop
 from model_files import onnx_bytes
-from model_server import sha, whole
-from model_shop import GOOD, Shop
+from model_server import answer, sha, whole
 
 from sonar.config import ModelConfig, SonarConfig
-from sonar.depth.models.acquire import fetch
-from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.depth.models import InputContract, Store
+from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.models.registry import BUILTIN, OFFICIAL, registry
-from sonar.depth.models.store import Store, resolve
 from sonar.errors import ConfigError, ModelError, OutputError
-from sonar.files import atomic_path, cache_home, exclusive, sha256_of
+from sonar.files import sha256_of
 from sonar.types import DepthKind
+
+OTHER = onnx_bytes(salt="another")
 
 # --- by name and by path
 
@@ -41,16 +40,8 @@ def test_official_entries_are_complete():
         assert entry.sha256 is not None and re.fullmatch("[0-9a-f]{64}", entry.sha256)
         assert entry.size_bytes
         assert entry.packaged or str(entry.url).startswith("https://")
-        assert (entry.format == "torch") == (entry.architecture is not None)
-    small = registry()["midas_small"]
-    assert small.sha256 is not None and small.sha256.startswith("70d6b9c8")
-    assert small.size_bytes == pytest.approx(81.8 * 2**20, rel=1e-3)
-
-
-def test_official_onnx_is_not_normalised_twice():
-    contract = registry()["midas_small_onnx"].contract
-    assert (contract.mean, contract.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    assert contract.fixed_hw == (256, 256)
+    contract = registry({})["midas_small_onnx"].contract
+    assert (contract.mean, contract.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), "in its graph"
 
 
 def test_unknown_and_absent_models_say_what_to_do(shop: Shop):
@@ -58,26 +49,33 @@ def test_unknown_and_absent_models_say_what_to_do(shop: Shop):
         shop.store().resolve("midas")
     with pytest.raises(ModelError, match=r"run `sonar models fetch midas_small` \(81\.8 MiB\)"):
         shop.store().resolve("midas_small")
+    with pytest.raises(ModelError, match=r"installed with `sonar models import mine\.pt`"):
+        (shop.home.parent / "mine.pt").touch()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(shop.home.parent)
+            shop.store().resolve("mine.pt")
 
 
 def test_own_onnx_by_its_path(tmp_path: Path):
     path = tmp_path / "mine.onnx"
     path.write_bytes(onnx_bytes((1, 3, 64, 96)))
-    resolved = resolve(str(path), SonarConfig())
+    resolved = Store(home=tmp_path).resolve(str(path))
     assert resolved.name == "mine"
     assert (resolved.contract.fit, resolved.contract.fixed_hw) == ("exact", (64, 96))
     with pytest.raises(ModelError, match=r"gone\.onnx is missing"):
-        resolve(str(tmp_path / "gone.onnx"), SonarConfig())
+        Store(home=tmp_path).resolve(str(tmp_path / "gone.onnx"))
 
 
 def test_own_onnx_described_in_the_configuration(tmp_path: Path):
     path = tmp_path / "mine.onnx"
     path.write_bytes(onnx_bytes(output="metres"))
     described = ModelConfig(path=path, kind=DepthKind.METRIC, depth_output="metres", multiple=14)
-    resolved = Store({"mine": described}, home=tmp_path).resolve("mine")
-    assert resolved.contract == InputContract(
+    store = Store({"mine": described}, home=tmp_path)
+    assert store.resolve("mine").contract == InputContract(
         multiple=14, kind=DepthKind.METRIC, depth_output="metres"
     )
+    with pytest.raises(ModelError, match="is yours"):
+        store.remove("mine")
     wrong = ModelConfig(path=path, sha256="0" * 64)
     with pytest.raises(ModelError, match=r"replace it, or correct models\.mine\.sha256"):
         Store({"mine": wrong}, home=tmp_path).resolve("mine")
@@ -116,18 +114,68 @@ def test_contradictory_descriptions_are_refused(fields: dict):
         ModelConfig.model_validate(fields)
 
 
-# --- one at a time
+# --- fetching
 
 
-def test_cache_can_be_moved(monkeypatch, tmp_path: Path):
-    monkeypatch.setenv("SONAR_HOME", str(tmp_path))
-    assert cache_home() == tmp_path
-    assert Store().path("midas_small") == tmp_path / "models/midas_small/midas_v21_small_256.pt"
-    monkeypatch.delenv("SONAR_HOME")
-    assert cache_home().name == "sonar"
+def test_fetch_installs_once(shop: Shop):
+    store = shop.store()
+    resolved = store.fetch("mine")
+    assert resolved.path.read_bytes() == shop.good
+    assert resolved.provenance == f"from {shop.server.url}; matches the published sum"
+    assert shop.files() == [".mine.lock", "mine.onnx"]
+    assert store.status(store.entry("mine")) == "installed"
+    store.fetch("mine")
+    assert len(shop.server.requests) == 1, "what is here and sound is not fetched again"
+    assert shop.reported == []
+    assert store.fetch("builtin").sha256 == BUILTIN.sha256
 
 
-def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop, tmp_path: Path):
+def test_failed_fetch_leaves_the_previous_model(shop: Shop):
+    shop.store().fetch("mine")
+    newer = shop.store(sha256=sha(OTHER))
+    for act in (
+        whole(),  # still the old file
+        answer(404),
+        answer(200, b"<html>sign in</html>"),
+        whole(drop_after=0),
+    ):
+        shop.server.always = act
+        with pytest.raises(ModelError, match=r"sonar models import FILE --name mine"):
+            newer.fetch("mine")
+        assert shop.store().verify("mine").path.read_bytes() == shop.good
+    shop.server.reset(OTHER)
+    with shop.store().path("mine").open("rb") as running:  # a sonar that is using it meanwhile
+        assert newer.fetch("mine").path.read_bytes() == OTHER
+        assert running.read() == shop.good, "moved into its place, never written over"
+
+
+def test_a_file_with_the_right_sum_that_is_no_depth_network_is_refused(shop: Shop):
+    shop.server.payload = bad = onnx_bytes(body="nan")
+    with pytest.raises(ModelError, match=r"mine: the file is refused: .*not numbers"):
+        shop.store(sha256=sha(bad)).fetch("mine")
+    assert shop.files() == [".mine.lock"]
+
+
+def test_a_sum_that_is_not_known_is_reported(shop: Shop):
+    store = shop.store(sha256=None)
+    assert store.fetch("mine").provenance.endswith("no published sum")
+    assert len(shop.reported) == 1 and sha(shop.good) in shop.reported[0]
+
+
+def test_damage_is_found_and_repaired(shop: Shop):
+    store = shop.store(size_bytes=len(shop.good))
+    path = store.fetch("mine").path
+    damaged = bytearray(shop.good)
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ModelError, match=r"expected .*run `sonar models fetch mine`"):
+        store.resolve("mine")
+    assert store.fetch("mine").path.read_bytes() == shop.good
+    path.write_bytes(shop.good[:-1])
+    assert store.status(store.entry("mine")) == "damaged"
+
+
+def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop):
     def slowly(handler) -> None:
         time.sleep(0.3)
         whole()(handler)
@@ -136,85 +184,78 @@ def test_second_process_waits_and_uses_what_the_first_fetched(shop: Shop, tmp_pa
     script = textwrap.dedent(f"""
         from pathlib import Path
         from sonar.config import ModelConfig
-        from sonar.depth.models.acquire import fetch
-        from sonar.depth.models.store import Store
-        described = ModelConfig(url={shop.server.url!r}, sha256={sha(GOOD)!r})
-        print(fetch(Store({{"mine": described}}, home=Path({str(shop.home)!r})), "mine").sha256)
+        from sonar.depth.models import Store
+        described = ModelConfig(url={shop.server.url!r}, sha256={sha(shop.good)!r})
+        print(Store({{"mine": described}}, home=Path({str(shop.home)!r})).fetch("mine").sha256)
     """)
     both = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=60)[0].strip() for process in both] == [sha(GOOD)] * 2
+    sums = [process.communicate(timeout=60)[0].strip() for process in both]
+    assert sums == [sha(shop.good)] * 2
     assert len(shop.server.requests) == 1
 
 
-def test_waiting_for_another_process_ends(tmp_path: Path):
-    lock, reported = tmp_path / "lock", []
-    with (
-        exclusive(lock, "mine", 1.0),
-        pytest.raises(ModelError, match="mine is being worked on by another sonar; try again"),
-        exclusive(lock, "mine", 0.1, reported.append),
-    ):
-        pass
-    assert len(reported) == 1 and "waiting" in reported[0]
-    with exclusive(lock, "mine", 0.0):
-        pass
-
-
-def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path):
-    lock = tmp_path / "lock"
-    script = textwrap.dedent(f"""
-        import time
-        from pathlib import Path
-        from sonar.files import exclusive
-        with exclusive(Path({str(lock)!r}), "mine", 1.0):
-            print("held", flush=True)
-            time.sleep(60)
-    """)
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    with pytest.raises(ModelError, match="being worked on"), exclusive(lock, "mine", 0.0):
-        pass
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    with exclusive(lock, "mine", 5.0):
-        pass
-
-
-# --- the disk
-
-
-def test_atomic_write_is_all_or_nothing(tmp_path: Path):
-    target = tmp_path / "a.onnx"
-    target.write_bytes(b"old")
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_bytes(b"half")
-        raise RuntimeError
-    assert target.read_bytes() == b"old"
-    with atomic_path(target) as temporary:
-        assert temporary.suffix == ".onnx"
-        temporary.write_bytes(b"new")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
-    assert target.read_bytes() == b"new"
-
-
-def test_unusable_cache_folder_is_named(shop: Shop, tmp_path: Path):
+def test_unusable_cache_folder_is_named(shop: Shop):
     shop.home.write_text("a file where the folder should be")
     with pytest.raises(OutputError, match="home/models"):
-        fetch(shop.store(), "mine")
+        shop.store().fetch("mine")
 
 
-def test_disk_full_while_recording_does_not_spoil_reading(shop: Shop, monkeypatch):
-    """A cache that cannot be written to still serves what is in it."""
+# --- bringing a file by hand
+
+
+def test_import_finds_out_which_model_it_is(shop: Shop, tmp_path: Path):
+    brought = tmp_path / "download(1).bin"
+    brought.write_bytes(shop.good)
+    resolved = shop.store().import_file(brought)
+    assert (resolved.name, resolved.path.read_bytes()) == ("mine", shop.good)
+    assert brought.read_bytes() == shop.good
+    assert shop.server.requests == []
+
+
+def test_import_refuses_by_name(shop: Shop, tmp_path: Path):
     store = shop.store()
-    path = fetch(store, "mine").path
-    os.utime(path)
+    wrong = tmp_path / "midas_v21_small_256.pt"
+    wrong.write_bytes(b"PK\x03\x04 something")
+    other = tmp_path / "else.onnx"
+    other.write_bytes(OTHER)
+    for path, name, reason in (
+        (wrong, None, r"256\.pt is damaged or is not midas_small"),
+        (wrong, "mine", "is damaged or is not mine"),
+        (other, None, "none of the models sonar knows"),
+        (tmp_path / "gone", None, "there is no such file"),
+        (other, "builtin", "nothing to import"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            store.import_file(path, name)
+    assert not any(name.endswith(".onnx") for name in shop.files())
 
-    def refuse(**_: object):
-        raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("sonar.files.tempfile.mkstemp", refuse)
-    assert store.resolve("mine").sha256 == sha(GOOD)
-    with pytest.raises(OutputError, match="may not be written to"), atomic_path(path):
-        pass
+def test_no_space_for_an_import(shop: Shop, tmp_path: Path, monkeypatch):
+    brought = tmp_path / "mine.onnx"
+    brought.write_bytes(shop.good)
+    usage = type("Usage", (), {"free": 0})
+    monkeypatch.setattr("sonar.files.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"needed, 0\.0 MiB free"):
+        shop.store().import_file(brought)
+    assert shop.files() == [".mine.lock"]
+
+
+# --- removing
+
+
+def test_remove_takes_what_was_derived_along(shop: Shop):
+    store = shop.store()
+    derived = store.derived_path(store.fetch("mine").sha256, "int8.onnx")
+    foreign = store.derived_path("f" * 64, "int8.onnx")
+    derived.parent.mkdir()
+    derived.write_bytes(b"x")
+    foreign.write_bytes(b"y")
+    assert store.remove("mine") is True
+    assert not derived.exists() and foreign.exists()
+    assert shop.files() == [".mine.lock"]
+    assert store.remove("mine") is False
+    with pytest.raises(ModelError, match="builtin is part of sonar"):
+        store.remove("builtin")

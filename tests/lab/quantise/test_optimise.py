@@ -5,16 +5,15 @@ import pytest
 
 from sonar.config import EngineConfig
 from sonar.depth import open_engine
-from sonar.depth.artefacts import PACKAGED_INT8, SOURCE_KEY, artefact_path, machine_key, shape_key
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.compare import deviation
+from sonar.depth.candidates import BUILTIN_INT8_PATH, artefact_path, machine_key
 from sonar.depth.engine import NetworkEngine
-from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.depth.models import Store
+from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
-from sonar.depth.models.store import Store
-from sonar.depth.practice import practice_images
+from sonar.depth.practice import deviation, practice_images
 from sonar.errors import MissingExtraError, ModelError, OutputError
-from sonar.lab.quantise.optimise import optimise
+from sonar.lab.quantise.artefacts import optimise
 from sonar.types import Frame
 from tests.depth.models_of_ours import resolved, small_network
 
@@ -61,12 +60,12 @@ def test_the_int8_file_holds_quantised_weights(small, store):
 
 
 def test_without_onnx_the_extra_is_named(small, store, monkeypatch):
-    monkeypatch.setattr("sonar.lab.quantise.optimise.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sonar.lab.quantise.artefacts.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"sonar-assist\[midas\]"):
         optimise(small, store=store)
 
 
-def test_one_picture_is_too_few(small, store):
+def test_one_image_is_too_few(small, store):
     with pytest.raises(ModelError, match="two images"):
         optimise(small, images=practice_images(1, 48, 64), store=store)
 
@@ -92,16 +91,14 @@ def test_a_failed_int8_leaves_the_one_before(small, store, monkeypatch):
     assert sorted(p.suffix for p in store.artefacts_dir.iterdir()) == [".onnx", ".onnx"]
 
 
-def test_keys_tell_shapes_and_versions_apart(monkeypatch):
-    assert shape_key(InputContract()) == "any"
-    assert shape_key(InputContract(fit="exact", fixed_hw=(192, 256))) == "192x256"
+def test_the_machines_key_changes_with_the_versions(monkeypatch):
     here = machine_key()
     assert here == machine_key()
-    monkeypatch.setattr("sonar.depth.artefacts.installed", lambda package: "0.0.1")
+    monkeypatch.setattr("sonar.depth.candidates.installed", lambda package: "0.0.1")
     assert machine_key() != here
 
 
-def test_practice_pictures_are_repeatable_and_varied():
+def test_practice_images_are_repeatable_and_varied():
     first, second = practice_images(2, 60, 80, seed=3)
     again, _ = practice_images(2, 60, 80, seed=3)
     np.testing.assert_array_equal(first, again)
@@ -123,13 +120,13 @@ def test_deviation():
 class TestPackagedInt8:
     """The built-in model's int8 file, on photos of scikit-image."""
 
-    PATH = PACKAGED_INT8[str(BUILTIN.sha256)]
+    PATH = BUILTIN_INT8_PATH
 
     def test_it_was_made_from_the_packaged_model(self):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(self.PATH), providers=["CPUExecutionProvider"])
-        assert session.get_modelmeta().custom_metadata_map[SOURCE_KEY] == BUILTIN.sha256
+        assert session.get_modelmeta().custom_metadata_map["source_sha256"] == BUILTIN.sha256
         assert self.PATH.stat().st_size < 8_000_000
 
     @pytest.mark.parametrize("size", [(480, 640), (640, 480), (480, 480), (272, 640)])

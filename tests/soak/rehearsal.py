@@ -1,9 +1,10 @@
-"""``python -m sonar.lab.bench.rehearsal CLIP [--notes FILE] [KEY=VALUE ...]``: the guide with a
-recording for a camera.
+"""The guide with a recording for a camera.
+
+    python tests/soak/rehearsal.py CLIP [--notes FILE] [KEY=VALUE ...]
 
 The recording plays over and over at its own pace and is seen through the same
 :class:`~sonar.capture.LiveSource` as a camera, so that soaks and torture need no hardware. With
-``--notes`` each cue that tells what is seen, or that nothing is, is noted with its time, so that
+``--notes`` each cue that reports what is seen, or that nothing is, is noted with its time, so that
 silence can be told from guidance, and so is each frame-to-sound age.
 """
 
@@ -27,7 +28,7 @@ from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
 from sonar.service.guide.runs import SinkMaker, device_sink
 from sonar.types import Cue, CueKind, RgbImage
 
-NO_GUIDANCE = ("loading", "ready", "stopped")  # states that tell nothing of what is ahead
+NO_GUIDANCE = ("loading", "ready", "stopped")  # states that say nothing of what is ahead
 
 
 class LoopDevice:
@@ -73,7 +74,7 @@ class LoopDevice:
             container.close()
 
     def _play(self) -> Iterator[tuple[float, RgbImage]]:
-        """When each picture is due, and the picture; over and over."""
+        """When each frame is due, and its image; over and over."""
         from sonar.capture.media import Pixels
 
         pixels = Pixels(self._container.streams.video[0])
@@ -92,7 +93,7 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
 
 def noting(path: Path) -> SinkMaker:
     """The configured sound device; noted in ``path`` are each cue of guiding, as ``post``, seconds
-    of the monotonic clock, number of the picture, what is heard; and each age, as ``age``, seconds
+    of the monotonic clock, number of the frame, what is heard; and each age, as ``age``, seconds
     of the clock, milliseconds."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
