@@ -96,7 +96,7 @@ def optimise(
 def verify(
     name: Annotated[str | None, typer.Argument(help="one model; none = all that are here")] = None,
 ) -> None:
-    """Read the files again: their sums, and a trial run of ONNX. Exit code 5 when one is damaged."""
+    """Read the files again: sum, and a trial run of ONNX. Exit code 5 when one is damaged."""
     options = common()
     store = _store(options)
     here = [each for each in store.entries if store.path(each).is_file()]
