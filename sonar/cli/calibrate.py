@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 import yaml
+from typer import Argument, Option
 
-from sonar.cli.ui import Advance, common, note
+from sonar.cli.ui import Advance, OutOrNone, as_sets, common, note
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError, SourceTimeout
 from sonar.files import atomic_path
@@ -29,23 +29,16 @@ GOOD_QUALITY = 0.5
 
 
 def calibrate(
-    source: Annotated[str, typer.Argument(help="camera or stream")] = "0",
-    recording: Annotated[
-        str | None, typer.Option("--from", help="a recording, instead of a camera")
-    ] = None,
-    height: Annotated[
-        float | None, typer.Option("--height", help="of the camera above the ground, meters")
-    ] = None,
-    hfov: Annotated[
-        float | None, typer.Option("--hfov", help="horizontal field of view, degrees")
-    ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=2, max=120)] = 15.0,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="YAML file to write the mount to")
-    ] = None,
+    source: Annotated[str, Argument(help="camera or stream")] = "0",
+    recording: Annotated[str | None, Option("--from", help="a recording instead")] = None,
+    height: Annotated[float | None, Option("--height", help="meters above the ground")] = None,
+    hfov: Annotated[float | None, Option("--hfov", help="field of view, degrees")] = None,
+    seconds: Annotated[float, Option("--seconds", min=2, max=120)] = 15.0,
+    out: OutOrNone = None,
 ) -> None:
     """Find how the camera sits: its tilt and roll.
 
+    --out names a YAML file for --config; --hfov is the horizontal field of view.
     Stand in a free corridor or on an open floor, or walk slowly; nothing should be near.
     """
     from sonar import app
@@ -53,8 +46,8 @@ def calibrate(
     from sonar.zones import estimate_mount
 
     options = common()
-    config = options.ready()
-    mount = _known(config.mount, height, hfov)
+    config = options.ready(own=as_sets(mount__height_m=height, mount__hfov_deg=hfov))
+    mount = config.mount
     _refuse_existing(out)
     clock = SystemClock()
     camera = app.open_source(recording or source, config, clock)
@@ -63,10 +56,10 @@ def calibrate(
         with closing(camera):
             camera.open()
             guide("calibrate_hold", "Stand still, or walk slowly.")
-            with options.progress("look") as advance:
-                frames = record(camera, clock, seconds, advance)
+            frames = record(camera, clock, seconds, options.progress("look"))
         depths = []
-        with closing(app.open_engine(config)) as engine, options.progress("measure") as advance:
+        advance = options.progress("measure")
+        with closing(app.open_engine(config)) as engine:
             for frame in frames:
                 depths.append(engine.estimate(frame))
                 advance(len(depths), len(frames))
@@ -123,15 +116,6 @@ def record(
 def _refuse_existing(path: Path | None) -> None:
     if path is not None and path.exists():
         raise ConfigError(f"{path} exists already; name another file, or remove it")
-
-
-def _known(mount: MountConfig, height: float | None, hfov: float | None) -> MountConfig:
-    given = {"height_m": height, "hfov_deg": hfov}
-    changes = {key: value for key, value in given.items() if value is not None}
-    try:
-        return MountConfig.model_validate(mount.model_dump() | changes)
-    except ValueError as error:
-        raise ConfigError("--height is in meters and --hfov in degrees, 10 to 170") from error
 
 
 @contextmanager

@@ -4,14 +4,14 @@
 """
 
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from sonar.cli.ui import common, emit_json, result
 from sonar.config import SonarConfig
-from sonar.errors import SonarError
+from sonar.errors import DeviceError, ModelError, SonarError
 
 app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
 
@@ -60,27 +60,71 @@ def schema(
         emit_json(schema_of(SonarConfig))
 
 
-@dataclass
-class Finding:
-    """One part that was checked. ``essential`` ones decide the exit code."""
-
-    name: str
-    ok: bool
-    text: str
-    essential: bool = False
-
-
 def doctor() -> None:
     """Check camera, sound, speech and model; say what to do."""
     options = common()
     config = options.load()
-    findings = [_model(config), _sound(config), _speech(config), _camera()]
+    findings = []
+    for name, check, without in (
+        ("model", _model, ""),
+        ("sound", _sound, " Recordings still get their sound as a file."),
+        ("speech", _speech, " Tones work without it."),
+        ("camera", _camera, " Recordings and streams work without it."),
+    ):
+        try:
+            ok, text = True, check(config)
+        except SonarError as error:
+            ok, text = False, f"{str(error).rstrip('.')}.{without}"
+        findings.append({"name": name, "ok": ok, "text": text, "essential": name == "model"})
     options.answer(
-        [asdict(finding) for finding in findings],
-        [f"{f.name}: {'OK' if f.ok else 'MISSING'}. {f.text}" for f in findings],
+        findings,
+        (f"{f['name']}: {'OK' if f['ok'] else 'MISSING'}. {f['text']}" for f in findings),
     )
-    if any(finding.essential and not finding.ok for finding in findings):
-        raise typer.Exit(5)
+    if not findings[0]["ok"]:
+        raise typer.Exit(ModelError.exit_code)
+
+
+def _model(config: SonarConfig) -> str:
+    import numpy as np
+
+    from sonar.app import open_engine
+    from sonar.types import Frame
+
+    with closing(open_engine(config)) as engine:
+        noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+        engine.estimate(Frame(noise, 0, 0.0))
+        return f"{engine.label} runs."
+
+
+def _sound(config: SonarConfig) -> str:
+    from sonar.audio.output.portaudio import choose_output, list_outputs
+
+    chosen = choose_output(list_outputs(), config.audio.device)
+    if chosen is None:
+        raise DeviceError("No output found: plug in headphones")
+    return f"Output: {chosen.name}."
+
+
+def _speech(config: SonarConfig) -> str:
+    from sonar.audio.speech.bank import SpeechBank
+
+    if not config.speech.enabled:
+        return "Switched off in the configuration."
+    with closing(SpeechBank(config.speech, config.audio.rate_hz)) as bank:
+        bank.prepare()
+        status = bank.status
+    if status.lost or not status.ready:
+        raise DeviceError(status.lost or "No phrase could be rendered")
+    return f"{status.ready} of {status.total} phrases are ready."
+
+
+def _camera(_config: SonarConfig) -> str:
+    from sonar.capture import list_cameras
+
+    names = ", ".join(f"{camera.path} ({camera.name})" for camera in list_cameras())
+    if not names:
+        raise DeviceError("None found: plug one in and check that you are in the group video")
+    return f"Found {names}."
 
 
 def devices() -> None:
@@ -96,61 +140,10 @@ def devices() -> None:
         trouble = str(error)
     lines = [f"camera {camera.path}: {camera.name}" for camera in cameras] or ["no camera found"]
     for output in outputs:
-        lines.append(f"output {output.index}: {output.name}{' (default)' * output.default}")
+        lines.append(
+            f"output {output.index}: {output.name}{' (default)' if output.default else ''}"
+        )
     if not outputs:
         lines.append(f"no sound output found{f' ({trouble})' if trouble else ''}")
     found = {"cameras": [*map(asdict, cameras)], "outputs": [*map(asdict, outputs)]}
     common().answer({**found, "trouble": trouble}, lines)
-
-
-def _model(config: SonarConfig) -> Finding:
-    import numpy as np
-
-    from sonar.app import open_engine
-    from sonar.types import Frame
-
-    try:
-        with closing(open_engine(config)) as engine:
-            noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-            engine.estimate(Frame(noise, 0, 0.0))
-            return Finding("model", True, f"{engine.label} runs.", essential=True)
-    except SonarError as error:
-        return Finding("model", False, str(error), essential=True)
-
-
-def _sound(config: SonarConfig) -> Finding:
-    from sonar.audio.output.portaudio import choose_output, list_outputs
-
-    problem = "No output found: plug in headphones"
-    try:
-        chosen = choose_output(list_outputs(), config.audio.device)
-        if chosen is not None:
-            return Finding("sound", True, f"Output: {chosen.name}.")
-    except SonarError as error:
-        problem = str(error)
-    return Finding("sound", False, f"{problem}. Recordings still get their sound as a file.")
-
-
-def _speech(config: SonarConfig) -> Finding:
-    from sonar.audio.speech.bank import SpeechBank
-
-    if not config.speech.enabled:
-        return Finding("speech", True, "Switched off in the configuration.")
-    with closing(SpeechBank(config.speech, config.audio.rate_hz)) as bank:
-        bank.prepare()
-        status = bank.status
-    if status.lost:
-        return Finding("speech", False, f"{status.lost}. Tones work without it.")
-    ready = f"{status.ready} of {status.total} phrases are ready."
-    return Finding("speech", status.ready > 0, ready)
-
-
-def _camera() -> Finding:
-    from sonar.capture import list_cameras
-
-    cameras = list_cameras()
-    if cameras:
-        names = ", ".join(f"{camera.path} ({camera.name})" for camera in cameras)
-        return Finding("camera", True, f"Found {names}.")
-    advice = "plug one in and check that you are in the group video; recordings and streams work"
-    return Finding("camera", False, f"None found: {advice} without.")

@@ -37,7 +37,8 @@ def depth(
     with output_folder(out, [*images, *paths, *options.configs]) as folder:
         folder.check(f"{name}{suffix}" for name in names for suffix in SUFFIXES)
         try:
-            with closing(open_engine(config)) as engine, options.progress("depth") as advance:
+            advance = options.progress("depth")
+            with closing(open_engine(config)) as engine:
                 for index, (path, name) in enumerate(zip(paths, names, strict=True)):
                     estimate = engine.estimate(Frame(read_image(path), index, float(index)))
                     folder.claim([f"{name}{suffix}" for suffix in SUFFIXES])

@@ -19,9 +19,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
-import typer
+from typer import Argument, Option
 
-from sonar.cli.ui import Common, Jobs, common, emit_json, note, prepare, say
+from sonar.cli.ui import Common, OutOrNone, as_sets, common, emit_json, note, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, SourceError
 
@@ -36,32 +36,22 @@ DEPTHS = ("exact", "network", "both")
 
 def evaluate(
     data: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DATA...",
-            help="folders of RGB-D pairs, labeled videos, or folders of either",
-        ),
+        list[Path], Argument(metavar="DATA...", help="folders of RGB-D pairs, labeled videos")
     ],
     mount: Annotated[
-        str,
-        typer.Option(
-            "--mount", help="RGB-D: what sonar knows of the camera: frames, fixed or none"
-        ),
+        str, Option("--mount", help="RGB-D, the known pose: of all frames, fixed or none")
     ] = "frames",
     models: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="depth model; several, or several --config, are compared"),
+        list[str] | None, Option("--model", help="depth model; several are compared")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="folder for evaluation.json and .html"),
-    ] = None,
-    jobs: Jobs = 1,
+    out: OutOrNone = None,
+    jobs: Annotated[int, Option("--jobs", "-j", min=1, max=64, help="processes at a time")] = 1,
 ) -> None:
     """Figures of distances, bands and warnings.
 
     Folders of images with measured depth (beside per-frame min-max), and videos with labels of
-    what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4)."""
+    what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4).
+    --out gets evaluation.json and .html. Several --model or --config are compared."""
     from sonar.lab.evaluate import (
         Evaluated,
         Piece,
@@ -82,25 +72,25 @@ def evaluate(
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     variants = _variants(options, models or [])
-    pieces = _found(data)
+    sources = _found(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
     evaluated = []
-    with options.progress("evaluate") as advance:
-        for number, (name, wanted) in enumerate(variants.items()):
-            config, model = pinned(wanted)
-            results = {}
-            wanted_here = [Piece(what, config, uses[mount]) for what in pieces]
-            for place, result in perform_all(wanted_here, jobs):
-                results[place] = result
-                advance(number * len(pieces) + len(results), len(variants) * len(pieces))
-            mine = [results[place] for place in sorted(results)]
-            folders = [result for result in mine if isinstance(result, FolderReadings)]
-            walked = tuple(result for result in mine if isinstance(result, ClipResult))
-            depth = sum_up(folders, config, model, uses[mount]) if folders else None
-            walks = walk_figures(walked) if walked else None
-            evaluated.append(Evaluated(name, model, depth, walks, walked))
+    advance = options.progress("evaluate")
+    for number, (name, wanted) in enumerate(variants.items()):
+        config, model = pinned(wanted)
+        pieces = [Piece(what, config, uses[mount]) for what in sources]
+        results = {}
+        for place, result in perform_all(pieces, jobs):
+            results[place] = result
+            advance(number * len(pieces) + len(results), len(variants) * len(pieces))
+        mine = [results[place] for place in sorted(results)]
+        folders = [result for result in mine if isinstance(result, FolderReadings)]
+        walked = tuple(result for result in mine if isinstance(result, ClipResult))
+        depth = sum_up(folders, config, model, uses[mount]) if folders else None
+        walks = walk_figures(walked) if walked else None
+        evaluated.append(Evaluated(name, model, depth, walks, walked))
     options.answer(document(evaluated), lines(evaluated))
     if out is not None:
         written = write_results(out, evaluated, data)
@@ -115,16 +105,9 @@ def _variants(options: Common, models: Sequence[str]) -> dict[str, SonarConfig]:
     paths: Sequence[str | None] = options.configs or (None,)
     names: Sequence[str | None] = models or (None,)
     for path, model in product(paths, names):
-        sets = [] if model is None else [f"engine.model={model}"]
-        config = load_config(path, [*options.sets, *sets])
-        parts = [Path(path).stem] if path else []
-        plain = " ".join([*parts, model] if model else parts) or "sonar"
-        name, number = plain, 1
-        while name in found:
-            number += 1
-            name = f"{plain} {number}"
+        config = load_config(path, [*options.sets, *as_sets(engine__model=model)])
         prepare(config)
-        found[name] = config
+        found[" ".join(part for part in (path, model) if part) or "sonar"] = config
     return found
 
 
@@ -151,31 +134,16 @@ def _found(paths: Sequence[Path]) -> "list[Dataset | Clip]":
 def simulate(
     scenarios: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SCENARIO...", help="names, YAML files of your own, or all"),
+        Argument(metavar="SCENARIO...", help="names, YAML files of your own, or all"),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="folder for the recorded walks")
-    ] = None,
-    list_them: Annotated[bool, typer.Option("--list", help="the scenarios there are")] = False,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="the JSON Schema of a scenario file")
-    ] = False,
-    closed_loop: Annotated[
-        bool,
-        typer.Option("--closed-loop", help="a walker that only hears: contacts per 100 m"),
-    ] = False,
-    depth: Annotated[
-        str, typer.Option("--depth", help="of the closed loop: exact, network or both")
-    ] = "exact",
-    true_zones: Annotated[
-        bool, typer.Option("--true-zones", help="beside them zones that are never wrong")
-    ] = False,
-    seeds: Annotated[
-        int, typer.Option("--seeds", min=1, max=100, help="starts for each scenario")
-    ] = 1,
-    short: Annotated[
-        bool, typer.Option("--short", help="only the first meters of each route")
-    ] = False,
+    out: OutOrNone = None,
+    list_them: Annotated[bool, Option("--list", help="the scenarios there are")] = False,
+    schema: Annotated[bool, Option("--schema", help="JSON Schema of a scenario file")] = False,
+    closed_loop: Annotated[bool, Option("--closed-loop", help="a walker that only hears")] = False,
+    depth: Annotated[str, Option("--depth", help="for it: exact, network or both")] = "exact",
+    true_zones: Annotated[bool, Option("--true-zones", help="also zones never wrong")] = False,
+    seeds: Annotated[int, Option("--seeds", min=1, max=100, help="starts of each")] = 1,
+    short: Annotated[bool, Option("--short", help="only the first meters of each")] = False,
 ) -> None:
     """Walks through simulated places: recorded, or by ear.
 
@@ -201,12 +169,11 @@ def simulate(
     found = [load(name) for name in wanted]
     if not closed_loop:
         return _record(options, found, out, [Path(word) for word in wanted])
-    with ExitStack() as stack, options.progress("walks") as advance:
+    with ExitStack() as stack:
         ways = _ways(options, depth, true_zones, stack)
+        advance = options.progress("walks")
         walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
     options.answer(as_json(walked, range(seeds), short), table(walked))
-    if not options.plain and not options.json:
-        note("Who stands still touches nothing: read contacts together with arrivals.")
 
 
 def _record(
@@ -218,8 +185,7 @@ def _record(
         raise ConfigError("--out names the folder that the walks are written to.")
     written, lines = [], []
     for scenario in found:
-        with options.progress(scenario.name) as advance:
-            done = record(scenario, out, progress=advance, inputs=inputs)
+        done = record(scenario, out, progress=options.progress(scenario.name), inputs=inputs)
         events = done.truth.events
         facts = [event.model_dump(mode="json") for event in events]
         one = {"scenario": scenario.name, "folder": str(done.folder), "frames": done.frames}
@@ -256,10 +222,8 @@ def _ways(options: Common, depth: str, true_zones: bool, stack: ExitStack) -> "l
 
 
 def bench(
-    model: Annotated[str, typer.Option("--model", help="name or path")] = "builtin",
-    chain: Annotated[
-        bool, typer.Option("--chain", help="the whole chain instead: rate, age of sound, start")
-    ] = False,
+    model: Annotated[str, Option("--model", help="name or path")] = "builtin",
+    chain: Annotated[bool, Option("--chain", help="rate, age of sound, start instead")] = False,
 ) -> None:
     """Time the depth engines, or with --chain everything.
 
@@ -285,12 +249,8 @@ def bench(
 
 
 def train_ear(
-    questions: Annotated[
-        int, typer.Option(min=1, max=10, help="in each lesson; 8 take about ten minutes")
-    ] = 8,
-    seed: Annotated[
-        int | None, typer.Option(help="the same number asks the same; none = always new")
-    ] = None,
+    questions: Annotated[int, Option(min=1, max=10, help="in each lesson")] = 8,
+    seed: Annotated[int | None, Option(help="the same number asks the same")] = None,
 ) -> None:
     """Learn the sounds in ten minutes.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sonar.cli.ui import Common, common, note, result, say
 from sonar.errors import ConfigError, SonarError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # not every command's need
 
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="as in `sonar models list`")]
+Name = Annotated[str, Argument(metavar="NAME", help="as in `sonar models list`")]
 STATUS = {
     "packaged": "here, part of sonar",
     "installed": "here",
@@ -41,17 +42,13 @@ def list_models() -> None:
 def fetch(name: Name) -> None:
     """Download a model; what broke off goes on where it stopped."""
     options = common()
-    with options.progress(f"fetching {name}") as advance:
-        resolved = _store(options).fetch(name, advance)
-    _report(options, resolved)
+    _report(options, _store(options).fetch(name, options.progress(f"fetching {name}")))
 
 
 @app.command("import")
 def import_model(
-    path: Annotated[Path, typer.Argument(help="the file, brought by hand")],
-    name: Annotated[
-        str | None, typer.Option("--name", help="the model it is; usually found by itself")
-    ] = None,
+    path: Annotated[Path, Argument(help="the file, brought by hand")],
+    name: Annotated[str | None, Option("--name", help="the model; usually recognized")] = None,
 ) -> None:
     """Install a model file that was downloaded elsewhere."""
     options = common()
@@ -60,19 +57,15 @@ def import_model(
 
 @app.command()
 def optimise(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="a model's name, or a path")],
+    name: Annotated[str, Argument(metavar="NAME", help="a model's name, or a path")],
     images: Annotated[
-        str | None,
-        typer.Option(
-            "--images",
-            help="folder of images or recording to calibrate int8 with, best of the place where "
-            "sonar will be used; none = made-up images",
-        ),
+        str | None, Option("--images", help="images or recording to calibrate int8 with")
     ] = None,
 ) -> None:
     """Make the files of a model that run fastest here.
 
-    Needs the extra [midas]."""
+    Needs the extra [midas]. The best --images are of the place where sonar will be used; without
+    them, int8 is calibrated with made-up images."""
     from sonar.lab.quantise.artefacts import PRECISIONS
     from sonar.lab.quantise.artefacts import optimise as make
 
@@ -94,7 +87,7 @@ def optimise(
 
 @app.command()
 def verify(
-    name: Annotated[str | None, typer.Argument(help="one model; none = all that are here")] = None,
+    name: Annotated[str | None, Argument(help="one model; none = all that are here")] = None,
 ) -> None:
     """Read the files again: sum, and a trial run of ONNX. Exit code 5 when one is damaged."""
     options = common()

@@ -113,16 +113,8 @@ def _one(
     """Replay ``spec``: the summary and the exit code."""
     from sonar.replay import replay as process
 
-    with options.progress("replay") as advance:
-        result = process(
-            spec,
-            out,
-            config,
-            progress=advance,
-            guard=stops,
-            inputs=inputs,
-            **how,
-        )
+    progress = options.progress("replay")
+    result = process(spec, out, config, progress=progress, guard=stops, inputs=inputs, **how)
     if problem := result.summary["speech"].get("lost"):
         note(f"speech is missing: {problem}")
     if result.outcome.interrupted:

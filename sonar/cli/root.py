@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from sonar import __version__
 from sonar.cli import calibrate, config, depth, lab, models, replay, run, service, web
@@ -57,7 +58,7 @@ def root(
     ctx: typer.Context,
     configs: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--config",
             metavar="FILE",
             help="YAML file, or a profile: default, wearable, headless, replay",
@@ -65,25 +66,24 @@ def root(
     ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="one setting, e.g. audio.volume_db=-3"),
+        Option("--set", metavar="KEY=VALUE", help="one setting, e.g. audio.volume_db=-3"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="plain lines, nothing drawn")] = False,
+    as_json: Annotated[bool, Option("--json", help="machine-readable output")] = False,
+    plain: Annotated[bool, Option("--plain", help="accepted; output is always plain")] = False,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="-v details, -vv tracebacks")
+        int, Option("-v", "--verbose", count=True, help="details; -vv tracebacks")
     ] = 0,
     version: Annotated[
-        bool,
-        typer.Option("--version", help="print the version", is_eager=True, callback=_print_version),
+        bool, Option("--version", help="print the version", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Hear what is near: one camera in, stereo tones and short spoken warnings out."""
     if configs and len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
         raise ConfigError("--config is given twice; only sonar evaluate compares several.")
-    begin(Common(sets or [], as_json, plain, verbose, configs or []))
+    begin(Common(sets or [], as_json, verbose, configs or []))
 
 
-_FLAGS = {"--json", "--plain", "-v", "-vv", "-vvv", "--verbose"}
+_FLAGS = {"--json", "--plain", "-v", "-vv", "--verbose"}
 _WITH_VALUE = {"--config", "--set"}
 
 
@@ -107,7 +107,7 @@ def hoist(argv: list[str]) -> list[str]:
 def execute(argv: list[str]) -> int:
     """Run the command line; returns the exit code and never raises."""
     words = hoist(argv)
-    verbosity = sum(w.count("v") for w in words if w in {"-v", "-vv", "-vvv"})
+    traced = "-vv" in words or sum(word in ("-v", "--verbose") for word in words) > 1
     try:
         code = app(args=words, standalone_mode=False, prog_name="sonar")
     except (KeyboardInterrupt, typer.Abort):
@@ -117,7 +117,7 @@ def execute(argv: list[str]) -> int:
         if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
             error.show()
             return 2
-        if verbosity >= 2:
+        if traced:
             traceback.print_exc()
         if isinstance(error, SonarError):
             note(f"sonar: {error}")

@@ -6,9 +6,10 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from sonar.cli import process
-from sonar.cli.ui import INTERRUPTED, Common, common, note, prepare, say
+from sonar.cli.ui import INTERRUPTED, Common, Source, common, note, prepare, say
 from sonar.errors import ConfigError
 from sonar.ports import AudioSink
 from sonar.records import Event, Step, Update
@@ -19,16 +20,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    source: Annotated[
-        str,
-        typer.Argument(
-            envvar="SONAR_SOURCE",
-            help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images",
-        ),
-    ] = "0",
+    source: Source = "0",
     headless: Annotated[
-        bool,
-        typer.Option("--headless", help="for supervisors: JSON log lines, health, SIGHUP reloads"),
+        bool, Option("--headless", help="for supervisors: JSON log, health, SIGHUP reloads")
     ] = False,
 ) -> None:
     """Guide live until Ctrl-C: tones and warnings on the sound card."""
@@ -102,15 +96,14 @@ def _gaps(sink: AudioSink) -> str:
 def control(
     words: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="COMMAND",
             help="mute | volume up|down|DB | verbosity danger|normal|chatty|next | "
             "scheme NAME|next | describe | repeat | keep | quit",
         ),
     ],
     instance: Annotated[
-        str | None,
-        typer.Option("--instance", metavar="PID", help="which sonar, where several run"),
+        str | None, Option("--instance", metavar="PID", help="which, where several run")
     ] = None,
 ) -> None:
     """Send a command to a running sonar, such as mute or describe."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Option
 
-from sonar.cli.ui import Common, common, note, prepare, say
+from sonar.cli.ui import Common, Source, common, note, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, DeviceError, OutputError
 from sonar.files import expanded
@@ -21,26 +22,16 @@ START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's ope
 
 app = typer.Typer(help="Run unattended: install, watch and end the service.", no_args_is_help=True)
 
-System = Annotated[
-    bool,
-    typer.Option("--system/--user", help="for the machine, from boot on; or for this user"),
-]
+System = Annotated[bool, Option("--system/--user", help="for the machine, or for this user")]
 
 
 @app.command()
 def install(
     source: Annotated[
-        str | None,
-        typer.Option(
-            "--source",
-            envvar="SONAR_SOURCE",
-            help="camera or stream; kept in a file that only its owner reads",
-        ),
+        str | None, Option("--source", envvar="SONAR_SOURCE", help="camera or stream; kept secret")
     ] = None,
     system: System = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="print the unit, change nothing")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="only print the unit")] = False,
 ) -> None:
     """Write the systemd unit, enable and start it."""
     from sonar.service import unit
@@ -77,8 +68,8 @@ def service_status(system: System = False) -> None:
 @app.command()
 def logs(
     system: System = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="how many")] = 50,
+    follow: Annotated[bool, Option("--follow", "-f", help="until Ctrl-C")] = False,
+    lines: Annotated[int, Option("--lines", "-n", min=1, help="how many")] = 50,
 ) -> None:
     """Show the log: one JSON object a line."""
     from sonar.service import unit
@@ -101,9 +92,7 @@ def keep(system: System = False) -> None:
 
 @app.command()
 def run(
-    source: Annotated[
-        str, typer.Argument(envvar="SONAR_SOURCE", help="camera, stream or recording")
-    ] = "0",
+    source: Source = "0",
 ) -> None:
     """Guide under supervision: failures are sounded and mended. What the unit starts."""
     options = common()

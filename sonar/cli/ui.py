@@ -1,12 +1,11 @@
 """What commands share: options, results and notes, progress.
 
-On a terminal a progress bar may be drawn; anywhere else, and with ``--plain``, progress is a
-line of text now and then, so that screen readers and log files stay readable.
+Output is plain lines, and progress is a line now and then, so that screen readers and log files
+stay readable. Nothing is drawn.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +21,14 @@ INTERRUPTED = 130
 COMMON_EPILOG = (
     "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
 )
-
 Out = Annotated[Path, typer.Option("--out", "-o", help="folder for the results")]
-Jobs = Annotated[
-    int, typer.Option("--jobs", "-j", min=1, max=64, help="so many processes at a time")
+OutOrNone = Annotated[Path | None, typer.Option("--out", "-o", help="where the result goes")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        envvar="SONAR_SOURCE",
+        help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images",
+    ),
 ]
 Advance = Callable[[int, int | None], None]  # amount done, total where known
 
@@ -41,7 +44,6 @@ class Common:
 
     sets: list[str] = field(default_factory=list)
     json: bool = False
-    plain: bool = False
     verbose: int = 0
     configs: list[str] = field(default_factory=list)
 
@@ -50,15 +52,20 @@ class Common:
         """The first ``--config``."""
         return self.configs[0] if self.configs else None
 
-    def load(self, profile: str | None = None) -> SonarConfig:
-        """The configuration; ``profile`` is used where the user named none."""
+    def load(self, profile: str | None = None, own: Sequence[str] = ()) -> SonarConfig:
+        """The configuration.
+
+        Args:
+            profile: used where the user named none.
+            own: settings that the command's own options stand for, as ``--set`` takes them.
+        """
         from sonar.config.load import load_config
 
-        return load_config(self.config_path or profile, self.sets)
+        return load_config(self.config_path or profile, [*self.sets, *own])
 
-    def ready(self, profile: str | None = None) -> SonarConfig:
+    def ready(self, profile: str | None = None, own: Sequence[str] = ()) -> SonarConfig:
         """As :meth:`load`, with the configured depth model prepared."""
-        config = self.load(profile)
+        config = self.load(profile, own)
         prepare(config)
         return config
 
@@ -69,37 +76,31 @@ class Common:
         for line in lines:
             say(line)
 
-    @contextmanager
-    def progress(self, label: str) -> Iterator[Advance]:
-        """A bar on a terminal; elsewhere a line at each tenth (or nothing with ``--json``)."""
-        if not self.plain and not self.json and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            with Progress(console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(label, total=None)
-                yield lambda done, total: bar.update(task, completed=done, total=total)
-            return
+    def progress(self, label: str) -> Advance:
+        """A function that notes each tenth of the work on a line (nothing with ``--json``)."""
         reported = 0
 
-        def lines(done: int, total: int | None) -> None:
+        def advance(done: int, total: int | None) -> None:
             nonlocal reported
-            if self.json or not total:
-                return
-            tenth = min(10, 10 * done // total)
+            tenth = min(10, 10 * done // total) if total and not self.json else 0
             if tenth > reported:
                 reported = tenth
                 note(f"{label}: {10 * tenth} %")
 
-        yield lines
+        return advance
 
 
-_current: list[Common] = []  # of the command line that runs; the root command puts it there
+_current = [Common()]  # of the command line that runs; the root command puts it there
+
+
+def as_sets(**values: object) -> list[str]:
+    """``mount__height_m=1.35`` as ``mount.height_m=1.35``, without those that are None."""
+    return [f"{k.replace('__', '.')}={v}" for k, v in values.items() if v is not None]
 
 
 def begin(options: Common) -> None:
     """Make ``options`` those of this run; the root command does."""
-    _current[:] = [options]
+    _current[0] = options
 
 
 def common() -> Common:

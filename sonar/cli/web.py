@@ -3,20 +3,17 @@
 from importlib.util import find_spec
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from sonar.cli.process import terminates
-from sonar.cli.ui import common, note, prepare, say
+from sonar.cli.ui import as_sets, common, note, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError, MissingExtraError
 
 
 def web(
-    host: Annotated[
-        str | None,
-        typer.Option("--host", help="address; 0.0.0.0 lets the network in, with a password"),
-    ] = None,
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="TCP port")] = None,
+    host: Annotated[str | None, Option("--host", help="0.0.0.0 lets the network in")] = None,
+    port: Annotated[int | None, Option("--port", min=1, max=65535, help="TCP port")] = None,
 ) -> None:
     """Serve a page for photos, videos and a running sonar.
 
@@ -24,19 +21,16 @@ def web(
     """
     if find_spec("gradio") is None:
         raise MissingExtraError("web", "The page")
-    from sonar.config.load import load_config
     from sonar.web.gate import USER, password_for
     from sonar.web.page import serve
 
     options = common()
-    own = [f"web.{key}={value}" for key, value in (("host", host), ("port", port)) if value]
+    own = as_sets(web__host=host, web__port=port)
 
     def load(more: list[str]) -> SonarConfig:
-        return load_config(options.config_path or "replay", [*options.sets, *own, *more])
+        return options.load("replay", [*own, *more])
 
-    loaded = load([])
-    prepare(loaded)
-    config = loaded.web
+    config = options.ready("replay", own).web
     password = password_for(config)
     if password is not None:
         shown = "what web.password_file holds" if config.password_file else password

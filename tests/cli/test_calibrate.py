@@ -39,10 +39,10 @@ def test_frames_that_show_nothing_are_refused(
     assert not (tmp_path / "m.yaml").exists()
 
 
-@pytest.mark.parametrize("words", [("--height", "-1"), ("--hfov", "200")])
-def test_values_out_of_range(sonar: Run, words: tuple[str, str]) -> None:
-    code, _, err = sonar("calibrate", "--from", CLIP, *words)
-    assert code == 2 and words[0] in err
+@pytest.mark.parametrize("words", [("--height", "-1", "height_m"), ("--hfov", "200", "hfov_deg")])
+def test_values_out_of_range(sonar: Run, words: tuple[str, str, str]) -> None:
+    code, _, err = sonar("calibrate", "--from", CLIP, *words[:2])
+    assert code == 2 and words[2] in err
 
 
 def test_a_failing_sound_device_leaves_no_synthesizer_behind(

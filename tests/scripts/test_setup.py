@@ -30,6 +30,10 @@ case "$*" in
 *) exec {sys.executable} "$@" ;;
 esac
 """
+TOOLS = (
+    *("bash", "cat", "cp", "dirname", "env", "grep", "mkdir", "paste", "rm", "sha256sum", "sort"),
+    *("tail", "true"),
+)
 ALL = "libespeak-ng.so.1 libportaudio.so.2"
 
 
@@ -43,7 +47,7 @@ class Machine:
         for name in ("setup", "test", "demo"):
             shutil.copy(REPO / "scripts" / name, self.repo / "scripts" / name)
         shutil.copy(REPO / "pyproject.toml", self.repo)
-        for tool in ("bash", "env", "rm", "mkdir", "cp", "dirname", "grep", "tail", "true"):
+        for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
         self.put("python3", PYTHON)
         self.put("id", "#!/bin/sh\necho 1000\n")

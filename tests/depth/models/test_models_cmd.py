@@ -28,7 +28,7 @@ def sonar(server: Server, tmp_path: Path, monkeypatch):
     )
 
     def run(*words: str):
-        return CliRunner().invoke(app, ["--plain", "--config", str(config), *words])
+        return CliRunner().invoke(app, ["--config", str(config), *words])
 
     return run
 

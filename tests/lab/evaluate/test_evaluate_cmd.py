@@ -72,11 +72,11 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
     )  # fmt: skip
     assert code == 0, err
     (heads,) = (line.split("  ") for line in out.splitlines() if line.startswith("  Figure"))
-    assert [head.strip() for head in heads if head][1:] == ["replay builtin", "loud builtin"]
+    assert [head.strip() for head in heads if head][1:] == ["replay builtin", "loud.yaml builtin"]
     told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert list(told["variants"]) == ["replay builtin", "loud builtin"]
+    assert list(told["variants"]) == ["replay builtin", "loud.yaml builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert '<th scope="col">loud builtin</th>' in page
+    assert '<th scope="col">loud.yaml builtin</th>' in page
 
 
 def test_two_configurations_are_for_evaluate_only(sonar: Run) -> None:
