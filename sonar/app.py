@@ -96,7 +96,7 @@ def without_speech(
     Raises ModelError or MissingExtraError when the network cannot be opened.
     """
     from sonar.audio.cues import PulseMapper
-    from sonar.audio.output.unheard import UnheardSink
+    from sonar.audio.output import UnheardSink
     from sonar.audio.speech.bank import SpeechBank
 
     off = config.speech.model_copy(update={"enabled": False})

@@ -133,8 +133,7 @@ class SinkStatus:
     Attributes:
         note: what the user must be told, or None.
         lost: the device is gone and looked for.
-        gaps: how often the sound broke off; ``own_gaps`` of them because sonar was late. None
-            where that cannot be known.
+        gaps: how often the sound broke off, or None where that cannot be known.
         reopened: how often the device was lost and regained, or None.
         ages_s: float64, seconds from a frame's capture to the first sample that carries its
             change, of the last changes; empty where it is not measured.
@@ -143,7 +142,6 @@ class SinkStatus:
     note: str | None = None
     lost: bool = False
     gaps: int | None = None
-    own_gaps: int | None = None
     reopened: int | None = None
     ages_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 

@@ -82,7 +82,7 @@ def demo(
     """Run the main job on the built-in clip.
 
     A walk past obstacles: seen, heard and put into words."""
-    from sonar.audio.output.playback import play_wav
+    from sonar.audio.output.portaudio import play_wav
     from sonar.demo import CLIP, MOUNT
 
     options = common()

@@ -88,9 +88,8 @@ class _Printer:
 
 
 def _gaps(sink: AudioSink) -> str:
-    """How often the sound broke off, and how often sonar itself was too slow."""
-    gaps, own = sink.status.gaps, sink.status.own_gaps or 0
-    return f" {gaps} gaps in the sound, {own} of them sonar's own." if gaps else ""
+    """How often the sound broke off."""
+    return f" {sink.status.gaps} gaps in the sound." if sink.status.gaps else ""
 
 
 def control(

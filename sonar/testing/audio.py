@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.output.offline import OfflineSink, OnBlock
-from sonar.audio.output.unheard import UnheardSink
+from sonar.audio.output import OfflineSink, OnBlock, UnheardSink
 from sonar.audio.synthesis import Mixer
 from sonar.types import Cue
 

@@ -40,10 +40,9 @@ def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
     assert told == ["espeak-ng is not installed. Tones go on without it."]
 
 
-def test_gaps_are_reported_with_how_many_were_sonars_own():
-    def gaps(*counts):
-        return cli_run._gaps(SimpleNamespace(status=SinkStatus(None, False, *counts)))
+def test_gaps_are_reported_at_the_end():
+    def gaps(count):
+        return cli_run._gaps(SimpleNamespace(status=SinkStatus(gaps=count)))
 
-    assert gaps(0, 0) == gaps() == ""
-    said = gaps(3, 1)
-    assert said == " 3 gaps in the sound, 1 of them sonar's own."
+    assert gaps(0) == gaps(None) == ""
+    assert gaps(3) == " 3 gaps in the sound."

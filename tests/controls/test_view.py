@@ -9,7 +9,7 @@ import pytest
 
 from sonar import app
 from sonar.audio.cues import PulseMapper
-from sonar.audio.output.null import NullSink
+from sonar.audio.output import NullSink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import ManualClock
 from sonar.config import SonarConfig

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sonar.audio.output.null import NullSink
+from sonar.audio.output import NullSink
 from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config

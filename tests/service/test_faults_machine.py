@@ -61,9 +61,9 @@ def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_announced(
     assert run is not None
     assert run.source.rate_limit_hz < 1.0 / 0.16
     time.sleep(1.0)
-    count, _ = run.sink.inner.ages.since(0)
+    count, _ = run.sink.inner.ages_since(0)
     time.sleep(2.5)
-    _, ages_s = run.sink.inner.ages.since(count)
+    _, ages_s = run.sink.inner.ages_since(count)
     assert ages_s.size == 0 or float(np.max(ages_s)) < 0.16 + 0.25  # one frame's work, no queue
     assert service.states()[-1][0] in ("guiding", "degraded")
 

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sonar.audio.output.device import DeviceSink
-from sonar.audio.output.null import NullSink
+from sonar.audio.output import LiveSink
 from sonar.capture import LiveSource
 from sonar.capture.live import Waits
 from sonar.clock import SystemClock
@@ -127,8 +126,8 @@ class NotedSink:
         now, lines = self._clock.now(), ""
         if not (cue.kind is CueKind.EARCON and cue.earcon in NO_GUIDANCE):
             lines = f"post {now:.4f} {cue.frame_id} {cue.kind}\n"
-        if isinstance(self.inner, DeviceSink | NullSink):
-            self._count, new_s = self.inner.ages.since(self._count)
+        if isinstance(self.inner, LiveSink):
+            self._count, new_s = self.inner.ages_since(self._count)
             lines += "".join(f"age {now:.4f} {1000 * age_s:.2f}\n" for age_s in new_s)
         os.write(self._fd, lines.encode())
 

@@ -1,5 +1,17 @@
-"""Where the mixed sound goes: the sound device, a WAV file, or nowhere.
+"""Where the mixed sound goes: the sound device, a WAV file, memory, or nowhere.
 
-Entry points: :func:`sonar.audio.output.device.open_sink`, :class:`sonar.audio.output.wav.WavSink`,
-:class:`sonar.audio.output.null.NullSink`.
+:func:`open_sink` gives the live one that the configuration asks for.
 """
+
+from sonar.audio.output.device import DeviceSink, open_sink
+from sonar.audio.output.sinks import LiveSink, NullSink, OfflineSink, OnBlock, UnheardSink
+
+__all__ = [
+    "DeviceSink",
+    "LiveSink",
+    "NullSink",
+    "OfflineSink",
+    "OnBlock",
+    "UnheardSink",
+    "open_sink",
+]

@@ -1,7 +1,6 @@
 """The sound card, through PortAudio: found by name, watched, and opened again when it is lost."""
 
-import threading
-from contextlib import ExitStack
+import sys
 from functools import partial
 from typing import Any
 
@@ -9,33 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.output import portaudio
-from sonar.audio.output.null import NullSink
-from sonar.audio.output.portaudio import choose_output, list_outputs, within
-from sonar.audio.output.timing import PRIORITY, AgeLog, Lateness, quick_switching
+from sonar.audio.output.portaudio import find_output, within
+from sonar.audio.output.sinks import BLOCK_SIZE, LiveSink, NullSink
 from sonar.audio.synthesis import Mixer
 from sonar.config import AudioConfig
 from sonar.errors import DeviceError
-from sonar.ports import AudioSink, Clock, SinkStatus, Spoken
-from sonar.threads import GuardedThread, realtime
-from sonar.types import Cue
+from sonar.ports import AudioSink, Clock
+from sonar.threads import realtime
 
-BLOCK_SIZE = 480  # samples: 10 ms at 48 kHz
+PRIORITY = 5  # of the audio thread, 1 to 99: after the kernel's own and a sound server's
+SWITCH_S = 0.0005  # the longest that Python code of another thread keeps a block waiting
 _WATCH_S = 0.1
 _SILENT_S = 0.5  # a callback that has not come for this long is lost
-_AFTER_GAP_S = 0.25  # and for this long after an underrun, see _LATENCIES
-_WAKING_S = 3.0  # unless the device has just been opened: headsets and idle sinks wake slowly
+_WAKING_S = 3.0  # of a device that has just been opened: headsets and idle sinks wake slowly
 _PACE_S, _RUNAWAY = 1.0, 10.0  # a device that takes ten times as much as that hears nothing
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 # With ALSA's pulse plugin the callback never comes again after an underrun. The stream is then
 # opened with the next longer buffer, so that a busy machine is not lost again and again. Longer
 # than this, frames would be older than 150 ms when they are heard (scripts/soak).
 _LATENCIES: tuple[str | float, ...] = ("low", 0.03, 0.06)
-# After so long without a gap a shorter buffer is tried again: what was busy, starting up perhaps,
-# need not be for ever. Twice as long each time that this was too early.
-_CALM_S, _LONGEST_CALM_S = 20.0, 3600.0
 
 
-class DeviceSink:
+class DeviceSink(LiveSink):
     """Plays what the mixer renders, in PortAudio's callback.
 
     A stream that ends or falls silent (headphones unplugged, the sound server restarted) is
@@ -43,101 +37,48 @@ class DeviceSink:
     takes; cues go on being taken meanwhile. What was lost is announced when sound is back.
 
     Attributes:
-        note: what the user must know, or None.
-        xruns: gaps that the device reported.
-        own_xruns: those of them that sonar may have caused: within a buffer's length before them
-            a block took longer than it lasts, from the moment at which the device asked for it
-            (waiting for Python's lock included) until it was rendered. Before the others sonar
-            was in time, and the sound server, a driver or the machine was not.
-        reopened: how often the device was lost and regained.
         urgent: the audio thread runs before ordinary ones; None before its first block.
-        ages: frame-to-sound ages, the device's latency included.
     """
 
     def __init__(self, mixer: Mixer, config: AudioConfig, clock: Clock) -> None:
+        super().__init__(mixer, clock)
         self.label = "sound card"
-        self.note: str | None = None
-        self.xruns = self.own_xruns = 0
-        self._lateness = Lateness()
         self.urgent: bool | None = None
-        self.reopened = 0
-        self.ages = AgeLog(mixer)
-        self._mixer, self._config, self._clock = mixer, config, clock
+        self._device = config.device
         self._stream: Any = None
         self._life = 0  # the present stream's; others are silent
         self._blocks = 0
-        self._latencies = _LATENCIES
-        self._buffering = 0  # index into it
+        self._buffering = 0  # index into _LATENCIES
         self._xruns_at_open = 0
-        self._closing = threading.Event()
-        self._while_playing = ExitStack()
-        self._watcher: GuardedThread | None = None
-        self.lost = False
+        self._usual_switch_s = sys.getswitchinterval()
 
     @property
-    def latency_s(self) -> float | None:
-        """From rendering to the ear as PortAudio expects it; None while there is no stream."""
+    def latency_s(self) -> float:
         stream = self._stream
-        return None if stream is None else float(stream.latency)
-
-    @property
-    def status(self) -> SinkStatus:
-        """See :class:`sonar.ports.SinkStatus`."""
-        return SinkStatus(
-            self.note, self.lost, self.xruns, self.own_xruns, self.reopened, self.ages.ages_s
-        )
-
-    def spoken(self) -> list[Spoken]:
-        """Phrases that began to sound since the last call."""
-        return self._mixer.spoken()
+        return 0.0 if stream is None else float(stream.latency)
 
     def start(self) -> None:
-        """Raises DeviceError when the device cannot be opened."""
-        if self._watcher is not None:
-            return
-        self._open()
-        self._while_playing.enter_context(quick_switching())
-        self._watcher = GuardedThread(
-            "sonar-output", self._watch, announce=self._announce, clock=self._clock
-        )
-        self._watcher.start()
-
-    def post(self, cue: Cue) -> None:
-        """Hand over the newest cue; never blocks."""
-        self._mixer.post(cue)
-
-    def advance(self, t: float) -> None:
-        """Real time needs no telling."""
-
-    def drain(self, limit_s: float) -> None:
-        """Wait until one-shot sounds and speech have been heard, at most ``limit_s``."""
-        deadline = self._clock.now() + limit_s
-        while self._mixer.busy and not self.lost and self._clock.now() < deadline:
-            self._clock.sleep(0.01)
-        self._clock.sleep(min(self.latency_s or 0.0, max(0.0, deadline - self._clock.now())))
+        if self._thread is None:
+            self._open()
+            self._usual_switch_s = sys.getswitchinterval()
+            # a block of sound lasts 10 ms, and must not wait for half of that
+            sys.setswitchinterval(min(self._usual_switch_s, SWITCH_S))
+            self._start("sonar-output", self._watch)
 
     def close(self) -> None:
         """Fade out, stop, release; safe to call twice; takes at most a few seconds."""
         try:
             if self._stream is not None and not self.lost:
                 self._mixer.fade_out()
-                self._clock.sleep(0.04 + min(self.latency_s or 0.0, 0.2))
+                self._clock.sleep(0.04 + min(self.latency_s, 0.2))
         finally:
-            self._closing.set()
-            if self._watcher is not None:
-                self._watcher.join(2 * portaudio.PATIENCE_S)
-                self._watcher = None
+            self._stop(2 * portaudio.PATIENCE_S)
             self._release()
-            self._while_playing.close()
+            sys.setswitchinterval(self._usual_switch_s)
 
     def _open(self) -> None:
-        sd = portaudio.sounddevice_module()
-        self.urgent = None  # each stream has a thread of its own, and a clock
-        self._lateness = Lateness()
-        device = choose_output(list_outputs(), self._config.device)
-        if device is None:
-            raise DeviceError("no sound device was found; see `sonar devices`")
-
+        sd, device = portaudio.sounddevice_module(), find_output(self._device)
+        self.urgent = None  # each stream has a thread of its own
         self._life += 1
         self._xruns_at_open = self.xruns  # before the first block, which may report a gap
         callback = partial(self._callback, self._life)
@@ -149,99 +90,63 @@ class DeviceSink:
                 device=device.index,
                 channels=2,
                 dtype="float32",
-                latency=self._latencies[self._buffering],
+                latency=_LATENCIES[self._buffering],
                 callback=callback,
             )
             stream.start()
             return stream
 
         try:
-            self._stream = within(portaudio.PATIENCE_S, open_stream, discard=_close)
-        except Exception as error:
-            self._life += 1  # it may yet open
-            if not isinstance(error, sd.PortAudioError):
-                raise
-            raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from (
-                error
+            self._stream = within(
+                f"the sound device {device.name!r} cannot be opened", open_stream, discard=_close
             )
+        except Exception:
+            self._life += 1  # it may yet open
+            raise
         self.label = f"{device.name} ({device.host})"
 
     def _callback(
         self, life: int, out: NDArray[np.float32], frames: int, time: Any, status: Any
     ) -> None:
-        """PortAudio's thread: no locks, no allocation, nothing that waits."""
+        """PortAudio's thread: no locks, nothing that waits."""
         if life != self._life:  # a stream that was given up and came late, or could not be closed
             out.fill(0.0)
             return
-        begun_s = self._clock.now()
         if self.urgent is None:
             self.urgent = realtime(PRIORITY)
-        if status.output_underflow:
-            self.xruns += 1
-            self.own_xruns += self._lateness.recent
+        self.xruns += bool(status.output_underflow)
         first = self._mixer.rendered
         self._mixer.render(out)
-        done_s = self._clock.now()
-        lead_s = time.outputBufferDacTime - time.currentTime
-        self.ages.note(first, done_s + max(0.0, lead_s))
-        self._lateness.note(time.currentTime, begun_s, done_s, frames / self._mixer.rate_hz, lead_s)
+        lead_s = max(0.0, time.outputBufferDacTime - time.currentTime)
+        self._heard(first, self._clock.now() + lead_s)
         self._blocks += 1
 
     def _watch(self) -> None:
+        first = blocks = self._blocks
         opened_s = since_s = self._clock.now()
-        blocks = self._blocks
-        pace_s, pace_blocks = opened_s, blocks
-        calm_s, shortened = _CALM_S, False
         while not self._closing.wait(_WATCH_S):
-            now_s = self._clock.now()
+            now_s, stream = self._clock.now(), self._stream
             if self._blocks != blocks:
                 blocks, since_s = self._blocks, now_s
-            stream = self._stream
             gap = self.xruns != self._xruns_at_open
-            limit_s = _AFTER_GAP_S if gap else _SILENT_S
-            if not gap and now_s - opened_s < _WAKING_S:
-                limit_s = _WAKING_S
-            runaway = False
-            if now_s - pace_s >= _PACE_S:
-                taken_s = (blocks - pace_blocks) * BLOCK_SIZE / self._mixer.rate_hz
-                runaway = taken_s > _RUNAWAY * (now_s - pace_s)
-                pace_s, pace_blocks = now_s, blocks
-            if runaway or now_s - since_s > limit_s or stream is None or not stream.active:
-                self.lost = True
-                if gap:
-                    self._buffering = min(self._buffering + 1, len(self._latencies) - 1)
-                    calm_s = min(2 * calm_s, _LONGEST_CALM_S) if shortened else calm_s
-                if runaway:
-                    self._stand_back()
-                self._regain()
-            elif self._buffering and now_s - opened_s > calm_s and not (gap or self._mixer.busy):
-                self._buffering -= 1
-                shortened = True
-                self._exchange()
-            else:
+            limit_s = _SILENT_S if gap or now_s - opened_s > _WAKING_S else _WAKING_S
+            taken_s = (blocks - first) * BLOCK_SIZE / self._mixer.rate_hz
+            runaway = taken_s > _RUNAWAY * max(now_s - opened_s, _PACE_S)
+            plays = stream is not None and stream.active and now_s - since_s <= limit_s
+            if plays and not runaway:
                 continue
-            blocks, opened_s = self._blocks, self._clock.now()
-            pace_s, pace_blocks, since_s = opened_s, blocks, opened_s
-
-    def _announce(self, problem: str, gave_up: bool) -> None:
-        """Nobody watches the device: what the supervisor sees of it is that it is lost."""
-        self.note, self.lost = problem, self.lost or gave_up
-
-    def _stand_back(self) -> None:
-        """ALSA's null device and the like take sound as fast as it is made, a whole processor's
-        worth, and nobody hears it."""
-        self._release()
-        self.note = f"{self.label} has no clock, so nothing is heard; trying again"
-        self._closing.wait(_LONGEST_PAUSE_S)
-
-    def _exchange(self) -> None:
-        """Another stream for the present one, which is well: nothing is announced."""
-        self._release()
-        try:
-            self._open()
-        except DeviceError as error:
-            self.note, self.lost = f"{error}; trying again", True
+            self.lost = True
+            if gap:
+                self._buffering = min(self._buffering + 1, len(_LATENCIES) - 1)
+            if runaway:
+                # ALSA's null device and the like take sound as fast as it is made, a whole
+                # processor's worth, and nobody hears it.
+                self._release()
+                self.note = f"{self.label} has no clock, so nothing is heard; trying again"
+                self._closing.wait(_LONGEST_PAUSE_S)
             self._regain()
+            first = blocks = self._blocks
+            opened_s = since_s = self._clock.now()
 
     def _regain(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -266,7 +171,7 @@ class DeviceSink:
         self._life += 1
         if stream is not None:
             try:
-                within(portaudio.PATIENCE_S, partial(_close, stream))
+                within("the sound device could not be closed", partial(_close, stream))
             except Exception as error:  # left behind; a new stream is opened beside it
                 self.note = f"the sound device could not be closed: {error}"
 
@@ -283,28 +188,19 @@ def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:
     ``output`` and there is none.
     """
     if config.output == "null":
-        return NullSink(mixer, clock, BLOCK_SIZE)
+        return NullSink(mixer, clock)
     try:
-        _check(config)
+        sd, device = portaudio.sounddevice_module(), find_output(config.device)
+        check = partial(
+            sd.check_output_settings,
+            device.index,
+            channels=2,
+            dtype="float32",
+            samplerate=config.rate_hz,
+        )
+        within(f"the sound device {device.name!r} cannot be opened", check)
     except DeviceError as error:
         if config.output == "device":
             raise
-        note = f"No sound: {error}"
-        return NullSink(mixer, clock, BLOCK_SIZE, note)
+        return NullSink(mixer, clock, f"No sound: {error}")
     return DeviceSink(mixer, config, clock)
-
-
-def _check(config: AudioConfig) -> None:
-    device = choose_output(list_outputs(), config.device)
-    if device is None:
-        raise DeviceError("there is no sound device; see `sonar devices`")
-    sd = portaudio.sounddevice_module()
-    try:
-        within(
-            portaudio.PATIENCE_S,
-            lambda: sd.check_output_settings(
-                device.index, channels=2, dtype="float32", samplerate=config.rate_hz
-            ),
-        )
-    except sd.PortAudioError as error:
-        raise DeviceError(f"the sound device {device.name!r} cannot be opened: {error}") from error

@@ -1,19 +1,23 @@
 """PortAudio: the one place that loads it. Devices by name, and calls that cannot hang sonar."""
 
-import threading
+import wave
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as LateError
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
+from sonar.config import AudioConfig
 from sonar.errors import DeviceError
 from sonar.threads import run_briefly
 
 T = TypeVar("T")
 
 PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
+_GRACE_S = 5.0  # a device may start slowly; beyond a file's length plus this it hangs
 _NEVER_UNASKED = ("hdmi", "displayport", "display port", "spdif", "iec958")
 # Where the desktop's own choice lives: it follows headphones, Bluetooth and the user.
 _SERVERS = ("pipewire", "pulse", "default")
@@ -26,18 +30,12 @@ class OutputDevice:
     Attributes:
         index: PortAudio's number.
         name, host: as PortAudio calls it and its host API.
-        channels: at most.
-        rate_hz: the device's own sample rate.
-        latency_s: what PortAudio expects at low latency.
         default: PortAudio's own choice.
     """
 
     index: int
     name: str
     host: str
-    channels: int
-    rate_hz: float
-    latency_s: float
     default: bool = False
 
 
@@ -46,17 +44,13 @@ def list_outputs() -> list[OutputDevice]:
     sd = sounddevice_module()
     try:
         hosts = sd.query_hostapis()
-        chosen = sd.default.device[1]
         return [
             OutputDevice(
                 index=device["index"],
                 name=device["name"],
                 host=hosts[device["hostapi"]]["name"],
-                channels=device["max_output_channels"],
-                rate_hz=device["default_samplerate"],
-                latency_s=device["default_low_output_latency"],
-                default=device["index"] == chosen
-                or device["index"] == hosts[device["hostapi"]]["default_output_device"],
+                default=device["index"]
+                in (sd.default.device[1], hosts[device["hostapi"]]["default_output_device"]),
             )
             for device in sd.query_devices()
             if device["max_output_channels"] >= 2
@@ -78,7 +72,11 @@ def choose_output(devices: Sequence[OutputDevice], pattern: str | None) -> Outpu
                 return device
         names = ", ".join(device.name for device in devices) or "none at all"
         raise DeviceError(f"no sound device's name contains {pattern!r}; there are: {names}")
-    allowed = [device for device in devices if not _is_display(device.name)]
+    allowed = [
+        device
+        for device in devices
+        if not any(word in device.name.lower() for word in _NEVER_UNASKED)
+    ]
     for server in _SERVERS:
         for device in allowed:
             if device.name.lower() == server:
@@ -86,8 +84,12 @@ def choose_output(devices: Sequence[OutputDevice], pattern: str | None) -> Outpu
     return next((device for device in allowed if device.default), next(iter(allowed), None))
 
 
-def _is_display(name: str) -> bool:
-    return any(word in name.lower() for word in _NEVER_UNASKED)
+def find_output(pattern: str | None) -> OutputDevice:
+    """As :func:`choose_output`, of those there are. Raises DeviceError where there is none."""
+    device = choose_output(list_outputs(), pattern)
+    if device is None:
+        raise DeviceError("there is no sound device; see `sonar devices`")
+    return device
 
 
 def sounddevice_module() -> Any:
@@ -102,24 +104,39 @@ def sounddevice_module() -> Any:
 def rescan() -> None:
     """Make PortAudio look for devices again; it keeps the list of its first look."""
     sd = sounddevice_module()
+    within("PortAudio cannot start", lambda: (sd._terminate(), sd._initialize()))
 
-    def again() -> None:
-        sd._terminate()
-        sd._initialize()
 
-    try:
-        within(PATIENCE_S, again)
-    except sd.PortAudioError as error:
-        raise DeviceError(f"PortAudio cannot start: {error}") from error
+def play_wav(path: Path, config: AudioConfig) -> str:
+    """Play a 16-bit stereo WAV file to its end on the configured device; returns its name.
+
+    Raises DeviceError where there is no device, or it hangs.
+    """
+    with wave.open(str(path), "rb") as file:
+        rate_hz = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    if config.output == "null":
+        raise DeviceError("there is no sound device; see `sonar devices`")
+    sd, device = sounddevice_module(), find_output(config.device)
+    within(
+        f"the sound device {device.name!r} failed",
+        lambda: sd.play(samples, rate_hz, device=device.index, blocking=True),
+        seconds=len(samples) / rate_hz + _GRACE_S,
+    )
+    return device.name
 
 
 def within(
-    seconds: float, work: Callable[[], T], discard: Callable[[T], object] | None = None
+    problem: str,
+    work: Callable[[], T],
+    discard: Callable[[T], object] = lambda result: None,
+    seconds: float | None = None,
 ) -> T:
-    """``work()`` in a thread of its own; DeviceError when it hangs for longer.
+    """``work()`` in a thread of its own; DeviceError when it fails in PortAudio or hangs.
 
-    A hung PortAudio call cannot be interrupted; its thread is left behind. What such a call gives
-    in the end is handed to ``discard`` in that thread: nobody else knows of it.
+    A hung PortAudio call cannot be interrupted; its thread is left behind after ``seconds``
+    (:data:`PATIENCE_S`). What such a call gives in the end is handed to ``discard`` in that
+    thread: nobody else knows of it.
     """
     answer: Future[T] = Future()
 
@@ -127,21 +144,21 @@ def within(
         try:
             result = work()
         except Exception as error:  # handed on to the caller below
-            answer.set_exception(error)
+            with suppress(InvalidStateError):
+                answer.set_exception(error)
             return
-        with lock:
-            if not abandoned.is_set():
-                answer.set_result(result)
-                return
-        if discard is not None:
+        try:
+            answer.set_result(result)
+        except InvalidStateError:  # the caller does not wait any more
             discard(result)
 
-    lock, abandoned = threading.Lock(), threading.Event()
+    limit_s = PATIENCE_S if seconds is None else seconds
     run_briefly("sonar-portaudio", run)
-    with suppress(LateError):
-        return answer.result(seconds)
-    with lock:
-        abandoned.set()
-    if answer.done():  # in the last moment
-        return answer.result()
-    raise DeviceError(f"the sound device did not answer within {seconds:g} s")
+    try:
+        return answer.result(limit_s)
+    except TimeoutError as error:
+        if not answer.cancel():  # it came in the last moment
+            return answer.result()
+        raise DeviceError(f"the sound device did not answer within {limit_s:g} s") from error
+    except sounddevice_module().PortAudioError as error:
+        raise DeviceError(f"{problem}: {error}") from error

@@ -6,149 +6,98 @@ Beyond 4 GB (six hours at 48 kHz) it becomes RF64 (EBU Tech 3306): the ``ds64`` 
 
 import os
 import struct
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.output.offline import LONGEST_BLOCK, OfflineSink, OnBlock
+from sonar.audio.output.sinks import OfflineSink, OnBlock
 from sonar.audio.synthesis import Mixer
 from sonar.errors import OutputError
 
-_HEADER_BYTES = 80
-_SIZES_BYTES = 28  # of the JUNK or ds64 chunk
+_HEADER = struct.Struct("<4sI4s 4sI28s 4sIHHIIHH 4sI")  # RIFF, JUNK or ds64, fmt, data
 _FRAME_BYTES = 4  # two channels of 16 bits
-_HELD_S = 0.1  # a write for every frame would cost a fifth of the sound's time
 _UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 
 def read_wav(path: Path) -> tuple[int, NDArray[np.int16]]:
-    """A 16-bit stereo WAV or RF64 file: its rate in Hz, and its samples, int16 (n, 2).
+    """A WAV file that sonar wrote: its rate in Hz, and its samples, int16 (n, 2).
 
     The samples stay on the disk until they are used. Raises ValueError for another kind of file,
     OSError for one that cannot be read.
     """
     with path.open("rb") as file:
-        kind, _, form = struct.unpack("<4sI4s", file.read(12).ljust(12))
-        if kind not in (b"RIFF", b"RF64") or form != b"WAVE":
-            raise ValueError("it is no WAV file")
-        wide_bytes = rate_hz = 0
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
-                break
-            content = file.read(size + size % 2)
-            if name == b"ds64":
-                wide_bytes = struct.unpack_from("<Q", content, 8)[0]
-            elif name == b"fmt ":
-                code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", content)
-                if (code, channels, bits) != (1, 2, 16):
-                    raise ValueError("it is not 16-bit stereo")
-        else:
-            raise ValueError("it holds no sound")
-        begin = file.tell()
-        whole = file.seek(0, os.SEEK_END) - begin
-    count = min(wide_bytes if size == _UNKNOWN else size, whole) // _FRAME_BYTES
-    if not rate_hz or not count:
+        fields = _HEADER.unpack(file.read(_HEADER.size).ljust(_HEADER.size))
+        count = (file.seek(0, os.SEEK_END) - _HEADER.size) // _FRAME_BYTES
+    if fields[2:3] + fields[6:10] + fields[14:15] != (b"WAVE", b"fmt ", 16, 1, 2, b"data"):
+        raise ValueError("it is another kind of file")
+    if count <= 0:
         raise ValueError("it holds no sound")
-    return rate_hz, np.memmap(path, "<i2", "r", begin, (count, 2))
+    return fields[10], np.memmap(path, "<i2", "r", _HEADER.size, (count, 2))
+
+
+def _header(rate_hz: int, size: int) -> bytes:
+    """The header of a file with ``size`` bytes of samples."""
+    kind, riff_size, data_size = b"RIFF", size + _HEADER.size - 8, size
+    name, sizes = b"JUNK", bytes(28)
+    if riff_size >= _UNKNOWN:
+        name, sizes = b"ds64", struct.pack("<QQQI", riff_size, size, size // _FRAME_BYTES, 0)
+        kind, riff_size, data_size = b"RF64", _UNKNOWN, _UNKNOWN
+    layout = (16, 1, 2, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 16)
+    riff = (kind, riff_size, b"WAVE")
+    return _HEADER.pack(*riff, name, len(sizes), sizes, b"fmt ", *layout, b"data", data_size)
 
 
 class WavSink(OfflineSink):
     """Writes what is heard to ``path``, in media time.
 
-    The file is complete and playable at every moment, and lacks at most the last tenth of a second
-    of what was rendered, also when the disk is full or the process is killed right then.
+    The file is complete and playable at every moment, also when the disk is full or the process is
+    killed right then.
     """
 
     def __init__(self, mixer: Mixer, path: Path | str, on_block: OnBlock | None = None) -> None:
         super().__init__(mixer, on_block)
         self._path = Path(path)
         self.label = f"WAV file {self._path}"
-        self._descriptor = -1
+        self._file: FileIO | None = None
         self._file_bytes = 0
-        self._scaled = np.zeros((LONGEST_BLOCK, 2), np.float32)
-        self._hold = round(_HELD_S * mixer.rate_hz)
-        self._held = np.zeros((self._hold + LONGEST_BLOCK, 2), "<i2")
-        self._count = 0  # frames held
 
     def start(self) -> None:
-        """Raises OutputError when the file cannot be made."""
         try:
-            self._descriptor = os.open(
-                self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666
-            )
-            self._put(self._header())
+            self._file = self._path.open("wb", buffering=0)
         except OSError as error:
-            self._cut_off()
-            raise self._failure(error) from error
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+        self._append(_header(self._mixer.rate_hz, 0))
         super().start()
 
-    def drain(self, limit_s: float) -> None:
-        super().drain(limit_s)
-        if self._descriptor >= 0:
-            self._flush()
-
     def _write(self, block: NDArray[np.float32]) -> None:
-        scaled, begin = self._scaled[: len(block)], self._count
-        np.multiply(block, 32767.0, out=scaled)
-        np.rint(scaled, out=scaled)
-        self._count += len(block)
-        np.copyto(self._held[begin : self._count], scaled, casting="unsafe")
-        if self._count >= self._hold:
-            self._flush()
+        self._append(np.rint(block * np.float32(32767.0)).astype("<i2").tobytes())
 
-    def _flush(self) -> None:
-        """What is held into the file, and the new length into its header."""
-        held, self._count = self._held[: self._count].reshape(-1).view(np.uint8).data, 0
+    def _append(self, data: bytes) -> None:
+        """All of it, and the new length into the header; or OutputError, and what fitted."""
+        view = memoryview(data)
         try:
-            self._put(held)
-            os.pwrite(self._descriptor, self._header(), 0)
+            while view and self._file is not None:
+                written = self._file.write(view)
+                self._file_bytes += written
+                view = view[written:]
         except OSError as error:
             self._open = False
-            self._cut_off()
-            raise self._failure(error) from error
+            self._complete()
+            self._finish()
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+        self._complete()
 
-    def _put(self, view: bytes | memoryview) -> None:
-        """All of it, or OSError with as much as fitted written and counted."""
-        while view:
-            written = os.write(self._descriptor, view)
-            self._file_bytes += written
-            view = view[written:]
-
-    def _header(self) -> bytes:
-        rate_hz = self._mixer.rate_hz
-        size = max(0, self._file_bytes - _HEADER_BYTES)
-        size -= size % _FRAME_BYTES
-        riff_size = size + _HEADER_BYTES - 8
-        large = riff_size > _UNKNOWN - 1
-        sizes = struct.pack("<QQQI", riff_size, size, size // _FRAME_BYTES, 0)
-        return struct.pack(
-            f"<4sI4s4sI{_SIZES_BYTES}s4sIHHIIHH4sI",
-            *(b"RF64" if large else b"RIFF", _UNKNOWN if large else riff_size, b"WAVE"),
-            *(b"ds64" if large else b"JUNK", _SIZES_BYTES, sizes if large else bytes(28)),
-            *(b"fmt ", 16, 1, 2, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 16),
-            *(b"data", _UNKNOWN if large else size),
-        )
+    def _complete(self) -> None:
+        """Bring the header up to date; drop what is no whole frame."""
+        size = self._file_bytes - _HEADER.size
+        if self._file is not None and size >= 0:
+            size -= size % _FRAME_BYTES
+            os.pwrite(self._file.fileno(), _header(self._mixer.rate_hz, size), 0)
+            self._file.truncate(_HEADER.size + size)
 
     def _finish(self) -> None:
-        if self._descriptor >= 0:
-            self._flush()
-            self._cut_off()
-
-    def _cut_off(self) -> None:
-        """Close the file after the last whole frame."""
-        if self._descriptor < 0:
-            return
-        descriptor = self._descriptor
-        try:
-            whole = self._file_bytes - (self._file_bytes - _HEADER_BYTES) % _FRAME_BYTES
-            if self._file_bytes >= _HEADER_BYTES:
-                os.pwrite(descriptor, self._header(), 0)
-                os.ftruncate(descriptor, whole)
-        finally:
-            self._descriptor = -1
-            os.close(descriptor)
-
-    def _failure(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write {self._path}: {error.strerror or error}")
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from sonar import app
-from sonar.audio.output.null import NullSink
+from sonar.audio.output import NullSink
 from sonar.capture import LiveSource, VideoFileSource
 from sonar.capture.live import Waits
 from sonar.clock import SystemClock, quantiles_ms
@@ -144,7 +144,7 @@ def _live(config: SonarConfig) -> dict[str, Any]:
     if outcome.error is not None:
         raise outcome.error
     assert isinstance(running.sink, NullSink)
-    ages_ms = [1000 * float(age) for age in running.sink.ages.ages_s]
+    ages_ms = [1000 * float(age) for age in running.sink.status.ages_s]
     if not ages_ms:
         raise SourceTimeout("no change was heard in the live loop: nothing to measure")
     ages = quantiles_ms(ages_ms)

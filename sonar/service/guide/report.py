@@ -173,7 +173,6 @@ def _figures_of(run: Run) -> dict[str, Any]:
         "engine": run.engine.label,
         "source": run.source.label,
         "xruns": status.gaps,
-        "own_xruns": status.own_gaps,
         "sound_reopened": status.reopened,
         "sound_lost": status.lost,
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def main(path: str) -> int:
     """Play; 0 when it was heard to its end, 4 without a device."""
-    from sonar.audio.output.playback import play_wav
+    from sonar.audio.output.portaudio import play_wav
     from sonar.config import AudioConfig
     from sonar.errors import SonarError
 

@@ -13,7 +13,6 @@ def portaudio(monkeypatch):
     times = {
         "_WATCH_S": 0.01,
         "_SILENT_S": 0.1,
-        "_AFTER_GAP_S": 0.05,
         "_WAKING_S": 1.0,
         "_FIRST_PAUSE_S": 0.01,
     }

@@ -134,7 +134,7 @@ clock.sleep(0.5)
 latency = sink.latency_s
 sink.close()
 np.save(sys.argv[1] if len(sys.argv) > 1 else "kept.npy", np.concatenate(kept))
-print(sink.xruns, latency, *sink.ages.ages_s)
+print(sink.xruns, latency, *sink.status.ages_s)
 """
     program = program.replace(
         'sys.argv[1] if len(sys.argv) > 1 else "kept.npy"', repr(str(tmp_path / "kept.npy"))
@@ -249,7 +249,7 @@ for _ in range(100):
     clock.sleep(0.1)
 rendered = mixer.rendered
 clock.sleep(1.0)
-print(sink.note.replace(" ", "_"), mixer.rendered - rendered, len(sink.ages.ages_s))
+print(sink.note.replace(" ", "_"), mixer.rendered - rendered, len(sink.status.ages_s))
 sink.close()
 """
     player = play({**os.environ, "ALSA_CONFIG_PATH": str(asound)}, program)

