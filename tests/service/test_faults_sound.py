@@ -40,8 +40,8 @@ needs_pulse = pytest.mark.skipif(
 STEADY = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
-import sonar.audio.cues.watch
-sonar.audio.cues.watch.EARLY_SILENCE_S = 60.0
+import sonar.audio.cues.urgency
+sonar.audio.cues.urgency.EARLY_SILENCE_S = 60.0
 from tests.soak.rehearsal import main
 main(sys.argv[1:])
 """

@@ -1,10 +1,25 @@
 """Scenes in words: as a sentence, as phrases, and as the cause of a cue."""
 
-from sonar.audio.cues.phrases import REASON_TEXTS, distance_key
-from sonar.types import SIDES, Band, Height, Scene, Side, State, ZoneReading
+from sonar.audio.cues.phrases import distance_key
+from sonar.types import SIDES, Band, Height, Reason, Scene, Side, State, ZoneReading
 
 _WHERE = {Side.LEFT: "on the left", Side.CENTER: "ahead", Side.RIGHT: "on the right"}
 _HEIGHTS = {Height.FLOOR: " on the floor", Height.HEAD: " at head height"}
+REASON_TEXTS = {
+    Reason.STALE: "no new frames come",
+    Reason.SOURCE_LOST: "the camera is gone",
+    Reason.DEPTH_FAILED: "depth failed",
+    Reason.DARK: "it is too dark",
+    Reason.GLARE: "the light blinds the camera",
+    Reason.BLURRED: "the frame is blurred",
+    Reason.COVERED: "the lens is covered",
+    Reason.BLANK: "there is only a blank surface",
+    Reason.FROZEN: "the frame is frozen",
+    Reason.NO_GROUND: "no ground in view, distances are guesses",
+    Reason.AUDIO_LOST: "the sound device was lost",
+    Reason.SPEECH_LOST: "speech was lost",
+}
+_ALL_ALIKE = {Band.CLEAR: "clear on all sides", Band.UNKNOWN: "nothing is known"}
 _STATES = {
     State.LOADING: "sonar is starting",
     State.READY: "sonar is ready",
@@ -23,11 +38,9 @@ def describe(scene: Scene) -> str:
     if scene.drop_off:
         at = scene.drop_off_distance_m
         parts.append("possible drop ahead" + ("" if at is None else f" at {at:.1f} metres"))
-    if all(zone.band is scene.left.band for zone in scene.zones) and scene.left.band in (
-        Band.CLEAR,
-        Band.UNKNOWN,
-    ):
-        parts.append("clear on all sides" if scene.left.band is Band.CLEAR else "nothing is known")
+    bands = {zone.band for zone in scene.zones}
+    if len(bands) == 1 and scene.left.band in _ALL_ALIKE:
+        parts.append(_ALL_ALIKE[scene.left.band])
     else:
         parts += [_zone(zone) for zone in scene.zones]
     if scene.reason is not None:

@@ -1,31 +1,18 @@
 """Scene in, the one cue to be heard out.
 
-The sound follows the most urgent side (:mod:`sonar.audio.cues.urgency`).
-Time is the scenes' own, so
-a recording sounds as the live run did.
+The sound follows the most urgent side (:mod:`sonar.audio.cues.urgency`). Time is the scenes' own,
+so a recording sounds as the live run did.
 """
 
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from sonar.audio.cues.describe import why_of, why_silent, why_unknown
-from sonar.audio.cues.phrases import Verbosity
-from sonar.audio.cues.phrasing import Phrasing
-from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, gain_db, tone_hz
-from sonar.audio.cues.watch import SideWatch
+from sonar.audio.cues.phrases import Phrasing, Verbosity
+from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, SideWatch, gain_db, tone_hz
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.types import (
-    SIDES,
-    Band,
-    Cue,
-    CueKind,
-    Height,
-    Priority,
-    Scene,
-    Side,
-    State,
-)
+from sonar.types import SIDES, Band, Cue, CueKind, Height, Priority, Scene, Side, State
 
 PAN = {Side.LEFT: -1.0, Side.CENTER: 0.0, Side.RIGHT: 1.0}
 PITCH_HZ = {Height.FLOOR: 250.0, Height.BODY: 500.0, Height.HEAD: 1000.0}
@@ -53,15 +40,16 @@ class PulseMapper:
     Make a new one for each run.
 
     Attributes:
-        scheme: may be changed while running.
+        scheme, verbosity: may be changed while running.
         last_scene: the newest scene, None before the first.
         last_phrase: the newest phrase that was asked for, None before the first.
     """
 
     def __init__(self, audio: AudioConfig, speech: SpeechConfig) -> None:
         self.scheme: Scheme = audio.scheme
+        self.verbosity: Verbosity = speech.verbosity
         self._watches = {side: SideWatch() for side in SIDES}
-        self._phrasing = Phrasing(speech)
+        self._phrasing = Phrasing(speech.enabled)
         self.last_scene: Scene | None = None
         self.last_phrase: str | None = None
         self._leads = LeadChooser()
@@ -79,87 +67,64 @@ class PulseMapper:
         self.last_phrase = cue.phrase or self.last_phrase
         return cue
 
-    @property
-    def verbosity(self) -> Verbosity:
-        """How much is said; may be changed while running."""
-        return self._phrasing.verbosity
-
-    @verbosity.setter
-    def verbosity(self, value: Verbosity) -> None:
-        self._phrasing.verbosity = value
-
     def _update(self, scene: Scene) -> Cue:
         before, self._state = self._state, scene.state
         if scene.state in _STATE_EARCONS:
             return self._state_cue(scene)
-        audible = {
-            zone.side for zone in scene.zones if self._watches[zone.side].audible(zone, scene.t)
-        }
-        lead = self._leads.choose(scene.zones, audible, scene.t)
+        zones, t = scene.zones, scene.t
+        audible = {zone.side for zone in zones if self._watches[zone.side].audible(zone, t)}
+        lead = self._leads.choose(zones, audible, t)
         if before is State.READY:
-            self._settling_until_t = scene.t + SETTLING_S
+            self._settling_until_t = t + SETTLING_S
         weak = scene.state is State.DEGRADED
-        settling = not weak and scene.t < self._settling_until_t
-        blind = tuple(
-            zone.side for zone in scene.zones if zone.band is Band.UNKNOWN and not settling
-        )
-        cue = self._sound(scene, lead, blind, weak, before)
-        phrase = self._phrasing.choose(scene, lead.zone if lead else None, bool(blind) or weak)
-        return _with_phrase(cue, phrase)
+        settling = not weak and t < self._settling_until_t
+        blind = tuple(zone.side for zone in zones if zone.band is Band.UNKNOWN and not settling)
+        unsure = bool(blind) or weak
+        cue = self._sound(scene, lead, blind, unsure, before)
+        zone = lead.zone if lead else None
+        return replace(cue, phrase=self._phrasing.choose(scene, zone, unsure, self.verbosity))
 
     def _sound(
         self,
         scene: Scene,
         lead: Lead | None,
         blind: tuple[Side, ...],
-        weak: bool,
+        unsure: bool,
         before: State | None,
     ) -> Cue:
-        drop = _is_drop_near(scene)
         if lead is not None and lead.stop:
-            return self._stop(scene, lead, bool(blind) or weak)
-        if scene.drop_off and (drop or lead is None or lead.rate_hz < FASTEST_HZ / 2):
-            return self._drop(scene, drop)
+            return self._tone(scene, lead, unsure)
+        distance_m = scene.drop_off_distance_m
+        near = distance_m is None or distance_m <= DROP_NEAR_M
+        if scene.drop_off and (near or lead is None or lead.rate_hz < FASTEST_HZ / 2):
+            return self._drop(scene, near)
         if self.scheme == "scan" and any(column.proximity for column in scene.profile):
-            return self._scan(scene, lead, bool(blind) or weak)
+            return self._scan(scene, lead, unsure)
         if lead is not None and self.scheme != "quiet":
-            return self._pulse(scene, lead, bool(blind) or weak)
-        if blind or weak:
+            return self._tone(scene, lead, unsure)
+        if unsure:
             return self._unknown(scene, blind, before)
         self._reminded_t = None
         recovered = before is State.DEGRADED and self._may_announce(scene.t)
-        return Cue(
-            CueKind.SILENCE,
-            scene.frame_id,
-            scene.t,
-            earcon="guiding" if recovered else None,
-            why=why_silent(scene),
-        )
+        earcon = "guiding" if recovered else None
+        return _cue(scene, CueKind.SILENCE, earcon=earcon, why=why_silent(scene))
 
-    def _stop(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
-        return Cue(
-            CueKind.CONTINUOUS,
-            scene.frame_id,
-            scene.t,
+    def _tone(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
+        if lead.stop:
+            rate_hz, pitch_hz = 0.0, STOP_PITCH_HZ
+        elif self.scheme == "continuous":
+            rate_hz, pitch_hz = lead.rate_hz, tone_hz(lead.rate_hz)
+        else:
+            rate_hz, pitch_hz = lead.rate_hz, PITCH_HZ[lead.zone.height or Height.BODY]
+        steady = lead.stop or self.scheme == "continuous"
+        return _cue(
+            scene,
+            CueKind.CONTINUOUS if steady else CueKind.PULSE,
             pan=PAN[lead.zone.side],
-            pitch_hz=STOP_PITCH_HZ,
-            priority=Priority.DANGER,
-            earcon=self._beside(scene, lead, unsure),
-            why=why_of(lead.zone),
-        )
-
-    def _pulse(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
-        continuous = self.scheme == "continuous"
-        height = lead.zone.height or Height.BODY
-        return Cue(
-            CueKind.CONTINUOUS if continuous else CueKind.PULSE,
-            scene.frame_id,
-            scene.t,
-            pan=PAN[lead.zone.side],
-            rate_hz=lead.rate_hz,
-            pitch_hz=tone_hz(lead.rate_hz) if continuous else PITCH_HZ[height],
-            level_db=gain_db(lead.rate_hz),
-            priority=Priority.WARNING,
+            rate_hz=rate_hz,
+            pitch_hz=pitch_hz,
+            level_db=0.0 if lead.stop else gain_db(lead.rate_hz),
+            priority=Priority.DANGER if lead.stop else Priority.WARNING,
             earcon=self._beside(scene, lead, unsure),
             why=why_of(lead.zone),
         )
@@ -169,10 +134,9 @@ class PulseMapper:
         beside = None
         if unsure or lead is not None:
             beside = self._beside(scene, lead or Lead(scene.center, 0.0), unsure)
-        return Cue(
+        return _cue(
+            scene,
             CueKind.SCAN,
-            scene.frame_id,
-            scene.t,
             priority=Priority.WARNING,
             earcon=beside,
             why=f"scan, nearest {nearest:.2f}",
@@ -181,32 +145,25 @@ class PulseMapper:
 
     def _drop(self, scene: Scene, near: bool) -> Cue:
         self._drop_heard_t = scene.t
-        distance = scene.drop_off_distance_m
-        far_off = "" if distance is None else f", {distance:.1f} m"
-        return Cue(
+        distance_m = scene.drop_off_distance_m
+        return _cue(
+            scene,
             CueKind.EARCON,
-            scene.frame_id,
-            scene.t,
             rate_hz=DROP_RATE_HZ,
             priority=Priority.DANGER if near else Priority.WARNING,
             earcon="drop_off",
-            why=f"possible drop, ahead{far_off}",
+            why="possible drop, ahead" + ("" if distance_m is None else f", {distance_m:.1f} m"),
         )
 
     def _unknown(self, scene: Scene, blind: tuple[Side, ...], before: State | None) -> Cue:
         """Heard from the sides that are not seen; from the middle when all or none are."""
-        pan = sum(PAN[side] for side in blind) / len(blind) if blind else 0.0
         self._reminded_t = scene.t
-        newly = (
-            scene.state is State.DEGRADED
-            and before is State.GUIDING
-            and self._may_announce(scene.t)
-        )
-        return Cue(
+        newly = scene.state is State.DEGRADED and before is State.GUIDING
+        newly = newly and self._may_announce(scene.t)
+        return _cue(
+            scene,
             CueKind.EARCON,
-            scene.frame_id,
-            scene.t,
-            pan=pan,
+            pan=sum(PAN[side] for side in blind) / max(1, len(blind)),
             rate_hz=0.0 if newly else REMINDER_RATE_HZ,
             priority=Priority.WARNING,
             earcon="degraded" if newly else "unknown",
@@ -226,39 +183,31 @@ class PulseMapper:
         heard, self._head_heard = self._head_heard, None
         if lead.zone.height is Height.HEAD:
             self._head_heard = lead.zone.side
-            if heard is not lead.zone.side:
-                return "head"
-        return None
+        return "head" if self._head_heard not in (None, heard) else None
 
     def _may_announce(self, t: float) -> bool:
-        if not _due(self._change_heard_t, t, STATE_EARCON_S):
-            return False
-        self._change_heard_t = t
-        return True
+        due = _due(self._change_heard_t, t, STATE_EARCON_S)
+        if due:
+            self._change_heard_t = t
+        return due
 
     def _state_cue(self, scene: Scene) -> Cue:
         self._leads.forget()
         earcon, rate_hz, priority = _STATE_EARCONS[scene.state]
-        cue = Cue(
+        return _cue(
+            scene,
             CueKind.EARCON,
-            scene.frame_id,
-            scene.t,
             rate_hz=rate_hz,
             priority=priority,
             earcon=earcon,
+            phrase=self._phrasing.state(f"state_{scene.state}", scene.t, self.verbosity),
             why=str(scene.state),
         )
-        return _with_phrase(cue, self._phrasing.state(f"state_{scene.state}", scene.t))
 
 
-def _is_drop_near(scene: Scene) -> bool:
-    distance = scene.drop_off_distance_m
-    return bool(scene.drop_off) and (distance is None or distance <= DROP_NEAR_M)
+def _cue(scene: Scene, kind: CueKind, **fields: Any) -> Cue:
+    return Cue(kind, scene.frame_id, scene.t, **fields)
 
 
 def _due(last_t: float | None, t: float, period_s: float) -> bool:
     return last_t is None or t - last_t >= period_s
-
-
-def _with_phrase(cue: Cue, phrase: str | None) -> Cue:
-    return cue if phrase is None else replace(cue, phrase=phrase)

@@ -1,18 +1,25 @@
-"""Every phrase sonar can say: the one list that catalogues, mapper and mixer share.
+"""Every phrase sonar can say, the one list that catalogues, mapper and mixer share; and when.
 
 A catalogue (``catalogues/*.yaml``) gives each key its words; a key that is not here is never
 said, and a key that a catalogue lacks is an error there. At the default rate none may last
 longer than :data:`LONGEST_S` once rendered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from sonar.types import SIDES, Band, Priority, Reason, Side
+from sonar.types import SIDES, Band, Height, Priority, Reason, Scene, Side, State, ZoneReading
 
 LONGEST_S = 1.2  # seconds; longer than that, and the walker is past it
+HIGHEST_NUMBER = 20
+DISTANCES_M: tuple[float, ...] = tuple(step / 2 for step in range(1, 13))  # 0.5 .. 6.0
+COLLISION_S = 2.0  # said when a collision is nearer than this
+DROP_SAID_M = 4.0
+REPEAT_AFTER_S = 6.0  # the same phrase is not spoken again sooner
+
+_SEVERITY = {"far": 0, "near": 1, "close": 2, "step": 3, "approaching": 4, "head": 5, "stop": 6}
 
 Verbosity = Literal["danger", "normal", "chatty"]
 VERBOSITIES: tuple[Verbosity, ...] = ("danger", "normal", "chatty")
@@ -20,11 +27,10 @@ VERBOSITIES: tuple[Verbosity, ...] = ("danger", "normal", "chatty")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A phrase that can be said.
+    """A phrase that can be said; its words are in the catalogues.
 
     Attributes:
         key: its name in catalogues, cues and events.
-        meaning: what the listener must understand; English, for translators.
         priority: a higher one cuts off a lower one; equals wait.
         verbosity: the least at which it is said.
         expires_s: seconds after its cause beyond which it is dropped, not said.
@@ -32,94 +38,14 @@ class Phrase:
     """
 
     key: str
-    meaning: str
     priority: Priority
     verbosity: Verbosity
     expires_s: float
     side: Side | None = None
 
 
-_WHERE = {Side.LEFT: "on the left", Side.CENTER: "straight ahead", Side.RIGHT: "on the right"}
-
-REASON_TEXTS: Mapping[Reason, str] = MappingProxyType(
-    {
-        Reason.STALE: "no new frames come",
-        Reason.SOURCE_LOST: "the camera is gone",
-        Reason.DEPTH_FAILED: "depth failed",
-        Reason.DARK: "it is too dark",
-        Reason.GLARE: "the light blinds the camera",
-        Reason.BLURRED: "the frame is blurred",
-        Reason.COVERED: "the lens is covered",
-        Reason.BLANK: "there is only a blank surface",
-        Reason.FROZEN: "the frame is frozen",
-        Reason.NO_GROUND: "no ground in view, distances are guesses",
-        Reason.AUDIO_LOST: "the sound device was lost",
-        Reason.SPEECH_LOST: "speech was lost",
-    }
-)
-
-_STATES = {
-    "state_loading": "starting up",
-    "state_ready": "ready to guide",
-    "state_guiding": "sees again, after it could not",
-    "state_degraded": "does not see well, cause not known",
-    "state_stopped": "has stopped: no guidance from now on",
-    "state_battery_low": "the battery is low",
-    "state_hot": "too hot: fewer frames per second",
-    "state_slow": "the processor is too slow: fewer frames per second",
-    "state_memory_low": "memory is short: recording pauses",
-}
-
-_CALIBRATION = {
-    "calibrate_begin": "face a free way ahead: an empty corridor, an open floor",
-    "calibrate_hold": "recording now: stand, or walk slowly",
-    "calibrate_good": "done, the camera's angles are well known",
-    "calibrate_poor": "done, but the angles are only roughly known: better do it again",
-    "calibrate_failed": "no floor was found: nothing was written",
-}
-
-_CONTROLS = {
-    "control_muted": "sound is off now",
-    "control_unmuted": "sound is on again",
-    "control_volume": "this is the new volume",
-    "control_volume_limit": "the volume cannot go further",
-    "control_verbosity_danger": "only dangers are spoken from now on",
-    "control_verbosity_normal": "normal amount of speech from now on",
-    "control_verbosity_chatty": "much is spoken from now on",
-    "control_scheme_pulse": "pulses from now on",
-    "control_scheme_continuous": "a continuous tone from now on",
-    "control_scheme_scan": "scans from now on",
-    "control_scheme_quiet": "quiet: speech and dangers only from now on",
-    "control_nothing_to_repeat": "nothing was said yet that could be repeated",
-}
-
-HIGHEST_NUMBER = 20
-
-_EAR = {
-    "ear_begin": "the training of the ear begins",
-    "ear_sides": "lesson and score: from which side",
-    "ear_distances": "lesson and score: how near",
-    "ear_heights": "lesson and score: how high",
-    "ear_dangers": "lesson: the dangers",
-    "ear_both": "lesson: side and distance together",
-    "ear_listen": "an example follows",
-    "ear_turn": "a question follows",
-    "ear_press": "the keys follow: a number, and what it means",
-    "ear_again": "the space bar plays it again",
-    "ear_right": "the answer was right",
-    "ear_wrong": "the answer was wrong, the right one follows",
-    "ear_low": "low, on the floor",
-    "ear_body": "at the height of the body",
-    "ear_head": "at the height of the head",
-    "ear_of": "between two numbers: so many of so many",
-    "ear_end": "the training is over",
-}
-
-DISTANCES_M: tuple[float, ...] = tuple(step / 2 for step in range(1, 13))  # 0.5 .. 6.0
-
-
 def distance_key(distance_m: float) -> str:
-    """The key for a distance, rounded to half a metre within 0.5 to 6 m.
+    """The key for a distance, rounded to half a meter within 0.5 to 6 m.
 
     >>> distance_key(1.4)
     'metres_1_5'
@@ -128,47 +54,146 @@ def distance_key(distance_m: float) -> str:
     return f"metres_{step // 2}_{5 if step % 2 else 0}"
 
 
-def _all() -> list[Phrase]:
+def _all() -> Iterator[Phrase]:
     danger, warning, info = Priority.DANGER, Priority.WARNING, Priority.INFO
-    found = [
-        Phrase("stop", "stop at once: an obstacle straight ahead", danger, "danger", 0.8),
-        Phrase("stop_left", "stop: an obstacle on the left", danger, "danger", 0.8, Side.LEFT),
-        Phrase("stop_right", "stop: an obstacle on the right", danger, "danger", 0.8, Side.RIGHT),
-        Phrase("drop", "possible drop ahead: kerb, stairs down, pit", danger, "danger", 0.8),
-        Phrase("clear_ahead", "the way straight ahead is clear again", info, "chatty", 1.0),
-    ]
+    yield Phrase("stop", danger, "danger", 0.8)
+    yield Phrase("stop_left", danger, "danger", 0.8, Side.LEFT)
+    yield Phrase("stop_right", danger, "danger", 0.8, Side.RIGHT)
+    yield Phrase("drop", danger, "danger", 0.8)
+    yield Phrase("clear_ahead", info, "chatty", 1.0)
     for side in SIDES:
-        where = _WHERE[side]
-        found += [
-            Phrase(f"head_{side}", f"at head height {where}", danger, "danger", 1.0, side),
-            Phrase(f"approaching_{side}", f"collision soon {where}", danger, "danger", 0.8, side),
-            Phrase(f"step_{side}", f"low obstacle {where}: trip", warning, "normal", 1.0, side),
-            Phrase(f"close_{side}", f"an obstacle close {where}", warning, "normal", 1.0, side),
-            Phrase(f"near_{side}", f"an obstacle near {where}", info, "chatty", 1.0, side),
-            Phrase(f"far_{side}", f"an obstacle far {where}", info, "chatty", 1.0, side),
-            Phrase(f"side_{side}", f"names a side, a list follows: {where}", info, "danger", 6.0),
-        ]
-    found += [
-        Phrase(f"unknown_{reason}", meaning, warning, "danger", 2.0)
-        for reason, meaning in REASON_TEXTS.items()
-    ]
-    found += [Phrase(key, meaning, info, "normal", 3.0) for key, meaning in _STATES.items()]
+        yield Phrase(f"head_{side}", danger, "danger", 1.0, side)
+        yield Phrase(f"approaching_{side}", danger, "danger", 0.8, side)
+        yield Phrase(f"step_{side}", warning, "normal", 1.0, side)
+        yield Phrase(f"close_{side}", warning, "normal", 1.0, side)
+        yield Phrase(f"near_{side}", info, "chatty", 1.0, side)
+        yield Phrase(f"far_{side}", info, "chatty", 1.0, side)
+    for reason in Reason:
+        yield Phrase(f"unknown_{reason}", warning, "danger", 2.0)
+    for state in ("battery_low", "hot", "slow", "memory_low", *State):
+        yield Phrase(f"state_{state}", info, "normal", 3.0)
     # What the user asked for is said at any verbosity.
-    found += [Phrase(key, meaning, info, "danger", 6.0) for key, meaning in _CALIBRATION.items()]
-    found += [Phrase(key, meaning, info, "danger", 2.0) for key, meaning in _CONTROLS.items()]
-    found += [
-        Phrase(f"band_{band}", f"names how near: {band}", info, "danger", 6.0) for band in Band
+    for key in _keys("control", "muted unmuted volume volume_limit nothing_to_repeat"):
+        yield Phrase(key, info, "danger", 2.0)
+    for key in _keys("control_verbosity", "danger normal chatty"):
+        yield Phrase(key, info, "danger", 2.0)
+    for key in _keys("control_scheme", "pulse continuous scan quiet"):
+        yield Phrase(key, info, "danger", 2.0)
+    lasting = [
+        *_keys("calibrate", "begin hold good poor failed"),
+        *_keys("side", SIDES),
+        *_keys("band", Band),
+        *map(distance_key, DISTANCES_M),
+        *_keys("ear", "begin sides distances heights dangers both listen turn press again right"),
+        *_keys("ear", "wrong low body head of end"),
+        *_keys("number", map(str, range(HIGHEST_NUMBER + 1))),
     ]
-    found += [
-        Phrase(distance_key(meters), f"{meters:g} meters", info, "danger", 6.0)
-        for meters in DISTANCES_M
-    ]
-    found += [Phrase(key, meaning, info, "danger", 6.0) for key, meaning in _EAR.items()]
-    found += [
-        Phrase(f"number_{number}", f"the number {number}", info, "danger", 6.0)
-        for number in range(HIGHEST_NUMBER + 1)
-    ]
-    return found
+    for key in lasting:
+        yield Phrase(key, info, "danger", 6.0)
+
+
+def _keys(group: str, names: str | Iterable[str]) -> list[str]:
+    listed = names.split() if isinstance(names, str) else names
+    return [f"{group}_{name}" for name in listed]
 
 
 PHRASES: Mapping[str, Phrase] = MappingProxyType({phrase.key: phrase for phrase in _all()})
+
+
+class Phrasing:
+    """Chooses a phrase key, or none, for each scene.
+
+    A topic (``close_left``, ``unknown_dark``) is said when it arises, not while it lasts. It is
+    not said again within ``REPEAT_AFTER_S``, nor is a milder one of the same side: who has just
+    heard "stop" need not hear "close".
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._said_t: dict[str, float] = {}
+        self._side_said: dict[Side, tuple[int, float]] = {}
+        self._topics: set[str] = set()
+        self._was_unsure = False
+
+    def choose(
+        self, scene: Scene, lead: ZoneReading | None, unsure: bool, verbosity: Verbosity
+    ) -> str | None:
+        """The phrase for ``scene``, whose most urgent audible side is ``lead``."""
+        topics = self._topics_of(scene, lead, unsure)
+        self._was_unsure = unsure
+        wanted = None
+        settled = self._topics.intersection(topics)
+        for key, side in sorted(topics.items(), key=lambda topic: -PHRASES[topic[0]].priority):
+            if key in settled:
+                continue
+            if not self._may_say(key, side, scene.t, verbosity):
+                settled.add(key)  # it arose, and there was no need to say it
+            elif wanted is None:
+                wanted = key
+                settled.add(key)
+                self._note(key, side, scene.t)
+        self._topics = settled  # what is missing here is new again at the next scene
+        return wanted
+
+    def state(self, key: str, t: float, verbosity: Verbosity) -> str | None:
+        """A phrase of a new state, once while it lasts."""
+        before, self._topics = self._topics, {key}
+        if key in before or not self._may_say(key, None, t, verbosity):
+            return None
+        self._note(key, None, t)
+        return key
+
+    def _topics_of(
+        self, scene: Scene, lead: ZoneReading | None, unsure: bool
+    ) -> dict[str, Side | None]:
+        topics: dict[str, Side | None] = {}
+        if scene.drop_off and (scene.drop_off_distance_m or 0.0) <= DROP_SAID_M:
+            topics["drop"] = None
+        if lead is not None:
+            topics[_obstacle_key(lead)] = lead.side
+        elif scene.center.band is Band.CLEAR and scene.state is State.GUIDING:
+            topics["clear_ahead"] = None
+        if unsure:
+            topics[_unknown_key(scene.reason)] = None
+        elif self._was_unsure or "state_guiding" in self._topics:
+            topics["state_guiding"] = None
+        return topics
+
+    def _may_say(self, key: str, side: Side | None, t: float, verbosity: Verbosity) -> bool:
+        least = VERBOSITIES.index(PHRASES[key].verbosity)
+        if not self._enabled or least > VERBOSITIES.index(verbosity):
+            return False
+        if self._recent(self._said_t.get(key), t):
+            return False
+        if side is None or side not in self._side_said:
+            return True
+        severity, said_t = self._side_said[side]
+        return _severity(key) > severity or not self._recent(said_t, t)
+
+    def _recent(self, said_t: float | None, t: float) -> bool:
+        return said_t is not None and 0.0 <= t - said_t < REPEAT_AFTER_S
+
+    def _note(self, key: str, side: Side | None, t: float) -> None:
+        self._said_t[key] = t
+        if side is not None:
+            self._side_said[side] = (_severity(key), t)
+
+
+def _severity(key: str) -> int:
+    return _SEVERITY.get(key.split("_")[0], -1)
+
+
+def _obstacle_key(zone: ZoneReading) -> str:
+    if zone.band is Band.STOP:
+        return "stop" if zone.side is Side.CENTER else f"stop_{zone.side}"
+    if zone.height is Height.HEAD and zone.band in (Band.NEAR, Band.CLOSE):
+        return f"head_{zone.side}"
+    if zone.ttc_s is not None and zone.ttc_s <= COLLISION_S:
+        return f"approaching_{zone.side}"
+    if zone.height is Height.FLOOR and zone.band is Band.CLOSE:
+        return f"step_{zone.side}"
+    return f"{zone.band}_{zone.side}"
+
+
+def _unknown_key(reason: Reason | None) -> str:
+    return "state_degraded" if reason is None else f"unknown_{reason}"

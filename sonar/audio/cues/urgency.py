@@ -1,4 +1,6 @@
-"""How urgent each side is, and which one is heard.
+"""When an obstacle is worth a sound, how urgent each side is, and which one is heard.
+
+An obstacle is heard while it is new or comes nearer, as parking aids do it.
 
 Urgency grows with the band, within it with proximity, and a time to collision can only raise it:
 walkers warned by time to collision bump into less (Pundlik et al., JAMA Ophthalmology 2021), and
@@ -17,6 +19,11 @@ SOFTEST_DB = -10.0  # at the slowest rate; 0 dB at the fastest
 TONE_LOWEST_HZ, TONE_HIGHEST_HZ = 220.0, 880.0  # of the continuous scheme, far to close
 TTC_FASTEST_S, TTC_SLOWEST_S = 1.0, 6.0
 
+CHANGE = 1.12  # nearer or farther by this factor is a change, less is noise
+EARLY_SILENCE_S = 3.0  # a far or near obstacle that does not change falls silent after this
+CLOSING_S = 4.0  # a collision sooner than this is never an early stage
+_PROXIMITY_NOISE = 0.01
+
 _LEAD_BONUS = 1.15  # another side must be this much more urgent to take over
 _LEAD_HELD_BONUS = 2.0  # and this much within _LEAD_HOLD_S of the last change
 _LEAD_HOLD_S = 0.5
@@ -25,6 +32,8 @@ _AS_NEAR_HELD = 1.25  # the same while the center leads
 _NOT_FAR = 1.5  # and for _LEAD_HOLD_S
 _FAR_MORE_URGENT = 2.3  # without a time to collision, rates within a band differ by 2 at most
 _AT_HAND = (Band.CLOSE, Band.STOP)
+
+_Weight = tuple[bool, float, bool, float]  # stop, urgency, heard already, proximity
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,10 @@ class Lead:
     @property
     def stop(self) -> bool:
         return self.zone.band is Band.STOP
+
+    @property
+    def rank(self) -> int:
+        return BANDS_BY_NEARNESS.index(self.zone.band)
 
 
 def urgency_hz(zone: ZoneReading) -> float:
@@ -119,21 +132,18 @@ class LeadChooser:
             self._lead, self._changed_t = lead.zone.side, t
         return replace(lead, rate_hz=max(one.rate_hz for one in heard))
 
-    def _weights(self, heard: list[Lead], t: float) -> dict[Side, tuple[bool, float, bool, float]]:
-        nearest = max(_rank(lead) for lead in heard)
+    def _weights(self, heard: list[Lead], t: float) -> dict[Side, _Weight]:
+        nearest = max(lead.rank for lead in heard)
         fresh = 0.0 <= t - self._changed_t < _LEAD_HOLD_S
         weights = {}
         for lead in heard:
             held, bonus = lead.zone.side is self._lead, 1.0
             if held:
-                bonus = _LEAD_HELD_BONUS if fresh and _rank(lead) == nearest else _LEAD_BONUS
-            weight = (lead.stop, lead.rate_hz * bonus, held, lead.zone.proximity)
-            weights[lead.zone.side] = weight
+                bonus = _LEAD_HELD_BONUS if fresh and lead.rank == nearest else _LEAD_BONUS
+            weights[lead.zone.side] = (lead.stop, lead.rate_hz * bonus, held, lead.zone.proximity)
         return weights
 
-    def _is_ahead(
-        self, center: Lead, side: Lead, weights: Mapping[Side, tuple[bool, float, bool, float]]
-    ) -> bool:
+    def _is_ahead(self, center: Lead, side: Lead, weights: Mapping[Side, _Weight]) -> bool:
         """Whether the center leads in its own right over the most urgent side."""
         if _is_as_near(center, side, _AS_NEAR_HELD if self._lead is Side.CENTER else _AS_NEAR):
             counts = Side.CENTER in weights or side.zone.band in _AT_HAND
@@ -145,15 +155,11 @@ class LeadChooser:
         return recent and not side.stop and _is_as_near(center, side, _NOT_FAR)
 
 
-def _rank(lead: Lead) -> int:
-    return BANDS_BY_NEARNESS.index(lead.zone.band)
-
-
 def _is_as_near(center: Lead, side: Lead, factor: float) -> bool:
     """Proximity is linear in distance: 1 minus it is the share of the far band's edge."""
     if center.rate_hz == 0.0:
         return False
-    if _rank(center) >= _rank(side):
+    if center.rank >= side.rank:
         return True
     return 1.0 - center.zone.proximity <= factor * (1.0 - side.zone.proximity)
 
@@ -163,3 +169,47 @@ def _in_place_of(center: Lead, side: Lead) -> Lead:
     if center.stop or not side.stop:
         return center
     return replace(center, zone=replace(center.zone, band=Band.STOP))
+
+
+class SideWatch:
+    """Follows one side.
+
+    ``stop`` and ``close`` are always heard: what recedes may do so because the walker turns. The
+    early bands, far and near, fall silent ``EARLY_SILENCE_S`` after their last change for the
+    nearer, and as soon as they recede, unless a collision is less than CLOSING_S away.
+    """
+
+    def __init__(self) -> None:
+        self._last: ZoneReading | None = None  # as it was at the last change
+        self._changed_t = 0.0
+        self._receded_t: float | None = None
+
+    def audible(self, zone: ZoneReading, t: float) -> bool:
+        """Whether ``zone``, read at ``t`` seconds, is to be heard. Call once a scene."""
+        if zone.band in (Band.CLEAR, Band.UNKNOWN):
+            self._last = None
+            return False
+        self._follow(zone, t)
+        if zone.band in _AT_HAND or (zone.ttc_s is not None and zone.ttc_s <= CLOSING_S):
+            return True
+        return self._receded_t is None and t - self._changed_t < EARLY_SILENCE_S
+
+    def _follow(self, zone: ZoneReading, t: float) -> None:
+        last = self._last
+        other_height = last is not None and zone.height not in (None, last.height)
+        if last is None or _nearer(last, zone) or other_height:
+            self._changed_t, self._receded_t = t, None
+        elif _nearer(zone, last):
+            self._receded_t = t
+        else:
+            return
+        self._last = zone
+
+
+def _nearer(before: ZoneReading, after: ZoneReading) -> bool:
+    ranks = BANDS_BY_NEARNESS
+    if before.band is not after.band:
+        return ranks.index(after.band) > ranks.index(before.band)
+    if before.distance_m is not None and after.distance_m is not None:
+        return after.distance_m * CHANGE < before.distance_m
+    return after.proximity > before.proximity * CHANGE + _PROXIMITY_NOISE

@@ -22,19 +22,24 @@ _UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 
 def read_wav(path: Path) -> tuple[int, NDArray[np.int16]]:
-    """A WAV file that sonar wrote: its rate in Hz, and its samples, int16 (n, 2).
+    """A 16-bit stereo WAV or RF64 file that ends with its samples: rate in Hz, int16 (n, 2).
 
     The samples stay on the disk until they are used. Raises ValueError for another kind of file,
     OSError for one that cannot be read.
     """
     with path.open("rb") as file:
-        fields = _HEADER.unpack(file.read(_HEADER.size).ljust(_HEADER.size))
-        count = (file.seek(0, os.SEEK_END) - _HEADER.size) // _FRAME_BYTES
-    if fields[2:3] + fields[6:10] + fields[14:15] != (b"WAVE", b"fmt ", 16, 1, 2, b"data"):
-        raise ValueError("it is another kind of file")
+        head = file.read(4096)
+        whole = file.seek(0, os.SEEK_END)
+    layout, begin = head.find(b"fmt ") + 8, head.find(b"data") + 8
+    if head[8:12] != b"WAVE" or layout < 8 or begin < layout + 16:
+        raise ValueError("it is no WAV file")
+    code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", head, layout)
+    if (code, channels, bits) != (1, 2, 16):
+        raise ValueError("it is not 16-bit stereo")
+    count = (whole - begin) // _FRAME_BYTES
     if count <= 0:
         raise ValueError("it holds no sound")
-    return fields[10], np.memmap(path, "<i2", "r", _HEADER.size, (count, 2))
+    return rate_hz, np.memmap(path, "<i2", "r", begin, (count, 2))
 
 
 def _header(rate_hz: int, size: int) -> bytes:

@@ -19,8 +19,7 @@ from hearing import (
 )
 
 from sonar.audio.cues import PulseMapper
-from sonar.audio.cues.urgency import urgency_hz
-from sonar.audio.cues.watch import EARLY_SILENCE_S
+from sonar.audio.cues.urgency import EARLY_SILENCE_S, urgency_hz
 from sonar.config import AudioConfig
 from sonar.types import (
     Band,
