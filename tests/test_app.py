@@ -114,7 +114,7 @@ def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> 
             depth = DepthMap(40.0 * depth.values + 3.0, depth.kind, depth.walkable, model="eco")
         scene = zones.update(depth, frame)
         distances.append(scene.center.distance_m)
-        assert (zones._settings.prior is None) is (number >= 20)
+        assert (zones._prior is None) is (number >= 20)
     truth = truth_at(source, 59).center.distance_m
     assert distances[19] is not None and distances[20] is not None
     assert abs(distances[20] - distances[19]) < 0.5, "the walker came no half meter in a frame"

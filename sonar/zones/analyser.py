@@ -1,28 +1,21 @@
-"""Depth to scene: one pure function over a state.
-
-In order: cells -> ground -> scale and pose -> space in meters -> obstacles and edges -> tracks
--> bands.
-"""
+"""Depth to scene: cells -> ground -> scale and pose -> space in meters -> obstacles and edges ->
+tracks -> bands."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from sonar.types import DepthKind, DepthMap, Reason, Scene, State
-from sonar.zones.bands import (
-    Searched,
-    ZonesState,
-    keep_at_hand,
-    to_scene,
-    track_zones,
-)
-from sonar.zones.evidence import Settings, gather, profile, to_cells
-from sonar.zones.geometry import Cells, View, pose_of
+from sonar.config import MountConfig, ZonesConfig
+from sonar.types import SIDES, Band, DepthKind, DepthMap, Frame, Reason, Scene, State
+from sonar.zones.bands import ZoneState
+from sonar.zones.evidence import gather, profile, to_cells
+from sonar.zones.geometry import Cells, View, pose_of, zone_masks
 from sonar.zones.ground import GroundFit, fit_ground, refine
-from sonar.zones.network import follow_uncertainty, out_of_distribution
+from sonar.zones.image_quality import ImageQuality, assess
+from sonar.zones.network import NetworkPrior, follow_uncertainty, out_of_distribution, prior_for
 from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
-from sonar.zones.scale import GroundLine, age_scale, farthest_output, metric_line, update_scale
-from sonar.zones.turning import follow_turn
+from sonar.zones.scale import GroundLine, Scale, farthest_output, metric_line
+from sonar.zones.turning import Turning, follow_turn
 
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
@@ -32,122 +25,182 @@ SLOPE_MARGIN = 2.2  # the ground's slope lies within this factor of the prior's
 SEARCH_S = 0.1  # the ground is searched for at least this often
 SEARCH_SHARE = 0.85  # and when less than this part of the last search's ground is found
 DROP_CONFIDENCE = 0.3
+NO_GROUND_S = 3.0
 FILLED = (Reason.BLANK, Reason.COVERED)  # how something at arm's length looks
 
 
-def analyse(
-    depth: DepthMap,
-    frame_id: int,
-    frame_hw: tuple[int, int],
-    blind: Reason | None,
-    t: float,
-    state: ZonesState,
-    settings: Settings,
-) -> tuple[Scene, ZonesState]:
-    """One frame.
+class DepthZones:
+    """Implements :class:`sonar.ports.ZoneAnalyser`.
 
     Args:
-        depth: the map; NaN and infinite values count as missing.
-        frame_hw: (height, width) of the frame, for the camera's geometry.
-        blind: why the frame cannot be trusted, or None.
-        t: seconds.
+        zones: what counts as left, center, right and near.
+        mount: where the camera sits; what is None there is estimated or assumed.
+
+    What the output of a model is worth is known by the model's name in each map. Maps of another
+    model or kind may follow at any time: their scale is then found anew.
     """
-    cells = None if blind else to_cells(depth, frame_hw, settings)
-    if cells is None:
-        return unseen(frame_id, t, blind or Reason.DEPTH_FAILED, state, settings)
-    state, dt = _tick(state, t)
-    pose = pose_of(settings.mount)
-    if settings.tracked:
-        state = replace(state, pitch_deg=pose.pitch_deg, roll_deg=pose.roll_deg)
-    metric = depth.kind is DepthKind.METRIC
-    prior = None if metric else settings.prior
-    line = prior.ground_line if prior else metric_line(pose) if metric else None
-    coarse = cells.coarse()
-    fine_view, coarse_view = cells.optics.views(state.pitch_deg, state.roll_deg)
-    fit, state = _ground(coarse, coarse_view, state, line)
-    sway = TRACKED_SWAY_DEG if settings.tracked else SWAY_DEG
-    swaying = replace(
-        pose,
-        pitch_sigma_deg=np.hypot(pose.pitch_sigma_deg, sway),
-        roll_sigma_deg=np.hypot(pose.roll_sigma_deg, sway),
-    )
-    far_d = farthest_output(cells) if prior is None else None
-    scale = update_scale(state.scale, fit, swaying, fine_view, line, dt, far_d)
-    pitch_deg = fine_view.pitch_deg + float(np.degrees(scale.pitch_error))
-    roll_deg = fine_view.roll_deg + float(np.degrees(scale.roll_error))
-    state = replace(state, scale=scale)
-    if fit is not None and scale.age_s <= 0:
-        gain = 1.0 - float(np.exp(-dt / POSE_FOLLOW_S)) if dt > 0 else 1.0
-        pitch = state.pitch_deg + gain * (pitch_deg - state.pitch_deg)
-        roll = state.roll_deg + gain * (roll_deg - state.roll_deg)
-        state = replace(
-            state,
-            pitch_deg=min(max(pitch, -60.0), 80.0),
-            roll_deg=min(max(roll, -180.0), 180.0),
-        )
-    if not scale.known:
-        return unseen(frame_id, t, Reason.NO_GROUND, state, settings)
-    view, coarse_view = cells.optics.views(pitch_deg, roll_deg)
-    turning = follow_turn(
-        state.turning, coarse.d, scale.alpha, scale.beta, coarse_view, cells.optics.coarse, t
-    )
-    uncertainty = None
-    if prior is not None:
-        undecided = out_of_distribution(cells.walkable, view)
-        uncertainty = follow_uncertainty(state.uncertainty, undecided, dt)
-    state = replace(state, turning=turning, uncertainty=uncertainty)
-    evidence = gather(cells, view, scale, fit, pose, prior, uncertainty or 0.0)
-    state = track_zones(evidence, state, settings, t, dt)
-    edge, judged = None, False
-    # The known network smooths edges over: of what lies below the ground it says nothing.
-    if prior is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
-        edge, judged = find_edge(evidence.space, view, pose.height_m, evidence.noise_w)
-    state = replace(state, drop=follow_drop(state.drop, edge, t, dt, judged))
-    scene = to_scene(frame_id, t, pose.height_known or metric, state, settings)
-    return replace(scene, profile=profile(evidence, settings.zones)), state
 
+    def __init__(self, zones: ZonesConfig, mount: MountConfig) -> None:
+        self._config, self._mount, self._tracked = zones, mount, False
+        self._made_by: tuple[str, DepthKind] | None = None
+        self._prior: NetworkPrior | None = None
+        self._line: GroundLine | None = None  # of the prior
+        self.reset()
 
-def unseen(
-    frame_id: int, t: float, reason: Reason, state: ZonesState, settings: Settings
-) -> tuple[Scene, ZonesState]:
-    """Nothing can be seen at ``t``: what was smoothed grows old, and every band is unknown.
+    def reset(self) -> None:
+        """Forget everything seen."""
+        pose = pose_of(self._mount)
+        self._pitch_deg, self._roll_deg = pose.pitch_deg, pose.roll_deg  # a slow estimate
+        self._scale = Scale.initial(self._line)
+        self._quality = ImageQuality()
+        self._forget()
 
-    But a wall walked up to fills the frame until nothing is left to see in it: what was stop or
-    close just before is still there for a while, at its last distance.
-    """
-    state, dt = _tick(state, t)
-    line = settings.prior.ground_line if settings.prior else None
-    state = replace(state, scale=age_scale(state.scale, line, dt), drop=DropTrack())
-    state = keep_at_hand(state, t, reason in FILLED)
-    scene = to_scene(frame_id, t, settings.mount.height_m is not None, state, settings)
-    return replace(scene, drop_off=None, state=State.DEGRADED, reason=reason), state
+    def _forget(self) -> None:
+        """All but how the camera sits and what its output means."""
+        self._t: float | None = None  # of the last frame
+        self._searched_t, self._share = 0.0, 0.0  # when ground was searched for, what it has had
+        self._zones = [ZoneState(side) for side in SIDES]
+        self._drop = DropTrack()
+        self._turning = Turning()
+        self._uncertainty: float | None = None  # of the network in this place
 
+    def set_mount(self, mount: MountConfig) -> None:
+        """Use this pose for the next frame, where each frame has its own (an IMU, poses).
 
-def _tick(state: ZonesState, t: float) -> tuple[ZonesState, float]:
-    """Seconds since the last frame; a long gap or a jump back forgets the tracks."""
-    dt = 0.0 if state.t is None else t - state.t
-    if not 0 <= dt <= MAX_GAP_S:
-        state = ZonesState(state.scale, state.pitch_deg, state.roll_deg)
-    return replace(state, t=t), min(max(dt, 0.0), 60.0)
+        Height, pitch and roll then count as measured to ``angle_sigma_deg``, and are not smoothed.
+        """
+        self._mount, self._tracked = mount, True
 
+    def update(self, depth: DepthMap, frame: Frame) -> Scene:
+        """The scene at ``frame``; ``depth`` is its map at any resolution."""
+        blind, self._quality = assess(frame.image, frame.t, self._quality)
+        height, width = frame.image.shape[:2]
+        return self.update_map(depth, frame.id, (height, width), frame.t, blind)
 
-def _ground(
-    cells: Cells, view: View, state: ZonesState, line: GroundLine | None
-) -> tuple[GroundFit | None, ZonesState]:
-    """This frame's ground: near the line expected from before, or searched for anew.
+    def update_map(
+        self,
+        depth: DepthMap,
+        frame_id: int,
+        frame_hw: tuple[int, int],
+        t: float,
+        blind: Reason | None = None,
+    ) -> Scene:
+        """The scene at ``t`` seconds, by the map alone; NaN and infinite values count as missing.
 
-    The search costs as much as all else about the ground. It is left out for a moment at a time,
-    and only while the expected line gathers as much ground as the last one found.
-    """
-    scale, last, t = state.scale, state.ground, state.t or 0.0
-    hint = (1 / scale.alpha, -scale.beta / scale.alpha) if scale.known else None
-    slopes = (0.0, np.inf)
-    if line is not None:
-        slopes = (1 / (line.alpha * SLOPE_MARGIN), SLOPE_MARGIN / line.alpha)
-    if hint is not None and last.share > 0 and t - last.t < SEARCH_S - 1e-6:
-        fit = refine(cells, view, *hint)
-        good = fit is not None and fit.share > SEARCH_SHARE * last.share
-        if fit is not None and good and slopes[0] < fit.slope < slopes[1]:
-            return fit, replace(state, ground=Searched(last.t, max(last.share, fit.share)))
-    fit = fit_ground(cells, view, hint, slopes)
-    return fit, replace(state, ground=Searched(t, fit.share if fit else 0.0))
+        Args:
+            frame_hw: rows and columns of the frame, in pixels, for the camera's geometry.
+            blind: why the frame cannot be trusted, or None.
+        """
+        if (depth.model, depth.kind) != self._made_by:
+            self._made_by = depth.model, depth.kind
+            self._set_prior(None if depth.kind is DepthKind.METRIC else prior_for(depth.model))
+        cells = None if blind else to_cells(depth, frame_hw, self._mount, self._prior)
+        if cells is None:
+            return self.lost(frame_id, t, blind or Reason.DEPTH_FAILED)
+        return self._seen(cells, frame_id, t, depth.kind is DepthKind.METRIC)
+
+    def _set_prior(self, prior: NetworkPrior | None) -> None:
+        """Maps of other units follow; what is known in meters and degrees stays."""
+        self._prior, self._line = prior, prior.ground_line if prior else None
+        self._scale = replace(Scale.initial(self._line), age_s=self._scale.age_s)
+        self._turning = Turning(self._turning.deg)
+        self._searched_t, self._share, self._uncertainty = 0.0, 0.0, None
+        self._zones = [replace(z, regressed_t=None, regressed=None) for z in self._zones]
+
+    def _seen(self, cells: Cells, frame_id: int, t: float, metric: bool) -> Scene:
+        dt = self._tick(t)
+        pose = pose_of(self._mount, TRACKED_SWAY_DEG if self._tracked else SWAY_DEG)
+        if self._tracked:
+            self._pitch_deg, self._roll_deg = pose.pitch_deg, pose.roll_deg
+        prior, optics, coarse = self._prior, cells.optics, cells.coarse()
+        line = metric_line(pose) if metric else self._line
+        fine_view, coarse_view = optics.views(self._pitch_deg, self._roll_deg)
+        fit = self._find_ground(coarse, coarse_view, line, t)
+        far_d = farthest_output(cells) if prior is None else None
+        scale = self._scale.updated(fit, pose, fine_view, line, dt, far_d)
+        self._scale = scale
+        pitch_deg = fine_view.pitch_deg + float(np.degrees(scale.pitch_error))
+        roll_deg = fine_view.roll_deg + float(np.degrees(scale.roll_error))
+        if fit is not None and scale.age_s <= 0:
+            gain = 1.0 - float(np.exp(-dt / POSE_FOLLOW_S)) if dt > 0 else 1.0
+            pitch = self._pitch_deg + gain * (pitch_deg - self._pitch_deg)
+            roll = self._roll_deg + gain * (roll_deg - self._roll_deg)
+            self._pitch_deg, self._roll_deg = min(max(pitch, -60), 80), min(max(roll, -180), 180)
+        if not scale.known:
+            return self.lost(frame_id, t, Reason.NO_GROUND)
+        view, coarse_view = optics.views(pitch_deg, roll_deg)
+        self._turning = follow_turn(self._turning, coarse.d, scale, coarse_view, optics.coarse, t)
+        if prior is not None:
+            undecided = out_of_distribution(cells.walkable, view)
+            self._uncertainty = follow_uncertainty(self._uncertainty, undecided, dt)
+        evidence = gather(cells, view, scale, fit, pose, prior, self._uncertainty or 0.0)
+        corridor = np.abs(evidence.side_m) < self._config.corridor_width_m / 2
+        weight = evidence.weights(corridor, self._config)
+        edges, bearing_deg = self._config.bands, self._turning.deg
+        self._zones = [
+            zone.seen(evidence, mask, weight * mask, edges, t, dt, bearing_deg)
+            for zone, mask in zip(self._zones, zone_masks(view, self._config), strict=True)
+        ]
+        edge, judged = None, False
+        # The known network smooths edges over: of what lies below the ground it says nothing.
+        if prior is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
+            edge, judged = find_edge(evidence)
+        self._drop = follow_drop(self._drop, edge, t, dt, judged)
+        scene = self._scene(frame_id, t, pose.height_known or metric)
+        return replace(scene, profile=profile(evidence, self._config))
+
+    def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
+        """No evidence at ``t``: what was smoothed grows old, and every band is unknown.
+
+        But a wall walked up to fills the frame until nothing is left to see in it: what was stop or
+        close just before is still there for a while, at its last distance.
+        """
+        self._scale = self._scale.aged(self._line, self._tick(t))
+        self._drop = DropTrack()
+        self._zones = [zone.unseen(t, reason in FILLED) for zone in self._zones]
+        scene = self._scene(frame_id, t, self._mount.height_m is not None)
+        return replace(scene, drop_off=None, state=State.DEGRADED, reason=reason)
+
+    def _tick(self, t: float) -> float:
+        """Seconds since the last frame; a long gap or a jump back forgets the tracks."""
+        dt = 0.0 if self._t is None else t - self._t
+        if not 0 <= dt <= MAX_GAP_S:
+            self._forget()
+        self._t = t
+        return min(max(dt, 0.0), 60.0)
+
+    def _find_ground(
+        self, cells: Cells, view: View, line: GroundLine | None, t: float
+    ) -> GroundFit | None:
+        """This frame's ground: near the line expected from before, or searched for anew.
+
+        The search costs as much as all else about the ground. It is left out for a moment at a
+        time, and only while the expected line gathers as much ground as the last one found.
+        """
+        scale = self._scale
+        hint = (1 / scale.alpha, -scale.beta / scale.alpha) if scale.known else None
+        slopes = (0.0, np.inf)
+        if line is not None:
+            slopes = (1 / (line.alpha * SLOPE_MARGIN), SLOPE_MARGIN / line.alpha)
+        if hint is not None and self._share > 0 and t - self._searched_t < SEARCH_S - 1e-6:
+            fit = refine(cells, view, *hint)
+            good = fit is not None and fit.share > SEARCH_SHARE * self._share
+            if fit is not None and good and slopes[0] < fit.slope < slopes[1]:
+                self._share = max(self._share, fit.share)
+                return fit
+        fit = fit_ground(cells, view, hint, slopes)
+        self._searched_t, self._share = t, fit.share if fit else 0.0
+        return fit
+
+    def _scene(self, frame_id: int, t: float, meters: bool) -> Scene:
+        """The scene as the zones are now; ``meters``: distances may be reported at all."""
+        far_m, drop = self._config.bands.far_m, self._drop
+        left, center, right = (zone.reading(meters, far_m) for zone in self._zones)
+        state, reason = State.GUIDING, None
+        if self._scale.age_s > NO_GROUND_S:
+            reason = Reason.NO_GROUND
+        settling = any(zone.latch.candidate is Band.CLEAR for zone in self._zones)  # not yet held
+        if all(r.band is Band.UNKNOWN for r in (left, center, right)) and not settling:
+            state, reason = State.DEGRADED, Reason.NO_GROUND
+        edge_m = drop.distance_m if drop.on else None
+        return Scene(frame_id, t, left, center, right, drop.reading, edge_m, state, reason)

@@ -6,17 +6,17 @@ known): geometry.py and scale.py say how. Height and field of view must be given
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from sonar.config import MountConfig, ZonesConfig
+from sonar.config import MountConfig
 from sonar.types import DepthKind, DepthMap
-from sonar.zones.evidence import Settings, to_cells
+from sonar.zones.evidence import to_cells
 from sonar.zones.geometry import Pose, intrinsics, pose_of
 from sonar.zones.ground import fit_ground
-from sonar.zones.network import prior_for
-from sonar.zones.scale import farthest_output, initial_scale, metric_line, update_scale
+from sonar.zones.network import NetworkPrior, prior_for
+from sonar.zones.scale import Scale, farthest_output, metric_line
 
 ROUNDS = 4
 WIDE_PITCH_DEG, WIDE_ROLL_DEG = 20.0, 12.0
@@ -35,10 +35,9 @@ class MountEstimate:
     """What a recording says of the mount.
 
     Attributes:
-        pitch_deg, roll_deg: medians over the frames that show ground.
+        pitch_deg, roll_deg: medians over the frames that show ground, with ``sigma_deg``.
         pitch_spread_deg, roll_spread_deg: robust standard deviation of single frames: gait,
             a mount that slips, or a poor view.
-        sigma_deg: uncertainty of the medians, for ``angle_sigma_deg``.
         frames_used, frames: with ground, and in all.
         quality: 0 (useless) to 1.
     """
@@ -65,23 +64,19 @@ class MountEstimate:
 def estimate_mount(
     depths: Iterable[DepthMap], frame_hw: tuple[int, int], mount: MountConfig
 ) -> MountEstimate | None:
-    """Pitch and roll from a sequence recorded in a free corridor or over a free floor.
+    """Pitch and roll; None where fewer than ``MIN_FRAMES`` maps show enough ground.
 
     Args:
         depths: maps of one camera and network, standing or walking, the way ahead free for 10 m.
         frame_hw: (height, width) of the frames.
         mount: height and field of view or intrinsics; its pitch and roll are not used.
-
-    Returns:
-        The estimate, or None where fewer than ``MIN_FRAMES`` maps show enough ground.
     """
-    settings = Settings(ZonesConfig(), mount)
-    count, metric, found = 0, False, []
+    count, metric, prior, found = 0, False, None, []
     for depth in depths:
         count += 1
         metric = depth.kind is DepthKind.METRIC
-        settings = replace(settings, prior=prior_for(depth.model))
-        angles = _frame_angles(depth, frame_hw, settings)
+        prior = None if metric else prior_for(depth.model)
+        angles = _frame_angles(depth, frame_hw, mount, prior)
         if angles is not None:
             found.append(angles)
     if len(found) < MIN_FRAMES:
@@ -94,9 +89,9 @@ def estimate_mount(
     error = 1.25 * spread.max() / np.sqrt(max(len(found) / 3.0, 1.0))
     quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / spread.max())
     sigma = METRIC_SIGMA_DEG
-    if not metric and settings.prior is not None:
+    if prior is not None:
         # Pitch is known no better than the output at infinity.
-        sigma = np.degrees(settings.prior.ground_line.beta_sigma)
+        sigma = np.degrees(prior.ground_line.beta_sigma)
     elif not metric:
         sigma = np.degrees(FREE_FAR[1] * pose_of(mount).height_m)
         lens = intrinsics(mount, frame_hw[1], frame_hw[0])
@@ -104,27 +99,19 @@ def estimate_mount(
             # Nothing but floor is seen: it is a line of any slope, at any pitch from here on.
             sigma, quality = UNSEEN_SIGMA_DEG, quality * UNSEEN_QUALITY
     pitch_spread, roll_spread = spread.tolist()
-    return MountEstimate(
-        pitch_deg,
-        roll_deg,
-        pitch_spread,
-        roll_spread,
-        float(np.hypot(error, sigma)),
-        len(found),
-        count,
-        min(float(quality), 1.0),
-    )
+    in_degrees = (pitch_deg, roll_deg, pitch_spread, roll_spread, float(np.hypot(error, sigma)))
+    return MountEstimate(*in_degrees, len(found), count, min(float(quality), 1.0))
 
 
 def _frame_angles(
-    depth: DepthMap, frame_hw: tuple[int, int], settings: Settings
+    depth: DepthMap, frame_hw: tuple[int, int], mount: MountConfig, prior: NetworkPrior | None
 ) -> tuple[float, float] | None:
     """(pitch, roll) in degrees from one map, or None where it shows too little ground."""
-    cells = to_cells(depth, frame_hw, settings)
+    cells = to_cells(depth, frame_hw, mount, prior)
     if cells is None:
         return None
-    pose = pose_of(settings.mount)
-    line = settings.prior.ground_line if settings.prior else None
+    pose = pose_of(mount)
+    line = prior.ground_line if prior else None
     if depth.kind is DepthKind.METRIC:
         line = metric_line(pose)
     far_d = farthest_output(cells) if line is None else None
@@ -134,10 +121,9 @@ def _frame_angles(
         fit = fit_ground(coarse, view, None, (0.0, np.inf))
         if fit is None or fit.confidence < MIN_CONFIDENCE:
             return None
-        wide = Pose(
-            pose.height_m, view.pitch_deg, view.roll_deg, WIDE_PITCH_DEG, WIDE_ROLL_DEG, True
-        )
-        scale = update_scale(initial_scale(line), fit, wide, view, line, 1.0, far_d, FREE_FAR)
+        angles = view.pitch_deg, view.roll_deg, WIDE_PITCH_DEG, WIDE_ROLL_DEG
+        wide = Pose(pose.height_m, *angles, True)
+        scale = Scale.initial(line).updated(fit, wide, view, line, 1.0, far_d, FREE_FAR)
         if not scale.known:
             return None
         pitch = float(np.clip(view.pitch_deg + np.degrees(scale.pitch_error), -30.0, 70.0))

@@ -8,82 +8,55 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import Column, DepthKind, DepthMap
-from sonar.zones.geometry import (
-    COARSE_CELLS,
-    FINE_CELLS,
-    Array,
-    Cells,
-    Mask,
-    MetricCells,
-    Pose,
-    View,
-    optics_for,
-    to_space,
-)
+from sonar.zones import network
+from sonar.zones.geometry import Array, Cells, Mask, Pose, View, optics_for
 from sonar.zones.ground import GroundFit
-from sonar.zones.network import (
-    NetworkPrior,
-    frame_features,
-    free_way,
-    ground_probability,
-    obstacle_inverse,
-    zone_features,
-)
-from sonar.zones.obstacles import Obstacle, obstacle_weight, rise
+from sonar.zones.network import NetworkPrior
 from sonar.zones.scale import Scale
 
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
 MIN_AREA_WEIGHED = 0.002  # the same where cells are weighed by the probability of an obstacle
+MIN_PROBABILITY = 0.4  # cells less likely to be an obstacle than this count nothing
 MAX_OUTPUT = 1e12  # an output beyond is a broken cell
+MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
+CORRELATED = (
+    2.0  # two cues look at what is walkable: their errors are correlated, they count as one
+)
+UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 USUAL_M, USUAL_LOG = 1.5, 0.8  # obstacles in the way are there, within this
 # The same for a small network: it overestimates the distance of what it misses, which does more
 # harm than the opposite. Distances are also shortened a little, but not far ones, or a free way
 # would sound.
 BIASED_M, BIASED_LOG, BIASED_NEARER_LOG = 1.0, 0.5, 0.05
 BIASED_LOGS = math.log(2.0), math.log(4.0)  # all of that within 2 m, none beyond 4 m
-CORRELATED = (
-    2.0  # two cues look at what is walkable: their errors are correlated, they count as one
-)
-UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
+NEAREST_M, FARTHEST_M = 0.15, 12.0
+RANGE_BINS = 64
+_LOG_NEAREST = float(np.log(NEAREST_M))
+_BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 COLUMNS = 24
 NEAR_FACE_SHARE = 0.1  # of a strip's obstacle cells: the distance of its near face
 MIN_STRIP_SHARE = 0.05  # of a strip's height that an obstacle must cover
 
-Estimate = tuple[float, float]
-"""The log of a distance in meters, and its standard deviation."""
+Estimate = tuple[float, float]  # the log of a distance in meters, and its standard deviation
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What does not change from frame to frame.
-
-    Attributes:
-        prior: what the output of the model that made the present map is worth, or None.
-        tracked: pitch and roll in ``mount`` are this very frame's (an IMU, a recording's poses).
-    """
-
-    zones: ZonesConfig
-    mount: MountConfig
-    prior: NetworkPrior | None = None
-    tracked: bool = False
-
-
-def to_cells(depth: DepthMap, frame_hw: tuple[int, int], settings: Settings) -> Cells | None:
+def to_cells(
+    depth: DepthMap, frame_hw: tuple[int, int], mount: MountConfig, prior: NetworkPrior | None
+) -> Cells | None:
     """Reduce a map; None where most of it is missing."""
-    metric = depth.kind is DepthKind.METRIC
-    # A network whose traits are known blurs, and needs fewer cells.
-    count = FINE_CELLS if metric or settings.prior is None else COARSE_CELLS
-    optics = optics_for(settings.mount, frame_hw, depth.values.shape, count)
+    # A network with a prior blurs.
+    optics = optics_for(mount, frame_hw, depth.values.shape, prior is not None)
     walkable = None
     with np.errstate(invalid="ignore", over="ignore"):
         d = optics.fine.reduce(depth.values)
-        if metric:
+        if depth.kind is DepthKind.METRIC:
             d = np.where(d > 0.05, 1.0 / np.maximum(d, np.float32(0.05)), np.float32(np.nan))
         valid = np.abs(d) < MAX_OUTPUT  # false for NaN too
         if depth.walkable is not None:
@@ -93,21 +66,23 @@ def to_cells(depth: DepthMap, frame_hw: tuple[int, int], settings: Settings) -> 
     seen = int(np.count_nonzero(valid))
     if seen < 0.4 * valid.size:
         return None
-    return Cells(
-        d if seen == valid.size else np.where(valid, d, np.float32(0)), valid, walkable, optics
-    )
+    if seen < valid.size:
+        d = np.where(valid, d, np.float32(0))
+    return Cells(d, valid, walkable, optics)
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one frame says under the present scale.
+    """What one frame says under the present scale; arrays are float32 of the fine grid's shape.
 
     Attributes:
         prior: traits of the network that made the map, or None.
         uncertainty: of such a network (:func:`sonar.zones.network.out_of_distribution`).
-        space: every cell in meters.
         noise_w: standard deviation of inverse depth around the ground, 1/m.
         ground: probability per cell, or None without a prior.
+        w: inverse depth in 1/m, at least ``MIN_INVERSE_M``.
+        ahead_m, side_m, height_m: distance in walking direction, offset to the right, and height
+            above the ground.
     """
 
     cells: Cells
@@ -116,27 +91,59 @@ class Evidence:
     pose: Pose
     prior: NetworkPrior | None
     uncertainty: float
-    space: MetricCells
     noise_w: float
-    ground: Array | None = None
+    ground: Array | None
+    w: Array
+    ahead_m: Array
+    side_m: Array
+    height_m: Array
 
     @property
     def needed(self) -> float:
         """The weight of cells that makes an obstacle."""
-        size = self.space.w.size
-        return max(6.0, MIN_AREA * size) if self.prior is None else MIN_AREA_WEIGHED * size
+        if self.prior is None:
+            return max(6.0, MIN_AREA * self.w.size)
+        return MIN_AREA_WEIGHED * self.w.size
 
-    def weights(self, inside: Mask) -> Array:
-        """How much each cell counts as an obstacle, 0 to 1; nothing but ``inside``."""
+    @cached_property
+    def range_bins(self) -> NDArray[np.intp]:
+        """Bin of every cell by the log of its distance ahead, 0 to ``RANGE_BINS - 1``, flat."""
+        ahead = np.maximum(self.ahead_m.ravel(), np.float32(NEAREST_M))
+        np.minimum(ahead, np.float32(FARTHEST_M * 0.999), out=ahead)
+        place = np.log(ahead, out=ahead)
+        place -= np.float32(_LOG_NEAREST)
+        place *= np.float32(_BINS_PER_LOG)
+        return place.astype(np.intp)
+
+    def weights(self, where: Mask, zones: ZonesConfig) -> Array:
+        """How much each cell counts as an obstacle, 0 to 1; nothing but ``where``, in front of
+        the camera and not overhead."""
+        inside = where & (self.height_m < zones.head_height_m)
+        inside &= self.ahead_m > 0.05
+        inside &= self.cells.valid
         if self.ground is not None:
-            return obstacle_weight(self.ground, inside)
-        return rise(self.space, inside, self.cells.walkable, self.noise_w, self.pose.height_m)
+            most = 1.0 - MIN_PROBABILITY
+            weight: Array = (np.float32(most) - self.ground) * np.float32(1.0 / most)
+            weight = np.maximum(weight, 0.0)
+            weight[~inside] = 0.0
+            return weight
+        # Above the ground by more than its noise. Noise in w is noise in height:
+        # dh = (camera - height) / w * dw.
+        drop_m = np.maximum(self.pose.height_m - self.height_m, 0.3)
+        least_m: Array = 0.10 + 2.5 * self.noise_w * drop_m / self.w
+        if self.cells.walkable is not None:
+            least_m += 0.5 * np.clip((self.cells.walkable - 0.3) * 2.0, 0.0, 1.0)
+        return (inside & (self.height_m > least_m)).astype(np.float32)
+
+    @property
+    def _network_sigma(self) -> float:
+        prior = self.prior
+        return NETWORK_NOISE if prior is None else prior.sigma("obstacle", self.uncertainty)
 
     def sigma_log(self, d: float, u: float) -> float:
         """Standard deviation of the log of a distance: scale, network, unknown camera height.
 
-        Args:
-            d, u: raw output and inverse distance in camera heights.
+        ``d`` is the raw output there, ``u`` the inverse distance in camera heights.
         """
         row = np.array([d, 1.0])
         variance = float(row @ self.scale.cov @ row) / max(u, 0.02) ** 2
@@ -145,11 +152,6 @@ class Evidence:
             variance += UNKNOWN_HEIGHT_LOG**2
         return math.sqrt(variance)
 
-    @property
-    def _network_sigma(self) -> float:
-        prior = self.prior
-        return NETWORK_NOISE if prior is None else prior.obstacle_sigma.at(self.uncertainty)
-
     def free_sigma(self, at_m: float) -> float:
         """:meth:`sigma_log` of an obstacle that would be at ``at_m`` meters."""
         u = self.pose.height_m / at_m
@@ -157,43 +159,37 @@ class Evidence:
 
     @cached_property
     def _shared_features(self) -> list[float]:
-        walkable = self.cells.walkable
-        assert walkable is not None
-        return frame_features(self.cells.d, walkable, self.view.q, self.uncertainty)
+        return network.frame_features(self.cells, self.view, self.uncertainty)
 
     def regressed(self, zone: Mask, is_side: bool) -> Estimate | None:
         """The distance of the nearest obstacle by the statistics of a zone, or None."""
         if self.prior is None or self.cells.walkable is None:
             return None
-        features = zone_features(
-            self.cells.d, self.cells.walkable, self.view.q, zone, self._shared_features, is_side
+        features = network.zone_features(
+            self.cells, self.view, zone, self._shared_features, is_side
         )
         if features is None:
             return None
-        regression = self.prior.zone
-        log_m = math.log(self.pose.height_m) - regression.log_u(features)
-        return log_m, regression.sigma.at(self.uncertainty)
+        log_m = math.log(self.pose.height_m) - self.prior.zone_log_u(features)
+        return log_m, self.prior.sigma("zone", self.uncertainty)
 
-    def distance(self, found: Obstacle, zone: Mask, regressed: Estimate | None) -> Estimate:
-        """How far an obstacle is by all cues, each weighed by its variance.
-
-        Where its cells are, how much of the zone is ground, and the statistics of the zone
-        (:meth:`regressed`). Errors of a network's cues are correlated: what is left in all is a
-        figure of its own (``NetworkPrior.combined_sigma``).
+    def combined(self, cells: Estimate, zone: Mask, regressed: Estimate | None) -> Estimate:
+        """How far an obstacle is by all cues, each weighed by its variance: where its cells are,
+        how much of the zone is ground, and the zone's statistics; and by where obstacles usually
+        are. Errors of a network's cues are correlated: what is left in all has its own sigma.
         """
-        sigma = self.sigma_log(found.d, found.w * self.pose.height_m)
-        estimates = [(math.log(found.distance_m), sigma)]
         if self.prior is None or self.ground is None:
-            return estimates[0]
-        free = free_way(self.ground, zone, self.view, self.prior)
+            return pulled(cells, biased_far=False)
+        estimates = [cells]
+        free = network.free_way(self.ground, zone, self.view, self.prior)
         if free is not None:
-            free_sigma = self.prior.free_way_sigma.at(self.uncertainty)
+            free_sigma = self.prior.sigma("free_way", self.uncertainty)
             estimates.append((free, CORRELATED**0.5 * free_sigma))
         if regressed is not None:
             estimates.append((regressed[0], CORRELATED**0.5 * regressed[1]))
-        combined = self.prior.combined_sigma.at(self.uncertainty)
-        besides = sigma**2 - self._network_sigma**2  # scale and camera height
-        return _mean(estimates)[0], math.sqrt(combined**2 + besides)
+        besides = cells[1] ** 2 - self._network_sigma**2  # scale and camera height
+        sigma = math.sqrt(self.prior.sigma("combined", self.uncertainty) ** 2 + besides)
+        return pulled((_mean(estimates)[0], sigma), biased_far=True)
 
 
 def gather(
@@ -205,26 +201,25 @@ def gather(
     prior: NetworkPrior | None,
     uncertainty: float,
 ) -> Evidence:
-    """Place the cells; ``uncertainty``: the network's of this place."""
+    """Place every cell along its ray."""
     noise_w = (max(fit.noise, MIN_NOISE_Q) if fit else NO_GROUND_NOISE_Q) / pose.height_m
-    u = cells.d * np.float32(scale.alpha)
-    u += np.float32(scale.beta)
+    w = cells.d * np.float32(scale.alpha)
+    w += np.float32(scale.beta)
     ground = None
     if prior is not None:
-        ground = ground_probability(u, cells.walkable, view, prior)
-        u = obstacle_inverse(u, ground, view, prior, uncertainty)
-    u *= np.float32(1.0 / pose.height_m)
-    space = to_space(u, cells.valid, view, pose.height_m)
-    return Evidence(cells, view, scale, pose, prior, uncertainty, space, noise_w, ground)
+        ground = network.ground_probability(w, cells.walkable, view, prior)
+        w = network.obstacle_inverse(w, ground, view, prior, uncertainty)
+    w *= np.float32(1.0 / pose.height_m)
+    np.maximum(w, np.float32(MIN_INVERSE_M), out=w)
+    z = np.float32(1.0) / w
+    place = view.ahead * z, view.side * z, np.float32(pose.height_m) - view.q * z
+    return Evidence(cells, view, scale, pose, prior, uncertainty, noise_w, ground, w, *place)
 
 
 def pulled(estimate: Estimate, biased_far: bool) -> Estimate:
-    """An estimate, weighed with where obstacles usually are.
+    """An estimate weighed with where obstacles usually are; ``biased_far``: of a small network.
 
     A certain distance hardly moves; an uncertain one comes nearer, which is the safe side.
-
-    Args:
-        biased_far: by a small network.
     """
     pull = 0.0
     if biased_far:
@@ -245,23 +240,18 @@ def _mean(estimates: list[Estimate]) -> Estimate:
 
 
 def profile(evidence: Evidence, zones: ZonesConfig) -> tuple[Column, ...]:
-    """The nearest obstacle in each of ``COLUMNS`` strips, left to right.
-
-    Unlike the zones it covers the whole frame, not the way ahead only; the ground, what
-    is overhead, and what is beyond the far band count nothing.
-    """
-    space = evidence.space
-    inside = space.valid & (space.height_m < zones.head_height_m)
-    inside &= (space.ahead_m > 0.05) & (space.ahead_m < zones.bands.far_m)
-    weight = evidence.weights(inside)
+    """The nearest obstacle in each of ``COLUMNS`` strips of the whole frame, left to right; what is
+    beyond the far band counts nothing."""
+    far_m = zones.bands.far_m
+    weight = evidence.weights(evidence.ahead_m < far_m, zones)
     height, width = weight.shape
     strips = min(COLUMNS, width)
     edges = np.linspace(0, width, strips + 1).round()
     strip_at = np.searchsorted(edges[1:], np.arange(width), side="right")
     rows, cols = np.nonzero(weight)
-    order = np.lexsort((space.ahead_m[rows, cols], strip_at[cols]))
+    order = np.lexsort((evidence.ahead_m[rows, cols], strip_at[cols]))
     rows, cols = rows[order], cols[order]
-    ahead_m, strip = space.ahead_m[rows, cols], strip_at[cols]
+    ahead_m, strip = evidence.ahead_m[rows, cols], strip_at[cols]
     count = np.bincount(strip, minlength=strips)
     cells = height * np.bincount(strip_at, minlength=strips)
     found = count >= np.maximum(2.0, MIN_STRIP_SHARE * cells)
@@ -274,6 +264,6 @@ def profile(evidence: Evidence, zones: ZonesConfig) -> tuple[Column, ...]:
     row_sum = np.bincount(strip[face], rows[face], strips)
     row = row_sum / np.maximum(np.bincount(strip[face], minlength=strips), 1)
     elevation = np.where(found, 1.0 - row / max(1, height - 1), 0.0)
-    proximity = np.clip(1.0 - near_m / zones.bands.far_m, 0.0, 1.0)
+    proximity = np.clip(1.0 - near_m / far_m, 0.0, 1.0)
     each = np.arange(COLUMNS) * strips // COLUMNS  # a narrow grid has fewer strips
     return tuple(map(Column, proximity[each].tolist(), elevation[each].tolist()))

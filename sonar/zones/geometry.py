@@ -27,7 +27,6 @@ UNKNOWN_ROLL_SIGMA_DEG = 4.0
 FINE_CELLS = 128  # longer side of the grid that obstacles are searched in
 COARSE_CELLS = 64  # longer side of the grid that the ground is fitted on
 STEPS_PER_DEG = 4  # tables are made for quarter degrees
-MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +41,20 @@ class Pose:
     height_known: bool
 
 
-def pose_of(mount: MountConfig) -> Pose:
-    """The mount as a prior: what it does not know is wide around a default."""
+def pose_of(mount: MountConfig, sway_deg: float = 0.0) -> Pose:
+    """The mount as a prior: what it does not know is wide around a default.
+
+    One frame's angles lie around the mount's with a standard deviation of ``sway_deg``.
+    """
     pitch, roll = mount.pitch_deg, mount.roll_deg
+    pitch_sigma = mount.angle_sigma_deg if pitch is not None else UNKNOWN_PITCH_SIGMA_DEG
+    roll_sigma = mount.angle_sigma_deg if roll is not None else UNKNOWN_ROLL_SIGMA_DEG
     return Pose(
         mount.height_m if mount.height_m is not None else DEFAULT_HEIGHT_M,
         pitch if pitch is not None else DEFAULT_PITCH_DEG,
         roll if roll is not None else 0.0,
-        mount.angle_sigma_deg if pitch is not None else UNKNOWN_PITCH_SIGMA_DEG,
-        mount.angle_sigma_deg if roll is not None else UNKNOWN_ROLL_SIGMA_DEG,
+        float(np.hypot(pitch_sigma, sway_deg)),
+        float(np.hypot(roll_sigma, sway_deg)),
         mount.height_m is not None,
     )
 
@@ -110,10 +114,8 @@ def undistort(x: Array, y: Array, coefficients: tuple[float, ...]) -> tuple[Arra
 class Grid:
     """How a depth map of one shape is reduced to cells, and where each cell looks.
 
-    Attributes:
-        shape: (rows, columns) of cells.
-        step: block size that is averaged, or 0 where ``rows_at``/``cols_at`` pick single pixels.
-        x, y: float32 arrays of ``shape``: ray coordinates.
+    ``step`` is the block size that is averaged, or 0 where ``rows_at``/``cols_at`` pick single
+    pixels; ``x``, ``y`` are ray coordinates, float32 arrays of ``shape``.
     """
 
     shape: tuple[int, int]
@@ -191,10 +193,7 @@ def make_view(grid: Grid, pitch_deg: float, roll_deg: float) -> View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Optics:
-    """The two grids of one camera and network size: obstacles (fine) and ground (coarse).
-
-    ``coarse`` reduces the fine grid's cells, not the map.
-    """
+    """The grids of obstacles (fine) and of the ground (coarse: it reduces the fine one's cells)."""
 
     fine: Grid
     coarse: Grid
@@ -206,14 +205,12 @@ class Optics:
 
 @lru_cache(maxsize=8)
 def optics_for(
-    mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int], cells: int
+    mount: MountConfig, frame_hw: tuple[int, int], depth_hw: tuple[int, int], blurred: bool
 ) -> Optics:
-    """Grids for this camera, frame size and network size; ``cells`` along the longer side."""
+    """Grids for this camera, frame size and network size; what is ``blurred`` needs fewer cells."""
     intr = intrinsics(mount, frame_hw[1], frame_hw[0])
-    fine = make_grid(intr, depth_hw, cells)
-    return Optics(
-        fine, fine if cells <= COARSE_CELLS else make_grid(intr, fine.shape, COARSE_CELLS)
-    )
+    fine = make_grid(intr, depth_hw, COARSE_CELLS if blurred else FINE_CELLS)
+    return Optics(fine, fine if blurred else make_grid(intr, fine.shape, COARSE_CELLS))
 
 
 @lru_cache(maxsize=32)
@@ -240,43 +237,8 @@ class Cells:
         return Cells(reduce(self.d), valid, walkable, self.optics)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MetricCells:
-    """Every cell in meters, under the current scale; float32 arrays of the grid's shape.
-
-    Attributes:
-        w: inverse depth in 1/m, at least ``MIN_INVERSE_M``.
-        ahead_m: distance in walking direction.
-        side_m: lateral offset, right positive.
-        height_m: above the ground.
-        valid: cells with a finite depth.
-    """
-
-    w: Array
-    ahead_m: Array
-    side_m: Array
-    height_m: Array
-    valid: Mask
-
-
-def to_space(w: Array, valid: Mask, view: View, height_m: float) -> MetricCells:
-    """Place every cell along its ray; ``w`` in 1/m, changed in place."""
-    np.maximum(w, np.float32(MIN_INVERSE_M), out=w)
-    z = np.float32(1.0) / w
-    return MetricCells(w, view.ahead * z, view.side * z, np.float32(height_m) - view.q * z, valid)
-
-
 def zone_masks(view: View, zones: ZonesConfig) -> tuple[Mask, Mask, Mask]:
     """Left, center, right by viewing angle."""
     edge = view.ahead * np.float32(np.tan(np.radians(zones.center_width_deg / 2)))
     left, right = view.side < -edge, view.side > edge
     return left, ~(left | right), right
-
-
-def in_corridor(space: MetricCells, zones: ZonesConfig) -> Mask:
-    """Cells within the width and below the height that a body takes, in front of it."""
-    inside = np.abs(space.side_m) < zones.corridor_width_m / 2
-    inside &= space.height_m < zones.head_height_m
-    inside &= space.ahead_m > 0.05
-    inside &= space.valid
-    return inside

@@ -5,8 +5,8 @@ scale and shift. A consensus search over lines through pairs of cells needs neit
 probabilities, where the network gives them, weigh the votes.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,13 @@ MIN_INLIERS = 24
 _DIAGONAL = np.arange(3), np.arange(3)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroundFit:
-    """What one frame says of the ground.
+class GroundFit(NamedTuple):
+    """What one frame says of the ground: the line ``d = slope * q + intercept``.
 
     Attributes:
-        slope, intercept: of ``d = slope * q + intercept``, in the map's own units.
         noise: robust residual of inlier cells, in units of ``q`` (scale-free).
-        share: ground cells as a share of all cells below the horizon, 0 to 1.
-        confidence: 0 (nothing) to 1.
-        d, q, dq_pitch, dq_roll, weight: float64 arrays ``(n,)``: means over inliers in bins of
+        share: of ground cells in all cells below the horizon, 0 to 1; ``confidence`` too.
+        weight, d, q, dq_pitch, dq_roll: float64 arrays ``(n,)``: means over inliers in bins of
             ``q`` and column, for the scale filter.
     """
 
@@ -39,11 +36,11 @@ class GroundFit:
     noise: float
     share: float
     confidence: float
+    weight: NDArray[np.float64]
     d: NDArray[np.float64]
     q: NDArray[np.float64]
     dq_pitch: NDArray[np.float64]
     dq_roll: NDArray[np.float64]
-    weight: NDArray[np.float64]
 
 
 @lru_cache(maxsize=8)
@@ -82,16 +79,12 @@ def _tolerance(q: Array) -> Array:
 def fit_ground(
     cells: Cells, view: View, hint: tuple[float, float] | None, slope_range: tuple[float, float]
 ) -> GroundFit | None:
-    """Find the ground in one frame.
+    """Find the ground in one frame; None where no line gathers enough cells.
 
     Args:
-        cells: of the coarse grid.
-        view: its tables.
+        cells, view: of the coarse grid.
         hint: (slope, intercept) expected from before, one more candidate line.
         slope_range: slopes outside are not the ground (from a prior of scale).
-
-    Returns:
-        The fit, or None where no line gathers enough cells.
     """
     thin = _halved if min(cells.d.shape) >= 8 else np.copy
     d, q = thin(cells.d), thin(view.q)
@@ -157,26 +150,11 @@ def _through_rows(d: Array, q: Array, ok: Mask, vote: Array) -> Array:
     return np.stack([slopes, mean_d[m] - slopes * mean_q[m]]).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Below:
-    """Cells below the horizon of one view, flat.
-
-    Attributes:
-        at: their places in the grid.
-        q, dq_pitch, tolerance: ``(n,)``; see :class:`GroundFit`.
-        design: rows ``q``, 1 and ``dq_roll``, ``(3, n)``.
-        bins: of ``q`` and column, ``(n,)``.
-    """
-
-    at: NDArray[np.intp]
-    q: Array
-    dq_pitch: Array
-    tolerance: Array
-    design: Array
-    bins: NDArray[np.intp]
-
-
-def _below(view: View, at: NDArray[np.intp]) -> _Below:
+@lru_cache(maxsize=32)
+def _below(view: View) -> tuple[NDArray[np.intp], Array, Array, Array, NDArray[np.intp]]:
+    """Cells below the horizon, flat: their places in the grid, the rows ``q``, 1 and ``dq_roll``,
+    ``dq_pitch``, tolerance, and bin of ``q`` and column."""
+    at = np.flatnonzero(view.q > Q_MIN)
     q, dq_roll = view.q.ravel()[at], view.side.ravel()[at]
     dq_roll = dq_roll * np.float32(np.cos(np.radians(view.pitch_deg)))
     bins = np.minimum((q - Q_MIN) * Q_BINS, Q_BINS - 1).astype(np.intp) * X_BINS
@@ -184,29 +162,15 @@ def _below(view: View, at: NDArray[np.intp]) -> _Below:
     bins += dq_roll > -third
     bins += dq_roll > third
     design = np.stack([q, np.ones_like(q), dq_roll])
-    return _Below(at, q, view.ahead.ravel()[at], _tolerance(q), design, bins)
-
-
-@lru_cache(maxsize=32)
-def _all_below(view: View) -> _Below:
-    """The same for every frame in which all cells are valid; views are kept too."""
-    return _below(view, np.flatnonzero(view.q > Q_MIN))
+    return at, design, view.ahead.ravel()[at], _tolerance(q), bins
 
 
 def refine(cells: Cells, view: View, slope: float, intercept: float) -> GroundFit | None:
-    """The ground near one line: least squares on the inliers, twice; then their means in bins.
-
-    Args:
-        cells, view: as for :func:`fit_ground`.
-        slope, intercept: the line to start from.
-    """
-    if cells.valid.all():
-        below = _all_below(view)
-    else:
-        below = _below(view, np.flatnonzero(cells.valid & (view.q > Q_MIN)))
-    q, design = below.q, below.design
-    d, dq_roll = cells.d.ravel()[below.at], design[2]
-    w = np.ones_like(d) if cells.walkable is None else _votes(cells.walkable.ravel()[below.at])
+    """The ground near one line: least squares on the inliers, twice; then their means in bins."""
+    at, design, dq_pitch, tolerance, bins = _below(view)
+    q, _, dq_roll = design
+    d, valid = cells.d.ravel()[at], cells.valid.ravel()[at]
+    w = np.ones_like(d) if cells.walkable is None else _votes(cells.walkable.ravel()[at])
     tilt = 0.0
 
     def residuals() -> tuple[Array, Mask, int]:
@@ -215,7 +179,7 @@ def refine(cells: Cells, view: View, slope: float, intercept: float) -> GroundFi
         e -= dq_roll * np.float32(tilt)
         e *= np.float32(1.0 / slope)
         e -= q
-        inlier = np.abs(e, out=e) < below.tolerance
+        inlier = (np.abs(e, out=e) < tolerance) & valid
         return e, inlier, int(np.count_nonzero(inlier))
 
     for _ in range(2):
@@ -233,21 +197,18 @@ def refine(cells: Cells, view: View, slope: float, intercept: float) -> GroundFi
             return None
     e, inlier, count = residuals()
     wi = w * inlier
-    mass = np.bincount(below.bins, wi, Q_BINS * X_BINS)
+    mass = np.bincount(bins, wi, Q_BINS * X_BINS)
     use = mass > 2.0
     if count < MIN_INLIERS or np.count_nonzero(use) < 2:
         return None
     kept = mass[use]
-    mean_d, mean_q, dq_pitch, mean_dq_roll = (
-        np.bincount(below.bins, wi * values, Q_BINS * X_BINS)[use] / kept
-        for values in (d, q, below.dq_pitch, dq_roll)
+    means = tuple(
+        np.bincount(bins, wi * values, Q_BINS * X_BINS)[use] / kept
+        for values in (d, q, dq_pitch, dq_roll)
     )
-    share, span = count / len(d), float(mean_q.max() - mean_q.min())
+    share, span = count / np.count_nonzero(valid), float(means[1].max() - means[1].min())
     confidence = min(share / 0.15, 1.0) * min(max((span - 0.02) / 0.14, 0.0), 1.0)
     if confidence <= 0:
         return None
     noise = 1.48 * float(np.partition(e[inlier], count // 2)[count // 2])
-    return GroundFit(
-        slope, intercept, noise, share, confidence,
-        mean_d, mean_q, dq_pitch, mean_dq_roll, kept / kept.sum(),
-    )  # fmt: skip
+    return GroundFit(slope, intercept, noise, share, confidence, kept / kept.sum(), *means)

@@ -21,13 +21,8 @@ CONFIRM_S = 0.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageQuality:
-    """State between frames.
-
-    Attributes:
-        thumb: subsampled luma of the last frame, or None.
-        same_since_s: since when the frame has not changed at all.
-        suspect: the reason that the last frames agree on, since ``suspect_since_s``.
-    """
+    """State between frames: subsampled luma of the last one, since when it has not changed at all,
+    and the reason that the last ones agree on, since ``suspect_since_s``."""
 
     thumb: Array | None = None
     same_since_s: float = 0.0
@@ -44,9 +39,8 @@ def subsample(image: RgbImage) -> Array:
     picked = image[stride // 2 :: stride, stride // 2 :: stride]
     if picked.size == 0:
         picked = image
-    luma: Array = picked[..., 0] * LUMA[0]
-    luma += picked[..., 1] * LUMA[1]
-    luma += picked[..., 2] * LUMA[2]
+    red, green, blue = (picked[..., k] * LUMA[k] for k in range(3))
+    luma: Array = red + green + blue
     return luma
 
 

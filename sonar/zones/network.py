@@ -2,22 +2,18 @@
 
 A small network is biased: it lifts the far ground, flattens near obstacles, and its output
 says more about a frame's layout than about meters. Its raw output is steady from frame to frame,
-so measured depth teaches four things, all in units of the camera's height (``u = height / Z``),
-which makes them independent of who wears the camera:
+so measured depth teaches, all in units of the camera's height (``u = height / Z``):
 
 1. the line of the ground, ``u = alpha * d + beta``, before any ground is seen;
 2. how to separate ground from obstacles on it, from ``walkable``, the excess over the ground's line
    and its growth from row to row (0 on the ground, -1 on an upright face);
 3. how far away an obstacle cell really is: from its output, from the row where the ground of
    its column ends, and bounded by the ground (nothing seen against it lies beyond it);
-4. how far away the nearest obstacle of a zone is, by statistics over the zone, where the errors of
-   single cells average out.
+4. how far away the nearest obstacle of a zone is, where the errors of single cells average out.
 
-In places unlike those that the network knows, its ``walkable`` is undecided. There it overestimates
-the distance of obstacles, with a higher variance (docs/decisions/0010).
-
-``prior.json`` has the numbers, fitted to measured depth of folders of frames (an office walk, a
-kitchen, cubicles, a classroom...); sigmas are residuals in folders left out of the fit.
+In places unlike those that it knows, its ``walkable`` is undecided. There it overestimates the
+distance of obstacles, with a higher variance (docs/decisions/0010). ``prior.json`` has the numbers,
+fitted to measured depth of folders of frames; sigmas are residuals in folders left out of the fit.
 """
 
 import json
@@ -25,15 +21,13 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.zones.geometry import Array, Mask, View
+from sonar.zones.geometry import Array, Cells, Mask, View
 from sonar.zones.scale import GroundLine
 
-NUMBERS = Path(__file__).with_name("prior.json")
 GROUND_Q = 0.08  # ground is not looked for closer to the horizon
 ROWS_APART = 2
 WALK_BLUR = 2  # half width in cells
@@ -52,80 +46,45 @@ LOW_BODY_Q = -0.5  # cells that rise higher cannot be in the way within 4 m
 FEATURE_CLIP = 3.0
 
 
-class Spread(NamedTuple):
-    """A standard deviation by uncertainty: ``log sigma = base + slope * uncertainty``."""
-
-    base: float
-    slope: float
-
-    def at(self, uncertainty: float) -> float:
-        """The standard deviation."""
-        return math.exp(self.base + self.slope * uncertainty)
-
-
-class ZoneRegression(NamedTuple):
-    """``log u = out . relu(hidden . x + hidden_bias) + out_bias``, x standardized and clipped.
-
-    Attributes:
-        mean, spread: of each of the features of :func:`zone_features`, shape (25,).
-        hidden: (k, 25); hidden_bias, out: (k,); out_bias: ().
-        sigma: standard deviation of ``log u``.
-    """
-
-    mean: Array
-    spread: Array
-    hidden: Array
-    hidden_bias: Array
-    out: Array
-    out_bias: Array
-    sigma: Spread
-
-    def log_u(self, features: Array) -> float:
-        """``log(height / distance)`` of one zone's features."""
-        x = np.clip((features - self.mean) / self.spread, -FEATURE_CLIP, FEATURE_CLIP)
-        return float(self.out @ np.maximum(self.hidden @ x + self.hidden_bias, 0.0) + self.out_bias)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkPrior:
     """One network's traits.
 
     Attributes:
         ground_line: before any evidence.
-        ground: (9,), a logistic regression of "this is ground", see :func:`ground_probability`.
-        obstacle: (10,), a regression of ``log u``, see :func:`obstacle_inverse`.
-        obstacle_sigma: its residual, as a standard deviation of ``log u``.
         free_way: (c0, c1) of ``log distance_m = c0 + c1 * share``, where share is how much of a
             zone's lower part is ground: a way that is seen can be walked.
-        free_way_sigma: its residual.
-        combined_sigma: what is left when all cues are weighed, of the log of a distance.
-        zone: the regression of a zone's distance on its statistics.
+        sigmas: (base, slope) of ``log sigma = base + slope * uncertainty``, the sigma of the log of
+            a distance by ``obstacle`` (its cells), ``free_way``, ``zone`` (its statistics), and
+            what is left when all are weighed (``combined``).
+        arrays: weights of :func:`ground_probability` (``ground``), of :func:`obstacle_inverse`
+            (``obstacle``) and of :meth:`zone_log_u` (``zone_...``), float32.
     """
 
     ground_line: GroundLine
-    ground: Array
-    obstacle: Array
-    obstacle_sigma: Spread
     free_way: tuple[float, float]
-    free_way_sigma: Spread
-    combined_sigma: Spread
-    zone: ZoneRegression
+    sigmas: dict[str, tuple[float, float]]
+    arrays: dict[str, Array]
+
+    def sigma(self, cue: str, uncertainty: float) -> float:
+        """Standard deviation of the log of a distance."""
+        base, slope = self.sigmas[cue]
+        return math.exp(base + slope * uncertainty)
+
+    def zone_log_u(self, features: Array) -> float:
+        """``log(height / distance)`` of :func:`zone_features`, by a small network."""
+        a = self.arrays
+        x = np.clip((features - a["zone_mean"]) / a["zone_spread"], -FEATURE_CLIP, FEATURE_CLIP)
+        hidden = np.maximum(a["zone_hidden"] @ x + a["zone_hidden_bias"], 0.0)
+        return float(a["zone_out"] @ hidden + a["zone_out_bias"])
 
 
 @cache
 def _builtin_prior() -> NetworkPrior:
-    numbers = json.loads(NUMBERS.read_text("utf-8"))
-    spreads = {k: Spread(*numbers[k]) for k in numbers if k.endswith("_sigma")}
-    sigma = Spread(*numbers["zone"].pop("sigma"))
-    arrays = {k: np.array(value, np.float32) for k, value in numbers["zone"].items()}
-    return NetworkPrior(
-        ground_line=GroundLine(**numbers["ground_line"]),
-        ground=np.array(numbers["ground"], np.float32),
-        obstacle=np.array(numbers["obstacle"], np.float32),
-        free_way=tuple(numbers["free_way"]),
-        zone=ZoneRegression(**arrays, sigma=sigma),
-        **spreads,
-    )
+    numbers = json.loads(Path(__file__).with_name("prior.json").read_text("utf-8"))
+    line, arrays = GroundLine(**numbers.pop("ground_line")), numbers.pop("arrays")
+    arrays = {name: np.array(values, np.float32) for name, values in arrays.items()}
+    return NetworkPrior(line, arrays=arrays, **numbers)
 
 
 def prior_for(model: str) -> NetworkPrior | None:
@@ -134,11 +93,10 @@ def prior_for(model: str) -> NetworkPrior | None:
 
 
 def out_of_distribution(walkable: Array | None, view: View) -> float:
-    """How little a network knows what it sees, by how undecided its ``walkable`` is.
+    """How undecided ``walkable`` is: the mean of ``4 p (1 - p)`` below the horizon.
 
-    The mean of ``4 p (1 - p)`` below the horizon: about 0.1 in places that the built-in model was
-    trained on, 0.25 to 0.4 in others. No unit, within :data:`UNCERTAINTIES`; the most where there
-    is no ``walkable``, or nothing below the horizon.
+    About 0.1 in places that the built-in model was trained on, 0.25 to 0.4 in others. Within
+    :data:`UNCERTAINTIES`; the most where there is no ``walkable``, or nothing below the horizon.
     """
     low = view.q > UNCERTAINTY_Q
     if walkable is None or not low.any():
@@ -184,9 +142,7 @@ def _clip(a: Array, low: float, high: float) -> Array:
 def ground_probability(u: Array, walkable: Array | None, view: View, prior: NetworkPrior) -> Array:
     """Probability per cell that it is ground; 0 near and above the horizon.
 
-    Args:
-        u: ``alpha * d + beta`` under the present scale.
-        walkable: probability, or None where the network has none (counts as 0.3).
+    ``u`` is ``alpha * d + beta`` under the present scale; no ``walkable`` counts as 0.3.
     """
     q = view.q
     excess = _clip(u - q, -0.5, 0.5)
@@ -202,8 +158,9 @@ def ground_probability(u: Array, walkable: Array | None, view: View, prior: Netw
         *(seen, around, np.sqrt(np.maximum(around, 0.0))),
         *(excess, np.abs(excess), above * above, growth, np.abs(growth)),
     )
-    logit = np.full_like(u, -prior.ground[0])
-    for weight, feature in zip(prior.ground[1:], features, strict=True):
+    constant, *weights = prior.arrays["ground"]
+    logit = np.full_like(u, -constant)
+    for weight, feature in zip(weights, features, strict=True):
         logit -= weight * feature
     np.minimum(logit, np.float32(20.0), out=logit)
     np.exp(logit, out=logit)
@@ -216,12 +173,8 @@ def ground_probability(u: Array, walkable: Array | None, view: View, prior: Netw
 def contact(ground: Array, view: View) -> tuple[Array, Array]:
     """The ground contact row of each column: an obstacle there is at that row's distance.
 
-    Args:
-        ground: probability per cell.
-
-    Returns:
-        ``log q`` of the contact row and 1 where there is one, else 0 (the ground does not reach
-        the frame's lower edge there); float32 arrays ``(columns,)``.
+    Returns ``log q`` of the row and 1 where there is one, else 0 (the ground does not reach the
+    frame's lower edge there), float32 arrays ``(columns,)``; ``ground`` is a probability.
     """
     smooth = box_mean(ground, 1)
     blocked = np.where(view.q > CONTACT_Q, _clip(1.0 - 2.0 * smooth, 0.0, 1.0), 1.0)
@@ -242,7 +195,7 @@ def obstacle_inverse(
 
     A nearer output never gives a farther obstacle, nor does more uncertainty.
     """
-    c = prior.obstacle
+    c = prior.arrays["obstacle"]
     log_output = _clip(u.copy(), *OUTPUTS)
     np.log(log_output, out=log_output)
     below = _clip(view.q.copy(), 0.0, 1.0)
@@ -267,8 +220,10 @@ def free_way(ground: Array, zone: Mask, view: View, prior: NetworkPrior) -> floa
     return prior.free_way[0] + prior.free_way[1] * float(ground[low].mean())
 
 
-def frame_features(d: Array, walkable: Array, q: Array, uncertainty: float) -> list[float]:
+def frame_features(cells: Cells, view: View, uncertainty: float) -> list[float]:
     """The seven features that all zones share."""
+    assert cells.walkable is not None
+    d, walkable, q = cells.d, cells.walkable, view.q
     low, high = _quantiles(d.ravel(), (0.05, 0.95))
     mean = float(d.mean())
     deviation = float(np.sqrt(max(float(np.vdot(d, d)) / d.size - mean * mean, 0.0)))
@@ -277,7 +232,7 @@ def frame_features(d: Array, walkable: Array, q: Array, uncertainty: float) -> l
 
 
 def zone_features(
-    d: Array, walkable: Array, q: Array, zone: Mask, shared: list[float], is_side: bool
+    cells: Cells, view: View, zone: Mask, shared: list[float], is_side: bool
 ) -> Array | None:
     """The 25 features of one zone; None where the frame shows too little of it.
 
@@ -285,12 +240,9 @@ def zone_features(
     row (25, 50, 75 and 90 % of the columns) and the median output there; walkable, mean and lower
     third; the largest and smallest q; the growth of the output with q below the horizon, in the
     lower third and near the horizon; then the shared ones, and whether it is a side zone.
-
-    Args:
-        d, walkable, q: float32 cells (rows, cols), about 64 columns.
-        zone: its cells.
-        shared: :func:`frame_features`.
     """
+    assert cells.walkable is not None
+    d, walkable, q = cells.d, cells.walkable, view.q
     rows, cols = np.flatnonzero(zone.any(axis=1)), np.flatnonzero(zone.any(axis=0))
     at = np.flatnonzero(zone)
     if at.size < ZONE_CELLS or cols.size < ZONE_COLUMNS:

@@ -1,26 +1,21 @@
 """The nearest coherent obstacle of a zone in one frame, and ground that ends.
 
-Ground that ends: persistent evidence below the ground plane on the way ahead. Looks along the strip
-that the feet will take, from near to far, in slices of distance on the ground plane. A slice whose
+Along the strip that the feet will take, in slices of distance on the ground plane: a slice whose
 cells lie below the plane by more than its noise, with ground before it and more of the same behind
 it, is a possible drop.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.types import Height
-from sonar.zones.geometry import Array, Mask, MetricCells, View
+from sonar.zones.evidence import NEAREST_M, RANGE_BINS, Evidence
+from sonar.zones.geometry import Array
 
 FLOOR_TOP_M = 0.4  # lower obstacles are stepped over or tripped on
 HEAD_BOTTOM_M = 1.2  # higher obstacles are missed by a cane
-MIN_PROBABILITY = 0.4  # cells less likely to be an obstacle than this count nothing
-NEAREST_M, FARTHEST_M = 0.15, 12.0
-RANGE_BINS = 64
-_LOG_NEAREST = float(np.log(NEAREST_M))
-_BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 WINDOW_BINS = 4  # cells within about 30 % of distance count as one obstacle
 NEAR_SHARE = 0.2  # an obstacle's distance is this quantile of its cells: its near face
 CUT_SHARE = 0.02  # of its cells in the last row: cut by the lower edge of the frame
@@ -35,79 +30,29 @@ class Obstacle:
     """The nearest obstacle of a zone.
 
     Attributes:
-        distance_m: in walking direction, to its near face.
-        w: its mean inverse depth in 1/m (for uncertainty).
-        d: its mean raw output in the map's units.
-        height: floor, body or head.
+        distance_m: in walking direction, to its near face; ``sigma_log`` the sigma of its log.
         goes_below: reaches the frame's lower edge before one's feet and is seen from above, or only
             its top is left there: it goes on below, nearer.
     """
 
     distance_m: float
-    w: float
-    d: float
+    sigma_log: float
     height: Height
     goes_below: bool = False
 
 
-def rise(
-    space: MetricCells, inside: Mask, walkable: Array | None, noise_w: float, camera_height_m: float
-) -> Array:
-    """Weight 0 or 1 per cell: above the ground by more than the ground's noise.
-
-    Args:
-        noise_w: standard deviation of ``w`` around the ground, 1/m.
-    """
-    # Noise in w is noise in height: dh = (camera - height) / w * dw.
-    least_m: Array = (
-        0.10 + 2.5 * noise_w * np.maximum(camera_height_m - space.height_m, 0.3) / space.w
-    )
-    if walkable is not None:
-        least_m += 0.5 * np.clip((walkable - 0.3) * 2.0, 0.0, 1.0)
-    weight: Array = (inside & (space.height_m > least_m)).astype(np.float32)
-    return weight
-
-
-def obstacle_weight(ground: Array, inside: Mask) -> Array:
-    """Weight per cell, 0 to 1, from the probability that it is ground."""
-    most = 1.0 - MIN_PROBABILITY
-    weight: Array = (np.float32(most) - ground) * np.float32(1.0 / most)
-    weight = np.maximum(weight, 0.0)
-    weight[~inside] = 0.0
-    return weight
-
-
-def range_bins(space: MetricCells) -> NDArray[np.intp]:
-    """Bin of every cell by the log of its distance ahead, 0 to ``RANGE_BINS - 1``, flat."""
-    ahead = np.maximum(space.ahead_m.ravel(), np.float32(NEAREST_M))
-    np.minimum(ahead, np.float32(FARTHEST_M * 0.999), out=ahead)
-    place = np.log(ahead, out=ahead)
-    place -= np.float32(_LOG_NEAREST)
-    place *= np.float32(_BINS_PER_LOG)
-    return place.astype(np.intp)
-
-
-def nearest(
-    space: MetricCells,
-    d: Array,
-    weight: Array,
-    range_bin: NDArray[np.intp],
-    needed: float,
-    shapes: bool = True,
-) -> Obstacle | None:
-    """The nearest group of cells at about one distance that together weigh ``needed``, or None.
+def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
+    """The nearest group of cells at about one distance that together weigh enough, or None.
 
     Args:
         weight: per cell, the zone's only.
-        range_bin: :func:`range_bins`.
-        shapes: whether the depth separates a horizontal surface from an upright one; a small
-            network's, which bends both, does not.
     """
+    needed = evidence.needed
     index = np.flatnonzero(weight)
     carried = weight.ravel()[index]
     if carried.sum() < needed:
         return None
-    bins = range_bin[index]
+    bins = evidence.range_bins[index]
     mass = np.bincount(bins, carried, RANGE_BINS)
     window = np.convolve(mass, np.ones(WINDOW_BINS))[WINDOW_BINS - 1 :]
     # The last bins hold what is farther than anything of interest.
@@ -120,7 +65,7 @@ def nearest(
     member = (bins >= first) & (bins < first + WINDOW_BINS)
     chosen, share = index[member], carried[member]
     total = float(share.sum())
-    ahead, heights = space.ahead_m.ravel()[chosen], space.height_m.ravel()[chosen]
+    ahead, heights = evidence.ahead_m.ravel()[chosen], evidence.height_m.ravel()[chosen]
     low, high = _quantile(heights, share, 0.05), _quantile(heights, share, 0.95)
     last_row = chosen >= weight.size - weight.shape[1]
     cut = float(share[last_row].sum()) > CUT_SHARE * total
@@ -130,19 +75,19 @@ def nearest(
     elif high < FLOOR_TOP_M:
         height = Height.FLOOR
     goes_below = False
-    if cut and _quantile(np.abs(space.side_m.ravel()[chosen]), share, 0.1) <= BODY_HALF_M:
-        goes_below = shapes and _deviation(heights, share) < HORIZONTAL * _deviation(ahead, share)
+    if cut and _quantile(np.abs(evidence.side_m.ravel()[chosen]), share, 0.1) <= BODY_HALF_M:
+        # Depth separates a horizontal surface from an upright one; a small network bends both.
+        if evidence.prior is None:
+            goes_below = _deviation(heights, share) < HORIZONTAL * _deviation(ahead, share)
         # Or only its top is left in the frame: nothing at about its distance is higher.
         with_it = bins < bins[member].min() + TOGETHER_BINS
         higher = index < TOP_LEFT * weight.size
         goes_below = goes_below or float(carried[with_it & higher].sum()) < 0.5 * needed
-    return Obstacle(
-        max(_quantile(ahead, share, NEAR_SHARE), NEAREST_M),
-        float(share @ space.w.ravel()[chosen]) / total,
-        float(share @ d.ravel()[chosen]) / total,
-        height,
-        goes_below,
-    )
+    d = float(share @ evidence.cells.d.ravel()[chosen]) / total
+    w = float(share @ evidence.w.ravel()[chosen]) / total
+    sigma_log = evidence.sigma_log(d, w * evidence.pose.height_m)
+    distance_m = max(_quantile(ahead, share, NEAR_SHARE), NEAREST_M)
+    return Obstacle(distance_m, sigma_log, height, goes_below)
 
 
 def _deviation(values: Array, weights: Array) -> float:
@@ -173,8 +118,8 @@ SAME_LOG = 0.25
 
 @dataclass(frozen=True, slots=True)
 class DropTrack:
-    """Evidence over time: ``score`` in frames, smoothed edge distance, last sighting,
-    and when the way ahead was last judged at all."""
+    """Evidence over time: ``score`` in frames, smoothed distance of the edge, last sighting
+    (``last_t``), and when the way ahead was last judged at all (``seen_t``)."""
 
     score: float = 0.0
     distance_m: float | None = None
@@ -191,35 +136,33 @@ class DropTrack:
         return False if self.seen_t is not None and self.t - self.seen_t <= HOLD_S else None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """Where the ground may end in one frame, and how plainly (0 to 1)."""
 
     distance_m: float
     strength: float
 
 
-def find_edge(
-    space: MetricCells, view: View, camera_height_m: float, noise_w: float
-) -> tuple[Edge | None, bool]:
+def find_edge(evidence: Evidence) -> tuple[Edge | None, bool]:
     """(an edge or None, whether the strip was seen at all)."""
-    reach = camera_height_m / np.maximum(view.q, 1e-3)
+    view, camera_m = evidence.view, evidence.pose.height_m
+    reach = camera_m / np.maximum(view.q, 1e-3)
     ahead = view.ahead * reach
-    strip = (np.abs(view.side * reach) < STRIP_HALF_M) & (view.q > 0.05) & space.valid
+    strip = (np.abs(view.side * reach) < STRIP_HALF_M) & (view.q > 0.05) & evidence.cells.valid
     strip &= (ahead > NEAR_M) & (ahead < FAR_M)
     index = np.flatnonzero(strip)
     if index.size < 8 * MIN_CELLS:
         return None, False
     where = np.log(ahead.ravel()[index] / NEAR_M) * (SLICES / np.log(FAR_M / NEAR_M))
     bins = where.astype(np.intp)
-    height = space.height_m.ravel()[index]
+    height = evidence.height_m.ravel()[index]
     count = np.bincount(bins, minlength=SLICES)[:SLICES]
     safe = np.maximum(count, 1)
     # The mean of a clipped height: one wild cell at the horizon must not make a cliff.
     mean = np.bincount(bins, np.clip(height, -0.6, 0.6), SLICES)[:SLICES] / safe
-    slope = np.bincount(bins, (camera_height_m - height) / space.w.ravel()[index], SLICES)
+    slope = np.bincount(bins, (camera_m - height) / evidence.w.ravel()[index], SLICES)
     # A slice averages dozens of cells, whose errors are correlated only in part.
-    error = MEAN_SHARE * noise_w * np.abs(slope[:SLICES] / safe)
+    error = MEAN_SHARE * evidence.noise_w * np.abs(slope[:SLICES] / safe)
     # Two dozen numbers: plain Python is faster than an array operation for each slice.
     return _scan(mean.tolist(), error.tolist(), (count >= MIN_CELLS).tolist())
 

@@ -62,14 +62,25 @@ def _prior_information(line: GroundLine | None) -> tuple[Matrix, Matrix]:
     return info, info @ np.array([line.alpha, line.beta])
 
 
+def _read(
+    info: Matrix, vector: Matrix, pitch: float = 0.0, roll: float = 0.0, age_s: float = 0.0
+) -> "Scale":
+    (a, c), (_, b) = info.tolist()
+    # Conditioning is judged after bringing both unknowns to the same size.
+    det = 1.0 - c * c / (a * b) if a > 0 and b > 0 else 0.0
+    if det < 1e-9:
+        return Scale(info, vector, np.nan, np.nan, np.full((2, 2), np.inf), pitch, roll, age_s)
+    cov = np.array([[1.0 / a, -c / (a * b)], [-c / (a * b), 1.0 / b]]) / det
+    alpha, beta = (cov @ vector).tolist()
+    return Scale(info, vector, alpha, beta, cov, pitch, roll, age_s)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """The filter's state and its reading.
+    """The filter's state (``info``, ``vector``) and its reading.
 
     Attributes:
-        info, vector: information form over (alpha, beta).
-        alpha, beta: estimate, or nan while it is not determined.
-        cov: their covariance, ``(2, 2)``.
+        alpha, beta: estimate with covariance ``cov``, or nan while it is not determined.
         pitch_error, roll_error: this frame's pose minus the tables', radians.
         age_s: seconds since ground was last seen.
     """
@@ -79,118 +90,90 @@ class Scale:
     alpha: float
     beta: float
     cov: Matrix
-    pitch_error: float = 0.0
-    roll_error: float = 0.0
-    age_s: float = 0.0
+    pitch_error: float
+    roll_error: float
+    age_s: float
+
+    @staticmethod
+    def initial(line: GroundLine | None) -> "Scale":
+        """Before the first frame."""
+        return _read(*_prior_information(line), age_s=1e3)
 
     @property
     def known(self) -> bool:
         """Whether distances can be computed at all."""
         return bool(np.isfinite(self.alpha) and self.alpha > 0)
 
+    def aged(self, line: GroundLine | None, dt_s: float) -> "Scale":
+        """After ``dt_s`` seconds without ground."""
+        info, vector = self._forgotten(line, dt_s, 0.0)
+        return _read(info, vector, self.pitch_error, self.roll_error, self.age_s + dt_s)
+
+    def _forgotten(
+        self, line: GroundLine | None, dt_s: float, seen: float
+    ) -> tuple[Matrix, Matrix]:
+        """What is left of the information, with the ground seen at a confidence of 0 to 1."""
+        keep = float(np.exp(-dt_s / (FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen))))
+        if not self.known and line is None:
+            keep = 0.0
+        info, vector = _prior_information(line)
+        return keep * self.info + (1 - keep) * info, keep * self.vector + (1 - keep) * vector
+
+    def updated(
+        self,
+        fit: GroundFit | None,
+        pose: Pose,
+        view: View,
+        line: GroundLine | None,
+        dt_s: float,
+        far_d: float | None,
+        far: tuple[float, float] = FAR,
+    ) -> "Scale":
+        """After one more frame.
+
+        Args:
+            fit: this frame's ground, found with the tables of ``view``, or None.
+            pose: what is known of the camera's pose in this frame.
+            line: what is fallen back to while no ground is seen, or None.
+            far_d: the farthest raw output in view, or None; ``far`` (mean, sigma) in 1/m of it.
+        """
+        if fit is None:
+            return self.aged(line, dt_s)
+        sudden = line is None and self.known and dt_s < SUDDEN_S
+        odd = sudden and self._surprise(fit) > SURPRISE
+        if odd and self.alpha * fit.slope > RAISED and self.age_s < RAISED_S:
+            # The ground does not rise to one's chest: a car's bonnet or a table hides it.
+            return self.aged(line, dt_s)
+        frame, rhs = _frame_information(fit, pose, view, far_d, far)
+        # Marginalize this frame's pose errors (states 2, 3) out of (alpha, beta).
+        a, b, c = frame[:2, :2], frame[:2, 2:], frame[2:, 2:]
+        gain = b @ np.linalg.inv(c)
+        share = 1.0
+        if self.known:
+            if self.age_s <= FORGET_HIDDEN_S:
+                share = max(1.0 - float(np.exp(-dt_s / FORGET_S)), 0.02)
+            share *= fit.confidence
+        if odd:
+            share *= SURPRISE_SHARE
+        info, vector = self._forgotten(line, dt_s, fit.confidence)
+        out = _read(info + share * (a - gain @ b.T), vector + share * (rhs[:2] - gain @ rhs[2:]))
+        if not out.known:
+            return out
+        errors = np.linalg.solve(c, rhs[2:] - b.T @ np.array([out.alpha, out.beta]))
+        return replace(out, pitch_error=float(errors[0]), roll_error=float(errors[1]))
+
+    def _surprise(self, fit: GroundFit) -> float:
+        """How far this frame's ground lies from where the scale expects it, in ``q``, after the one
+        shift that a swing of pitch explains. Stairs or a table taken for the ground show here."""
+        off = self.alpha * fit.d + self.beta - fit.q
+        off = off - float(fit.weight @ off)
+        return float(np.sqrt(fit.weight @ off**2))
+
 
 def farthest_output(cells: Cells) -> float | None:
     """The raw output at the farthest points in view: a low quantile, not the minimum."""
     seen = cells.d[::2, ::2][cells.valid[::2, ::2]]
     return float(np.quantile(seen, 0.03)) if seen.size else None
-
-
-def initial_scale(line: GroundLine | None) -> Scale:
-    """Before the first frame."""
-    return replace(_read(*_prior_information(line)), age_s=1e3)
-
-
-def _read(info: Matrix, vector: Matrix) -> Scale:
-    (a, c), (_, b) = info.tolist()
-    # Conditioning is judged after bringing both unknowns to the same size.
-    det = 1.0 - c * c / (a * b) if a > 0 and b > 0 else 0.0
-    if det < 1e-9:
-        return Scale(info, vector, np.nan, np.nan, np.full((2, 2), np.inf))
-    cov = np.array([[1.0 / a, -c / (a * b)], [-c / (a * b), 1.0 / b]]) / det
-    alpha, beta = cov @ vector
-    return Scale(info, vector, float(alpha), float(beta), cov)
-
-
-def age_scale(scale: Scale, line: GroundLine | None, dt_s: float) -> Scale:
-    """``dt_s`` seconds without ground."""
-    aged = _read(*_forget(scale, line, dt_s, 0.0))
-    return replace(
-        aged,
-        pitch_error=scale.pitch_error,
-        roll_error=scale.roll_error,
-        age_s=scale.age_s + dt_s,
-    )
-
-
-def _forget(
-    scale: Scale, line: GroundLine | None, dt_s: float, seen: float
-) -> tuple[Matrix, Matrix]:
-    """What is left of the information, with the ground seen at a confidence of 0 to 1."""
-    keep = float(np.exp(-dt_s / (FORGET_S * seen + FORGET_HIDDEN_S * (1 - seen))))
-    if not scale.known and line is None:
-        keep = 0.0
-    info, vector = _prior_information(line)
-    return keep * scale.info + (1 - keep) * info, keep * scale.vector + (1 - keep) * vector
-
-
-def update_scale(
-    scale: Scale,
-    fit: GroundFit | None,
-    pose: Pose,
-    view: View,
-    line: GroundLine | None,
-    dt_s: float,
-    far_d: float | None,
-    far: tuple[float, float] = FAR,
-) -> Scale:
-    """One frame.
-
-    Args:
-        fit: this frame's ground, or None.
-        pose: what is known of the camera's pose in this frame.
-        view: the tables that ``fit`` was found with.
-        line: what is fallen back to while no ground is seen, or None.
-        dt_s: seconds since the last frame, 0 or more.
-        far_d: the farthest raw output in view, or None.
-        far: (mean, sigma) in 1/m of the farthest points in view.
-    """
-    odd = (
-        fit is not None
-        and line is None
-        and scale.known
-        and dt_s < SUDDEN_S
-        and _surprise(scale, fit) > SURPRISE
-    )
-    if fit is not None and odd and scale.alpha * fit.slope > RAISED and scale.age_s < RAISED_S:
-        # The ground does not rise to one's chest: a car's bonnet or a table hides it.
-        fit = None
-    if fit is None:
-        return age_scale(scale, line, dt_s)
-    info, vector = _forget(scale, line, dt_s, fit.confidence)
-    frame, rhs = _frame_information(fit, pose, view, far_d, far)
-    # Marginalize this frame's pose errors (states 2, 3) out of (alpha, beta).
-    a, b, c = frame[:2, :2], frame[:2, 2:], frame[2:, 2:]
-    gain = b @ np.linalg.inv(c)
-    share = 1.0
-    if scale.known:
-        if scale.age_s <= FORGET_HIDDEN_S:
-            share = max(1.0 - float(np.exp(-dt_s / FORGET_S)), 0.02)
-        share *= fit.confidence
-    if odd:
-        share *= SURPRISE_SHARE
-    out = _read(info + share * (a - gain @ b.T), vector + share * (rhs[:2] - gain @ rhs[2:]))
-    if not out.known:
-        return out
-    pitch, roll = np.linalg.solve(c, rhs[2:] - b.T @ np.array([out.alpha, out.beta])).tolist()
-    return replace(out, pitch_error=pitch, roll_error=roll)
-
-
-def _surprise(scale: Scale, fit: GroundFit) -> float:
-    """How far this frame's ground lies from where the scale expects it, in ``q``, after the one
-    shift that a swing of pitch explains. Stairs or a table taken for the ground show here."""
-    off = scale.alpha * fit.d + scale.beta - fit.q
-    off = off - float(fit.weight @ off)
-    return float(np.sqrt(fit.weight @ off**2))
 
 
 def _frame_information(

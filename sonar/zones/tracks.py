@@ -1,19 +1,17 @@
 """A zone's nearest obstacle over time: persistence, smoothing, time to collision.
 
-Low obstacles leave the field of view below before one reaches them: they are not gone.
-
-A camera on the chest does not see the last meter or two of the floor. Of what reaches the lower
-edge of the frame and is seen from above, a box or a table's top, the near edge is out of sight:
-it is nearer than what is seen of it. It is assumed to come on at the speed it had, until it is
-passed; then the way is unknown for a moment, not clear.
+Low obstacles leave the field of view below before one reaches them: they are not gone. A camera on
+the chest does not see the last meter or two of the floor. Of what reaches the lower edge of the
+frame and is seen from above, a box or a table's top, the near edge is out of sight: it is nearer
+than what is seen of it. It is assumed to come on at the speed it had, until it is passed; then the
+way is unknown for a moment, not clear.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from itertools import combinations
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.types import Height
 from sonar.zones.obstacles import Obstacle
@@ -37,12 +35,10 @@ class Track:
     """One zone over time.
 
     Attributes:
-        log_m: smoothed log distance, or None without an obstacle.
+        log_m: smoothed log distance, or None without an obstacle; ``sigma_log`` its sigma,
+            ``rate`` its change per second.
         history: (t, log distance, bearing in degrees) of the same obstacle, oldest first.
-        last_t: when it was last seen.
         heights: last classes, newest last.
-        sigma_log: standard deviation of the log distance.
-        rate: change of the log distance per second.
         fresh: seen in this frame for the first time: not yet believed. Never twice in a row, so
             that a distance that jumps about is believed too.
     """
@@ -71,12 +67,7 @@ class Track:
 
 
 def follow(
-    track: Track,
-    found: Obstacle | None,
-    sigma_log: float,
-    t: float,
-    dt_s: float,
-    bearing_deg: float = 0.0,
+    track: Track, found: Obstacle | None, t: float, dt_s: float, bearing_deg: float = 0.0
 ) -> Track:
     """One frame for one zone; ``bearing_deg``: where the camera looks, from any start."""
     recent = t - track.last_t <= HOLD_S and dt_s <= HOLD_S
@@ -85,7 +76,7 @@ def follow(
     value = float(np.log(found.distance_m))
     point = (t, value, bearing_deg)
     fresh = not track.fresh and 0 < dt_s <= HOLD_S
-    start = Track(value, (point,), t, (found.height,), sigma_log, fresh=fresh)
+    start = Track(value, (point,), t, (found.height,), found.sigma_log, fresh=fresh)
     if track.log_m is None or t - track.last_t > FORGET_S:
         return start
     expected = track.log_m + track.rate * dt_s
@@ -106,29 +97,15 @@ def follow(
         (*(p for p in track.history if t - p[0] <= HISTORY_S), point),
         t,
         (*track.heights, found.height)[-9:],
-        sigma_log,
+        found.sigma_log,
         min(max(rate, -MAX_RATE), MAX_RATE),
     )
 
 
-@lru_cache(maxsize=64)
-def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    i, j = np.triu_indices(count, 1)
-    return i, j
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """numpy's own takes ten times as long for a few values."""
-    return float(median(values.tolist()))
-
-
 def time_to_collision(track: Track) -> float | None:
     """Seconds until contact at the present closing speed, or None."""
-    approach = closing(track)
-    if approach is None:
-        return None
-    speed, now = approach
-    ttc = max(now, 0.0) / speed
+    speed, now_m = closing(track) or (0.0, 0.0)
+    ttc = max(now_m, 0.0) / speed if speed else np.inf
     return ttc if ttc <= MAX_TTC_S else None
 
 
@@ -147,18 +124,18 @@ def closing(track: Track) -> tuple[float, float] | None:
         return None
     thin = -(-len(same) // MAX_POINTS)
     points = same[::-1][::thin][::-1]  # the newest always among them
-    t = np.array([p[0] for p in points])
-    z = np.exp(np.array([p[1] for p in points]))
+    t, z = [p[0] for p in points], np.exp([p[1] for p in points]).tolist()
     length = t[-1] - t[0]
     if length < MIN_HISTORY_S:
         return None
-    i, j = _pairs(len(t))
-    far_apart = t[j] - t[i] > 0.4 * length
-    speed = -_median((z[j] - z[i])[far_apart] / (t[j] - t[i])[far_apart])
-    scatter = _median(np.abs(z - _median(z) + speed * (t - _median(t))))
+    pairs = [(i, j) for i, j in combinations(range(len(t)), 2) if t[j] - t[i] > 0.4 * length]
+    speed = -median((z[j] - z[i]) / (t[j] - t[i]) for i, j in pairs)
+    now_m = [m + speed * (s - t[-1]) for s, m in zip(t, z, strict=True)]
+    middle_t, middle_m = median(t), median(z)
+    scatter = median(abs(m - middle_m + speed * (s - middle_t)) for s, m in zip(t, z, strict=True))
     if speed < max(MIN_CLOSING_MPS, 2.0 * scatter / length):
         return None
-    return speed, _median(z + speed * (t - t[-1]))
+    return speed, median(now_m)
 
 
 NEAR_M = 2.5  # farther obstacles do not leave the frame below
@@ -177,10 +154,8 @@ class BelowView:
     """Something cut by the lower edge of the frame.
 
     Attributes:
-        from_t, from_m: when and where it was last seen to come at its full speed.
-        speed_mps, bearing_deg: its speed and the camera's bearing then.
+        from_t, from_m: when and where it was last seen to come at its full speed, ``speed_mps``.
         seen_t, seen_m: last time, and distance of what was seen of it.
-        height, sigma_log: of its last reading.
         near_edge_m: its distance now, or None while it counts as passed.
         ttc_s: seconds until it is reached, or None where it is not believed to come.
         apart_s: how long it has been assumed nearer than what is seen of it.
@@ -238,21 +213,14 @@ class BelowView:
 def follow_below_view(
     below: BelowView | None, track: Track, found: Obstacle | None, t: float, bearing_deg: float
 ) -> BelowView | None:
-    """One frame of one zone.
-
-    Args:
-        track: of the zone, this frame included.
-        found: its nearest obstacle in this frame.
-    """
+    """After one more frame; ``track`` has it, ``found`` is its nearest obstacle."""
     if below is not None and abs(bearing_deg - below.bearing_deg) > AWAY_DEG:
         below = None
     if found is not None and found.goes_below and found.distance_m < NEAR_M:
         speed = (closing(track) or (0.0, 0.0))[0]
         if speed and (below is None or speed >= below.speed_mps):
-            below = BelowView(
-                t, found.distance_m, speed, bearing_deg, t, found.distance_m, found.height,
-                track.sigma_log,
-            )  # fmt: skip
+            now = t, found.distance_m
+            below = BelowView(*now, speed, bearing_deg, *now, found.height, track.sigma_log)
         # What does not come does not leave below.
         return None if below is None else below.seen(found, track.sigma_log, t)
     if below is None:

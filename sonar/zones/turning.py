@@ -3,9 +3,8 @@
 Turned about the vertical, a frame in polar coordinates only slides sideways. So the range of
 what is seen, by azimuth, is compared with that of a moment ago, and the slide that explains the
 change best is the turn. Ranges enter by the log of their inverse: walking up to something adds a
-constant to it, whatever its slant, and a constant is left out.
-
-Where nothing has a shape there is no evidence, and no turn is assumed.
+constant to it, whatever its slant, and a constant is left out. Where nothing has a shape, no turn
+is assumed.
 """
 
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.zones.geometry import Array, Grid, View
+from sonar.zones.scale import Scale
 
 EVERY_S = 0.08  # between the profiles that are compared
 LONGEST_S = 0.5  # after a longer gap nothing is compared
@@ -33,62 +33,49 @@ BEYOND = 0.5  # a match at the end of the search must be better than none by thi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Turning:
-    """The bearing so far.
-
-    Attributes:
-        deg: sum of all turns seen, positive to the right.
-        profile: the last one kept, float32 (heights, columns), or None.
-        t: when it was taken, in seconds.
-    """
+    """The bearing so far: the sum of all turns seen in degrees, positive to the right; and the last
+    profile kept, float32 (heights, columns), taken at ``t`` seconds."""
 
     deg: float = 0.0
     profile: Array | None = None
     t: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Polar:
-    """Columns of equal azimuth: between which cells they lie, and the cosine of each."""
-
-    left: NDArray[np.intp]
-    part: Array
-    cosine: Array
-    step_deg: float
-
-
 @lru_cache(maxsize=16)
-def _polar_of(grid: Grid, pitch_step: int) -> _Polar:
-    """For the horizon of a camera that looks down by so many ``PITCH_STEP_DEG``."""
+def _polar_of(grid: Grid, pitch_step: int) -> tuple[NDArray[np.intp], Array, Array, float]:
+    """Columns of equal azimuth, for the horizon of a camera that looks down by so many
+    ``PITCH_STEP_DEG``: between which cells they lie, the cosine of each, and the step in degrees.
+    """
     # The horizon's points lie farther from the lens than the frame's middle does.
-    azimuth = np.arctan(
-        grid.x[grid.shape[0] // 2] * np.cos(np.radians(pitch_step * PITCH_STEP_DEG))
-    )
+    pitch = np.radians(pitch_step * PITCH_STEP_DEG)
+    azimuth = np.arctan(grid.x[grid.shape[0] // 2] * np.cos(pitch))
     even = np.linspace(azimuth[0], azimuth[-1], azimuth.size)
     place = np.interp(even, azimuth, np.arange(azimuth.size))
     left = np.minimum(place.astype(np.intp), azimuth.size - 2)
     part, cosine = (place - left).astype(np.float32), np.cos(even).astype(np.float32)
-    return _Polar(left, part, cosine, float(np.degrees(even[1] - even[0])))
+    return left, part, cosine, float(np.degrees(even[1] - even[0]))
 
 
-def _profile(d: Array, alpha: float, beta: float, view: View, polar: _Polar) -> Array:
-    """Log inverse range by azimuth, at a few heights: float32 (heights, columns)."""
+def _profile(d: Array, scale: Scale, view: View, grid: Grid) -> tuple[Array, float]:
+    """Log inverse range by azimuth, at a few heights: float32 (heights, columns); and the degrees
+    between two columns."""
+    left, part, cosine, step_deg = _polar_of(grid, round(view.pitch_deg / PITCH_STEP_DEG))
     rows = int(np.count_nonzero(view.q[:, view.q.shape[1] // 2] < LOWEST_Q))
     if rows < MIN_ROWS:
         rows = d.shape[0]
     starts = [rows * k // HEIGHTS for k in range(HEIGHTS)]
     u = np.add.reduceat(d[:rows], starts, axis=0)
-    u *= np.float32(alpha) / np.diff([*starts, rows])[:, None].astype(np.float32)
-    u += np.float32(beta)
-    u = u[:, polar.left] * (1 - polar.part) + u[:, polar.left + 1] * polar.part
-    u *= polar.cosine
-    out: Array = np.log(np.maximum(u, np.float32(0.0)) + np.float32(FAR_U))
-    return out
+    u *= np.float32(scale.alpha) / np.diff([*starts, rows])[:, None].astype(np.float32)
+    u += np.float32(scale.beta)
+    u = u[:, left] * (1 - part) + u[:, left + 1] * part
+    u *= cosine
+    return np.log(np.maximum(u, np.float32(0.0)) + np.float32(FAR_U)), step_deg
 
 
 @lru_cache(maxsize=8)
 def _windows(heights: int, columns: int) -> tuple[NDArray[np.intp], int, Array]:
     """Places of every window in a flat profile (slides * heights, width), how far it slides, and
-    the weights of a mean over its width."""
+    the weights of a mean."""
     most = max(int(columns * SEARCH_SHARE), 1)
     width = columns - 2 * most
     start = np.arange(2 * most + 1)[:, None] + np.arange(heights) * columns
@@ -119,26 +106,19 @@ def slide(before: Array, now: Array) -> tuple[float, float, bool]:
 
 
 def follow_turn(
-    turning: Turning, d: Array, alpha: float, beta: float, view: View, grid: Grid, t: float
+    turning: Turning, d: Array, scale: Scale, view: View, grid: Grid, t: float
 ) -> Turning:
-    """One frame.
-
-    Args:
-        d: float32 cells (rows, columns) of ``grid``, larger is nearer.
-        alpha, beta: ``u = alpha * d + beta``, see scale.py.
-        view: tables of ``grid``.
-    """
+    """After one more frame; ``d`` are cells of ``grid``, ``view`` its tables."""
     since = t - turning.t
     before = turning.profile
     if before is not None and 0 <= since < EVERY_S - 1e-6:
         return turning
     if min(d.shape) < MIN_ROWS or abs(view.roll_deg) > MAX_ROLL_DEG:
         return Turning(turning.deg, None, t)
-    polar = _polar_of(grid, round(view.pitch_deg / PITCH_STEP_DEG))
-    now = _profile(d, alpha, beta, view, polar)
+    now, step_deg = _profile(d, scale, view, grid)
     if before is None or before.shape != now.shape or not 0 < since <= LONGEST_S:
         return Turning(turning.deg, now, t)
     columns, sigma, beyond = slide(before, now)
-    if not beyond and (sigma == 0.0 or sigma * polar.step_deg > MAX_SIGMA_DEG):
+    if not beyond and (sigma == 0.0 or sigma * step_deg > MAX_SIGMA_DEG):
         columns = 0.0
-    return Turning(turning.deg + columns * polar.step_deg, now, t)
+    return Turning(turning.deg + columns * step_deg, now, t)

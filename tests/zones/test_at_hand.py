@@ -132,7 +132,7 @@ def test_nothing_is_made_up_below_a_free_floor(name):
     for k in range(60):
         frame = source.frame_at(k)
         zones.update(engine.estimate(frame), frame)
-        assert [zone.below for zone in zones._state.zones] == [None] * 3
+        assert [zone.below for zone in zones._zones] == [None] * 3
 
 
 def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_frame_then_is_unknown():

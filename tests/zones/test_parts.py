@@ -153,8 +153,8 @@ def test_dark_frames_make_every_zone_unknown_and_light_brings_them_back():
 def follow(distances, rate_hz=15.0, height=Height.BODY):
     track, dt = tracks.Track(), 1 / rate_hz
     for k, d in enumerate(distances):
-        found = None if d is None else Obstacle(d, 1 / d, 1.0, height)
-        track = tracks.follow(track, found, 0.05, k * dt, dt)
+        found = None if d is None else Obstacle(d, 0.05, height)
+        track = tracks.follow(track, found, k * dt, dt)
     return track
 
 
@@ -183,11 +183,11 @@ def test_a_single_missing_frame_does_not_lose_the_obstacle():
 def test_an_obstacle_seen_once_is_not_announced_yet_but_the_second_time_it_is():
     track = follow([3.0] * 6)
     assert not track.fresh
-    once = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY), 0.05, 0.4, 1 / 15)
+    once = tracks.follow(track, Obstacle(0.5, 0.05, Height.BODY), 0.4, 1 / 15)
     assert once.fresh
-    again = tracks.follow(once, Obstacle(1.5, 0.7, 1.0, Height.BODY), 0.05, 0.47, 1 / 15)
+    again = tracks.follow(once, Obstacle(1.5, 0.05, Height.BODY), 0.47, 1 / 15)
     assert not again.fresh
-    slow = tracks.follow(track, Obstacle(0.5, 2.0, 1.0, Height.BODY), 0.05, 1.4, 1.0)
+    slow = tracks.follow(track, Obstacle(0.5, 0.05, Height.BODY), 1.4, 1.0)
     assert not slow.fresh
 
 

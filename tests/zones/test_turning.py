@@ -25,7 +25,7 @@ def see(scene, frames, rate_hz=10.0, noise=0.03):
     for k in range(frames):
         frame = source.frame_at(k)
         scenes.append(zones.update(engine.estimate(frame), frame))
-        bearings.append(zones._state.turning.deg)
+        bearings.append(zones._turning.deg)
     return scenes, np.array(bearings)
 
 
@@ -58,7 +58,7 @@ def test_where_nothing_has_a_shape_no_turn_is_assumed():
         )
         values = plain + rng.normal(0, 0.01, plain.shape)
         zones.update(DepthMap(values.astype(np.float32)), frame)
-    assert abs(zones._state.turning.deg) < 3.0
+    assert abs(zones._turning.deg) < 3.0
 
 
 @pytest.mark.parametrize("rate_dps", [-40.0, -20.0, 20.0, 40.0])
@@ -94,14 +94,8 @@ def test_history_starts_anew_after_a_turn():
     for k in range(30):
         distance = 4.0 - 1.0 * k * dt
         bearing = 0.0 if k < 15 else 40.0
-        track = tracks.follow(
-            track,
-            Obstacle(distance, 1 / distance, 1.0, Height.BODY),
-            0.05,
-            k * dt,
-            dt,
-            bearing,
-        )
+        found = Obstacle(distance, 0.05, Height.BODY)
+        track = tracks.follow(track, found, k * dt, dt, bearing)
         ttc = tracks.time_to_collision(track)
         if 7 <= k < 15 or k >= 21:
             assert ttc == pytest.approx(distance, rel=0.05)

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonar.config import MountConfig, ZonesConfig
-from sonar.types import DepthKind, DepthMap
-from sonar.zones.analyser import analyse
-from sonar.zones.bands import initial_state
-from sonar.zones.evidence import Settings, pulled
+from sonar.types import DepthMap
+from sonar.zones import DepthZones
+from sonar.zones.evidence import pulled
 from sonar.zones.geometry import intrinsics, make_grid, make_view
 from sonar.zones.network import (
     UNCERTAINTIES,
@@ -56,9 +55,8 @@ def test_a_places_uncertainty_goes_from_the_old_towards_the_new(before, now, dt_
 def test_more_uncertainty_never_narrows_or_lengthens_a_distance(seed, one, other):
     prior, (low, high) = prior_for("builtin"), sorted((one, other))
     assert prior is not None
-    sigmas = (prior.obstacle_sigma, prior.free_way_sigma, prior.combined_sigma, prior.zone.sigma)
-    for sigma in sigmas:
-        assert 0.05 < sigma.at(low) <= sigma.at(high) < 1.0
+    for cue in prior.sigmas:
+        assert 0.05 < prior.sigma(cue, low) <= prior.sigma(cue, high) < 1.0
     rng = np.random.default_rng(seed)
     u = rng.uniform(0.02, 3.0, VIEW.q.shape).astype(np.float32)
     ground = rng.uniform(0, 1, VIEW.q.shape).astype(np.float32)
@@ -80,20 +78,20 @@ def test_an_uncertain_distance_moves_towards_where_obstacles_usually_are(meters,
 
 def test_the_zones_follow_uncertainty_and_weigh_depth_by_it():
     """From the map to the state, and on to the sigma of a distance."""
-    settings = Settings(ZonesConfig(), MOUNT, prior_for("builtin"))
     output = np.broadcast_to(np.linspace(0.1, 1.2, 192, dtype=np.float32)[:, None], (192, 256))
 
-    def after(state, t, p):
-        depth = DepthMap(output.copy(), DepthKind.RELATIVE_INVERSE, np.full_like(output, p))
-        return analyse(depth, 0, (480, 640), None, t, state, settings)[1]
+    def see(zones, t, p):
+        walkable = np.full_like(output, p)
+        depth = DepthMap(output.copy(), walkable=walkable, model="builtin")
+        zones.update_map(depth, 0, (480, 640), t)
 
     sigmas = []
     for p, expected in ((0.01, UNCERTAINTIES[0]), (0.5, UNCERTAINTIES[1])):
-        state = initial_state(settings)
+        zones = DepthZones(ZonesConfig(), MOUNT)
         for t in (0.0, 0.1, 0.2):
-            state = after(state, t, p)
-        assert state.uncertainty == pytest.approx(expected)
-        sigmas.append(state.zones[1].track.sigma_log)
+            see(zones, t, p)
+        assert zones._uncertainty == pytest.approx(expected)
+        sigmas.append(zones._zones[1].track.sigma_log)
     assert sigmas[0] < sigmas[1]
-    # One frame does not change a place.
-    assert UNCERTAINTIES[1] > after(state, 0.3, 0.0).uncertainty > 0.9 * UNCERTAINTIES[1]
+    see(zones, 0.3, 0.0)  # one frame does not change a place
+    assert UNCERTAINTIES[1] > zones._uncertainty > 0.9 * UNCERTAINTIES[1]
