@@ -81,51 +81,23 @@ def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFac
     return lambda mixer: WavSink(mixer, path, on_block=on_block)
 
 
-def without_speech(
-    config: SonarConfig,
-    source: FrameSource,
-    sink: AudioSink | None,
-    clock: Clock,
-    engine: Engine | None = None,
-) -> Pipeline:
-    """A run whose steps and cues are all that is wanted: nothing is rendered or spoken.
-
-    Args:
-        sink: what gets the cues, or None.
-
-    Raises ModelError or MissingExtraError when the network cannot be opened.
-    """
-    from sonar.audio.cues import PulseMapper
-    from sonar.audio.output import UnheardSink
-    from sonar.audio.speech.bank import SpeechBank
-
-    off = config.speech.model_copy(update={"enabled": False})
-    stages = Stages(
-        source=source,
-        engine=engine or open_engine(config),
-        zones=make_zones(config),
-        mapper=PulseMapper(config.audio, config.speech),
-        sink=sink or UnheardSink(),
-        speaker=SpeechBank(off, config.audio.rate_hz, clock=clock),
-    )
-    return Pipeline(stages, clock, _limits(config))
-
-
 def assemble(
     config: SonarConfig,
     source: FrameSource,
     sink: SinkFactory,
     *,
     clock: Clock | None = None,
+    spoken: bool = True,
     wait_for_speech: bool = False,
     engine: Engine | None = None,
 ) -> Running:
     """Wire one run.
 
     Args:
-        engine: to use instead of the configured one (the service guards its own).
+        spoken: render phrases; without, steps and cues are all that is wanted.
         wait_for_speech: render every phrase first (recordings: the result must not depend on
             how fast the synthesizer is); live runs start at once and speak when it is ready.
+        engine: to use instead of the configured one (the service guards its own).
 
     Raises:
         ModelError, MissingExtraError: the network cannot be opened. Nothing that was opened here
@@ -142,29 +114,17 @@ def assemble(
         if engine is None:
             engine = open_engine(config)
             stack.callback(engine.close)
-        speech = SpeechBank(config.speech, config.audio.rate_hz, clock=clock)
+        speaking = config.speech.model_copy(update={} if spoken else {"enabled": False})
+        speech = SpeechBank(speaking, config.audio.rate_hz, clock=clock)
         stack.callback(speech.close)
         if wait_for_speech:
             speech.prepare()
         mixer = Mixer(config.audio, config.speech, speech)
         mapper = PulseMapper(config.audio, config.speech)
-        stages = Stages(
-            source=source,
-            engine=engine,
-            zones=make_zones(config),
-            mapper=mapper,
-            sink=sink(mixer),
-            speaker=speech,
-        )
+        stages = Stages(source, engine, make_zones(config), mapper, sink(mixer), speech)
         stack.pop_all()
-    view = RunView(config, clock)
-    pipeline = Pipeline(stages, clock, _limits(config))
+    capture = config.capture
+    limits = Limits(open_timeout_s=capture.open_timeout_s, max_frame_age_s=capture.max_frame_age_s)
+    view, pipeline = RunView(config, clock), Pipeline(stages, clock, limits)
     controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
     return Running(pipeline, source, stages.sink, speech, engine, controls, view)
-
-
-def _limits(config: SonarConfig) -> Limits:
-    return Limits(
-        open_timeout_s=config.capture.open_timeout_s,
-        max_frame_age_s=config.capture.max_frame_age_s,
-    )

@@ -11,19 +11,14 @@ from dataclasses import dataclass
 
 from sonar.clock import StageTimer
 from sonar.errors import DepthError, SonarError, SourceLost, SourceTimeout
-from sonar.ports import (
-    AudioSink,
-    Clock,
-    CueMapper,
-    Engine,
-    FrameSource,
-    Speaker,
-    ZoneAnalyser,
-)
+from sonar.ports import AudioSink, Clock, CueMapper, Engine, FrameSource, Speaker, ZoneAnalyser
 from sonar.records import Event, Step, Update
 from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State, side_of
 
 GOODBYE_S = 0.8  # longest wait for the last sound
+READ_TIMEOUT_S = 0.4  # without a frame for so long it is heard: nothing is silent for a second
+
+Consumer = Callable[[Update], None]
 
 
 @dataclass(frozen=True)
@@ -38,9 +33,6 @@ class Stages:
     speaker: Speaker
 
 
-READ_TIMEOUT_S = 0.4  # without a frame for so long it is heard: nothing may be silent for a second
-
-
 @dataclass(frozen=True)
 class Limits:
     """Times that the loop keeps, in seconds."""
@@ -48,9 +40,6 @@ class Limits:
     read_timeout_s: float = READ_TIMEOUT_S
     open_timeout_s: float = 10.0
     max_frame_age_s: float = 0.5
-
-
-Consumer = Callable[[Update], None]
 
 
 @dataclass
@@ -76,15 +65,8 @@ class Outcome:
 class Pipeline:
     """One run from loading to stopped. Make a new one for each run."""
 
-    def __init__(
-        self,
-        stages: Stages,
-        clock: Clock,
-        limits: Limits | None = None,
-    ) -> None:
-        self._stages = stages
-        self._clock = clock
-        self._limits = limits or Limits()
+    def __init__(self, stages: Stages, clock: Clock, limits: Limits | None = None) -> None:
+        self._stages, self._clock, self._limits = stages, clock, limits or Limits()
         self._timer = StageTimer(clock.now)
         self._stop = threading.Event()
         self._closed = False
@@ -117,7 +99,7 @@ class Pipeline:
                     for consume in consumers:
                         consume(update)
                 except SonarError as error:
-                    self.outcome.error = self.outcome.error or error
+                    self._fail(error)
                     self._stop.set()
         return self.outcome
 
@@ -138,8 +120,8 @@ class Pipeline:
             if first is not None:
                 stages.engine.warm_up(*first.image.shape[:2])
                 yield self._announce(State.READY)
-                yield from self._guide(first)
-            yield from self._finish()
+                yield from self._kept(self._guide(first))
+            yield from self._kept(self._finish())
         except (GeneratorExit, KeyboardInterrupt):
             self._leave()
             raise
@@ -160,33 +142,21 @@ class Pipeline:
             try:
                 stage.close()
             except SonarError as error:
-                self.outcome.error = self.outcome.error or error
+                self._fail(error)
             except Exception as error:
                 unexpected = unexpected or error
         if unexpected is not None:
             raise unexpected
 
-    def _leave(self) -> None:
-        """Goodbye, when whoever takes the steps takes no more."""
-        if self._state is not None and self._state[0] is not State.STOPPED:
-            with suppress(SonarError):
-                self._announce(State.STOPPED)
-                self._stages.sink.drain(GOODBYE_S)
+    def _fail(self, error: SonarError) -> None:
+        self.outcome.error = self.outcome.error or error
 
-    def _finish(self) -> Iterator[Update]:
-        """The last frame's share of sound, and goodbye; a sink that failed stays silent."""
-        sink, outcome = self._stages.sink, self.outcome
+    def _kept(self, part: Iterator[Update]) -> Iterator[Update]:
+        """A part of the run whose error ends that part only."""
         try:
-            if outcome.end_t is not None and self._origin_t is not None:
-                sink.advance(outcome.end_t - self._origin_t + outcome.shown_s)
-            stopped = self._announce(State.STOPPED)
-            yield stopped
-            sink.drain(GOODBYE_S)
-            late = tuple(self._spoken(self._last_t - (self._origin_t or 0.0)))
-            if late:
-                yield Update(scene=stopped.scene, cue=stopped.cue, events=late)
-        except SonarError as error:
-            self.outcome.error = self.outcome.error or error
+            yield from part
+        except SonarError as error:  # a damaged recording, an output that cannot be written
+            self._fail(error)
 
     def _first_frame(self) -> Frame | None:
         """Wait for a first frame; a live source that opens may take a moment to deliver."""
@@ -201,34 +171,51 @@ class Pipeline:
 
     def _guide(self, first: Frame) -> Iterator[Update]:
         """A step for each frame, an update for each wait in vain."""
-        try:
-            if not (self._stages.source.live or self._stop.is_set()):
-                yield self._process(first)  # a live one aged while the engine warmed up
-            while not self._stop.is_set():
-                try:
-                    with self._timer.section("capture"):
-                        frame = self._stages.source.read(self._limits.read_timeout_s)
-                except SourceTimeout:
-                    yield self._lost(Reason.STALE)
-                    continue
-                except SourceLost as error:
-                    self.outcome.error = error
-                    yield self._lost(Reason.SOURCE_LOST)
-                    return
-                if frame is None or self._stop.is_set():
-                    return
-                yield self._process(frame)
-        except SonarError as error:  # a damaged recording, an output that cannot be written
-            self.outcome.error = self.outcome.error or error
+        source = self._stages.source
+        if not (source.live or self._stop.is_set()):
+            yield self._process(first)  # a live one aged while the engine warmed up
+        while not self._stop.is_set():
+            try:
+                with self._timer.section("capture"):
+                    frame = source.read(self._limits.read_timeout_s)
+            except SourceTimeout:
+                yield self._lost(Reason.STALE)
+                continue
+            except SourceLost as error:
+                self._fail(error)
+                yield self._lost(Reason.SOURCE_LOST)
+                return
+            if frame is None or self._stop.is_set():
+                return
+            yield self._process(frame)
+
+    def _finish(self) -> Iterator[Update]:
+        """The last frame's share of sound, and goodbye; a sink that failed stays silent."""
+        sink, end_t = self._stages.sink, self.outcome.end_t
+        if end_t is not None and self._origin_t is not None:
+            sink.advance(end_t - self._origin_t + self.outcome.shown_s)
+        stopped = self._announce(State.STOPPED)
+        yield stopped
+        sink.drain(GOODBYE_S)
+        if late := tuple(self._spoken(self._last_t - (self._origin_t or 0.0))):
+            yield Update(scene=stopped.scene, cue=stopped.cue, events=late)
+
+    def _leave(self) -> None:
+        """Goodbye, when whoever takes the steps takes no more."""
+        if self._state is not None and self._state[0] is not State.STOPPED:
+            with suppress(SonarError):
+                self._announce(State.STOPPED)
+                self._stages.sink.drain(GOODBYE_S)
 
     def _process(self, frame: Frame) -> Step:
-        stages, timer = self._stages, self._timer
+        stages, timer, outcome = self._stages, self._timer, self.outcome
         depth: DepthMap | None = None
         try:
             with timer.section("depth"):
                 depth = stages.engine.estimate(frame)
             with timer.section("zones"):
-                if self._is_stale(frame):
+                age_s = self._clock.now() - frame.t
+                if stages.source.live and age_s > self._limits.max_frame_age_s:
                     scene = stages.zones.lost(frame.id, frame.t, Reason.STALE)
                 else:
                     scene = stages.zones.update(depth, frame)
@@ -237,22 +224,13 @@ class Pipeline:
         with timer.section("audio"):
             cue = self._sound(scene)
         self._last_id, self._last_t = frame.id, frame.t
-        self.outcome.frames += 1
-        self.outcome.end_t = frame.t
+        outcome.frames, outcome.end_t = outcome.frames + 1, frame.t
         rate_hz = stages.source.rate_hz
-        self.outcome.shown_s = frame.duration_s or (1.0 / rate_hz if rate_hz else 0.0)
+        outcome.shown_s = frame.duration_s or (1.0 / rate_hz if rate_hz else 0.0)
+        spent_ms, events = timer.finish_frame(), self._events(scene, cue)
         return Step(
-            scene=scene,
-            cue=cue,
-            timings_ms=timer.finish_frame(),
-            events=self._events(scene, cue),
-            frame=frame,
-            depth=depth,
+            scene=scene, cue=cue, events=events, frame=frame, depth=depth, timings_ms=spent_ms
         )
-
-    def _is_stale(self, frame: Frame) -> bool:
-        age_s = self._clock.now() - frame.t
-        return self._stages.source.live and age_s > self._limits.max_frame_age_s
 
     def _lost(self, reason: Reason) -> Update:
         """No frame: the zones become unknown, at the time that has passed, and it is heard."""
@@ -271,59 +249,35 @@ class Pipeline:
             if self._origin_t is None:
                 self._origin_t = scene.t
             self._stages.sink.advance(scene.t - self._origin_t)
-            if scene.state is State.DEGRADED:
-                self.outcome.degraded += 1
+            self.outcome.degraded += scene.state is State.DEGRADED
         cue = self._stages.mapper.update(scene)
         self._stages.sink.post(cue)
         return cue
 
     def _events(self, scene: Scene, cue: Cue) -> tuple[Event, ...]:
         """Changes of state, of what is heard, and phrases."""
-        t = scene.t - (self._origin_t or 0.0)
+        t, frame = scene.t - (self._origin_t or 0.0), scene.frame_id
         events: list[Event] = []
         if (scene.state, scene.reason) != self._state:
             self._state = (scene.state, scene.reason)
-            events.append(
-                Event(
-                    t=t,
-                    frame=scene.frame_id,
-                    kind="state",
-                    name=scene.state,
-                    why=scene.reason or "",
-                )
-            )
+            why = scene.reason or ""
+            events.append(Event(t=t, frame=frame, kind="state", name=scene.state, why=why))
         heard = (cue.kind, cue.earcon, side_of(cue.pan), cue.why.split(",")[0])
         if heard != self._heard:
             self._heard = heard
             name = cue.earcon if cue.kind is CueKind.EARCON and cue.earcon else cue.kind.value
-            events.append(
-                Event(
-                    t=t,
-                    frame=scene.frame_id,
-                    kind="cue",
-                    name=name,
-                    side=side_of(cue.pan) if cue.kind is not CueKind.SILENCE else None,
-                    why=cue.why,
-                )
-            )
+            side = None if cue.kind is CueKind.SILENCE else side_of(cue.pan)
+            events.append(Event(t=t, frame=frame, kind="cue", name=name, side=side, why=cue.why))
         if cue.phrase:
-            self._asked[cue.phrase] = (scene.frame_id, cue)
+            self._asked[cue.phrase] = (frame, cue)
         return (*events, *self._spoken(t))
 
-    def _spoken(self, now_t: float) -> list[Event]:
+    def _spoken(self, now_t: float) -> Iterator[Event]:
         """Phrases that began since the last frame. Offline, sound time is media time."""
-        events = []
         for sound_t, key in self._stages.sink.spoken():
-            frame_id, cue = self._asked.get(key, (self._last_id, Cue(CueKind.SILENCE)))
-            events.append(
-                Event(
-                    t=now_t if self._stages.source.live else round(sound_t, 3),
-                    frame=frame_id,
-                    kind="speech",
-                    name=key,
-                    side=side_of(cue.pan),
-                    text=self._stages.speaker.text(key),
-                    why=cue.why,
-                )
+            frame, cue = self._asked.get(key, (self._last_id, Cue(CueKind.SILENCE)))
+            t = now_t if self._stages.source.live else round(sound_t, 3)
+            text, side = self._stages.speaker.text(key), side_of(cue.pan)
+            yield Event(
+                t=t, frame=frame, kind="speech", name=key, side=side, text=text, why=cue.why
             )
-        return events

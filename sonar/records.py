@@ -11,18 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sonar.types import (
-    Band,
-    Cue,
-    CueKind,
-    DepthMap,
-    Frame,
-    Height,
-    Reason,
-    Scene,
-    State,
-    ZoneReading,
-)
+from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Height, Reason, Scene, State
 
 FRAME_SCHEMA: Literal["sonar.frame/1"] = "sonar.frame/1"
 EVENT_SCHEMA: Literal["sonar.event/1"] = "sonar.event/1"
@@ -45,17 +34,6 @@ class ZoneRecord(_Record):
     ttc_s: NonNegative | None = None
     height: Height | None = None
 
-    @classmethod
-    def of(cls, zone: ZoneReading) -> "ZoneRecord":
-        return cls(
-            proximity=round(zone.proximity, 4),
-            band=zone.band,
-            distance_m=_rounded(zone.distance_m),
-            distance_sigma_m=_rounded(zone.distance_sigma_m),
-            ttc_s=_rounded(zone.ttc_s),
-            height=zone.height,
-        )
-
 
 class ZonesRecord(_Record):
     """The three sides."""
@@ -66,11 +44,16 @@ class ZonesRecord(_Record):
 
     @classmethod
     def of(cls, scene: Scene) -> "ZonesRecord":
-        return cls(
-            left=ZoneRecord.of(scene.left),
-            center=ZoneRecord.of(scene.center),
-            right=ZoneRecord.of(scene.right),
+        """The zones of a scene, rounded."""
+        left, center, right = (
+            ZoneRecord(
+                **_rounded(zone, distance_m=3, distance_sigma_m=3, ttc_s=3, proximity=4),
+                band=zone.band,
+                height=zone.height,
+            )
+            for zone in scene.zones
         )
+        return cls(left=left, center=center, right=right)
 
 
 class CueRecord(_Record):
@@ -84,19 +67,6 @@ class CueRecord(_Record):
     priority: int
     earcon: str | None = None
     phrase: str | None = None
-
-    @classmethod
-    def of(cls, cue: Cue) -> "CueRecord":
-        return cls(
-            kind=cue.kind,
-            pan=round(cue.pan, 4),
-            rate_hz=round(cue.rate_hz, 4),
-            pitch_hz=round(cue.pitch_hz, 2),
-            level_db=round(cue.level_db, 2),
-            priority=int(cue.priority),
-            earcon=cue.earcon,
-            phrase=cue.phrase,
-        )
 
 
 class FrameRecord(_Record):
@@ -119,17 +89,28 @@ class FrameRecord(_Record):
 
     @classmethod
     def of(cls, scene: Scene, cue: Cue, latency_ms: Mapping[str, float]) -> "FrameRecord":
+        """The record of a frame, rounded."""
+        heard = None
+        if cue.kind is not CueKind.SILENCE or cue.earcon:
+            numbers = _rounded(cue, pan=4, rate_hz=4, pitch_hz=2, level_db=2)
+            rest = {"priority": int(cue.priority), "earcon": cue.earcon, "phrase": cue.phrase}
+            heard = CueRecord(kind=cue.kind, **numbers, **rest)
         return cls(
             frame=scene.frame_id,
-            t=round(scene.t, 6),
+            **_rounded(scene, t=6, drop_off_distance_m=3),
             zones=ZonesRecord.of(scene),
             drop_off=scene.drop_off,
-            drop_off_distance_m=_rounded(scene.drop_off_distance_m),
             state=scene.state,
             reason=scene.reason,
-            cue=None if cue.kind is CueKind.SILENCE and not cue.earcon else CueRecord.of(cue),
+            cue=heard,
             latency_ms={stage: round(ms, 3) for stage, ms in latency_ms.items()},
         )
+
+
+def _rounded(source: object, **digits: int) -> dict[str, Any]:
+    """Attributes of ``source`` by name, rounded to so many digits; None stays None."""
+    values = {name: getattr(source, name) for name in digits}
+    return {name: v if v is None else round(v, digits[name]) for name, v in values.items()}
 
 
 class Event(_Record):
@@ -214,7 +195,3 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
         if "description" in part:
             part["description"] = part["description"].partition("\n\nExamples:")[0]
     return schema
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

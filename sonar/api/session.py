@@ -10,6 +10,7 @@ from types import TracebackType
 from sonar import app
 from sonar.api.engine import Borrowed
 from sonar.api.settings import Settings, configured
+from sonar.audio.output import UnheardSink
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import OutputError
@@ -53,20 +54,16 @@ class Session:
         clock = clock or SystemClock()
         borrowed = None if engine is None else Borrowed(engine)
         self.source = source
-        if sound is None or not isinstance(sound, str | PathLike):
-            self._pipeline = app.without_speech(config, source, sound, clock, borrowed)
-        else:
-            sink = app.device_sink(config, clock)
-            if fspath(sound) != "device":
-                sink = app.wav_sink(Path(fspath(sound)))
-            self._pipeline = app.assemble(
-                config,
-                source,
-                sink,
-                clock=clock,
-                engine=borrowed,
-                wait_for_speech=not source.live,
-            ).pipeline
+        spoken = isinstance(sound, str | PathLike)
+        self._pipeline = app.assemble(
+            config,
+            source,
+            _sink_for(sound, config, clock),
+            clock=clock,
+            spoken=spoken,
+            wait_for_speech=spoken and not source.live,
+            engine=borrowed,
+        ).pipeline
         self._updates: Generator[Update, None, None] | None = None
 
     @property
@@ -116,6 +113,16 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _sink_for(
+    sound: str | PathLike[str] | AudioSink | None, config: SonarConfig, clock: Clock
+) -> app.SinkFactory:
+    if sound is None or not isinstance(sound, str | PathLike):
+        return lambda mixer: UnheardSink() if sound is None else sound
+    if fspath(sound) == "device":
+        return app.device_sink(config, clock)
+    return app.wav_sink(Path(fspath(sound)))
 
 
 def open(
