@@ -4,7 +4,6 @@ Also the place in line of threads and processes, and processes that end with the
 library only: the supervisor uses it too.
 """
 
-import contextlib
 import ctypes
 import logging
 import os
@@ -121,10 +120,3 @@ def realtime(priority: int, pid: int = 0) -> bool:
     except (AttributeError, OSError):  # no such call outside Linux; no right to it
         return False
     return True
-
-
-def is_realtime() -> bool:
-    """Whether the calling thread runs before ordinary ones."""
-    with contextlib.suppress(AttributeError, OSError):
-        return os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
-    return False

@@ -109,7 +109,7 @@ def status() -> None:
     """Ask the running service how it is.
 
     Exit code 0 while it guides, 4 else."""
-    from sonar.service.probe import ask
+    from sonar.service.health import ask
 
     options = common()
     service = _load(options)[0].service
@@ -156,7 +156,7 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str) -> str:
     from sonar.pipeline import READ_TIMEOUT_S
     from sonar.service.supervisor.runner import SupervisorSettings
     from sonar.service.supervisor.sounds import in_memory, render
-    from sonar.service.supervisor.watch import WatchLimits
+    from sonar.service.supervisor.supervisor import WatchLimits
 
     service = config.service
     sets = [word for one in options.sets for word in ("--set", one)]

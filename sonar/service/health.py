@@ -1,5 +1,6 @@
 """``/healthz`` and ``/metrics``: how the service is, for people and for Prometheus."""
 
+import contextlib
 import hmac
 import ipaddress
 import json
@@ -8,15 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sonar import __version__
 from sonar.threads import GuardedThread
 
+if TYPE_CHECKING:
+    from sonar.config import ServiceConfig
+
 TOKEN_LENGTH = 16
 STATES = ("starting", "loading", "ready", "guiding", "degraded", "failed", "gave_up", "stopped")
+ANSWER_S = 2.0
 _REQUEST_S = 2.0
+_LONGEST = 65_536  # bytes of an answer
 
 # figure -> (metric in base units, factor to those, help). Names that end in _total are counters.
 # Figures that are None or absent are left out.
@@ -125,19 +131,23 @@ def read_token(host: str, path: str | None) -> str | None:
     return token
 
 
-class HealthServer:
-    """Serves snapshots from threads of its own; a slow client holds up nobody."""
+class HealthServer(ThreadingHTTPServer):
+    """Serves snapshots from threads of its own; a slow client holds up nobody.
+
+    Raises OSError when the address is taken.
+    """
+
+    daemon_threads = True
+    request_queue_size = 16
 
     def __init__(
         self, host: str, port: int, token: str | None, look: Callable[[], Snapshot]
     ) -> None:
-        """Raises OSError when the address is taken."""
-        handler = type("Handler", (_Handler,), {"look": staticmethod(look), "token": token})
-        server_class: type[ThreadingHTTPServer] = _Server6 if ":" in host else _Server
-        self._server = server_class((host, port), handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = GuardedThread("health", self._server.serve_forever)
-        self._thread.start()
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.token, self.look = token, look
+        super().__init__((host, port), _Handler)
+        self.port: int = self.server_address[1]
+        GuardedThread("health", self.serve_forever).start()
 
     @classmethod
     def start(
@@ -147,38 +157,25 @@ class HealthServer:
         token_file: str | None,
         look: Callable[[], Snapshot],
         log: Callable[..., None],
-    ) -> "HealthServer | None":
+    ) -> None:
         """Serve, or log why not: guiding goes on without it. A port of 0 means off."""
         if port == 0:
-            return None
+            return
         try:
             server = cls(host, port, read_token(host, token_file), look)
         except (OSError, OverflowError, HealthError) as error:
             log("health_off", level="error", problem=str(error))
-            return None
-        log("health", address=f"{host}:{server.port}")
-        return server
+        else:
+            log("health", address=f"{host}:{server.port}")
 
     def close(self) -> None:
         """Stop listening; takes at most about half a second."""
-        try:
-            self._server.shutdown()
-        finally:
-            self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 16
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
+        self.shutdown()
+        self.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
-    look: Callable[[], Snapshot]
-    token: str | None
+    server: HealthServer
     timeout = _REQUEST_S
     server_version = "sonar"
     sys_version = ""
@@ -190,27 +187,25 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self._may():
             self._answer(401, "text/plain", b"Send the token: Authorization: Bearer TOKEN\n")
         elif path == "/metrics":
-            metrics = self.look().metrics()
+            metrics = self.server.look().metrics()
             self._answer(200, "text/plain; version=0.0.4; charset=utf-8", metrics)
         else:
-            snapshot = self.look()
+            snapshot = self.server.look()
             body = json.dumps(snapshot.json(), default=str) + "\n"
             self._answer(200 if snapshot.healthy else 503, "application/json", body.encode())
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
+    do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are not logged: they hold addresses of people."""
 
     def _may(self) -> bool:
-        if self.token is None:
+        if self.server.token is None:
             # A web page that the user visits must not read it (DNS rebinding).
-            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
-            return is_loopback(host)
+            return is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or "")
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         return kind == "Bearer" and hmac.compare_digest(
-            given.strip().encode("utf-8", "replace"), self.token.encode()
+            given.strip().encode("utf-8", "replace"), self.server.token.encode()
         )
 
     def _answer(self, code: int, kind: str, body: bytes) -> None:
@@ -221,3 +216,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def ask(config: "ServiceConfig") -> dict[str, Any] | None:
+    """``/healthz`` of the service that runs with ``config``; None where nobody answers."""
+    import urllib.error  # not in the supervisor: it stays small
+    import urllib.request
+
+    host = config.health_host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    shown = f"[{host}]" if ":" in host else host
+    request = urllib.request.Request(f"http://{shown}:{config.health_port}/healthz")
+    with contextlib.suppress(HealthError):
+        if token := read_token(config.health_host, config.health_token_file):
+            request.add_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
+    try:
+        try:
+            answer = opener.open(request, timeout=ANSWER_S)
+        except urllib.error.HTTPError as error:  # 503: it runs and is not well
+            answer = error
+        with answer:
+            found = json.loads(answer.read(_LONGEST))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,21 +1,21 @@
-"""The heartbeat of a guide: how far it has come, one JSON line each, over a pipe to its supervisor.
+"""The heartbeat of a guide: how far it has come, one packet each, to its supervisor.
 
 It counts work done: frames processed, waits announced, samples heard. No timer is behind it: a
 guide that hangs sends none.
 """
 
-import contextlib
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the supervisor imports the standard library only
     from sonar.ports import Clock
 
-FD_VARIABLE = "SONAR_HEARTBEAT_FD"  # number of the pipe's writing end, in the guide's environment
+FD_VARIABLE = "SONAR_HEARTBEAT_FD"  # number of the guide's end of the socket, in its environment
 SHORTEST_S = 0.05  # between heartbeats that report nothing new but progress
-LONGEST_BYTES = 4096  # PIPE_BUF: a write of at most so much is whole or fails, see pipe(7)
+LONGEST_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,91 +40,48 @@ class Heartbeat:
     reopening: bool = False
     health: dict[str, Any] | None = None
 
-    def line(self) -> bytes:
-        """As sent; without figures where these would make it too long."""
-        values = asdict(self)
-        line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
-        if len(line) > LONGEST_BYTES:
-            line = json.dumps({**values, "health": None}, separators=(",", ":")).encode() + b"\n"
-        return line
+    def packet(self) -> bytes:
+        """As sent."""
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def parse(cls, line: bytes) -> "Heartbeat | None":
-        """None for a line that is no heartbeat: whatever is sent, the supervisor goes on."""
+    def parse(cls, packet: bytes) -> "Heartbeat | None":
+        """None for what is no heartbeat: whatever is sent, the supervisor goes on."""
         try:
-            values = json.loads(line)
-            samples, health = values.get("samples"), values.get("health")
-            return cls(
-                state=str(values["state"]),
-                reason=str(values.get("reason") or ""),
-                frames=int(values["frames"]),
-                waits=int(values["waits"]),
-                samples=None if samples is None else int(samples),
-                reopening=values.get("reopening") is True,
-                health=health if isinstance(health, dict) else None,
-            )
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            return cls(**json.loads(packet))
+        except (ValueError, TypeError):
             return None
 
 
 class HeartbeatSender:
-    """The guide's end. Never blocks and never raises: a full or broken pipe loses a heartbeat."""
+    """The guide's end. Never blocks and never raises: a full or closed socket loses a heartbeat."""
 
-    def __init__(self, fd: int, clock: "Clock") -> None:
-        os.set_blocking(fd, False)
-        self._fd: int | None = fd
-        self._clock = clock
+    def __init__(self, connection: socket.socket, clock: "Clock") -> None:
+        connection.setblocking(False)
+        self._connection, self._clock = connection, clock
         self._last_s = float("-inf")
         self._last: tuple[str, str] | None = None
 
     @classmethod
     def from_environment(cls, clock: "Clock") -> "HeartbeatSender | None":
         """None where nobody supervises."""
-        text = os.environ.get(FD_VARIABLE, "")
         try:
-            return cls(int(text), clock) if text.isdecimal() else None
-        except OSError:
+            return cls(socket.socket(fileno=int(os.environ[FD_VARIABLE])), clock)
+        except (KeyError, ValueError, OSError):
             return None
 
     def send(self, heartbeat: Heartbeat) -> None:
         """Send unless nothing but progress changed within SHORTEST_S."""
         now = self._clock.now()
         news = (heartbeat.state, heartbeat.reason)
-        if self._fd is None or (news == self._last and now - self._last_s < SHORTEST_S):
+        if news == self._last and now - self._last_s < SHORTEST_S:
             return
         self._last, self._last_s = news, now
         try:
-            os.write(self._fd, heartbeat.line())
-        except BlockingIOError:
+            self._connection.send(heartbeat.packet())
+        except OSError:  # full, or the supervisor is gone
             return
-        except OSError:  # the supervisor is gone
-            self.close()
 
     def close(self) -> None:
         """Safe to call twice."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            with contextlib.suppress(OSError):
-                os.close(fd)
-
-
-class HeartbeatReader:
-    """The supervisor's end: bytes in, heartbeats out.
-
-    Attributes:
-        garbage: lines that were no heartbeat.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self.garbage = 0
-
-    def feed(self, data: bytes) -> list[Heartbeat]:
-        """The heartbeats that ``data`` completes."""
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        if len(self._buffer) > LONGEST_BYTES:
-            self._buffer = b""
-            self.garbage += 1
-        parsed = [Heartbeat.parse(line) for line in lines]
-        self.garbage += parsed.count(None)
-        return [heartbeat for heartbeat in parsed if heartbeat is not None]
+        self._connection.close()

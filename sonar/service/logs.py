@@ -16,7 +16,7 @@ _QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#\"']*)[?#][^\s\"']*", re.IGNORE
 def redacted(text: str) -> str:
     """``text`` with the credentials and queries of every address in it hidden.
 
-    The last line of defence: messages name sources by their labels, which hold none.
+    The last line of defense: messages name sources by their labels, which hold none.
     """
     return _QUERY.sub(r"\1?***", _CREDENTIALS.sub(r"\1***@", text))
 
@@ -33,20 +33,14 @@ class JsonLog:
 
     def __init__(self, source: str, clock: "Clock", fd: int = 2) -> None:
         self.lost = 0
-        self._source = source
-        self._clock = clock
-        self._fd = fd
+        self._source, self._clock, self._fd = source, clock, fd
 
     def __call__(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """One line; strings are redacted."""
         shown = {k: redacted(v) if isinstance(v, str) else v for k, v in fields.items()}
-        head = {
-            "t": round(self._clock.wall(), 3),
-            "level": level,
-            "from": self._source,
-            "event": event,
-        }
-        line = json.dumps({**head, **shown}, ensure_ascii=False, default=str)
+        t = round(self._clock.wall(), 3)
+        values = {"t": t, "level": level, "from": self._source, "event": event, **shown}
+        line = json.dumps(values, ensure_ascii=False, default=str)
         try:
             os.write(self._fd, line.encode("utf-8", "replace") + b"\n")
         except OSError:

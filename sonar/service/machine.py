@@ -69,17 +69,13 @@ class Machine:
 
 
 class MemoryWatch:
-    """Whether memory runs short, and when to give some back.
-
-    Attributes:
-        low: memory runs short; after that it must be well for ``WELL_S``.
-    """
+    """Whether memory runs short (``low``, until it is well for ``WELL_S``), and when to give some
+    back."""
 
     def __init__(self) -> None:
         self.low = False
-        self._short_s = float("-inf")  # when it was last short
-        self._least_mb: float | None = None
-        self._released_s = float("-inf")
+        self._short_s = self._released_s = float("-inf")
+        self._least_mb = float("inf")
 
     def update(self, reading: MachineReading, now: float) -> bool:
         """Whether ``low`` changed by what was read at ``now``."""
@@ -91,13 +87,12 @@ class MemoryWatch:
 
     def has_grown(self, reading: MachineReading, now: float) -> bool:
         """Whether the process grew since it last gave memory back; True at most once a minute."""
-        used_mb = reading.memory_mb
-        if used_mb is None or now - self._released_s < RELEASE_EVERY_S:
+        if reading.memory_mb is None or now - self._released_s < RELEASE_EVERY_S:
             return False
-        self._least_mb = used_mb if self._least_mb is None else min(used_mb, self._least_mb)
-        if used_mb - self._least_mb < GROWN_MB:
+        self._least_mb = min(reading.memory_mb, self._least_mb)
+        if reading.memory_mb - self._least_mb < GROWN_MB:
             return False
-        self._least_mb, self._released_s = None, now
+        self._least_mb, self._released_s = float("inf"), now
         return True
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from string import Template
 
 from sonar.errors import ConfigError, OutputError
-from sonar.files import expanded
+from sonar.files import atomic_path, expanded
 
 NAME = "sonar.service"
 GROUPS = ("audio", "video", "input")
-WATCHDOG_S = 15
 
 Run = Callable[[Sequence[str]], int]
 
@@ -36,17 +35,12 @@ class Places:
     @classmethod
     def of(cls, system: bool, root: Path = Path("/"), home: Path | None = None) -> "Places":
         """The usual ones; ``root`` and ``home`` for tests and images being built."""
-        if system:
-            etc = root / "etc/sonar"
-            unit = root / "etc/systemd/system" / NAME
-            return cls(True, unit, etc / "sonar.env", etc / "config.yaml")
-        base = config_home(home)
-        unit = base / "systemd/user" / NAME
-        return cls(False, unit, base / "sonar/sonar.env", base / "sonar/config.yaml")
+        units = root / "etc/systemd/system" if system else _config_home(home) / "systemd/user"
+        settings = root / "etc/sonar" if system else _config_home(home) / "sonar"
+        return cls(system, units / NAME, settings / "sonar.env", settings / "config.yaml")
 
 
-def config_home(home: Path | None = None) -> Path:
-    """``$XDG_CONFIG_HOME``, or ``~/.config``."""
+def _config_home(home: Path | None) -> Path:
     if home is not None:
         return home / ".config"
     named = os.environ.get("XDG_CONFIG_HOME", "")
@@ -65,33 +59,19 @@ def find_config(root: Path = Path("/"), home: Path | None = None) -> Path | None
     return None
 
 
-def unit_text(places: Places, python: str = sys.executable, folder: Path | None = None) -> str:
-    """The unit file.
-
-    Args:
-        python: interpreter that has sonar.
-        folder: a checkout to be readable though it lies in a home, or None.
-    """
-    start = shlex.join([python, "-m", "sonar", "service", "run"])
-    scope = _template("system" if places.system else "user").safe_substitute(
-        groups=" ".join(GROUPS)
+def unit_text(places: Places, python: str = sys.executable) -> str:
+    """The unit file; ``python`` is the interpreter that has sonar."""
+    wanted, other = ("system: ", "user: ") if places.system else ("user: ", "system: ")
+    lines = Path(__file__).with_name("unit.template").read_text("utf-8").splitlines()
+    kept = [line.removeprefix(wanted) for line in lines if not line.startswith(other)]
+    # A checkout in a home must be readable.
+    in_home = python.startswith(("/home/", "/root/"))
+    return Template("\n".join(kept) + "\n").substitute(
+        environment=str(places.environment).replace("%", "%%"),
+        start=shlex.join([python, "-m", "sonar", "service", "run"]),
+        groups=" ".join(GROUPS),
+        home="read-only" if in_home else "yes",
     )
-    if places.system and folder is not None and _in_home(folder):
-        scope = scope.replace("ProtectHome=yes", "ProtectHome=read-only")
-    return _template().substitute(
-        sound="" if places.system else " pipewire.service pulseaudio.service",
-        environment=_quoted(places.environment),
-        start=start,
-        watchdog_s=WATCHDOG_S,
-        scope=scope,
-        target="multi-user.target" if places.system else "default.target",
-    )
-
-
-def _template(scope: str = "") -> Template:
-    """A file beside this one; its comments are comments of the unit."""
-    name = f"unit_{scope}.template" if scope else "unit.template"
-    return Template(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 def install(
@@ -102,17 +82,15 @@ def install(
     ``source`` None keeps what the environment file names. Raises OutputError when a file cannot
     be written.
     """
-    done = []
-    _write(places.unit, unit_text(places, python, Path(python).parent), 0o644)
-    done.append(f"Wrote {places.unit}.")
+    _write(places.unit, unit_text(places, python), 0o644)
+    done = [f"Wrote {places.unit}."]
     if source is not None:
         if "\n" in source or '"' in source:
             raise OutputError("The source holds a line break or a quotation mark.")
         _write(places.environment, f'SONAR_SOURCE="{source}"\n', 0o600)
         done.append(f"Wrote {places.environment} (only its owner reads it).")
     if not booted():
-        done.append("systemd does not run here; enable the unit where it does.")
-        return done
+        return [*done, "systemd does not run here; enable the unit where it does."]
     if places.system:
         run(["systemd-sysusers", "--inline", 'u sonar - "sonar" /var/lib/sonar'])
         for group in GROUPS:
@@ -124,8 +102,7 @@ def install(
         run(["loginctl", "enable-linger"])
     if failed:
         raise OutputError(f"systemctl could not start {NAME}; `sonar service logs` shows why.")
-    done.append("Started; it starts by itself at boot from now on.")
-    return done
+    return [*done, "Started; it starts by itself at boot from now on."]
 
 
 def uninstall(places: Places, run: Run) -> list[str]:
@@ -133,14 +110,13 @@ def uninstall(places: Places, run: Run) -> list[str]:
     if booted():
         run([*control(places), "disable", "--now", NAME])
     try:
-        existed = places.unit.exists()
-        places.unit.unlink(missing_ok=True)
+        places.unit.unlink()
+    except FileNotFoundError:
+        return [f"There is no {places.unit}."]
     except OSError as error:
         raise OutputError(f"cannot delete {places.unit}: {error.strerror}") from error
     if booted():
         run([*control(places), "daemon-reload"])
-    if not existed:
-        return [f"There is no {places.unit}."]
     return [f"Stopped and deleted {places.unit}. Settings in {places.config.parent} stay."]
 
 
@@ -162,23 +138,9 @@ def booted(root: Path = Path("/")) -> bool:
 
 def _write(path: Path, text: str, mode: int) -> None:
     """All or nothing, never readable by more than ``mode`` says."""
-    beside = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-        beside.chmod(mode)
-        beside.replace(path)
-    except OSError as error:
-        hint = " (try sudo, or --user)" if isinstance(error, PermissionError) else ""
-        raise OutputError(f"cannot write {path}: {error.strerror}{hint}") from error
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%%")
-
-
-def _in_home(folder: Path) -> bool:
-    return any(str(folder).startswith(home) for home in ("/home/", "/root/"))
+        with atomic_path(path) as beside:  # made for its owner only
+            beside.write_text(text, "utf-8")
+            beside.chmod(mode)
+    except OutputError as error:
+        raise OutputError(f"{error} (try sudo, or --user)") from error

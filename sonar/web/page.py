@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, SonarError, SourceError
 from sonar.replay.report.render import SAFETY
-from sonar.service.probe import ask
+from sonar.service.health import ask
 from sonar.web import show
 from sonar.web.gate import Gate
 from sonar.web.live_tab import IN_TURN, at_hand, live_tab

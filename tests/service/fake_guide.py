@@ -1,10 +1,12 @@
 """A guide and an alarm that follow a script, for tests of supervision."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from sonar.clock import ManualClock
 from sonar.service.heartbeat import Heartbeat
-from sonar.service.supervisor.siren import LEAD_S
+from sonar.service.supervisor.alarm import LEAD_S, Alarm
 
 
 class FakeGuide:
@@ -14,7 +16,7 @@ class FakeGuide:
     ``ends_with`` to end it, ``stuck`` ("frames", "sound" or "all") to let it hang.
 
     Attributes:
-        got: what it was asked: "terminate", "reload", "kill", "close".
+        got: what it was asked: names of signals, "close".
     """
 
     def __init__(
@@ -52,70 +54,68 @@ class FakeGuide:
     def exit_code(self) -> int | None:
         return self.ends_with
 
-    def terminate(self) -> None:
-        self.got.append("terminate")
-        if self._obeys:
+    def signal(self, number: int) -> None:
+        self.got.append(signal.Signals(number).name)
+        if number == signal.SIGTERM and self._obeys:
             self.ends_with = 0
 
-    def reload(self) -> None:
-        self.got.append("reload")
-
-    def keep(self) -> None:
-        self.got.append("keep")
-
-    def kill(self, with_stacks: bool) -> None:
-        self.got.append("kill with stacks" if with_stacks else "kill")
+    def close(self, with_stacks: bool = False) -> None:
+        self.got.append("close with stacks" if with_stacks else "close")
         if self.ends_with is None:
             self.ends_with = -9
 
-    def close(self) -> None:
-        self.got.append("close")
+
+class FakePlayer:
+    """A player process that ends by the clock."""
+
+    pid = 1 << 30  # of no process
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        self.began_s = clock.now()
+        self._clock, self._ends_s = clock, clock.now() + seconds
+
+    def poll(self) -> int | None:
+        return None if self._clock.now() < self._ends_s else 0
+
+    def wait(self, timeout: float | None = None) -> int:
+        return 0
 
 
-class FakeAlarm:
-    """Notes what is sounded and when. Each sound lasts ``lasts_s`` of the clock.
+class FakeAlarm(Alarm):
+    """The alarm over players that play nothing.
 
     Attributes:
-        log: (time, name), name "" for stopped.
-        sounding: called for each sound as it begins, or None.
+        log: (time, name) of each sound that began, name "" for silence asked for.
     """
 
-    def __init__(self, clock: ManualClock, lasts_s: float = 0.46) -> None:
-        self.played = 0
+    SECONDS: ClassVar = {"failed": 0.46, "failing": 4.2, "gave_up": 1.05}
+
+    def __init__(self, clock: ManualClock) -> None:
         self.log: list[tuple[float, str]] = []
-        self.sounding: Callable[[str], None] | None = None
-        self._clock, self._lasts_s = clock, lasts_s
-        self._until_s: float | None = None
+        sounds = {name: (number, s) for number, (name, s) in enumerate(self.SECONDS.items())}
+        for words in ("failed", "input", "device", "model", "config", "gave_up"):
+            sounds[f"failing:{words}"] = (len(sounds), 7.0)
+            sounds[f"gave_up:{words}"] = (len(sounds), 3.0)
+        super().__init__(clock, sounds, [["player"]], lambda *_, **__: None)
+        self._names = {number: name for name, (number, _) in sounds.items()}
 
-    def play(self, name: str) -> None:
-        self.log.append((self._clock.now(), name))
-        self._until_s = self._clock.now() + self._lasts_s
-        if self.sounding is not None:
-            self.sounding(name)
+    def _start(self, command: Sequence[str], fd: int) -> Any:
+        self.log.append((self._clock.now(), self._names[fd]))
+        return FakePlayer(self._clock, self._sounds[self._names[fd]][1])
 
-    def follow(self, name: str) -> None:
-        self.played += self._until_s is not None
-        self.play(name)
-
-    def seconds(self, name: str) -> float:
-        return self._lasts_s + (LEAD_S if name.startswith("failing") else 0.0)
-
-    def busy(self) -> bool:
-        if self._until_s is None:
-            return False
-        if self._clock.now() < self._until_s:
-            return True
-        self._until_s = None
-        self.played += 1
-        return False
-
-    def stop(self) -> None:
-        if self._until_s is not None:
+    def quiet(self) -> None:
+        if self.playing:
             self.log.append((self._clock.now(), ""))
-        self._until_s = None
+        super().quiet()
 
-    def close(self) -> None:
-        self.stop()
+    def sounds_now(self) -> bool:
+        """Whether something is heard; a long sound begins with silence."""
+        now = self._clock.now()
+        for player in self._players:
+            lead_s = LEAD_S if player.name == "failing" else 0.0
+            if now >= player.process.began_s + lead_s and player.process.poll() is None:
+                return True
+        return False
 
     def heard(self, name: str) -> list[float]:
         """When ``name`` began."""

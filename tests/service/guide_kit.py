@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import DeviceError, SourceLost
 from sonar.service.guide.guide import Guide
-from sonar.service.heartbeat import Heartbeat, HeartbeatReader, HeartbeatSender
+from sonar.service.heartbeat import LONGEST_BYTES, Heartbeat, HeartbeatSender
 from sonar.service.logs import JsonLog
 from sonar.service.machine import Sensors
 from sonar.testing.capture import ScriptedSource
@@ -118,7 +119,7 @@ class Service:
         self.sources: list[ScriptedSource] = []
         self.script = script or (lambda: [IMAGES[i % 8] for i in range(2000)])
         self._log_reading, log_writing = os.pipe()
-        self._beat_reading, beat_writing = os.pipe()
+        self._beat_reading, beat_writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.beats: list[Heartbeat] = []
         self.events: list[dict[str, Any]] = []
         self._threads = [
@@ -135,9 +136,12 @@ class Service:
             self.sources.append(source)
             return source
 
-        def make_sink(config: SonarConfig, clock: Any, mixer: Any) -> NullSink:
-            self.mixers.append(mixer)
-            return sink(mixer, clock) if sink is not None else NullSink(mixer, clock)
+        def make_sink(config: SonarConfig, clock: Any) -> Any:
+            def make(mixer: Any) -> Any:
+                self.mixers.append(mixer)
+                return sink(mixer, clock) if sink is not None else NullSink(mixer, clock)
+
+            return make
 
         self.guide = Guide(
             self._load,
@@ -171,9 +175,10 @@ class Service:
                 self.events.append(json.loads(line))
 
     def _read_beats(self) -> None:
-        reader = HeartbeatReader()
-        while data := os.read(self._beat_reading, 65536):
-            self.beats += reader.feed(data)
+        while data := self._beat_reading.recv(LONGEST_BYTES):
+            beat = Heartbeat.parse(data)
+            assert beat is not None
+            self.beats.append(beat)
 
     def wait(self, condition: Callable[[], bool], what: str, limit_s: float = 40.0) -> float:
         start = time.monotonic()

@@ -7,8 +7,7 @@ from fake_guide import FakeAlarm, FakeGuide
 
 from sonar.clock import ManualClock
 from sonar.service.notify import Notifier
-from sonar.service.supervisor.supervisor import Supervisor
-from sonar.service.supervisor.watch import WatchLimits
+from sonar.service.supervisor.supervisor import Supervisor, WatchLimits
 
 STEP_S = 0.05
 

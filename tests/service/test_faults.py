@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from guide_kit import DEPTH, IMAGES, RAMP, Camera, Service
 from sonar.capture import LiveSource, open_source
 from sonar.capture.live import Waits
 from sonar.config import SonarConfig
-from sonar.errors import SourceLost
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
@@ -77,7 +75,7 @@ def test_a_camera_that_comes_back_under_another_number(worn: Any) -> None:
     """camera:auto looks at what there is each time; the live source asks it for a new device."""
     service, camera = worn()
     other = Camera()
-    source = service.guide._run.source.inner
+    source = service.guide.running.source
     camera.mood = "unplugged"
     service.wait(told(service, "stale"), "degraded")
     source._connect = other.device
@@ -199,35 +197,3 @@ def test_a_stream_server_that_is_killed_and_back() -> None:
     finally:
         service.stop()
         stream.kill()
-
-
-def test_a_looped_recording_plays_over_and_over_until_it_is_gone(tmp_path: Path) -> None:
-    import av
-
-    from sonar.clock import ManualClock
-    from tests.soak.rehearsal import LoopDevice
-
-    path = tmp_path / "clip.mp4"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for i in range(10):
-            picture = np.full((48, 64, 3), 20 * i + 20, np.uint8)
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(stream.encode(None))
-    clock = ManualClock(100.0)
-    device = LoopDevice(path, clock)
-    device.open()
-    seen = []
-    for _ in range(25):
-        device.wait()
-        image = device.image()
-        assert image is not None
-        seen.append(round((float(image.mean()) - 20) / 20))
-    assert seen == [i % 10 for i in range(25)]
-    assert clock.now() == pytest.approx(100.0 + 0.9 + 0.9 + 0.4, abs=0.05)
-    path.unlink()
-    with pytest.raises(SourceLost):
-        for _ in range(25):
-            device.wait()
-    device.close()

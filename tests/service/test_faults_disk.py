@@ -62,7 +62,6 @@ def test_a_disk_that_fills_up_while_running(
     service.wait_frames(20)
     assert service.states()[-1][0] in ("guiding", "degraded") and service.raised is None
     service.stop()
-    segments.mend(small_disk / "rec/ring")
 
 
 def test_a_disk_that_becomes_read_only_while_running(
@@ -72,7 +71,7 @@ def test_a_disk_that_becomes_read_only_while_running(
     ring = small_disk / "rec/ring"
     service.wait(lambda: bool(segments.stems(ring)), "a recording")
     # Its own files are open: only the next segment meets the closed door.
-    recorder = service.guide._recorder
+    recorder = service.guide.recorder
     assert recorder is not None
     done = subprocess.run(
         ["mount", "-o", "remount,ro", str(small_disk)], capture_output=True, text=True, timeout=10
@@ -127,9 +126,9 @@ def test_a_synthesizer_that_is_killed_or_hangs_is_replaced(
 ) -> None:
     monkeypatch.setenv("SONAR_HOME", str(tmp_path))
     service = serve(sets=("speech.enabled=true", "speech.timeout_s=6"))
-    run = service.guide._run
+    run = service.guide.running
     assert run is not None
-    speech = run.running.speech
+    speech = run.speech
 
     def worker() -> Any:
         return getattr(speech._worker, "_process", None)

@@ -13,7 +13,6 @@ from guide_kit import DEPTH, IMAGES, Camera, Service, services, told
 from sonar.capture import LiveSource
 from sonar.capture.live import Waits
 from sonar.clock import SystemClock
-from sonar.config import SonarConfig
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
 
@@ -39,31 +38,24 @@ def test_a_processor_at_a_quarter_is_adapted_to_without_lag_and_announced(
         time.sleep(work_s[0])
         return DEPTH
 
-    engines: list[str] = []
-
-    def engine(config: SonarConfig) -> FakeEngine:
-        engines.append(config.engine.model)
-        return FakeEngine(depth, label=config.engine.model)
-
     moving = [np.roll(IMAGES[i % 8], 3 * i, 1) for i in range(4000)]
     service = serve(
-        engine=engine,
+        engine=lambda config: FakeEngine(depth),
         script=lambda: list(moving),
-        sets=("service.governor.enabled=true", "service.governor.eco_model=builtin"),
+        sets=("service.governor.enabled=true",),
     )
     asked = told(service)
     work_s[0] = 0.16
     service.wait(lambda: bool(service.logged("governor")), "word of it", 20)
     assert service.logged("governor")[0]["what"] == "slow"
     assert ("degraded", ("state_slow",)) in asked
-    service.wait(lambda: len(engines) >= 2, "the faster model", 10)
-    run = service.guide._run
+    run = service.guide.running
     assert run is not None
-    assert run.source.rate_limit_hz < 1.0 / 0.16
+    assert service.guide.reporter.governor.rate_hz < 1.0 / 0.16
     time.sleep(1.0)
-    count, _ = run.sink.inner.ages_since(0)
+    count, _ = run.sink.ages_since(0)
     time.sleep(2.5)
-    _, ages_s = run.sink.inner.ages_since(count)
+    _, ages_s = run.sink.ages_since(count)
     assert ages_s.size == 0 or float(np.max(ages_s)) < 0.16 + 0.25  # one frame's work, no queue
     assert service.states()[-1][0] in ("guiding", "degraded")
 

@@ -56,10 +56,9 @@ def test_memory_pressure_pauses_the_recording_and_is_announced(
     asked = told(service)
     machine.available_mb = LOW_MB / 2
     service.wait(lambda: bool(service.logged("memory_low")), "word of it", 10)
-    assert service.logged("memory_low")[0]["recording"] == "paused"
     service.wait(lambda: ("degraded", ("state_memory_low",)) in asked, "it to be said")
     time.sleep(0.3)
-    recorder = service.guide._recorder
+    recorder = service.guide.recorder
     assert recorder is not None and recorder._segment is None  # its frames and encoder are freed
     size = size_bytes(ring)
     service.wait_frames(15)  # it guides on
@@ -107,11 +106,11 @@ def test_no_memory_for_the_recording_costs_frames_only(
     def none(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(segments.Segment, "write", none)
+    monkeypatch.setattr(segments.Segment, "record", none)
     service.wait(lambda: bool(service.logged("recording_failed")), "word of it")
     assert "memory" in service.logged("recording_failed")[0]["problem"]
     service.wait_frames(10)
-    recorder = service.guide._recorder
+    recorder = service.guide.recorder
     assert recorder is not None and recorder._thread.is_alive()
 
 
@@ -134,7 +133,7 @@ engine.warm_up(480, 640)
 image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
 sizes = []
 for i in range(9):
-    engine.change(open_one)
+    engine._open_anew()
     while engine.restarts <= i:
         engine.estimate(Frame(image, i, 0.0))
     engine.estimate(Frame(image, i, 0.0))

@@ -22,8 +22,8 @@ from guide_kit import CLOCK, Service
 
 from sonar.ports import SinkStatus
 from sonar.service.supervisor.runner import SupervisorSettings
-from sonar.service.supervisor.sounds import failing, in_memory, pattern
-from sonar.service.supervisor.watch import WatchLimits
+from sonar.service.supervisor.sounds import in_memory, without_words
+from sonar.service.supervisor.supervisor import WatchLimits
 
 pytestmark = pytest.mark.realtime
 
@@ -55,7 +55,7 @@ class Real:
 
         self.server = Server(folder)
         self.events: list[dict[str, Any]] = []
-        sounds = in_memory({"failed": pattern("failed"), "failing": failing()}, -6.0)
+        sounds = in_memory(without_words(), -6.0)
         settings = SupervisorSettings(
             sounds=sounds,
             command=(*(sys.executable, "-c", STEADY, str(CLIP), "speech.enabled=false"),),
@@ -205,8 +205,7 @@ def test_a_callback_that_stops_is_seen_by_the_supervisor_though_frames_go_on() -
 
     from sonar.clock import ManualClock
     from sonar.service.notify import Notifier
-    from sonar.service.supervisor.supervisor import Supervisor
-    from sonar.service.supervisor.watch import WatchLimits
+    from sonar.service.supervisor.supervisor import Supervisor, WatchLimits
 
     stopped = threading.Event()
     service = Service(sink=lambda mixer, clock: StoppingSink(mixer, stopped))

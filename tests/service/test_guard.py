@@ -204,28 +204,6 @@ def test_a_model_that_is_gone_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
     hung.release.set()
 
 
-def test_a_change_keeps_the_old_one_until_the_new_one_is_warm() -> None:
-    gate = threading.Event()
-    old, eco = FakeEngine(DEPTH, label="old"), FakeEngine(DEPTH, label="eco")
-
-    def open_eco() -> FakeEngine:
-        gate.wait(5)
-        return eco
-
-    watched = Watched(old, open_eco)
-    watched.engine.estimate(FRAME)
-    watched.engine.change(open_eco)
-    for _ in range(5):
-        watched.engine.estimate(FRAME)
-    assert watched.engine.label == "old" and not old.closed
-    gate.set()
-    deadline = time.monotonic() + 5
-    while watched.engine.label != "eco":
-        watched.engine.estimate(FRAME)  # never a failure in between
-        assert time.monotonic() < deadline
-    assert old.closed and eco.warmed_up == [(48, 64)]
-
-
 def test_close_does_not_wait_for_a_hang() -> None:
     hung = Hangs()
     watched = Watched(hung, lambda: FakeEngine(DEPTH))
@@ -234,49 +212,4 @@ def test_close_does_not_wait_for_a_hang() -> None:
     start = time.monotonic()
     watched.engine.close()
     assert time.monotonic() - start < 0.5
-    hung.release.set()
-
-
-def test_a_change_while_another_engine_opens_is_not_lost() -> None:
-    """Back to the first model while the second opens slowly, then to a third."""
-    opening, gate = threading.Event(), threading.Event()
-    second, third = FakeEngine(DEPTH, label="second"), FakeEngine(DEPTH, label="third")
-
-    def open_second() -> FakeEngine:
-        opening.set()
-        gate.wait(5)
-        return second
-
-    watched = Watched(FakeEngine(DEPTH, label="first"), lambda: FakeEngine(DEPTH))
-    watched.engine.estimate(FRAME)
-    watched.engine.change(open_second)
-    assert opening.wait(5)
-    watched.engine.change(lambda: third)  # wanted last, while the second is being opened
-    gate.set()
-    deadline = time.monotonic() + 5
-    while watched.engine.label != "third":
-        watched.engine.estimate(FRAME)
-        assert time.monotonic() < deadline, watched.engine.label
-    assert second.closed and watched.engine.restarts == 1
-
-
-def test_a_model_that_cannot_be_opened_is_not_what_a_restart_opens(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(guard, "RETRY_S", 0.0)
-
-    def missing() -> FakeEngine:
-        raise ModelError("the eco model is not installed")
-
-    hung = Hangs(at=3)
-    watched = Watched(hung, lambda: FakeEngine(DEPTH, label="again"))
-    watched.engine.estimate(FRAME)
-    watched.engine.change(missing)
-    deadline = time.monotonic() + 5
-    while "engine_not_opened" not in watched.logged:
-        time.sleep(0.01)
-        assert time.monotonic() < deadline
-    watched.engine.estimate(FRAME)
-    watched.engine.estimate(FRAME)
-    assert watched.until_it_works() > 0 and watched.engine.label == "again"
     hung.release.set()

@@ -132,7 +132,6 @@ def test_reload_takes_a_good_configuration(serve: Any) -> None:
     frames = service.beats[-1].frames
     service.wait(lambda: service.beats[-1].frames > frames + 5, "frames")
     assert service.sources[0].closes >= 1
-    # Nobody is announced goodbye when it goes on at once.
     names = [e["name"] for e in service.events if e["event"] == "cue"]
     assert service.stop() < 2.0 and service.code == 0
     assert names.count("loading") == 2
@@ -203,17 +202,17 @@ def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
 def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:
     service = serve(sets=("service.recording.enabled=true",), folder=tmp_path)
     service.wait_frames(20)
-    run = service.guide._run
+    run = service.guide.running
     assert run is not None and KEYS[167] == "keep"
-    assert run.running.controls(KEYS[167]) == "ok keeping the recording"
+    assert run.controls(KEYS[167]) == "ok keeping the recording"
     service.wait(lambda: bool(service.logged("recording_kept")), "recording")
     (kept,) = (tmp_path / "kept").iterdir()
     assert kept.name.endswith("-button")
 
 
 def test_a_button_is_refused_where_nothing_is_recorded(serve: Any) -> None:
-    run = serve().guide._run
-    assert run.running.controls("keep") == "refused nothing is recorded"
+    run = serve().guide.running
+    assert run.controls("keep") == "refused nothing is recorded"
 
 
 def test_a_recording_folder_that_cannot_be_made_stops_nobody(serve: Any, tmp_path: Path) -> None:
@@ -230,8 +229,8 @@ def test_the_governor_lowers_the_rate_of_a_still_frame(serve: Any) -> None:
     )
 
     def limit() -> float:
-        run = service.guide._run
-        return float("inf") if run is None else run.source.rate_limit_hz
+        governor = service.guide.reporter.governor
+        return float("inf") if governor is None else governor.rate_hz
 
     # A frozen frame is a fault of its own and gets every frame; until then it is calm.
     service.wait(lambda: limit() <= 30.0, "a limit")

@@ -190,15 +190,6 @@ def test_a_crash_loses_at_most_a_second_and_breaks_nothing(
     assert len(images(after.kept()[0] / "walk.mkv")) >= got + 5 * RATE_HZ
 
 
-def test_a_segment_without_a_frame_is_removed(tmp_path: Path) -> None:
-    ring = tmp_path / "ring"
-    ring.mkdir()
-    (ring / "seg-00000004.mkv").write_bytes(b"\x1a\x45\xdf\xa3 cut off")
-    (ring / "seg-00000004.jsonl").write_bytes(b'{"kind":"frame"')
-    assert segments.mend(ring) == [ring / "seg-00000004"]
-    assert list(ring.iterdir()) == []
-
-
 def test_a_line_cut_by_a_power_failure_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b'{"a":1}\nnot json\n{"b":2}\n{"c":')
@@ -227,10 +218,10 @@ def test_a_full_disk_costs_frames_not_guidance(
     one = walk()
     one.walk(6)
 
-    def full(self: Any, image: Any, t: float) -> None:
+    def full(*_: Any) -> None:
         raise OutputError("No space left on device")
 
-    monkeypatch.setattr(segments.Segment, "write", full)
+    monkeypatch.setattr(segments.Segment, "record", full)
     one.walk(3)
     assert [event for event, _ in one.logged] == ["recording_failed"]
     assert one.recorder.skipped > 0
@@ -246,7 +237,7 @@ def test_a_disk_that_blocks_never_blocks_the_loop(
 ) -> None:
     one = walk()
     gate = threading.Event()
-    monkeypatch.setattr(segments.Segment, "write", lambda *_: gate.wait(10))
+    monkeypatch.setattr(segments.Segment, "record", lambda *_: gate.wait(10))
     one.drained = lambda: None
     start = time.monotonic()
     one.walk(60)
@@ -318,7 +309,7 @@ def test_a_failure_that_nobody_expects_is_logged_and_recording_goes_on(
         def broken(*_: object) -> None:
             raise IndexError("a mistake of ours")
 
-        patch.setattr(segments.Segment, "write", broken)
+        patch.setattr(segments.Segment, "record", broken)
         one.walk(0.2)
         deadline = time.monotonic() + 10
         while not one.logged:
@@ -344,22 +335,3 @@ def test_a_recorder_that_gave_up_refuses_to_keep(
     one.recorder._thread.join(10)
     assert not one.recorder.keep("button")
     assert one.logged[-1][0] == "recording_off"
-
-
-def test_a_segment_is_closed_whole_though_one_file_fails(tmp_path: Path) -> None:
-    segment = segments.Segment(tmp_path / "seg-00000000", 48, 64, RATE_HZ, 0.0)
-    segment.write(np.zeros((48, 64, 3), np.uint8), 0.0)
-
-    class Broken:
-        def __enter__(self) -> None: ...
-        def __exit__(self, *_: object) -> None:
-            raise OSError(5, "Input/output error")
-
-        def close(self) -> None:
-            raise OSError(5, "Input/output error")
-
-    segment._records.close()
-    segment._records = Broken()  # type: ignore[assignment]
-    with pytest.raises(OutputError, match="cannot finish"):
-        segment.close()
-    assert len(images(tmp_path / "seg-00000000.mkv")) == 1  # its trailer was written

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor_kit import STEP_S, World
 
-from sonar.service.supervisor.watch import WatchLimits
+from sonar.service.supervisor.supervisor import WatchLimits
 
 FAULTS = st.lists(
     st.tuples(
@@ -36,7 +36,7 @@ def test_never_silent_for_more_than_a_second(
             and not guide.stuck
             and world.supervisor.state == "guiding"
         )
-        if guided or world.alarm.busy():
+        if guided or world.alarm.sounds_now():
             since = now
         worst = max(worst, now - since)
 

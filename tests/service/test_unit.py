@@ -118,7 +118,7 @@ def test_what_systemctl_refuses_is_announced(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "etc").write_text("a file")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         unit.install(Places.of(True, tmp_path), Shell(), "0")
 
 

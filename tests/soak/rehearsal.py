@@ -11,10 +11,11 @@ silence can be told from guidance, and so is each frame-to-sound age.
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sonar.app import SinkFactory, device_sink
 from sonar.audio.output import LiveSink
 from sonar.capture import LiveSource
 from sonar.capture.live import Waits
@@ -24,7 +25,6 @@ from sonar.config.load import load_config
 from sonar.errors import SourceLost
 from sonar.files import media_path
 from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
-from sonar.service.guide.runs import SinkMaker, device_sink
 from sonar.types import Cue, CueKind, RgbImage
 
 NO_GUIDANCE = ("loading", "ready", "stopped")  # states that say nothing of what is ahead
@@ -90,14 +90,15 @@ def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
     return LiveSource(f"loop of {path.name}", lambda: LoopDevice(path, clock), Waits(), clock)
 
 
-def noting(path: Path) -> SinkMaker:
+def noting(path: Path) -> Callable[[SonarConfig, Clock], SinkFactory]:
     """The configured sound device; noted in ``path`` are each cue of guiding, as ``post``, seconds
     of the monotonic clock, number of the frame, what is heard; and each age, as ``age``, seconds
     of the clock, milliseconds."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def make(config: SonarConfig, clock: Clock, mixer: Any) -> AudioSink:
-        return NotedSink(device_sink(config, clock, mixer), fd, clock)
+    def make(config: SonarConfig, clock: Clock) -> SinkFactory:
+        sink = device_sink(config, clock)
+        return lambda mixer: NotedSink(sink(mixer), fd, clock)
 
     return make
 

@@ -21,8 +21,7 @@ import numpy as np
 import psutil
 
 from sonar.config import ServiceConfig
-from sonar.service import priority
-from sonar.service.probe import ask
+from sonar.service.health import ask
 from tests.soak.private_pulse import Server
 
 PORT = 18737
@@ -41,7 +40,6 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="KEY=VALUE")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    priority.give(os.getpid(), os.getpriority(os.PRIO_PROCESS, 0))
     with tempfile.TemporaryDirectory(prefix="sonar-soak-") as name:
         server = Server(Path(name), record=False)
         try:

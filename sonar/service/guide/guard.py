@@ -1,4 +1,4 @@
-"""A depth network that may hang, throw or have to be changed, without stopping the loop."""
+"""A depth network that may hang or throw, without stopping the loop."""
 
 import threading
 from collections import deque
@@ -21,7 +21,6 @@ HANGS_WINDOW_S = 60.0
 FAILURES_ALLOWED = 25  # frames in a row, then the network is opened anew
 RETRY_S = 2.0  # between attempts to open it anew
 
-Log = Callable[..., None]
 T = TypeVar("T")
 
 
@@ -78,33 +77,28 @@ class GuardedEngine:
         first: Engine,
         reopen: Callable[[], Engine],
         clock: Clock,
-        log: Log,
+        log: Callable[..., None],
         limit_s: float = 0.5,
     ) -> None:
         self.label = first.label
         self.restarts = 0
         self.broken = False
         self._engine: Engine | None = first
-        self._reopen = self._works = reopen
-        self._clock = clock
-        self._log = log
-        self._limit_s = limit_s
+        self._reopen, self._clock, self._log, self._limit_s = reopen, clock, log, limit_s
         self._worker = Worker("depth")
         self._size: tuple[int, int] | None = None
         self._hangs_s: deque[float] = deque()
         self._failures = 0
         self._late: tuple[Future[DepthMap], float] | None = None  # a call, and when it began
-        self._opening: GuardedThread | None = None
+        self._lock = threading.Lock()  # of the three below
+        self._opening = False
         self._opened: Engine | None = None  # waits to be taken over
-        self._lock = threading.Lock()
         self._closed = False
 
     def warm_up(self, height: int, width: int) -> None:
         """As the engine's; raises DepthError when it takes longer than WARM_UP_LIMIT_S."""
         self._size = (height, width)
-        engine = self._engine
-        if engine is None:
-            raise DepthError("the depth network is being restarted")
+        engine = self._present()
         call = self._worker.begin(lambda: engine.warm_up(height, width))
         if not _is_done(call, WARM_UP_LIMIT_S):
             self._hung()
@@ -113,11 +107,7 @@ class GuardedEngine:
 
     def estimate(self, frame: Frame) -> DepthMap:
         """As the engine's, within the limit."""
-        self._take_over()
-        engine = self._engine
-        if engine is None:
-            self._open_anew()
-            raise DepthError("the depth network is being restarted")
+        engine = self._present()
         self._size = frame.image.shape[0], frame.image.shape[1]
         self._wait_for_late(engine)
         began_s = self._clock.now()
@@ -128,21 +118,17 @@ class GuardedEngine:
             raise DepthError(f"{engine.label} took longer than {self._limit_s:g} s")
         try:
             depth = call.result()
-        except SonarError:
-            self._failed(engine)
-            raise
-        except Exception as error:  # a backend that raises what it should not
-            self._failed(engine)
+        except Exception as error:
+            self._failures += 1
+            if self._failures == FAILURES_ALLOWED:
+                self._log("engine_fails", level="error", engine=engine.label, times=self._failures)
+                self._failures = 0
+                self._open_anew()
+            if isinstance(error, SonarError):
+                raise
             raise DepthError(f"{engine.label} failed: {type(error).__name__}") from error
         self._failures = 0
         return depth
-
-    def change(self, reopen: Callable[[], Engine]) -> None:
-        """Use what ``reopen`` makes from now on, and for every restart; the present engine works
-        until the new one is warm, and stays when it cannot be opened."""
-        with self._lock:
-            self._reopen = reopen
-        self._open_anew()
 
     def close(self) -> None:
         """Does not wait for an engine that hangs."""
@@ -154,6 +140,24 @@ class GuardedEngine:
                 self._close_in_worker(engine)
         self._engine = None
         self._worker.close()
+
+    def _present(self) -> Engine:
+        """The engine to use, the new one once it is there; raises DepthError without any."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            if self._engine is not None and self._late is None:
+                self._close_in_worker(self._engine)
+            elif self._engine is not None:  # it is busy, perhaps for ever
+                self._leave_worker()
+            self._late, self._failures = None, 0
+            self._engine, self.label = opened, opened.label
+            self.restarts += 1
+            self._log("engine_opened", engine=opened.label, restarts=self.restarts)
+            release_soon()  # or each restart would cost the size of a network
+        if self._engine is None:
+            raise DepthError("the depth network is being restarted")
+        return self._engine
 
     def _wait_for_late(self, engine: Engine) -> None:
         """Return once the thread is free; raises DepthError while it is not."""
@@ -169,13 +173,6 @@ class GuardedEngine:
             raise DepthError(f"{engine.label} hangs and is restarted")
         raise DepthError(f"{engine.label} is still busy with an earlier frame")
 
-    def _failed(self, engine: Engine) -> None:
-        self._failures += 1
-        if self._failures == FAILURES_ALLOWED:
-            self._log("engine_fails", level="error", engine=engine.label, times=self._failures)
-            self._failures = 0
-            self._open_anew()
-
     def _hung(self) -> None:
         """Leave thread and engine behind; neither can be ended."""
         now = self._clock.now()
@@ -183,76 +180,43 @@ class GuardedEngine:
         while now - self._hangs_s[0] > HANGS_WINDOW_S:
             self._hangs_s.popleft()
         self.broken = self.broken or len(self._hangs_s) > HANGS_ALLOWED
-        self._engine = None
-        self._late = None
-        self._worker.close()
-        self._worker = Worker("depth")
+        self._engine = self._late = None
+        self._leave_worker()
         self._open_anew()
 
+    def _leave_worker(self) -> None:
+        self._worker.close()
+        self._worker = Worker("depth")
+
     def _open_anew(self) -> None:
-        """Open what is wanted, in the background; a thread that opens already will see to it."""
         with self._lock:
-            if self._opening is None or not self._opening.is_alive():
-                self._opening = run_briefly("depth-open", self._open)
+            begin, self._opening = not self._opening, True
+        if begin:
+            run_briefly("depth-open", self._open)
 
     def _open(self) -> None:
-        """Once, and again for as long as something else was asked for meanwhile."""
-        done: Callable[[], Engine] | None = None
-        while True:
-            with self._lock:
-                reopen = self._reopen
-                if self._closed or reopen is done or (done and reopen is self._works):
-                    self._opening = None
-                    return
-            self._open_one(reopen)
-            done = reopen
-
-    def _open_one(self, reopen: Callable[[], Engine]) -> None:
-        try:
-            engine = reopen()
-            if self._size is not None:
-                engine.warm_up(*self._size)
-        except Exception as error:  # whatever it is, memory included: logged, and tried again
-            problem = str(error) if isinstance(error, SonarError) else type(error).__name__
-            self._log("engine_not_opened", level="error", problem=problem)
-            with self._lock:
-                if reopen is self._reopen:  # a restart must not depend on what cannot be opened
-                    self._reopen = self._works
-            self._clock.sleep(RETRY_S)
-            return
-        unused: Engine | None = engine
-        with self._lock:
-            if not self._closed and reopen is self._reopen:
-                self._opened, unused = engine, self._opened
-                self._works = reopen
-        if unused is not None:
+        """In a thread: open the network, again and again until that works."""
+        while not self._closed:
             try:
-                unused.close()
-            except Exception as error:  # it is being thrown away
-                self._log("engine_not_closed", level="warning", problem=type(error).__name__)
-
-    def _take_over(self) -> None:
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is None:
-            return
-        if self._engine is not None and self._late is None:
-            self._close_in_worker(self._engine)
-        elif self._engine is not None:  # it is busy, perhaps for ever
-            self._worker.close()
-            self._worker = Worker("depth")
-        self._late = None
-        self._engine, self.label = opened, opened.label
-        self._failures = 0
-        self.restarts += 1
-        self._log("engine_opened", engine=opened.label, restarts=self.restarts)
-        release_soon()  # or each restart would cost the size of a network
+                engine = self._reopen()
+                if self._size is not None:
+                    engine.warm_up(*self._size)
+            except Exception as error:  # whatever it is, memory included: logged, and tried again
+                problem = str(error) if isinstance(error, SonarError) else type(error).__name__
+                self._log("engine_not_opened", level="error", problem=problem)
+                self._clock.sleep(RETRY_S)
+                continue
+            with self._lock:
+                self._opening = False
+                if not self._closed:
+                    self._opened = engine
+                    return
+            engine.close()
 
     def _close_in_worker(self, engine: Engine) -> None:
         call = self._worker.begin(engine.close)
         if not _is_done(call, self._limit_s):
-            self._worker.close()
-            self._worker = Worker("depth")
+            self._leave_worker()
         elif error := call.exception():  # what is being thrown away must not end the guiding
             self._log("engine_not_closed", level="warning", problem=type(error).__name__)
 

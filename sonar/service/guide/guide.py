@@ -13,34 +13,33 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sonar import app
+from sonar.audio.cues import PHRASES
+from sonar.audio.speech.catalogue import load_utterances
 from sonar.config import SonarConfig
 from sonar.controls.listen import listening
 from sonar.errors import ConfigError, OutputError, SonarError
 from sonar.files import expanded
 from sonar.pipeline import Consumer
-from sonar.ports import Clock
-from sonar.records import Event, Update
+from sonar.ports import Clock, Engine, FrameSource
+from sonar.records import Update
+from sonar.service.guide.governor import Governor
+from sonar.service.guide.guard import GuardedEngine
 from sonar.service.guide.recorder import RING_S, Recorder
 from sonar.service.guide.report import Reporter
-from sonar.service.guide.runs import (
-    EngineFactory,
-    Run,
-    SinkMaker,
-    SourceFactory,
-    Workshop,
-    device_sink,
-)
-from sonar.service.guide.steering import Steering
 from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog
-from sonar.service.machine import Machine, Sensors, release_soon
+from sonar.service.machine import Machine, MachineReading, MemoryWatch, Sensors, release_soon
 from sonar.service.notify import Notifier
-from sonar.threads import GuardedThread, run_briefly
+from sonar.threads import run_briefly
 from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
 EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
 BROKEN = 1  # exit code when only a new process helps
+
+SourceFactory = Callable[[SonarConfig, Clock], FrameSource]
+SinkMaker = Callable[[SonarConfig, Clock], app.SinkFactory]
+_Plan = tuple[SonarConfig, GuardedEngine, FrameSource]
 
 
 class Guide:
@@ -55,6 +54,7 @@ class Guide:
     Attributes:
         config: the one in force.
         reporter: counts and reports.
+        running: the present run; its recorder, None where nothing is recorded.
     """
 
     def __init__(
@@ -64,34 +64,29 @@ class Guide:
         log: JsonLog,
         open_source: SourceFactory,
         *,
-        open_engine: EngineFactory = app.open_engine,
-        make_sink: SinkMaker = device_sink,
+        open_engine: Callable[[SonarConfig], Engine] = app.open_engine,
+        make_sink: SinkMaker = app.device_sink,
         sender: HeartbeatSender | None = None,
         notifier: Notifier | None = None,
         recording_folder: Path | None = None,
         leave: Callable[[int], object] = os._exit,
         sensors: Sensors | None = None,
     ) -> None:
-        self._leave = leave
-        self._load = load
-        self._log = log
-        self._clock = clock
-        self._workshop = Workshop(clock, log, open_source, open_engine, make_sink)
-        self._notifier = notifier or Notifier(clock, {})
+        self._load, self._clock, self._log, self._leave = load, clock, log, leave
+        self._open_source, self._open_engine, self._make_sink = open_source, open_engine, make_sink
         self._recording_folder = recording_folder
         self.config = load()
-        self._steering = Steering(clock, log, open_engine)
         self.reporter = Reporter(
-            clock, log, sensors or Machine(), sender, self._notifier, self._steering.sensed
+            clock, log, sensors or Machine(), sender, notifier or Notifier(clock, {})
         )
-        self._recorder: Recorder | None = None
-        self._run: Run | None = None
-        self._next: Run | None = None
-        self._stopping = threading.Event()
-        self._over = threading.Event()
-        self._leaving = threading.Event()  # this run: it is to end
+        self.running: app.Running | None = None
+        self.recorder: Recorder | None = None
+        self._next: _Plan | None = None
+        self._memory, self._reading = MemoryWatch(), MachineReading()
+        self._speech_lost = False
+        self._stopping, self._over = threading.Event(), threading.Event()
         self._reload_asked = threading.Event()
-        self._reloading: GuardedThread | None = None
+        self._preparing = False
         self._hangs = False
 
     # -- the life of the process ---------------------------------------------------------------
@@ -99,28 +94,28 @@ class Guide:
     def run(self) -> int:
         """Guide until stopped; returns the exit code. Raises SonarError when it cannot start."""
         self._start_recorder()
-        run: Run | None = self._build(self.config)
-        while run is not None:
-            self._run = self.reporter.run = self._steering.run = run
-            self._leaving.clear()
+        plan: _Plan | None = self._plan(self.config)
+        while plan is not None:
+            running, consumers = self._assemble(*plan)
+            self.running = running
             if self._stopping.is_set():
-                self._leaving.set()
-                run.running.pipeline.stop()
-            try:
-                with listening(run.running.controls, run.config.controls) as notes:
-                    for problem in notes:
-                        self._log("controls", level="warning", problem=problem)
-                    outcome = run.running.run(*self._consumers())
-            finally:
-                self.reporter.run_ended(run)
-                for key, times in run.running.pipeline.timings.items():
-                    self._log("timing", stage=key, ms=times)
-            run, self._next = self._next, None
-            if run is None:
+                running.pipeline.stop()
+            with listening(running.controls, self.config.controls) as notes:
+                for problem in notes:
+                    self._log("controls", level="warning", problem=problem)
+                outcome = running.run(*consumers)
+            for key, times in running.pipeline.timings.items():
+                self._log("timing", stage=key, ms=times)
+            plan, self._next = self._next, None
+            if self._stopping.is_set():
                 break
-            self._log("reloaded", source=run.source.label, engine=run.engine.label)
-            release_soon()  # what the run before left behind
-        self._finish()
+            release_soon()  # what the run left behind
+        with ExitStack() as stack:  # the last first; one that fails skips none
+            stack.callback(self._over.set)
+            stack.callback(lambda: self._log("ended", frames=self.reporter.frames))
+            stack.callback(self.reporter.close)
+            if self.recorder is not None:
+                stack.callback(self.recorder.close)
         if self._stopping.is_set():
             return 0
         if self._hangs:
@@ -132,14 +127,11 @@ class Guide:
 
     def stop(self) -> None:
         """Ask it to end with its goodbye; for signal handlers and other threads."""
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        self._leaving.set()
-        run = self._run
-        if run is not None:
-            run.running.pipeline.stop()
-        run_briefly("goodbye", self._see_it_end)
+        if not self._stopping.is_set():
+            self._stopping.set()
+            if self.running is not None:
+                self.running.pipeline.stop()
+            run_briefly("goodbye", self._see_it_end)
 
     def reload(self) -> None:
         """Ask it to read its configuration again."""
@@ -147,71 +139,133 @@ class Guide:
 
     def keep(self, why: str) -> bool:
         """Keep the recording of the last minutes; answers by sound, and whether there is one."""
-        recorder, run = self._recorder, self._run
-        kept = recorder is not None and recorder.keep(why)
-        if run is not None:
-            run.mixer.announce("confirm" if kept else "refused")
+        kept = self.recorder is not None and self.recorder.keep(why)
+        self._announce("confirm" if kept else "refused")
         return kept
+
+    def _see_it_end(self) -> None:
+        """A loop that hangs still says goodbye, and the process ends in time."""
+        if self._over.wait(GOODBYE_AFTER_S):
+            return
+        if not self.reporter.stopped:
+            self._announce("stopped")
+        if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
+            self._log("ended_in_haste", level="warning")
+            self._leave(0)
 
     # -- consuming the steps (in the pipeline's thread) ----------------------------------------
 
-    def _consumers(self) -> list[Consumer]:
-        recorder = [] if self._recorder is None else [self._recorder.consume]
-        return [self._consume, self._steering.consume, *recorder]
-
     def _consume(self, update: Update) -> None:
-        """Events become log lines; after each step, what was asked for meanwhile is done."""
+        """Events become log lines; after each step, what is due is done."""
         for event in update.events:
-            self._write(event)
+            fields = event.model_dump(mode="json", exclude={"schema_"}, exclude_none=True)
+            kind, media_t = fields.pop("kind"), fields.pop("t")
+            level = "warning" if kind == "state" and event.name == State.DEGRADED else "info"
+            self._log(kind, level=level, media_t=media_t, **fields)
         self.reporter.consume(update)
-        self._see_to_wishes()
-
-    def _write(self, event: Event) -> None:
-        fields = event.model_dump(mode="json", exclude={"schema_"}, exclude_none=True)
-        kind = fields.pop("kind")
-        media_t = fields.pop("t")
-        level = "warning" if kind == "state" and event.name == State.DEGRADED else "info"
-        self._log(kind, level=level, media_t=media_t, **fields)
-
-    def _see_to_wishes(self) -> None:
-        run = self._run
-        if run is not None and run.engine.broken and not self._hangs:
+        if self.reporter.reading is not self._reading:
+            self._reading = self.reporter.reading
+            self._check_memory()
+            self._check_speech()
+        engine, running = self.reporter.engine, self.running
+        if engine is not None and running is not None and engine.broken and not self._hangs:
             self._hangs = True
             self._log("broken", level="error", problem="the depth network hangs again and again")
-            self._leaving.set()
-            run.running.pipeline.stop()
-        if self._reload_asked.is_set() and not self._stopping.is_set():
+            running.pipeline.stop()
+        if self._reload_asked.is_set() and not self._preparing:
             self._reload_asked.clear()
-            if self._reloading is None or not self._reloading.is_alive():
-                self._reloading = run_briefly("reload", self._prepare)
+            self._preparing = True
+            run_briefly("reload", self._prepare)
 
-    # -- making, changing and ending ----------------------------------------------------------
+    def _check_memory(self) -> None:
+        """Where memory runs short, record nothing and give back what is free."""
+        now = self._clock.now()
+        if self._memory.has_grown(self._reading, now):
+            release_soon()
+        if not self._memory.update(self._reading, now):
+            return
+        low = self._memory.low
+        self._log(
+            "memory_low" if low else "memory_well",
+            level="warning" if low else "info",
+            available_mb=self._reading.available_mb,
+        )
+        if self.recorder is not None:
+            self.recorder.pause(low)
+        if low:
+            release_soon()
+            self._announce("degraded", "state_memory_low")
 
-    def _build(self, config: SonarConfig) -> Run:
-        return self._workshop.build(config, self._leaving, self.keep)
+    def _check_speech(self) -> None:
+        """A loss of speech is announced once, by tone; the tones go on without it."""
+        lost = None if self.running is None else self.running.speech.status.lost
+        if lost and not self._speech_lost:
+            self._speech_lost = True
+            self._log("speech_lost", level="warning", problem=lost)
+            self._announce("degraded", "unknown_speech_lost")
+
+    def _warn(self, what: str) -> None:
+        """battery_low, hot or slow."""
+        self._log("governor", level="warning", what=what)
+        self._announce("battery_low" if what == "battery_low" else "degraded", f"state_{what}")
+
+    def _announce(self, earcon: str, phrase: str = "") -> None:
+        if self.running is not None:
+            mixer = self.running.controls.mixer
+            mixer.announce(earcon, *([phrase] if phrase in PHRASES else []))
+
+    # -- making and changing runs --------------------------------------------------------------
+
+    def _plan(self, config: SonarConfig) -> _Plan:
+        """What a run needs that may be wrong. Raises SonarError for a wrong model, source or
+        language."""
+        load_utterances(config.speech)
+        source = self._open_source(config, self._clock)
+        engine = GuardedEngine(
+            self._open_engine(config),
+            lambda: self._open_engine(config),
+            self._clock,
+            self._log,
+            config.service.inference_timeout_s,
+        )
+        return config, engine, source
+
+    def _assemble(
+        self, config: SonarConfig, engine: GuardedEngine, source: FrameSource
+    ) -> tuple[app.Running, list[Consumer]]:
+        make_sink = self._make_sink(config, self._clock)
+        try:
+            running = app.assemble(config, source, make_sink, clock=self._clock, engine=engine)
+        except BaseException:
+            engine.close()
+            raise
+        running.controls.on_keep = lambda: self.keep("button")
+        governor = None
+        if config.service.governor.enabled and source.live:
+            governor = Governor(self._clock, lambda: self.reporter.reading, self._warn)
+        self.config, self._speech_lost = config, False
+        self.reporter.running, self.reporter.engine = running, engine
+        self.reporter.governor = governor
+        consumers: list[Consumer] = [self._consume]
+        if self.recorder is not None:
+            consumers.append(self.recorder.consume)
+        if governor is not None:  # the last, since it waits
+            consumers.append(governor.consume)
+        return running, consumers
 
     def _prepare(self) -> None:
-        """In a thread, while the old run guides on: read, check and build the new one."""
-        self._notifier.reloading()
+        """In a thread, while the old run guides on: read and check the new configuration."""
         try:
-            config = self._load()
-            run = self._build(config)
+            self._next = self._plan(self._load())
         except SonarError as error:
             self._log("reload_refused", level="error", problem=str(error))
-            if self._run is not None:
-                self._run.mixer.announce("refused")
-            self._notifier.reloaded()
-            return
-        self.config = config
-        self._steering.reset()
-        self.reporter.reset()
-        self._next = run
-        old = self._run
-        if old is not None and not self._stopping.is_set():
-            old.sink.retire()
-            self._leaving.set()
-            old.running.pipeline.stop()
-        self._notifier.reloaded()
+            self._announce("refused")
+        else:
+            self._log("reloaded", source=self._next[2].label, engine=self._next[1].label)
+            if self.running is not None and not self._stopping.is_set():
+                self.running.pipeline.stop()
+        finally:
+            self._preparing = False
 
     def _start_recorder(self) -> None:
         config = self.config.service.recording
@@ -221,28 +275,8 @@ class Guide:
             folder = expanded(config.folder) if config.folder else self._recording_folder
             if folder is None:
                 return
-            self._recorder = Recorder(config, folder, self._clock, self._log)
+            self.recorder = Recorder(config, folder, self._clock, self._log)
         except (OutputError, ConfigError) as error:  # the sound matters, not the recording
             self._log("recording_off", level="error", problem=str(error))
             return
-        self._steering.recorder = self._recorder
         self._log("recording", level="warning", folder=str(folder), ring_s=RING_S)
-
-    def _see_it_end(self) -> None:
-        """A loop that hangs still says goodbye, and the process ends in time."""
-        if self._over.wait(GOODBYE_AFTER_S):
-            return
-        run = self._run
-        if run is not None and not self.reporter.stopped:
-            run.mixer.announce("stopped")
-        if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
-            self._log("ended_in_haste", level="warning")
-            self._leave(0)
-
-    def _finish(self) -> None:
-        with ExitStack() as stack:  # the last first; one that fails skips none
-            stack.callback(self._over.set)
-            stack.callback(lambda: self._log("ended", frames=self.reporter.frames))
-            stack.callback(self.reporter.close)
-            if self._recorder is not None:
-                stack.callback(self._recorder.close)

@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.ports import Clock
-from sonar.service.guide.guide import Guide
-from sonar.service.guide.runs import SourceFactory
+from sonar.service.guide.guide import Guide, SourceFactory
 from sonar.service.health import HealthServer
 from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog

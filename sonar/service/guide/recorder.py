@@ -6,10 +6,8 @@ is full, frames are left out and the guiding goes on.
 """
 
 import queue
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
 from sonar.ports import Clock
-from sonar.records import Event, FrameRecord, Step, Update
+from sonar.records import Step, Update
 from sonar.service.guide import segments
 from sonar.service.guide.segments import Segment
 from sonar.threads import GuardedThread
@@ -29,9 +27,7 @@ AFTER_S = 10.0  # kept after the event
 KEEP_AGAIN_S = 60.0  # a danger does not keep it again sooner
 WIDTH_PX, RATE_HZ = 480, 10.0  # of the recorded frames, at most
 SEGMENT_S = 5.0
-SYNC_S = 1.0
-_FRAMES_WAITING = 12  # for the thread; each may be a megabyte
-_EVENTS_WAITING = 64
+_WAITING = 12  # updates for the thread; each may be a megabyte
 _PAUSE_AFTER_ERROR_S = 30.0
 _CLOSE_S = 1.0
 
@@ -43,7 +39,7 @@ class Recorder:
 
     Attributes:
         paused: nothing is recorded for now.
-        skipped: frames left out because writing was too slow or failed.
+        skipped: updates left out because writing was too slow or failed.
         kept: recordings made since the start.
     """
 
@@ -60,17 +56,14 @@ class Recorder:
         except OSError as error:
             raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
         for left in segments.recordings(self._keep, ".part"):
-            segments.remove_recording(left)  # a crash while joining: the ring has it all
-        segments.mend(self._ring)
-        self._number = 1 + max(map(segments.number_of, segments.stems(self._ring)), default=-1)
+            segments.remove(left)  # a crash while joining: the ring has it all
+        newest = segments.stems(self._ring)[-1:]
+        self._number = 1 + int(newest[0].name.removeprefix("seg-")) if newest else 0
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_t = self._danger_t = float("-inf")
         # From here on the thread's.
         self._last_t = 0.0
-        self._early: deque[Event] = deque(maxlen=_EVENTS_WAITING)  # while no segment is open
         self._segment: Segment | None = None
-        self._segment_size = (0, 0)
-        self._synced_s = clock.now()
         self._blocked_until_s = float("-inf")
         self._keep_at: tuple[float, str] | None = None  # source time at which the ring is kept
         self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
@@ -78,11 +71,22 @@ class Recorder:
 
     def consume(self, update: Update) -> None:
         """Take events and frames; never waits."""
-        if self._queue.qsize() < _FRAMES_WAITING + _EVENTS_WAITING:
-            for event in update.events:
-                self._queue.put(partial(self._early.append, event))
+        frame = None
         if isinstance(update, Step):
-            self._take(update)
+            t, cue = update.frame.t, update.cue
+            danger = cue.priority >= Priority.DANGER and cue.kind is not CueKind.SILENCE
+            if danger and t - self._danger_t >= KEEP_AGAIN_S:
+                self._danger_t = t
+                self.keep("danger")
+            if t >= self._next_t:
+                self._next_t = max(self._next_t, t - 1.0) + 1.0 / RATE_HZ
+                frame = update.frame
+        if self.paused or (frame is None and not update.events):
+            return
+        if self._queue.qsize() < _WAITING:
+            self._queue.put(lambda: self._write(update, frame))
+        else:
+            self.skipped += 1
 
     def keep(self, why: str) -> bool:
         """Keep the ring, with what happens in the next ``AFTER_S``; from any thread.
@@ -94,29 +98,14 @@ class Recorder:
 
     def pause(self, paused: bool) -> None:
         """Record nothing, and hold no frames and no encoder, until it is to go on."""
-        if paused and not self.paused:
-            self._queue.put(self._end_segment)
         self.paused = paused
+        if paused:
+            self._queue.put(self._end_segment)
 
     def close(self) -> None:
         """Finish the segment; waits at most about a second."""
         self._queue.put(None)
         self._thread.join(_CLOSE_S)
-
-    def _take(self, step: Step) -> None:
-        cue, frame = step.cue, step.frame
-        danger = cue.priority >= Priority.DANGER and cue.kind is not CueKind.SILENCE
-        again = frame.t - self._danger_t >= KEEP_AGAIN_S
-        if danger and again:
-            self._danger_t = frame.t
-            self.keep("danger")
-        if frame.t < self._next_t or self.paused:
-            return
-        self._next_t = max(self._next_t, frame.t - 1.0) + 1.0 / RATE_HZ
-        if self._queue.qsize() < _FRAMES_WAITING:
-            self._queue.put(lambda: self._write(step.record(), frame))
-        else:
-            self.skipped += 1
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -126,69 +115,60 @@ class Recorder:
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
-            try:
-                task()
-                self._write_events()
-                if self._keep_at is not None and self._last_t >= self._keep_at[0]:
-                    self._keep_now()
-            except OutputError as error:
-                self._failed(error)
-            except MemoryError:
-                self._failed(OutputError("cannot record: out of memory"))
+            self._try(task)
+            if self._keep_at is not None and self._last_t >= self._keep_at[0]:
+                self._try(self._keep_now)
         if self._keep_at is not None:
-            self._keep_now()
-        self._end_segment()
+            self._try(self._keep_now)
+        self._try(self._end_segment)
 
-    def _write(self, record: FrameRecord, frame: Frame) -> None:
-        now, self._last_t = self._clock.now(), frame.t
-        if now < self._blocked_until_s:
+    def _try(self, task: Callable[[], None]) -> None:
+        """After a failure make room, and record again later: the guiding does not depend on it."""
+        try:
+            task()
+        except (OutputError, MemoryError) as error:
+            self._log("recording_failed", level="error", problem=str(error) or "out of memory")
+            self._blocked_until_s = self._clock.now() + _PAUSE_AFTER_ERROR_S
+            segment, self._segment = self._segment, None
+            if segment is not None:
+                try:
+                    segment.close()
+                except OutputError:
+                    segments.remove(segment.stem)
+            for stem in segments.stems(self._ring)[:-2]:
+                segments.remove(stem)
+
+    def _write(self, update: Update, frame: Frame | None) -> None:
+        if self._clock.now() < self._blocked_until_s:
             self.skipped += 1
             return
-        height, width = _size(frame.image.shape[0], frame.image.shape[1], WIDTH_PX)
+        if frame is not None and isinstance(update, Step):
+            self._last_t = frame.t
+            segment = self._segment_for(frame)
+            segment.video.frame(_resized(frame.image, *segment.size), frame.t - segment.t0)
+            segment.record("frame", update.record().model_dump(mode="json"), frame.t)
+        if self._segment is not None:
+            for event in update.events:
+                self._segment.record("event", event.model_dump(mode="json"), self._last_t)
+
+    def _segment_for(self, frame: Frame) -> Segment:
+        """The present segment, or a new one when that is full or of other frames."""
+        height, width = frame.image.shape[:2]
+        scale = min(1.0, WIDTH_PX / width)
+        size = (max(16, 2 * round(height * scale / 2)), max(16, 2 * round(width * scale / 2)))
         segment = self._segment
-        if segment is not None and (
-            not 0.0 <= frame.t - segment.t0 < SEGMENT_S or (height, width) != self._segment_size
-        ):
+        if segment is None or segment.size != size or not 0 <= frame.t - segment.t0 < SEGMENT_S:
             self._end_segment()
             self._trim()
-            segment = None
-        if segment is None:
-            stem = segments.stem_for(self._ring, self._number)
+            stem = self._ring / f"seg-{self._number:08d}"
             self._number += 1
-            segment = Segment(stem, height, width, RATE_HZ, frame.t)
-            self._segment, self._segment_size = segment, (height, width)
-        segment.write(_resized(frame.image, height, width), frame.t)
-        values = record.model_dump(mode="json", by_alias=True)
-        segment.record("frame", values, frame.t)
-        if now - self._synced_s >= SYNC_S:
-            self._synced_s = now
-            segment.sync()
-
-    def _write_events(self) -> None:
-        while self._early and self._segment is not None:
-            values = self._early.popleft().model_dump(mode="json", by_alias=True)
-            self._segment.record("event", values, self._last_t)
+            segment = self._segment = Segment(stem, *size, RATE_HZ, frame.t)
+        return segment
 
     def _end_segment(self) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
-            try:
-                segment.close()
-            except OutputError as error:
-                self._failed(error)
-
-    def _failed(self, error: OutputError) -> None:
-        """Make room and try again later: the guiding does not depend on the recording."""
-        self._log("recording_failed", level="error", problem=str(error))
-        self._blocked_until_s = self._clock.now() + _PAUSE_AFTER_ERROR_S
-        segment, self._segment = self._segment, None
-        if segment is not None:
-            try:
-                segment.close()
-            except OutputError:
-                segments.remove(segment.stem)
-        for stem in segments.stems(self._ring)[:-2]:
-            segments.remove(stem)
+            segment.close()
 
     def _keep_soon(self, why: str) -> None:
         if self._keep_at is None:
@@ -201,42 +181,30 @@ class Recorder:
         parts, wall_s = self._recent(), self._clock.wall()
         stamp = datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         target = self._keep / f"{stamp}-{why}"
-        try:
-            segments.join(parts, target, {"why": why, "kept_at_s": round(wall_s, 3)})
-        except OutputError as error:
-            self._failed(error)
-            return
+        segments.join(parts, target, {"why": why, "kept_at_s": round(wall_s, 3)})
         self.kept += 1
         self._log("recording_kept", folder=str(target), why=why, segments=len(parts))
         self._trim()
 
     def _recent(self) -> list[Path]:
-        count = 1 + int((RING_S + AFTER_S) / SEGMENT_S)
-        return segments.stems(self._ring)[-count:]
+        return segments.stems(self._ring)[-1 - int((RING_S + AFTER_S) / SEGMENT_S) :]
 
     def _trim(self) -> None:
         """The ring to its length, everything to its size: kept recordings go oldest first."""
-        recent = set(self._recent())
+        recent = self._recent()
         for stem in segments.stems(self._ring):
             if stem not in recent:
                 segments.remove(stem)
-        kept, ring = segments.recordings(self._keep), segments.stems(self._ring)
-        sizes = {path: segments.size_bytes(path) for path in (*kept, *ring)}
+        kept = segments.recordings(self._keep)
+        sizes = {path: segments.size_bytes(path) for path in (*kept, *recent)}
         over = sum(sizes.values()) - self._config.max_mb * 1_000_000
-        for path in (*kept, *ring[:-1]):
+        for path in (*kept, *recent[:-1]):
             if over <= 0:
                 return
             over -= sizes[path]
+            segments.remove(path)
             if path in kept:
-                segments.remove_recording(path)
                 self._log("recording_dropped", level="warning", folder=str(path), why="space")
-            else:
-                segments.remove(path)
-
-
-def _size(height: int, width: int, most_px: int) -> tuple[int, int]:
-    scale = min(1.0, most_px / width)
-    return max(16, 2 * round(height * scale / 2)), max(16, 2 * round(width * scale / 2))
 
 
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -2,15 +2,15 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sonar import app
 from sonar.ports import Clock
 from sonar.records import Step, Update
-from sonar.service.guide.runs import Run
+from sonar.service.guide.governor import Governor
+from sonar.service.guide.guard import GuardedEngine
 from sonar.service.health import Snapshot
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
 from sonar.service.logs import JsonLog
@@ -27,10 +27,9 @@ class Reporter:
 
     Args:
         sender: to the supervisor; None reports to systemd.
-        sensed: called with each new reading of the machine.
 
     Attributes:
-        run: the present one.
+        running, engine, governor: of the present run.
         frames: processed since the process started.
         reading: the last of the machine.
     """
@@ -42,44 +41,48 @@ class Reporter:
         sensors: Sensors,
         sender: HeartbeatSender | None,
         notifier: Notifier,
-        sensed: Callable[[MachineReading], None],
     ) -> None:
-        self.run: Run | None = None
+        self.running: app.Running | None = None
+        self.engine: GuardedEngine | None = None
+        self.governor: Governor | None = None
         self.frames = 0
         self.reading = MachineReading()
-        self._state, self._reason = State.LOADING.value, ""
         self._clock, self._log, self._sensors = clock, log, sensors
-        self._sender, self._notifier, self._sensed = sender, notifier, sensed
-        self._posted = 0  # cues of runs that are over
+        self._sender, self._notifier = sender, notifier
+        self._state, self._reason = State.LOADING.value, ""
+        self._waits = 0  # updates without a frame
         self._sensed_s = self._health_s = float("-inf")
         self._summary_s = clock.now()
-        self._speech_lost = False
         self._lock = threading.Lock()  # the health endpoint asks from its own thread
         self._times_s: deque[float] = deque()
         self._depth_ms: deque[float] = deque(maxlen=200)
 
     def consume(self, update: Update) -> None:
         """Count, and report."""
+        now = self._clock.now()
         for event in update.events:
             if event.kind == "state":
                 self._state, self._reason = event.name, event.why
         if isinstance(update, Step):
-            now = self._clock.now()
             self.frames += 1
             with self._lock:
                 self._times_s.append(now)
                 while now - self._times_s[0] > WINDOW_S:
                     self._times_s.popleft()
                 self._depth_ms.append(update.timings_ms.get("depth", 0.0))
-        self._report()
-
-    def run_ended(self, run: Run) -> None:
-        """Its cues count on."""
-        self._posted += run.sink.posted
-
-    def reset(self) -> None:
-        """Another configuration is in force: a loss of speech is announced anew."""
-        self._speech_lost = False
+        else:
+            self._waits += 1
+        if now - self._sensed_s >= SENSORS_EVERY_S:
+            self._sensed_s = now
+            self.reading = self._sensors.read()
+        health: dict[str, Any] | None = None
+        if now - self._health_s >= HEALTH_EVERY_S:
+            self._health_s = now
+            health = self.figures()
+            if now - self._summary_s >= SUMMARY_EVERY_S:
+                self._summary_s = now
+                self._log("figures", **health)
+        self._report(health)
 
     @property
     def stopped(self) -> bool:
@@ -88,7 +91,7 @@ class Reporter:
 
     def state(self) -> tuple[str, str]:
         """State and reason; a lost sound device outranks what the pipeline sees."""
-        if self.run is not None and self.run.sink.lost:
+        if self.running is not None and self.running.sink.status.lost:
             return State.DEGRADED.value, Reason.AUDIO_LOST.value
         return self._state, self._reason
 
@@ -112,9 +115,24 @@ class Reporter:
             "memory_mb": self.reading.memory_mb,
             "memory_available_mb": self.reading.available_mb,
             "cpu_percent": self.reading.cpu_percent,
+            "rate_hz": None if self.governor is None else round(self.governor.rate_hz, 2),
         }
-        if self.run is not None:
-            values |= _figures_of(self.run)
+        if self.engine is not None:
+            values |= {"engine": self.engine.label, "engine_restarts": self.engine.restarts}
+        if self.running is not None:
+            source, status = self.running.source, self.running.sink.status
+            values |= {
+                "dropped": source.dropped,
+                "source": source.label,
+                "xruns": status.gaps,
+                "sound_reopened": status.reopened,
+                "sound_lost": status.lost,
+            }
+            # A recording's frames are as old as the recording says.
+            if source.live and status.ages_s.size:
+                ages_ms = np.percentile(1000.0 * status.ages_s, [50, 95, 99]).round(1).tolist()
+                names = ("age_ms", "age_p95_ms", "age_p99_ms")
+                values |= dict(zip(names, ages_ms, strict=True))
         return {key: value for key, value in values.items() if value is not None}
 
     def close(self) -> None:
@@ -123,70 +141,17 @@ class Reporter:
             self._sender.close()
         self._notifier.stopping()
 
-    def _report(self) -> None:
-        now, run = self._clock.now(), self.run
-        if now - self._sensed_s >= SENSORS_EVERY_S:
-            self._sensed_s = now
-            self.reading = self._sensors.read()
-            self._sensed(self.reading)
-        health: dict[str, Any] | None = None
-        if now - self._health_s >= HEALTH_EVERY_S:
-            self._health_s = now
-            health = self.figures()
-            if now - self._summary_s >= SUMMARY_EVERY_S:
-                self._summary_s = now
-                self._log("figures", **health)
-            self._check_speech()
-        posted = self._posted + (0 if run is None else run.sink.posted)
+    def _report(self, health: dict[str, Any] | None) -> None:
         state, reason = self.state()
-        heartbeat = Heartbeat(
-            state=state,
-            reason=reason,
-            frames=self.frames,
-            waits=max(0, posted - self.frames),
-            samples=None if run is None else run.mixer.rendered,
-            reopening=run is not None and run.sink.lost,
-            health=health,
-        )
+        running = self.running
+        reopening = running is not None and running.sink.status.lost
         if self._sender is not None:
-            self._sender.send(heartbeat)
+            samples = None if running is None else running.controls.mixer.rendered
+            self._sender.send(
+                Heartbeat(state, reason, self.frames, self._waits, samples, reopening, health)
+            )
         elif state in ("guiding", "degraded"):
             self._notifier.ready()
-            if not heartbeat.reopening:
+            if not reopening:
                 self._notifier.progress()
             self._notifier.status(f"{state} {reason}".strip())
-
-    def _check_speech(self) -> None:
-        """A loss of speech is announced once, by tone; the tones go on without it."""
-        lost = None if self.run is None else self.run.running.speech.status.lost
-        if self.run is not None and lost and not self._speech_lost:
-            self._speech_lost = True
-            self._log("speech_lost", level="warning", problem=lost)
-            self.run.mixer.announce("degraded", "unknown_speech_lost")
-
-
-def _figures_of(run: Run) -> dict[str, Any]:
-    status = run.sink.status
-    figures: dict[str, Any] = {
-        "dropped": run.source.dropped,
-        "engine_restarts": run.engine.restarts,
-        "engine": run.engine.label,
-        "source": run.source.label,
-        "xruns": status.gaps,
-        "sound_reopened": status.reopened,
-        "sound_lost": status.lost,
-    }
-    if run.source.live:  # a recording's frames are as old as the recording says
-        figures |= age_quantiles(status.ages_s)
-    if run.governor is not None and run.source.rate_limit_hz != float("inf"):
-        figures["rate_hz"] = round(run.source.rate_limit_hz, 2)
-    return figures
-
-
-def age_quantiles(seconds: NDArray[np.float64]) -> dict[str, float]:
-    """Quantiles of frame-to-sound ages, milliseconds; empty where there are none."""
-    if seconds.size == 0:
-        return {}
-    quantiles = 1000.0 * np.percentile(seconds, [50, 95, 99])
-    names = ("age_ms", "age_p95_ms", "age_p99_ms")
-    return {name: round(float(ms), 1) for name, ms in zip(names, quantiles, strict=True)}

@@ -6,9 +6,8 @@ written in clusters of half a second; what a crash cuts off is the last of them.
 
 import contextlib
 import json
-import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,48 +15,33 @@ from typing import Any, BinaryIO
 from sonar.capture.encode import VideoWriter
 from sonar.errors import OutputError
 from sonar.files import media_path
-from sonar.types import RgbImage
 
 CLUSTER_MS = 500
 VIDEO, RECORDS = ".mkv", ".jsonl"
-VIDEO_NAME, FRAMES_NAME = f"walk{VIDEO}", "frames.jsonl"
-EVENTS_NAME, INFO_NAME = "events.jsonl", "info.json"
+JOINED = ("walk.mkv", "frames.jsonl", "events.jsonl", "info.json")  # in a kept recording
 _SEGMENT = re.compile(r"seg-\d{8}")
 _RECORDING = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\w+")
 
 
 class Segment:
-    """One piece being written. Raises OutputError when it cannot be.
+    """One piece being written, at ``stem`` with two suffixes. Raises OutputError when it cannot be.
 
-    Args:
-        stem: path without suffix.
-        height, width: of the frames, even.
-        t0: source time of its beginning, in seconds; what is written is relative to it.
+    ``height`` and ``width`` are those of its frames, even; ``t0`` is the source time in seconds of
+    its beginning: what is written is relative to it.
     """
 
     def __init__(self, stem: Path, height: int, width: int, rate_hz: float, t0: float) -> None:
-        self.stem, self.t0 = stem, t0
-        try:
-            self._records: BinaryIO = stem.with_suffix(RECORDS).open("wb", buffering=0)
-        except OSError as error:
-            raise OutputError(f"cannot write {stem}: {error}") from error
-        try:
-            self._video = VideoWriter(
-                stem.with_suffix(VIDEO),
-                height,
-                width,
-                rate_hz,
-                format="matroska",
-                options={"cluster_time_limit": str(CLUSTER_MS)},
-                x264={"crf": "28"},
-            )
-        except OutputError:
-            self._records.close()
-            raise
-
-    def write(self, image: RgbImage, t: float) -> None:
-        """uint8 (H, W, 3) RGB of the segment's size, taken at ``t`` source seconds."""
-        self._video.frame(image, t - self.t0)
+        self.stem, self.size, self.t0 = stem, (height, width), t0
+        self.video = VideoWriter(
+            stem.with_suffix(VIDEO),
+            height,
+            width,
+            rate_hz,
+            format="matroska",
+            options={"cluster_time_limit": str(CLUSTER_MS)},
+            x264={"crf": "28"},
+        )
+        self._records: BinaryIO | None = None
 
     def record(self, kind: str, values: dict[str, Any], t: float) -> None:
         """``{kind: values}`` as one line, in one write: a crash leaves whole lines. ``kind`` is
@@ -65,34 +49,20 @@ class Segment:
         values["t"] = round(max(0.0, t - self.t0), 6)
         line = json.dumps({kind: values}, separators=(",", ":")).encode() + b"\n"
         try:
+            if self._records is None:
+                self._records = self.stem.with_suffix(RECORDS).open("wb", buffering=0)
             self._records.write(line)
         except OSError as error:
             raise OutputError(f"cannot write {self.stem}: {error.strerror}") from error
 
-    def sync(self) -> None:
-        """Bring the records to the disk: a power cut loses only what came after."""
-        with contextlib.suppress(OSError):  # file systems without fsync
-            os.fdatasync(self._records.fileno())
-
     def close(self) -> None:
         """Finish both files; releases them also when that fails with OutputError."""
         try:
-            self._video.close()
+            self.video.close()
         finally:
-            try:
-                self._records.close()
-            except OSError as error:
-                raise OutputError(f"cannot finish {self.stem}: {error}") from error
-
-
-def stem_for(folder: Path, number: int) -> Path:
-    """Path of a segment, without suffix."""
-    return folder / f"seg-{number:08d}"
-
-
-def number_of(stem: Path) -> int:
-    """The reverse of :func:`stem_for`."""
-    return int(stem.name.removeprefix("seg-"))
+            if self._records is not None:
+                with contextlib.suppress(OSError):
+                    self._records.close()
 
 
 def stems(folder: Path) -> list[Path]:
@@ -106,67 +76,44 @@ def recordings(folder: Path, suffix: str = "") -> list[Path]:
     return [p for p in names if _RECORDING.fullmatch(p.name.removesuffix(suffix).lstrip("."))]
 
 
-def remove(stem: Path) -> None:
-    """Delete a segment; what is already gone is fine."""
-    for suffix in (VIDEO, RECORDS):
+def files_of(path: Path) -> list[Path]:
+    """The files of a segment, given by its stem, or of a recording."""
+    if path.is_dir():
+        return [path / name for name in JOINED]
+    return [path.with_suffix(VIDEO), path.with_suffix(RECORDS)]
+
+
+def remove(path: Path) -> None:
+    """Delete a segment or recording; files of others stay, and a folder with them."""
+    is_folder = path.is_dir()
+    for file in files_of(path):
         with contextlib.suppress(OSError):
-            stem.with_suffix(suffix).unlink(missing_ok=True)
-
-
-def remove_recording(folder: Path) -> None:
-    """Delete what :func:`join` made; files of others stay, and the folder with them."""
-    for name in (VIDEO_NAME, FRAMES_NAME, EVENTS_NAME, INFO_NAME):
+            file.unlink(missing_ok=True)
+    if is_folder:
         with contextlib.suppress(OSError):
-            (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def mend(folder: Path) -> list[Path]:
-    """Remove what a crash left without a single frame; what was removed.
-
-    Only the newest segments can be such; a few are looked at.
-    """
-    import av
-
-    removed = []
-    for stem in stems(folder)[-3:]:
-        try:
-            with av.open(media_path(stem.with_suffix(VIDEO))) as container:
-                whole = bool(container.streams.video) and next(
-                    (True for packet in container.demux(video=0) if packet.size), False
-                )
-        except (OSError, av.FFmpegError):
-            whole = False
-        if not whole:
-            remove(stem)
-            removed.append(stem)
-    return removed
+            path.rmdir()
 
 
 def size_bytes(path: Path) -> int:
     """Of a segment, given by its stem, or of a recording."""
-    files = path.iterdir() if path.is_dir() else map(path.with_suffix, (VIDEO, RECORDS))
     total = 0
-    with contextlib.suppress(OSError):
-        for file in files:
+    for file in files_of(path):
+        with contextlib.suppress(OSError):
             total += file.stat().st_size
     return total
 
 
-def read_records(path: Path) -> Iterable[dict[str, Any]]:
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of a records file; a line cut by a power failure is left out."""
     try:
         data = path.read_bytes()
     except OSError:
         return
     for line in data.split(b"\n")[:-1]:
-        try:
+        with contextlib.suppress(ValueError):
             values = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(values, dict):
-            yield values
+            if isinstance(values, dict):
+                yield values
 
 
 def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
@@ -179,72 +126,64 @@ def join(parts: Sequence[Path], target: Path, info: dict[str, Any]) -> None:
 
     beside = target.with_name(f".{target.name}.part")
     try:
-        remove_recording(beside)
         beside.mkdir(parents=True)
-        offsets = _join_videos(parts, beside / VIDEO_NAME)
+        video, frames, events, about = files_of(beside)
+        offsets = _join_videos(parts, video)
         with (
-            (beside / FRAMES_NAME).open("w", encoding="utf-8") as frames,
-            (beside / EVENTS_NAME).open("w", encoding="utf-8") as events,
+            frames.open("w", encoding="utf-8") as frame_lines,
+            events.open("w", encoding="utf-8") as event_lines,
         ):
             for stem, offset_s in offsets:
                 for line in read_records(stem.with_suffix(RECORDS)):
-                    for kind, out in (("frame", frames), ("event", events)):
+                    for kind, out in (("frame", frame_lines), ("event", event_lines)):
                         if kind in line:
                             values = line[kind]
                             values["t"] = round(float(values["t"]) + offset_s, 6)
                             out.write(json.dumps(values, ensure_ascii=False) + "\n")
-        (beside / INFO_NAME).write_text(json.dumps(info, indent=2) + "\n", "utf-8")
+        about.write_text(json.dumps(info, indent=2) + "\n", "utf-8")
         beside.rename(target)
     except (OSError, av.FFmpegError, ValueError, KeyError, TypeError) as error:
-        remove_recording(beside)
+        remove(beside)
         raise OutputError(f"cannot keep {target.name}: {error}") from error
 
 
 def _join_videos(parts: Sequence[Path], target: Path) -> list[tuple[Path, float]]:
     """Packets of all parts one after the other, unchanged; where each part begins, in seconds.
 
-    A part that cannot be read (cut off before its first frame) is left out.
+    A part that cannot be read (cut off before its first frame), or of another size, is left out.
     """
     import av
 
-    offsets: list[tuple[Path, float]] = []
+    offsets: dict[Path, float] = {}
     begin = Fraction(0)
     with av.open(media_path(target), "w", format="matroska") as out:
         stream: Any = None
         for stem in parts:
-            try:
-                source = av.open(media_path(stem.with_suffix(VIDEO)))
-            except (OSError, av.FFmpegError):
-                continue
-            with source:
-                if not source.streams.video:
-                    continue
-                video = source.streams.video[0]
-                if stream is None:
-                    stream = out.add_stream_from_template(video)
-                elif (stream.width, stream.height) != (video.width, video.height):
-                    continue  # another camera: its own recording
-                end, step = begin, Fraction(1, 10)
-                for packet in _packets(source, video):
-                    at = begin + packet.pts * packet.time_base
-                    step = at - end if at > end else step
-                    end = max(end, at)
-                    packet.pts = packet.dts = round(at / packet.time_base)
-                    packet.stream = stream
-                    out.mux(packet)
-                offsets.append((stem, float(begin)))
-                begin = end + step
+            start, step = begin, Fraction(1, 10)
+            for video, packet in _packets(stem):
+                stream = stream or out.add_stream_from_template(video)
+                if (stream.width, stream.height) != (video.width, video.height):
+                    break
+                offsets.setdefault(stem, float(start))
+                at = start + packet.pts * packet.time_base
+                step, begin = at - begin or step, at
+                packet.pts = packet.dts = round(at / packet.time_base)
+                packet.stream = stream
+                out.mux(packet)
+            if stem in offsets:
+                begin += step
     if not offsets:
         raise ValueError("none of its frames can be read")
-    return offsets
+    return [*offsets.items()]
 
 
-def _packets(source: Any, video: Any) -> Iterable[Any]:
+def _packets(stem: Path) -> Iterator[tuple[Any, Any]]:
+    """The video stream and each of its packets; a file that was cut off ends where it is good."""
     import av
 
-    try:
+    path = media_path(stem.with_suffix(VIDEO))
+    with contextlib.suppress(OSError, av.FFmpegError, IndexError), av.open(path) as source:
+        video = source.streams.video[0]
         for packet in source.demux(video):
             if packet.size and packet.pts is not None:
-                yield packet
-    except av.FFmpegError:  # cut off: what came before it is good
-        return
+                yield video, packet

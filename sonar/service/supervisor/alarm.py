@@ -2,6 +2,10 @@
 
 Nothing is shared with the guide, neither process nor stream, and what hangs in a sound server
 hangs in the player.
+
+The first sound of a failure is short, so that it is heard at once and a player that hangs is soon
+found out. Longer ones follow, each several sirens, the cause in words among them. Their players
+start a second before they are due: on a busy machine it is starting a player that takes long.
 """
 
 import contextlib
@@ -12,52 +16,37 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from sonar.service import priority
-from sonar.threads import is_realtime, realtime
+from sonar.threads import realtime
 
 if TYPE_CHECKING:
     from sonar.ports import Clock
 
+REALTIME = 1  # of 1 to 99: before ordinary work, after the guide's sound
 HANG_S = 1.5  # a player may take this much longer than its sound
+LEAD_S = 1.0  # of silence before the sirens of "failing"
+PAUSE_S = 0.2  # between the end of one and the next
+FAREWELLS, FAREWELL_S = 3, 20.0  # how often it is played, and the longest, whatever the players do
 
-Log = Callable[..., None]
 Sounds = Mapping[str, tuple[int, float]]  # by name: number of the open WAV file, seconds
-
-
-class Alarm(Protocol):
-    """Where failures are sounded.
-
-    Attributes:
-        played: sounds that were played to their end.
-    """
-
-    played: int
-
-    def play(self, name: str) -> None:
-        """Begin one sound, replacing what sounds; returns at once."""
-
-    def follow(self, name: str) -> None:
-        """Begin one sound and let the one before come to its end; returns at once."""
-
-    def seconds(self, name: str) -> float:
-        """How long it lasts."""
-
-    def busy(self) -> bool:
-        """Still sounding. Call often: players that failed or hang are replaced here."""
-
-    def stop(self) -> None:
-        """Silence at once."""
-
-    def close(self) -> None: ...
+# PortAudio in a process of its own: sonar needs it anyway, the others may not be installed.
+_LAST_RESORT = """
+import sys
+from pathlib import Path
+from sonar.audio.output.portaudio import play_wav
+from sonar.config import AudioConfig
+play_wav(Path(sys.argv[1]), AudioConfig())
+"""
 
 
 @dataclass(frozen=True)
 class _Player:
-    """A process that plays ``name``; it hangs when it runs at ``deadline_s``."""
+    """A process that plays ``name``, the ``tries``-th for it; it hangs when it runs at
+    ``deadline_s``."""
 
     name: str
+    tries: int
     command: Sequence[str]
     process: "subprocess.Popen[bytes]"
     deadline_s: float
@@ -75,118 +64,126 @@ def players(device: str | None) -> list[list[str]]:
     found = [["aplay", "-q", "-D", device]] if device else []
     found += [["paplay"], ["pw-play"], ["aplay", "-q"]]
     ready = [command for command in found if shutil.which(command[0])]
-    # PortAudio in a process of its own: sonar needs it anyway, the others may not be installed.
-    return [*ready, [sys.executable, "-m", "sonar.service.supervisor.play"]]
+    return [*ready, [sys.executable, "-c", _LAST_RESORT]]
 
 
-class PlayerAlarm:
-    """Plays through the first command that works; see :func:`players`.
+class Alarm:
+    """Sounds failures until it is to be quiet. Call :meth:`step` often.
 
     Args:
         sounds: by the names of :func:`sonar.service.supervisor.sounds.render`.
-        commands: as :func:`players` gives them.
+        commands: as :func:`players` gives them; one that fails is not tried first any more.
+
+    Attributes:
+        on: a failure is being sounded.
     """
 
     def __init__(
-        self, clock: "Clock", sounds: Sounds, commands: Sequence[Sequence[str]], log: Log
+        self,
+        clock: "Clock",
+        sounds: Sounds,
+        commands: Sequence[Sequence[str]],
+        log: Callable[..., None],
     ) -> None:
-        self.played = 0
-        self._clock = clock
-        self._sounds = sounds
-        self._commands = [list(command) for command in commands]
-        self._log = log
-        self._playing: _Player | None = None
-        self._ending: list[_Player] = []  # followed by another, not yet through
-        self._tried = 0  # players tried for the present sound
+        self.on = False
+        self._clock, self._sounds, self._log = clock, sounds, log
+        self._commands = list(commands)
+        self._words = ""
+        self._players: list[_Player] = []  # the oldest first
+        self._due_s = 0.0
+        self._farewells = 0  # still to be played
+        self._farewell_ends_s = float("inf")
+        self._heard = False
 
-    def play(self, name: str) -> None:
-        self.stop()
-        self._tried = 0
-        self._begin(name)
+    @property
+    def playing(self) -> bool:
+        """Whether something has not come to its end."""
+        return bool(self._players or self._farewells)
 
-    def follow(self, name: str) -> None:
-        """As :meth:`play`, but what sounds is left to end: a player takes a while to be gone, and
-        the next to be heard."""
-        if self._playing is not None:
-            self._ending.append(self._playing)
-            self._playing = None
-        self._tried = 0
-        self._begin(name)
+    def begin(self, words: str = "") -> None:
+        """Sound the failure at once, if it does not sound already; ``words`` name the cause."""
+        self._words = words or self._words
+        if not self.on:
+            self.on = True
+            self._due_s = self._clock.now()
+            self._play("failed")
 
-    def seconds(self, name: str) -> float:
-        """How long it lasts; 0 for what there is not."""
-        found = self._find(name)
-        return 0.0 if found is None else found[1]
+    def farewell(self, words: str) -> None:
+        """Falling tones and words, three times."""
+        self.quiet()
+        self._words, self._farewells = words, FAREWELLS
+        self._farewell_ends_s = self._clock.now() + FAREWELL_S
 
-    def busy(self) -> bool:
-        first = self._commands[0]
-        self._ending = [player for player in self._ending if not self._is_through(player)]
-        player = self._playing
-        if player is None:
-            return False
-        if self._commands[0] is not first and player.command == first:
-            player.kill()  # it hangs as the one before it did
-            self._begin(player.name)
-        elif self._is_through(player):
-            self._playing = None
-            if player.process.returncode != 0:
-                # All of them once, then this sound is given up.
-                self._tried += 1
-                if self._tried < len(self._commands):
-                    self._begin(player.name)
-        return self._playing is not None
+    def quiet(self) -> None:
+        """Silence at once."""
+        for player in self._players:
+            player.kill()
+        self._players.clear()
+        self.on, self._words, self._farewells = False, "", 0
+        self._farewell_ends_s = float("inf")
 
-    def stop(self) -> None:
-        for player in (self._playing, *self._ending):
-            if player is not None:
-                player.kill()
-        self._playing = None
-        self._ending.clear()
+    def step(self) -> None:
+        """Replace players that failed, and sound what is due."""
+        now = self._clock.now()
+        if now >= self._farewell_ends_s:
+            self.quiet()
+        for player in [*self._players]:
+            code = player.process.poll()
+            if player in self._players and (code is not None or now >= player.deadline_s):
+                self._ended(player, code)
+        if self.on and now >= self._due_s:
+            # By the time it takes, not by its player's end, which comes later.
+            self._due_s = now + self._play("failing") + PAUSE_S - LEAD_S
+        elif self._farewells and not self._players:
+            self._farewells -= 1
+            self._play("gave_up")
 
-    def close(self) -> None:
-        self.stop()
+    def was_heard(self) -> bool:
+        """Whether a sound was played to its end since the last call."""
+        heard, self._heard = self._heard, False
+        return heard
 
-    def _is_through(self, player: _Player) -> bool:
-        """Whether it ended, well or not; one that failed or hangs is not tried first any more."""
-        code = player.process.poll()
-        if code is None and self._clock.now() < player.deadline_s:
-            return False
+    def _ended(self, player: _Player, code: int | None) -> None:
+        at = self._players.index(player)
         if code == 0:
-            self.played += 1
-            return True
-        player.kill()
+            self._heard = True
+            del self._players[at]
+            return
         why = "hangs" if code is None else f"failed with code {code}"
         self._log("alarm_player", level="warning", player=player.command[0], problem=why)
         if player.command == self._commands[0]:
             self._commands.append(self._commands.pop(0))
-        return True
+        # Those that began after it by the same command would fail as it did.
+        stuck = [p for p in self._players[at:] if p.command == player.command]
+        for one in stuck:
+            one.kill()
+            self._players.remove(one)
+        for one in stuck:  # by each command once, then this sound is given up
+            if one.tries < len(self._commands):
+                self._play(one.name, one.tries + 1)
 
-    def _find(self, name: str) -> tuple[int, float] | None:
-        """The sound; "failing" where "failing:KEY" is not there, since words may be missing."""
-        return self._sounds.get(name) or self._sounds.get(name.partition(":")[0])
-
-    def _begin(self, name: str) -> None:
-        self._playing = None
-        found = self._find(name)
-        if found is None:
-            return
-        fd, seconds = found
+    def _play(self, name: str, tries: int = 1) -> float:
+        """Start a player; the sound's length in seconds. Words may be missing: then the sound
+        without them is played."""
+        fd, seconds = self._sounds.get(f"{name}:{self._words}") or self._sounds[name]
         for _ in self._commands:
             command = self._commands[0]
-            try:
-                process = subprocess.Popen(
-                    [*command, f"/proc/self/fd/{fd}"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(fd,),
-                    start_new_session=True,
-                )
-            except OSError:
-                self._commands.append(self._commands.pop(0))
-                continue
-            priority.give_child(process.pid, below=0)
-            if is_realtime():
-                realtime(priority.REALTIME, process.pid)
-            self._playing = _Player(name, command, process, self._clock.now() + seconds + HANG_S)
-            return
+            with contextlib.suppress(OSError):
+                process = self._start(command, fd)
+                deadline_s = self._clock.now() + seconds + HANG_S
+                self._players.append(_Player(name, tries, command, process, deadline_s))
+                break
+            self._commands.append(self._commands.pop(0))
+        return seconds
+
+    def _start(self, command: Sequence[str], fd: int) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [*command, f"/proc/self/fd/{fd}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(fd,),
+            start_new_session=True,
+        )
+        realtime(REALTIME, process.pid)
+        return process

@@ -9,20 +9,15 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from types import FrameType
-from typing import Any
 
 from sonar.clock import SystemClock
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.logs import JsonLog
 from sonar.service.notify import Notifier
-from sonar.service.priority import REALTIME, raised
-from sonar.service.supervisor.alarm import PlayerAlarm, players
+from sonar.service.supervisor.alarm import REALTIME, Alarm, players
 from sonar.service.supervisor.process import GuideProcess
-from sonar.service.supervisor.supervisor import Supervisor
-from sonar.service.supervisor.watch import WatchLimits
+from sonar.service.supervisor.supervisor import Supervisor, WatchLimits
 from sonar.threads import realtime
 
 STEP_S = 0.05
@@ -53,23 +48,21 @@ class SupervisorSettings:
 
     @classmethod
     def parse(cls, text: str) -> "SupervisorSettings":
-        """From SETTINGS; raises ValueError, TypeError or KeyError for anything else."""
+        """From SETTINGS."""
         values = json.loads(text)
-        sounds = {name: (int(fd), float(s)) for name, (fd, s) in values["sounds"].items()}
-        limits = WatchLimits(**values["limits"])
-        command = tuple(values["command"])
-        return cls(**{**values, "command": command, "sounds": sounds, "limits": limits})
+        limits, command = WatchLimits(**values.pop("limits")), tuple(values.pop("command"))
+        return cls(limits=limits, command=command, **values)
 
 
 def snapshot(supervisor: Supervisor) -> Snapshot:
     """What the health endpoint shows."""
     last = supervisor.last_heartbeat
     state, reason = supervisor.state, supervisor.reason
-    if state == "guiding" and last is not None:
-        state, reason = last.state, last.reason
-    figures: dict[str, Any] = {**supervisor.health, "restarts": supervisor.restarts}
+    figures = {**supervisor.health, "restarts": supervisor.restarts}
     if last is not None:
         figures |= {"frames": last.frames, "waits": last.waits, "samples": last.samples}
+        if state == "guiding":
+            state, reason = last.state, last.reason
     return Snapshot(state, reason, figures)
 
 
@@ -78,24 +71,18 @@ def main(text: str) -> int:
     settings = SupervisorSettings.parse(text)
     clock = SystemClock()
     log = JsonLog("supervisor", clock)
-    notifier = Notifier(clock)
-    log("supervising", nice=raised(), realtime=realtime(REALTIME))
-    alarm = PlayerAlarm(clock, settings.sounds, players(settings.alarm_device), log)
+    log("supervising", realtime=realtime(REALTIME))
     supervisor = Supervisor(
         lambda: GuideProcess(settings.command, os.environ),
-        alarm,
+        Alarm(clock, settings.sounds, players(settings.alarm_device), log),
         clock,
-        notifier,
+        Notifier(clock),
         log,
         settings.limits,
     )
     asked: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, note)
+        signal.signal(number, lambda number, _frame: asked.append(number))
     HealthServer.start(  # its threads end with the process
         settings.health_host,
         settings.health_port,
@@ -103,22 +90,15 @@ def main(text: str) -> int:
         lambda: snapshot(supervisor),
         log,
     )
-    try:
-        while supervisor.result is None:
-            while asked:
-                wish = asked.pop(0)
-                if wish == signal.SIGHUP:
-                    supervisor.reload()
-                elif wish == signal.SIGUSR1:
-                    supervisor.keep()
-                else:
-                    supervisor.stop()
-            supervisor.step()
-            clock.sleep(STEP_S)
-    finally:
-        with ExitStack() as stack:
-            stack.callback(notifier.close)
-            stack.callback(alarm.close)
+    while supervisor.result is None:
+        while asked:
+            wish = asked.pop(0)
+            if wish in (signal.SIGHUP, signal.SIGUSR1):
+                supervisor.pass_on(wish)
+            else:
+                supervisor.stop()
+        supervisor.step()
+        clock.sleep(STEP_S)
     log("supervisor_ended", code=supervisor.result)
     return supervisor.result
 

@@ -9,31 +9,29 @@ and a full disk does not mute it.
 import io
 import os
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.audio.speech.bank import SpeechWorker
 from sonar.audio.speech.catalogue import Utterance
 from sonar.audio.speech.clips import Samples
 from sonar.errors import SpeechError
-from sonar.service.supervisor.siren import LEAD_S
+from sonar.service.supervisor.alarm import LEAD_S
 
 RATE_HZ = 24_000
 _PARTIALS = (1.0, 0.6, 0.45, 0.3)
 _EDGE_S = 0.006
-_SIREN_EVERY_S = 0.9
-_SIRENS_ALONE, _SIRENS_AFTER_WORDS = 4, 2
+_PAUSE_S = 0.44  # after a siren, so that they are 0.9 s apart
+_SIRENS = 4
 _SPEECH_TIMEOUT_S = 3.0
 _RATE_WPM = 180
 
-# name -> (pitch in Hz, seconds) one after the other; pitch 0 is a pause
-PATTERNS: dict[str, tuple[tuple[float, float], ...]] = {
-    "failed": ((932.0, 0.11), (622.0, 0.11), (932.0, 0.11), (622.0, 0.13)),
-    "gave_up": ((932.0, 0.2), (740.0, 0.2), (587.0, 0.2), (440.0, 0.45), (0.0, 0.2)),
-}
+# (pitch in Hz, seconds) one after the other
+SIREN = ((932.0, 0.11), (622.0, 0.11), (932.0, 0.11), (622.0, 0.13))
+FALL = ((932.0, 0.2), (740.0, 0.2), (587.0, 0.2), (440.0, 0.45))
 # The supervisor speaks when the guide cannot, so it has its own few words.
 WORDS = {
     "en": {
@@ -59,24 +57,26 @@ _VOICES = {"en": "gmw/en-us", "zh": "sit/cmn"}
 def render(language: str, log: Callable[[str], Any] = print) -> dict[str, Samples]:
     """Every sound by name, mono float32 in [-1, 1] at RATE_HZ.
 
-    "failed" is one siren, "failing" several, "failing:KEY" has words among them, "say:KEY" is the
-    words alone, "gave_up" the fall. A language that is not in WORDS gets English. Without a
-    synthesizer there are no words; ``log`` gets the reason.
+    "failed" is one siren, "failing" several, "gave_up" the fall; "failing:KEY" and "gave_up:KEY"
+    have words among them. A language that is not in WORDS gets English. Without a synthesizer
+    there are no words; ``log`` gets the reason.
     """
-    sounds = {name: pattern(name) for name in PATTERNS}
-    sounds["failing"] = failing()
+    sounds = without_words()
     language = language if language in WORDS else "en"
-    worker = SpeechWorker(_SPEECH_TIMEOUT_S)
     try:
-        for key, text in WORDS[language].items():
-            clip = worker.render(Utterance(text, _VOICES[language], _RATE_WPM), RATE_HZ)
-            spoken = clip / max(float(np.abs(clip).max(initial=0.0)), 1e-6)
-            sounds[f"say:{key}"], sounds[f"failing:{key}"] = spoken, failing(spoken)
+        with closing(SpeechWorker(_SPEECH_TIMEOUT_S)) as worker:
+            for key, text in WORDS[language].items():
+                words = worker.render(Utterance(text, _VOICES[language], _RATE_WPM), RATE_HZ)
+                words = words / max(float(np.abs(words).max(initial=0.0)), 1e-6)
+                sounds[f"failing:{key}"], sounds[f"gave_up:{key}"] = failing(words), gave_up(words)
     except SpeechError as error:
         log(f"the failure sounds have no words: {error}")
-    finally:
-        worker.close()
     return sounds
+
+
+def without_words() -> dict[str, Samples]:
+    """The sounds that need no synthesizer."""
+    return {"failed": notes(SIREN), "failing": failing(), "gave_up": gave_up()}
 
 
 def in_memory(sounds: dict[str, Samples], volume_db: float) -> dict[str, tuple[int, float]]:
@@ -90,36 +90,33 @@ def in_memory(sounds: dict[str, Samples], volume_db: float) -> dict[str, tuple[i
     return files
 
 
-def tone(pitch_hz: float, seconds: float) -> Samples:
-    """A note with soft edges, peak at most 1; silence for a pitch of 0."""
-    at = np.arange(round(seconds * RATE_HZ))
-    if pitch_hz <= 0.0:
-        return np.zeros(at.size, np.float32)
-    phase = 2.0 * np.pi * pitch_hz * at / RATE_HZ
-    waves = [weight * np.sin((k + 1) * phase) for k, weight in enumerate(_PARTIALS)]
-    edge = np.minimum(1.0, np.minimum(at, at[::-1]) / (_EDGE_S * RATE_HZ))
-    note: NDArray[np.float64] = edge * np.sum(waves, axis=0) / sum(_PARTIALS)
-    return note.astype(np.float32)
+def notes(pattern: tuple[tuple[float, float], ...]) -> Samples:
+    """Notes with soft edges one after the other, peak at most 1."""
+    parts = []
+    for pitch_hz, seconds in pattern:
+        at = np.arange(round(seconds * RATE_HZ))
+        phase = 2.0 * np.pi * pitch_hz * at / RATE_HZ
+        waves = [weight * np.sin((k + 1) * phase) for k, weight in enumerate(_PARTIALS)]
+        edge = np.minimum(1.0, np.minimum(at, at[::-1]) / (_EDGE_S * RATE_HZ))
+        parts.append(edge * np.sum(waves, axis=0) / sum(_PARTIALS))
+    return np.concatenate(parts).astype(np.float32)
 
 
-def pattern(name: str) -> Samples:
-    """One of PATTERNS."""
-    return np.concatenate([tone(pitch_hz, seconds) for pitch_hz, seconds in PATTERNS[name]])
-
-
-def failing(words: Sequence[float] | Samples = ()) -> Samples:
+def failing(words: Samples | None = None) -> Samples:
     """LEAD_S of silence, then sirens one after the other, with ``words`` after the first.
 
     It ends with the last siren. The silence is for the player to be started in: begun that much
     earlier, it is heard in time although it took a second to start.
     """
-    siren = pattern("failed")
-    pause = np.zeros(round(_SIREN_EVERY_S * RATE_HZ) - siren.size, np.float32)
-    parts = [np.zeros(round(LEAD_S * RATE_HZ), np.float32)]
-    if len(words):
-        parts += [siren, pause, np.asarray(words, np.float32), pause]
-    count = _SIRENS_AFTER_WORDS if len(words) else _SIRENS_ALONE
-    return np.concatenate([*parts, *[siren, pause] * (count - 1), siren])
+    siren, pause = notes(SIREN), _silence(_PAUSE_S)
+    spoken = [] if words is None else [siren, pause, words, pause]
+    return np.concatenate([_silence(LEAD_S), *spoken, *[siren, pause] * (_SIRENS - 1), siren])
+
+
+def gave_up(words: Samples | None = None) -> Samples:
+    """The fall, and the words."""
+    spoken = [] if words is None else [_silence(_PAUSE_S), words]
+    return np.concatenate([notes(FALL), *spoken])
 
 
 def wav(samples: Samples, volume_db: float) -> bytes:
@@ -133,3 +130,7 @@ def wav(samples: Samples, volume_db: float) -> bytes:
         writer.setframerate(RATE_HZ)
         writer.writeframes(np.repeat(pcm, 2).tobytes())
     return file.getvalue()
+
+
+def _silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * RATE_HZ), np.float32)
