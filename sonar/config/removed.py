@@ -38,6 +38,7 @@ REMOVED: dict[str, str] = {
     "service.governor.too_hot_c": "it is 85 degrees C",
     "service.governor.battery_low_percent": "it is 20 %",
     "service.governor.battery_save_percent": "it is 10 %",
+    "service.governor.eco_model": "the rate is lowered instead; choose a faster engine.model",
     "service.recording.ring_s": "it is 120 s",
     "service.recording.after_s": "it is 10 s",
     "service.recording.keep_on_danger": "a danger always keeps the recording",

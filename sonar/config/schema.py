@@ -216,9 +216,6 @@ class GovernorConfig(Section):
     """Fewer frames a second to save power and heat."""
 
     enabled: bool = Field(False, description="false = every frame that can be kept up with")
-    eco_model: str | None = Field(
-        None, description="a faster model to change to when hot or too slow; null = keep the model"
-    )
 
 
 class RecordingConfig(Section):
