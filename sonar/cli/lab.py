@@ -28,8 +28,8 @@ from sonar.errors import ConfigError, SourceError
 if TYPE_CHECKING:  # not every command's need
     from sonar.lab.evaluate.data import Dataset
     from sonar.lab.evaluate.labels import Clip
+    from sonar.lab.simulate.closed_loop import Way
     from sonar.lab.simulate.scenario import Scenario
-    from sonar.lab.simulate.suite import Way
 
 DEPTHS = ("exact", "network", "both")
 
@@ -39,32 +39,22 @@ def evaluate(
         list[Path], Argument(metavar="DATA...", help="folders of RGB-D pairs, labeled videos")
     ],
     mount: Annotated[
-        str, Option("--mount", help="RGB-D, the known pose: of all frames, fixed or none")
+        str, Option("--mount", help="RGB-D, the known pose: of all frames, or none")
     ] = "frames",
     models: Annotated[
         list[str] | None, Option("--model", help="depth model; several are compared")
     ] = None,
     out: OutOrNone = None,
-    jobs: Annotated[int, Option("--jobs", "-j", min=1, max=64, help="processes at a time")] = 1,
 ) -> None:
     """Figures of distances, bands and warnings.
 
     Folders of images with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4).
     --out gets evaluation.json and .html. Several --model or --config are compared."""
-    from sonar.lab.evaluate import (
-        Evaluated,
-        Piece,
-        document,
-        lines,
-        perform_all,
-        pinned,
-        sum_up,
-        walk_figures,
-        write_results,
-    )
-    from sonar.lab.evaluate.folder import FolderReadings, MountUse
-    from sonar.lab.evaluate.heard import ClipResult
+    from sonar.app import open_engine
+    from sonar.lab import evaluate as lab
+    from sonar.lab.evaluate.data import Dataset
+    from sonar.lab.evaluate.folder import MountUse
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
     options = common()
@@ -72,28 +62,28 @@ def evaluate(
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     variants = _variants(options, models or [])
-    sources = _found(data)
+    found = _found(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
     evaluated = []
     advance = options.progress("evaluate")
-    for number, (name, wanted) in enumerate(variants.items()):
-        config, model = pinned(wanted)
-        pieces = [Piece(what, config, uses[mount]) for what in sources]
-        results = {}
-        for place, result in perform_all(pieces, jobs):
-            results[place] = result
-            advance(number * len(pieces) + len(results), len(variants) * len(pieces))
-        mine = [results[place] for place in sorted(results)]
-        folders = [result for result in mine if isinstance(result, FolderReadings)]
-        walked = tuple(result for result in mine if isinstance(result, ClipResult))
-        depth = sum_up(folders, config, model, uses[mount]) if folders else None
-        walks = walk_figures(walked) if walked else None
-        evaluated.append(Evaluated(name, model, depth, walks, walked))
-    options.answer(document(evaluated), lines(evaluated))
+    for number, (name, config) in enumerate(variants.items()):
+        folders, clips = [], []
+        with closing(open_engine(config)) as engine:
+            for what in found:
+                if isinstance(what, Dataset):
+                    folders.append(lab.read_folder(what, config, engine, uses[mount]))
+                else:
+                    clips.append(lab.read_clip(what, config))
+                done = number * len(found) + len(folders) + len(clips)
+                advance(done, len(variants) * len(found))
+        depth = lab.sum_up(folders, config, engine.label, uses[mount]) if folders else None
+        walks = lab.walk_figures(clips) if clips else None
+        evaluated.append(lab.Evaluated(name, engine.label, depth, walks, tuple(clips)))
+    options.answer(lab.document(evaluated), lab.lines(evaluated))
     if out is not None:
-        written = write_results(out, evaluated, data)
+        written = lab.write_results(out, evaluated, data)
         note(f"Written: {', '.join(str(file) for file in written)}.")
 
 
@@ -141,7 +131,6 @@ def simulate(
     schema: Annotated[bool, Option("--schema", help="JSON Schema of a scenario file")] = False,
     closed_loop: Annotated[bool, Option("--closed-loop", help="a walker that only hears")] = False,
     depth: Annotated[str, Option("--depth", help="for it: exact, network or both")] = "exact",
-    true_zones: Annotated[bool, Option("--true-zones", help="also zones never wrong")] = False,
     seeds: Annotated[int, Option("--seeds", min=1, max=100, help="starts of each")] = 1,
     short: Annotated[bool, Option("--short", help="only the first meters of each")] = False,
 ) -> None:
@@ -149,11 +138,10 @@ def simulate(
 
     Without --closed-loop each SCENARIO becomes a folder in --out: video.mp4, depth.npz (exact
     meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
-    evaluate` reads. With it a walker that hears nothing else goes the same ways, with and without
-    sonar and with the common min-max approach, and its contacts are counted."""
-    from sonar.lab.simulate.scenario import Scenario
-    from sonar.lab.simulate.scenario_files import load, names
-    from sonar.lab.simulate.suite import as_json, run, table
+    evaluate` reads. With it a walker goes the same ways, with the sound and without it, and its
+    contacts are counted."""
+    from sonar.lab.simulate.closed_loop import as_json, run, table
+    from sonar.lab.simulate.scenario import Scenario, load, names
 
     options = common()
     if schema:
@@ -170,7 +158,7 @@ def simulate(
     if not closed_loop:
         return _record(options, found, out, [Path(word) for word in wanted])
     with ExitStack() as stack:
-        ways = _ways(options, depth, true_zones, stack)
+        ways = _ways(options, depth, stack)
         advance = options.progress("walks")
         walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
     options.answer(as_json(walked, range(seeds), short), table(walked))
@@ -197,27 +185,22 @@ def _record(
     options.answer(written, lines)
 
 
-def _ways(options: Common, depth: str, true_zones: bool, stack: ExitStack) -> "list[Way]":
-    """What walks the scenarios: nothing, sonar and min-max on each wanted kind of depth."""
+def _ways(options: Common, depth: str, stack: ExitStack) -> "list[Way]":
+    """What walks the scenarios: nothing, and sonar on each wanted kind of depth."""
     from sonar.app import make_zones, open_engine
     from sonar.audio.cues import PulseMapper
-    from sonar.lab.evaluate.naive import naive_bands
-    from sonar.lab.simulate import suite
+    from sonar.lab.simulate import closed_loop
     from sonar.zones import DepthZones
 
     config = options.load()
     mapper = partial(PulseMapper, config.audio, config.speech)
-    ways = [suite.without()]
-    if true_zones:
-        ways.append(suite.truth(config, mapper))
+    ways = [closed_loop.WITHOUT]
     if depth != "network":
-        ways.append(suite.exact(partial(DepthZones, config.zones), mapper))
-        ways.append(suite.minmax(naive_bands, mapper))
+        ways.append(closed_loop.exact(partial(DepthZones, config.zones), mapper))
     if depth != "exact":
         prepare(config)
         engine = stack.enter_context(closing(open_engine(config)))
-        ways.append(suite.network(engine, partial(make_zones, config), mapper))
-        ways.append(suite.network_minmax(engine, naive_bands, mapper))
+        ways.append(closed_loop.network(engine, partial(make_zones, config), mapper))
     return ways
 
 

@@ -54,7 +54,7 @@ def configuration(data: bytes, folder: Path) -> None:
     from sonar.audio.speech.catalogue import load_utterances
     from sonar.config import SonarConfig
     from sonar.config.load import load_config
-    from sonar.lab.simulate.scenario_files import load
+    from sonar.lab.simulate.scenario import load
 
     path = folder / "given.yaml"
     path.write_bytes(data)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sonar.errors import OutputError
-from sonar.lab.simulate.scenario_files import names as scenario_names
+from sonar.lab.simulate.scenario import names as scenario_names
 from sonar.replay.batch import plan
 from sonar.replay.folder import LIST, output_folder
 from sonar.types import Frame

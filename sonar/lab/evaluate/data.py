@@ -46,11 +46,6 @@ class FrameMount(BaseModel, frozen=True):
         """Whether height and both angles are there."""
         return None not in (self.height_m, self.pitch_deg, self.roll_deg)
 
-    @property
-    def measured(self) -> bool:
-        """Complete, and not itself a fit to the measured depth."""
-        return self.complete and "fitted" not in (self.gravity_source or "")
-
 
 class Meta(BaseModel, frozen=True):
     """``meta.json``. Others write these files and put more in them than is used here."""

@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from sonar.app import make_zones
 from sonar.config import MountConfig, SonarConfig
-from sonar.errors import DepthError
+from sonar.errors import DepthError, SourceError
 from sonar.lab.evaluate.data import Dataset, DatasetIntrinsics, FrameMount
 from sonar.lab.evaluate.figures import FigureReading
 from sonar.lab.evaluate.naive import naive_inverse_depths
@@ -16,9 +17,8 @@ from sonar.lab.evaluate.truth import fit_floor, read_zones
 from sonar.ports import Engine, ZoneAnalyser
 from sonar.types import Band, Frame, Reason, ZoneReading
 
-MountUse = Literal["frames", "fixed", "none"]
+MountUse = Literal["frames", "none"]
 MountOrigin = Literal["given", "fitted", "none"]
-ASSUMED_HFOV_DEG = 62.0
 IMAGE_RATE_HZ = 1.0  # of a folder that states no rate
 ANGLE_SIGMA_DEG = 1.0  # of angles that come with each frame: what an IMU is good for
 SAME_FLOOR = 0.2  # a fitted height that differs more from the folder's is a table, not the floor
@@ -41,7 +41,6 @@ class FolderReadings:
     pairs: int
     unmeasured: int
     origin: MountOrigin
-    intrinsics: Literal["given", "assumed"]
 
 
 def read_folder(
@@ -49,18 +48,21 @@ def read_folder(
     config: SonarConfig,
     engine: Engine,
     mount_use: MountUse,
-    make_zones: Callable[[MountConfig], ZoneAnalyser],
+    make_zones: Callable[[SonarConfig, MountConfig], ZoneAnalyser] = make_zones,
 ) -> FolderReadings:
-    """Run every pair of a folder in order, through an analyser of its own."""
-    size, k = _camera(dataset)
+    """Run every pair of a folder in order, through an analyser of its own. Raises SonarError."""
+    k = dataset.intrinsics
+    if k is None:
+        raise SourceError(f"{dataset.folder / 'meta.json'} states no intrinsics.")
+    size = dataset.pairs[0].load()[0].shape
     mounts, origin = known_mounts(dataset, k)
 
-    def mount_config(mount: FrameMount, sigma_deg: float = ANGLE_SIGMA_DEG) -> MountConfig:
+    def mount_config(mount: FrameMount) -> MountConfig:
         pose = mount.model_dump(include={"height_m", "pitch_deg", "roll_deg"})
         return config.mount.model_copy(
             update={
                 **(dict.fromkeys(pose) if mount_use == "none" else pose),
-                "angle_sigma_deg": sigma_deg,
+                "angle_sigma_deg": ANGLE_SIGMA_DEG,
                 "fx_px": k.fx,
                 "fy_px": k.fy,
                 "cx_px": max(k.cx, 1e-3),
@@ -70,7 +72,7 @@ def read_folder(
             }
         )
 
-    analyser = make_zones(mount_config(*_typical(list(mounts.values()))))
+    analyser = make_zones(config, mount_config(next(iter(mounts.values()), FrameMount())))
     readings: list[FigureReading] = []
     inverse_depths: list[float] = []
     unmeasured = 0
@@ -107,7 +109,6 @@ def read_folder(
         len(dataset.pairs),
         unmeasured,
         "none" if mount_use == "none" else origin,
-        "assumed" if dataset.intrinsics is None else "given",
     )
 
 
@@ -140,8 +141,8 @@ def known_mounts(
         if pair.id in dataset.mounts and dataset.mounts[pair.id].complete
     }
     if stated:
-        given = all(mount.measured for mount in stated.values())
-        return stated, "given" if given else "fitted"
+        fitted = any("fitted" in (mount.gravity_source or "") for mount in stated.values())
+        return stated, "fitted" if fitted else "given"
     planes = {pair.id: fit_floor(pair.load()[1], k) for pair in dataset.pairs}
     found = {key: plane for key, plane in planes.items() if plane is not None}
     if not found:
@@ -154,24 +155,3 @@ def known_mounts(
         if abs(plane.height_m / floor - 1) <= SAME_FLOOR
     }
     return mounts, "fitted"
-
-
-def _typical(mounts: list[FrameMount]) -> tuple[FrameMount, float]:
-    """The median mount of a folder, and the deviation of its angles in degrees."""
-    if not mounts:
-        return FrameMount(), ANGLE_SIGMA_DEG
-    poses = np.array([(m.height_m, m.pitch_deg, m.roll_deg) for m in mounts], float)
-    height, pitch, roll = (float(v) for v in np.median(poses, axis=0))
-    spread = float(np.clip(np.hypot(*poses[:, 1:].std(axis=0)), ANGLE_SIGMA_DEG, 15.0))
-    return FrameMount(height_m=height, pitch_deg=pitch, roll_deg=roll), spread
-
-
-def _camera(dataset: Dataset) -> tuple[tuple[int, int], DatasetIntrinsics]:
-    """(height, width) of the folder's images, and intrinsics (assumed where not given)."""
-    height, width = dataset.pairs[0].load()[0].shape[:2]
-    if dataset.intrinsics is not None:
-        return (height, width), dataset.intrinsics
-    focal = width / 2 / math.tan(math.radians(ASSUMED_HFOV_DEG / 2))
-    return (height, width), DatasetIntrinsics(
-        fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2
-    )

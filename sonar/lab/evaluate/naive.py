@@ -34,14 +34,6 @@ def naive_band(inverse_depth: float) -> Band:
     return next((band for edge, band in FRACTIONS if inverse_depth >= edge), Band.CLEAR)
 
 
-def naive_bands(
-    depth: DepthMap,
-) -> tuple[tuple[Band, float], tuple[Band, float], tuple[Band, float]]:
-    """Band and inverse depth of each third."""
-    left, middle, right = ((naive_band(value), value) for value in naive_inverse_depths(depth))
-    return left, middle, right
-
-
 def fit_distance(
     inverse_depths: Sequence[float], distances_m: Sequence[float], weights: Sequence[float]
 ) -> tuple[float, float] | None:

@@ -33,8 +33,8 @@ def sum_up(
 
     Under ``sources``, each folder has the figures of sonar, those of min-max as ``naive``, and
     ``frames`` used, ``frames_without_floor`` (left out: gravity is not known there), ``near``
-    (zones nearer than ``near_m``), ``unmeasured`` (zones with too little depth), ``mount`` (what
-    sonar knew of the camera) and ``intrinsics`` (given or assumed).
+    (zones nearer than ``near_m``), ``unmeasured`` (zones with too little depth) and ``mount`` (what
+    sonar knew of the camera).
     """
     fit = _naive_fit(found)
     return {
@@ -61,7 +61,6 @@ def _source(
         "near": sum(r.true_m is not None and r.true_m < NEAR_M for r in folder.readings),
         "unmeasured": folder.unmeasured,
         "mount": folder.origin,
-        "intrinsics": folder.intrinsics,
         "naive": figures(_naive(folder, fit), edges, seed),
     }
 

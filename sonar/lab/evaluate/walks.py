@@ -1,4 +1,4 @@
-"""The figures of recordings with labeled events; for what is counted see
+"""Recordings with labeled events, replayed, and their figures; for what is counted see
 :mod:`sonar.lab.evaluate.heard`.
 
 - ``warning_recall``: share of the events that are warned of.
@@ -10,12 +10,18 @@
 - ``ci``: 95 % intervals by resampling recordings (seeded); null for fewer than two.
 """
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from sonar.config import SonarConfig
+from sonar.errors import SourceError
 from sonar.lab.evaluate.figures import Figures, Indices, Values, intervals, rounded
-from sonar.lab.evaluate.heard import ClipResult
+from sonar.lab.evaluate.heard import ClipResult, judge
+from sonar.lab.evaluate.labels import Clip
+from sonar.replay.regression import read_events
 
 RESAMPLES = 1000
 WALK_FIGURES = {
@@ -26,6 +32,27 @@ WALK_FIGURES = {
     "side_accuracy": "right side",
     "cues_per_minute": "sounds and phrases per minute",
 }
+
+
+def read_clip(clip: Clip, config: SonarConfig) -> ClipResult:
+    """Replay a labeled recording and judge what was heard. Raises SonarError."""
+    from sonar.replay.session import replay
+
+    with tempfile.TemporaryDirectory(prefix="sonar-evaluate-") as folder:
+        out = Path(folder)
+        result = replay(str(clip.video), out, clip.config(config), video=False)
+        if result.outcome.error is not None:
+            raise result.outcome.error
+        if not result.outcome.frames:
+            raise SourceError(f"{clip.video} holds no frame.")
+        return judge(
+            clip.name,
+            clip.truth,
+            read_events(out),
+            float(result.summary["duration_s"]),
+            result.outcome.degraded,
+            result.outcome.frames,
+        )
 
 
 def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> Figures:

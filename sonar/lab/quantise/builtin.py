@@ -23,7 +23,7 @@ from sonar.depth.practice import practice_images
 from sonar.depth.preprocess import Preprocessor
 from sonar.lab.quantise.graph import simplified
 from sonar.lab.quantise.quantise import quantise
-from sonar.lab.simulate.places.render import render_scene
+from sonar.lab.simulate.places import render_scene
 from sonar.types import RgbImage
 
 SOURCE_KEY = "source_sha256"  # metadata: the sum of the model that it was made from

@@ -1,7 +1,7 @@
 """The ear trainer: an audio game that teaches what the sounds mean, and scores it.
 
-Everything is said, and told as text beside it; the only input is single keys. Nothing here knows
-a terminal or a sound card.
+Everything is spoken, and printed beside it; the only input is single keys. Nothing here knows a
+terminal or a sound card.
 """
 
 import random
@@ -18,6 +18,13 @@ ANSWER_S = 20.0  # then it is played again
 MOST_REPLAYS = 5
 _STEP_S = 0.05
 _LONGEST_TALK_S = 15.0
+_HEIGHT_KEYS = {Height.FLOOR: "ear_low", Height.BODY: "ear_body", Height.HEAD: "ear_head"}
+# What is asked: the phrase of each answer, in the order of the keys 1, 2, 3...
+ANSWERS = {
+    "sides": tuple(f"side_{side}" for side in SIDES),
+    "distances": tuple(f"band_{band}" for band in BANDS),
+    "heights": tuple(_HEIGHT_KEYS[height] for height in HEIGHTS),
+}
 
 Keys = Callable[[float], str | None]
 """Gives the next key; None after that many seconds without one, "" when there will be no more."""
@@ -30,10 +37,6 @@ class Tally:
     right: int = 0
     asked: int = 0
 
-    def note(self, right: bool) -> None:
-        self.asked += 1
-        self.right += right
-
 
 @dataclass
 class Score:
@@ -45,23 +48,7 @@ class Score:
     finished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is asked: the phrase of each answer, in the order of the keys 1, 2, 3..."""
-
-    answers: tuple[str, ...]
-
-    def key_of(self, answer: str) -> str:
-        return str(self.answers.index(answer) + 1)
-
-
-_HEIGHT_KEYS = {Height.FLOOR: "ear_low", Height.BODY: "ear_body", Height.HEAD: "ear_head"}
-WHICH_SIDE = Choice(tuple(f"side_{side}" for side in SIDES))
-HOW_NEAR = Choice(tuple(f"band_{band}" for band in BANDS))
-HOW_HIGH = Choice(tuple(_HEIGHT_KEYS[height] for height in HEIGHTS))
-
-
-class Ended(Exception):
+class _Ended(Exception):
     """The listener has had enough, or there are no more keys."""
 
 
@@ -72,7 +59,7 @@ class EarStage:
         mixer, sink: the sink renders that mixer and is started and closed by the caller.
         clock: waits; live sinks render meanwhile.
         speaker: the words of phrases.
-        tell: takes a line of text.
+        show: takes a line of text.
     """
 
     def __init__(
@@ -81,24 +68,20 @@ class EarStage:
         sink: AudioSink,
         clock: Clock,
         speaker: Speaker,
-        tell: Callable[[str], None],
+        show: Callable[[str], None],
     ) -> None:
         self._mixer, self._sink, self._clock = mixer, sink, clock
-        self._speaker, self._tell = speaker, tell
+        self._speaker, self._show = speaker, show
         self._t = 0.0
 
     def say(self, *phrases: str, earcon: str | None = None) -> None:
-        """Say and tell; returns when it has been said."""
-        self._tell(self.text(*phrases))
+        """Speak and show; returns when it has been spoken."""
+        self._show(" ".join(self._speaker.text(phrase) for phrase in phrases))
         self._mixer.announce(earcon, *phrases)
         self._pass(_STEP_S)
         begun = self._t
         while self._mixer.busy and self._t - begun < _LONGEST_TALK_S:
             self._pass(_STEP_S)
-
-    def text(self, *phrases: str) -> str:
-        """Phrases as a line."""
-        return " ".join(self._speaker.text(phrase) for phrase in phrases)
 
     def play(self, exercise: Exercise) -> None:
         """Play it from its beginning; returns after a short silence."""
@@ -139,110 +122,84 @@ class EarTrainer:
     def run(self) -> Score:
         """All lessons, about ten minutes with 8 questions; ends with the score, always."""
         try:
-            self._stage.say("ear_begin")
-            self._sides()
-            self._distances()
-            if self._maker.scheme != "continuous":  # its pitch tells nearness, not height
-                self._heights()
-            self._dangers()
-            self._both()
+            self._lessons()
             self.score.finished = True
-        except Ended:
+        except _Ended:
             pass
-        self._tell_score()
+        for name in ANSWERS:
+            tally: Tally = getattr(self.score, name)
+            if tally.asked:
+                counts = (f"number_{tally.right}", "ear_of", f"number_{tally.asked}")
+                self._stage.say(f"ear_{name}", *counts)
+        self._stage.say("ear_end")
         return self.score
 
-    def _sides(self) -> None:
-        self._lesson(
-            "ear_sides",
-            [(f"side_{side}", self._maker.exercise(side, Band.CLOSE)) for side in SIDES],
-            WHICH_SIDE,
-        )
+    def _lessons(self) -> None:
+        make = self._maker.exercise
+        self._stage.say("ear_begin")
+        self._examples("sides", [make(side, Band.CLOSE) for side in SIDES])
         for _ in range(self._questions):
-            exercise = self._any((Band.NEAR, Band.CLOSE))
-            self._ask(exercise, [(WHICH_SIDE, f"side_{exercise.side}", self.score.sides)])
-
-    def _distances(self) -> None:
-        examples = [(f"band_{band}", self._maker.exercise(Side.CENTER, band)) for band in BANDS]
-        self._lesson("ear_distances", examples, HOW_NEAR)
+            self._ask(self._any((Band.NEAR, Band.CLOSE)), "sides")
+        self._examples("distances", [make(Side.CENTER, band) for band in BANDS])
         for _ in range(self._questions):
-            exercise = self._any(BANDS)
-            self._ask(exercise, [(HOW_NEAR, f"band_{exercise.band}", self.score.distances)])
-
-    def _heights(self) -> None:
-        examples = [
-            (_HEIGHT_KEYS[height], self._maker.exercise(Side.CENTER, Band.NEAR, height))
-            for height in HEIGHTS
-        ]
-        self._lesson("ear_heights", examples, HOW_HIGH)
-        for _ in range((self._questions + 1) // 2):
-            height = self._random.choice(HEIGHTS)
-            exercise = self._maker.exercise(self._random.choice(SIDES), Band.NEAR, height)
-            self._ask(exercise, [(HOW_HIGH, _HEIGHT_KEYS[height], self.score.heights)])
-
-    def _dangers(self) -> None:
-        """Heard, not asked: nobody is to guess at a danger."""
+            self._ask(self._any(BANDS), "distances")
+        if self._maker.audio.scheme != "continuous":  # its pitch stands for nearness
+            self._examples("heights", [make(Side.CENTER, Band.NEAR, h) for h in HEIGHTS])
+            for _ in range((self._questions + 1) // 2):
+                self._ask(self._any((Band.NEAR,), HEIGHTS), "heights")
+        # Dangers are heard, not asked: nobody is to guess at one.
         self._stage.say("ear_dangers", "ear_listen")
         self._stage.play(self._maker.approach())
         self._stage.say("stop")
         self._stage.play(self._maker.drop())
         self._stage.say("drop")
-
-    def _both(self) -> None:
         self._stage.say("ear_both")
         for _ in range(self._questions):
-            exercise = self._any(BANDS)
-            self._ask(
-                exercise,
-                [
-                    (WHICH_SIDE, f"side_{exercise.side}", self.score.sides),
-                    (HOW_NEAR, f"band_{exercise.band}", self.score.distances),
-                ],
-            )
+            self._ask(self._any(BANDS), "sides", "distances")
 
-    def _any(self, bands: Sequence[Band]) -> Exercise:
-        return self._maker.exercise(self._random.choice(SIDES), self._random.choice(bands))
+    def _any(self, bands: Sequence[Band], heights: Sequence[Height] = (Height.BODY,)) -> Exercise:
+        pick = self._random.choice
+        return self._maker.exercise(pick(SIDES), pick(bands), pick(heights))
 
-    def _lesson(self, name: str, examples: list[tuple[str, Exercise]], choice: Choice) -> None:
-        self._stage.say(name, "ear_listen")
-        for phrase, exercise in examples:
+    def _examples(self, name: str, examples: Sequence[Exercise]) -> None:
+        self._stage.say(f"ear_{name}", "ear_listen")
+        for phrase, exercise in zip(ANSWERS[name], examples, strict=True):
             self._stage.say(phrase)
             self._stage.play(exercise)
-        for phrase in choice.answers:
-            self._stage.say("ear_press", f"number_{choice.key_of(phrase)}", phrase)
+        for number, phrase in enumerate(ANSWERS[name], 1):
+            self._stage.say("ear_press", f"number_{number}", phrase)
         self._stage.say("ear_again")
 
-    def _ask(self, exercise: Exercise, questions: list[tuple[Choice, str, Tally]]) -> None:
+    def _ask(self, exercise: Exercise, *names: str) -> None:
+        """Play an exercise and ask for each of ``names`` (of :data:`ANSWERS`) in it."""
+        truth = {
+            "sides": f"side_{exercise.side}",
+            "distances": f"band_{exercise.band}",
+            "heights": _HEIGHT_KEYS[exercise.height],
+        }
         self._stage.say("ear_turn")
         self._stage.play(exercise)
-        for choice, answer, tally in questions:
-            right = self._key(exercise, choice) == choice.key_of(answer)
-            tally.note(right)
+        for name in names:
+            right = self._answer(exercise, ANSWERS[name]) == truth[name]
+            tally: Tally = getattr(self.score, name)
+            tally.asked += 1
+            tally.right += right
             if right:
                 self._stage.say("ear_right", earcon="confirm")
             else:
-                self._stage.say("ear_wrong", answer, earcon="refused")
+                self._stage.say("ear_wrong", truth[name], earcon="refused")
                 self._stage.play(exercise)
 
-    def _key(self, exercise: Exercise, choice: Choice) -> str:
-        """The number that was pressed. Raises Ended."""
-        allowed = [choice.key_of(answer) for answer in choice.answers]
+    def _answer(self, exercise: Exercise, answers: Sequence[str]) -> str:
+        """The phrase whose number was pressed. Raises _Ended."""
+        by_key = {str(number): phrase for number, phrase in enumerate(answers, 1)}
         replays = 0
         while True:
             key = self._keys(ANSWER_S)
-            if key in allowed:
-                return str(key)
+            if key in by_key:
+                return by_key[key]
             if key in ("", QUIT) or replays >= MOST_REPLAYS:
-                raise Ended
+                raise _Ended
             if key is None or key == AGAIN:
                 replays += key is None
                 self._stage.play(exercise)
-
-    def _tell_score(self) -> None:
-        for name in ("sides", "distances", "heights"):
-            tally: Tally = getattr(self.score, name)
-            if tally.asked:
-                self._stage.say(
-                    f"ear_{name}", f"number_{tally.right}", "ear_of", f"number_{tally.asked}"
-                )
-        self._stage.say("ear_end")

@@ -1,28 +1,27 @@
-"""Things to listen to: drawn scenes with exact depth, through the real zones and mapper.
-
-What is taught is what the product would say of such a scene: each one is checked against the
-geometry before it is played.
-"""
+"""Exercises for the ear: scenes as the zones report them, through the real mapper."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sonar.audio.cues import PAN, PulseMapper
-from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource, floor, scenario
-from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
-from sonar.errors import SonarError
-from sonar.testing.exact import ExactDepth
-from sonar.types import SIDES, Band, Cue, Height, Scene, Side
-from sonar.zones import DepthZones
+from sonar.audio.cues import PulseMapper
+from sonar.config import AudioConfig, BandEdges, SpeechConfig
+from sonar.types import SIDES, Band, Column, Cue, Height, Scene, Side, ZoneReading
 
 RATE_HZ = 10.0
-LOOK_FRAMES = 12  # before the sound begins: bands are settled by then
 HEARD_FRAMES = 25
+WALK_MPS = 0.6
 BANDS: tuple[Band, ...] = (Band.FAR, Band.NEAR, Band.CLOSE, Band.STOP)
 HEIGHTS: tuple[Height, ...] = (Height.FLOOR, Height.BODY, Height.HEAD)
-_SPANS_M = {Height.FLOOR: (0.0, 0.3), Height.BODY: (0.0, 1.5), Height.HEAD: (1.45, 1.8)}
-_SIZE = (96, 128)
-_TRIES = 12
+_ELEVATIONS = {Height.FLOOR: 0.2, Height.BODY: 0.5, Height.HEAD: 0.85}
+_STRIPS = 3  # of the profile, for each side
+_EDGES = BandEdges()
+_ENDS_M = {
+    Band.FAR: (_EDGES.near_m, _EDGES.far_m),
+    Band.NEAR: (_EDGES.close_m, _EDGES.near_m),
+    Band.CLOSE: (_EDGES.stop_m, _EDGES.close_m),
+    Band.STOP: (0.4, _EDGES.stop_m),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,104 +44,55 @@ class SceneMaker:
 
     Args:
         audio: how cues are made, the scheme included.
-        seed: of the places of things.
-
-    Attributes:
-        scheme: of the cues.
+        seed: of the distances.
     """
 
     def __init__(self, audio: AudioConfig, seed: int) -> None:
-        self._audio = audio
-        self.scheme = audio.scheme
-        self._speech = SpeechConfig(enabled=False)
+        self.audio = audio
         self._random = random.Random(seed)
 
     def exercise(self, side: Side, band: Band, height: Height = Height.BODY) -> Exercise:
-        """Something that stands still. Raises SonarError when no such scene can be made."""
-        for _ in range(_TRIES):
-            distance_m = self._distance_m(band)
-            heard = self._heard(_thing(side, distance_m, height), HEARD_FRAMES)
-            made = Exercise(side, band, height, _cues(heard))
-            if all(_agrees(scene, made) for scene, _ in heard) and _is_heard(heard, side):
-                return made
-        raise SonarError(f"no scene for the ear could be made: {band} {side} {height}")
+        """An obstacle that keeps its place."""
+        low_m, high_m = _ENDS_M[band]
+        distance_m = low_m + self._random.uniform(0.3, 0.7) * (high_m - low_m)
+        scenes = [_scene(n, side, distance_m, height) for n in range(HEARD_FRAMES)]
+        return Exercise(side, band, height, self._cues(scenes))
 
     def approach(self) -> Exercise:
-        """A walk towards something straight ahead, from far until stop."""
-        scene = _walk(_thing(Side.CENTER, 4.3, Height.BODY), 0.6)
-        heard = self._heard(scene, round(3.9 / 0.6 * RATE_HZ))
-        return Exercise(Side.CENTER, Band.STOP, Height.BODY, _cues(heard))
+        """A walk towards an obstacle straight ahead, from far until stop."""
+        frames = round((_EDGES.far_m - 0.45) / WALK_MPS * RATE_HZ)
+        scenes = [
+            _scene(n, Side.CENTER, _EDGES.far_m - 0.05 - n * WALK_MPS / RATE_HZ, Height.BODY)
+            for n in range(frames)
+        ]
+        return Exercise(Side.CENTER, Band.STOP, Height.BODY, self._cues(scenes))
 
     def drop(self) -> Exercise:
         """A walk towards stairs that go down."""
-        heard = self._heard(scenario("stairs_down", distance_m=3.5, speed_mps=0.2), HEARD_FRAMES)
-        return Exercise(Side.CENTER, Band.CLEAR, Height.FLOOR, _cues(heard))
+        left, center, right = (ZoneReading(side, Band.CLEAR) for side in SIDES)
+        scenes = [
+            Scene(n, n / RATE_HZ, left, center, right, True, 3.0 - 0.2 * n / RATE_HZ)
+            for n in range(HEARD_FRAMES)
+        ]
+        return Exercise(Side.CENTER, Band.CLEAR, Height.FLOOR, self._cues(scenes))
 
-    def _distance_m(self, band: Band) -> float:
-        edges = BandEdges()
-        low_m, high_m = {
-            Band.STOP: (0.42, edges.stop_m),
-            Band.CLOSE: (edges.stop_m, edges.close_m),
-            Band.NEAR: (edges.close_m, edges.near_m),
-            Band.FAR: (edges.near_m, edges.far_m),
-        }[band]
-        return low_m + self._random.uniform(0.3, 0.7) * (high_m - low_m)
-
-    def _heard(self, scene: SyntheticScene, frames: int) -> list[tuple[Scene, Cue]]:
-        source = SyntheticSource(scene, rate_hz=RATE_HZ, frames=LOOK_FRAMES + frames, size=_SIZE)
-        engine = ExactDepth(source)
-        camera = scene.camera
-        zones = DepthZones(
-            ZonesConfig(),
-            MountConfig(
-                height_m=camera.height_m,
-                pitch_deg=camera.pitch_deg,
-                roll_deg=camera.roll_deg,
-                hfov_deg=camera.hfov_deg,
-            ),
-        )
-        mapper = PulseMapper(self._audio, self._speech)
-        heard = []
-        for number in range(LOOK_FRAMES + frames):
-            frame = source.frame_at(number)
-            seen = zones.update(engine.estimate(frame), frame)
-            if number >= LOOK_FRAMES:
-                heard.append((seen, mapper.update(seen)))
-        return heard
+    def _cues(self, scenes: Sequence[Scene]) -> tuple[tuple[float, Cue], ...]:
+        mapper = PulseMapper(self.audio, SpeechConfig(enabled=False))
+        cues = [(scene.t, mapper.update(scene)) for scene in scenes]
+        return tuple((t, replace(cue, frame_id=-1, phrase=None)) for t, cue in cues)
 
 
-def _thing(side: Side, distance_m: float, height: Height) -> SyntheticScene:
-    """A post, a low thing or a hanging one, and a camera that sways a little as people do."""
-    lateral_m = min(0.36 * distance_m, 0.68) * PAN[side]  # beside the middle, in the way, in view
-    half_m = 0.06 * min(distance_m, 2.0)
-    low_m, high_m = _SPANS_M[height]
-    box = Box(
-        (lateral_m - half_m, distance_m, low_m), (lateral_m + half_m, distance_m + 0.05, high_m)
+def _scene(number: int, side: Side, distance_m: float, height: Height) -> Scene:
+    """One obstacle on one side, nothing else."""
+    band = next(band for band in reversed(BANDS) if distance_m < _ENDS_M[band][1])
+    proximity = 1.0 - distance_m / _EDGES.far_m
+    left, center, right = (
+        ZoneReading(each, band, proximity, distance_m, height=height)
+        if each is side
+        else ZoneReading(each, Band.CLEAR)
+        for each in SIDES
     )
-    return SyntheticScene((floor(), box), Camera(), sway_deg=0.3)
-
-
-def _walk(scene: SyntheticScene, speed_mps: float) -> SyntheticScene:
-    return replace(scene, speed_mps=speed_mps, walk_m=3.9)
-
-
-def _agrees(scene: Scene, wanted: Exercise) -> bool:
-    """Whether sonar sees this, and only this."""
-    for side, zone in zip(SIDES, scene.zones, strict=True):
-        if side is not wanted.side:
-            if zone.band is not Band.CLEAR:
-                return False
-        elif zone.band is not wanted.band or zone.height is not wanted.height:
-            return False
-    return not scene.drop_off
-
-
-def _is_heard(heard: list[tuple[Scene, Cue]], side: Side) -> bool:
-    return any(cue.pan == PAN[side] and cue.pitch_hz > 0.0 for _, cue in heard) or any(
-        cue.columns for _, cue in heard
-    )
-
-
-def _cues(heard: list[tuple[Scene, Cue]]) -> tuple[tuple[float, Cue], ...]:
-    begin = heard[0][0].t
-    return tuple((scene.t - begin, replace(cue, frame_id=-1, phrase=None)) for scene, cue in heard)
+    nearest = Column(proximity, _ELEVATIONS[height])
+    profile = [nearest if each is side else Column(0.0, 0.0) for each in SIDES]
+    strips = tuple(column for column in profile for _ in range(_STRIPS))
+    return Scene(number, number / RATE_HZ, left, center, right, False, profile=strips)

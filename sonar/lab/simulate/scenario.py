@@ -1,42 +1,45 @@
 """Scenarios: worlds and walks as YAML, strictly checked.
 
-A file says what stands where, who moves, where the ground ends and which way is walked; see
-``docs/simulator.md``. Plan coordinates are metres: x to the right, y ahead, at the start's heading.
+A file names the obstacles, who moves, where the ground ends and which way is walked; see
+``docs/simulator.md``. Plan coordinates are meters: x to the right, y ahead, at the start's heading.
 """
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from sonar.config.plain_yaml import Document, parse
+from sonar.errors import ConfigError
 from sonar.lab.simulate.scene.builder import MATERIALS
 
-SCHEMA: Literal["sonar.scenario/1"] = "sonar.scenario/1"
+MAX_BYTES = 200_000
 
 Coordinate = Annotated[float, Field(ge=-200.0, le=200.0, allow_inf_nan=False)]
 Length = Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)]
 Above = Annotated[float, Field(ge=0.0, le=10.0, allow_inf_nan=False)]
 Speed = Annotated[float, Field(gt=0.0, le=10.0, allow_inf_nan=False)]
 Angle = Annotated[float, Field(ge=-360.0, le=360.0, allow_inf_nan=False)]
+Scale = Annotated[float, Field(ge=0.5, le=2.0)]
 Point = tuple[Coordinate, Coordinate]
 Area = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 Light = Literal["day", "indoor", "dim", "night", "glare"]
 
 
-def _material(name: str) -> str:
+def _known_material(name: str) -> str:
     if name not in MATERIALS:
         raise ValueError(f"no such material {name!r}{nearest(name, MATERIALS)}")
     return name
 
 
+Material = Annotated[str, AfterValidator(_known_material)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("material", check_fields=False)
-    @classmethod
-    def _known_material(cls, name: str) -> str:
-        return _material(name)
 
 
 class Moves(_Strict):
@@ -58,7 +61,7 @@ class Wall(_Strict):
     end: Point
     height_m: Length = 2.6
     thick_m: Length = 0.15
-    material: str = "wallpaper"
+    material: Material = "wallpaper"
 
 
 class Block(_Strict):
@@ -69,7 +72,7 @@ class Block(_Strict):
     size: tuple[Length, Length, Length]
     bottom_m: Above = 0.0
     turn_deg: Angle = 0.0
-    material: str = "carton"
+    material: Material = "carton"
 
 
 class Pole(_Strict):
@@ -80,74 +83,60 @@ class Pole(_Strict):
     radius_m: Length = 0.06
     height_m: Length = 2.4
     bottom_m: Above = 0.0
-    material: str = "steel"
+    material: Material = "steel"
 
 
-class Furniture(_Strict):
-    """Something of a usual size: a table, a chair, a bench, a plant, a hanging plant, a car."""
-
-    kind: Literal["table", "chair", "bench", "plant", "hanging_plant", "car"]
+class _Placed(_Strict):
     at: Point
     turn_deg: Angle = 0.0
-
-
-class Tree(_Strict):
-    """A trunk with a branch that hangs ``low_m`` above the ground along ``branch`` from it."""
-
-    kind: Literal["tree"]
-    at: Point
-    branch: Point
-    low_m: Annotated[float, Field(ge=1.2, le=3.0)] = 1.4
-
-
-class Doorway(_Strict):
-    """A wall with an opening of ``width_m`` whose middle is ``at``, and a lintel above it."""
-
-    kind: Literal["doorway"]
-    at: Point
-    start: Point
-    end: Point
-    width_m: Length = 0.95
-    height_m: Length = 2.05
-    material: str = "wallpaper"
-
-    @model_validator(mode="after")
-    def _across(self) -> "Doorway":
-        if not (self.start[1] == self.end[1] == self.at[1] and self.start[0] < self.end[0]):
-            raise ValueError("start, at and end must share y, start left of end")
-        return self
-
-
-class Clutter(_Strict):
-    """``count`` boxes and stools strewn over ``area`` (x0, y0, x1, y1); the same for a seed."""
-
-    kind: Literal["clutter"]
-    area: Area
-    count: Annotated[int, Field(ge=1, le=60)]
-    seed: int = 0
-
-
-class Person(_Strict):
-    """Somebody standing, or walking."""
-
-    kind: Literal["person"]
-    at: Point
+    scale: Scale = 1.0
     moves: Moves | None = None
 
 
-class Bicycle(_Strict):
-    """Parked, or ridden by somebody when it ``moves``."""
+class Furniture(_Placed):
+    """Something of a usual size, turned and scaled as a whole; people and furniture may move.
 
-    kind: Literal["bicycle"]
-    at: Point
+    A bicycle that moves is ridden. ``hanging_plant`` and the branch of a ``tree`` are at head
+    height.
+    """
+
+    kind: (
+        Literal["person", "bicycle", "car", "tree"]
+        | Literal["table", "chair", "bench", "plant", "hanging_plant"]
+    )
+
+
+class Shape(NamedTuple):
+    """A part about the origin of its thing: ``size`` is MuJoCo's for the shape, see
+    :class:`sonar.lab.simulate.scene.builder.Part`."""
+
+    shape: Literal["box", "sphere", "cylinder", "capsule", "ellipsoid"]
+    at: tuple[Coordinate, Coordinate, Coordinate]
+    size: Annotated[tuple[Length, ...], Field(min_length=1, max_length=3)]
+    material: Material
     turn_deg: Angle = 0.0
-    moves: Moves | None = None
 
 
-Thing = Annotated[
-    Wall | Block | Pole | Furniture | Tree | Doorway | Clutter | Person | Bicycle,
-    Field(discriminator="kind"),
-]
+class Parts(_Placed):
+    """One thing made of several shapes."""
+
+    kind: Literal["parts"]
+    parts: Annotated[tuple[Shape, ...], Field(min_length=1)]
+
+
+class Stairs(_Strict):
+    """``steps`` up along +y from ``at``, the middle of the lowest one's front edge."""
+
+    kind: Literal["stairs"]
+    at: Point
+    width_m: Length = 1.2
+    steps: Annotated[int, Field(ge=1, le=40)]
+    rise_m: Length = 0.17
+    run_m: Length = 0.29
+    material: Material = "concrete"
+
+
+Thing = Annotated[Wall | Block | Pole | Stairs | Furniture | Parts, Field(discriminator="kind")]
 
 
 class Drop(_Strict):
@@ -156,14 +145,16 @@ class Drop(_Strict):
     area: Area
     depth_m: Annotated[float, Field(gt=0.0, le=5.0)]
     steps: Annotated[int, Field(ge=0, le=40)] = 0
-    material: str = "concrete"
+    rise_m: Length = 0.17
+    run_m: Length = 0.29
+    material: Material = "concrete"
 
 
 class Ground(_Strict):
     """What is walked on, and what is overhead; without ``ceiling_m`` there is sky."""
 
     area: Area
-    material: str = "oak floor"
+    material: Material = "oak floor"
     ceiling_m: Length | None = None
 
 
@@ -202,7 +193,72 @@ class Scenario(_Strict):
     walk: Walk
 
 
+def names() -> tuple[str, ...]:
+    """The scenarios that come with sonar, in order."""
+    folder = resources.files("sonar.lab.simulate") / "scenarios"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml")))
+
+
+def load(which: str | Path) -> Scenario:
+    """A shipped scenario by name, or one's own by its file.
+
+    Raises:
+        ConfigError: no such scenario, or a mistake in it, with its line and the nearest key.
+    """
+    path = Path(which)
+    if str(which) in names():
+        file = resources.files("sonar.lab.simulate") / "scenarios" / f"{which}.yaml"
+        return read(file.read_text("utf-8"), f"{which}.yaml", str(which))
+    if path.suffix not in (".yaml", ".yml"):
+        hint = nearest(str(which), names())
+        raise ConfigError(f"There is no scenario {str(which)!r}{hint}; `sonar simulate --list`.")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is too large for a scenario.")
+        return read(path.read_text(encoding="utf-8"), path.name, path.stem)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+
+
+def read(text: str, label: str, name: str) -> Scenario:
+    """Check a scenario's text. Raises ConfigError, one sentence a mistake."""
+    document = parse(text, label)
+    if not isinstance(document.value, dict):
+        raise ConfigError(f"{label}: a scenario is a mapping that begins with schema:.")
+    try:
+        return Scenario.model_validate({"name": name, **document.value})
+    except ValidationError as error:
+        sentences = sorted({_sentence(each, document, label) for each in error.errors()})
+        raise ConfigError("\n".join(sentences)) from error
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; the nearest is ...``, for messages."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)
     return f"; the nearest is {match[0]}" if match else ""
+
+
+def _sentence(problem: Any, document: Document, label: str) -> str:
+    models = get_args(get_args(Thing)[0])
+    loc = [str(part) for part in problem["loc"]]
+    if loc[0] == "things":
+        del loc[2:3]  # the kind is part of the location, though no key of the file
+    path = tuple(loc)
+    inside = [
+        line
+        for n in range(len(path), 0, -1)
+        for key, line in document.lines.items()
+        if key[:n] == path[:n]
+    ]
+    prefix = f"{label}:{inside[0]}: " if inside else f"{label}: "
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        every = (*models, Moves, Drop, Ground, CameraSpec, Walk, Scenario)
+        fields = {f.alias or name for model in every for name, f in model.model_fields.items()}
+        return f"{prefix}no such key {key}{nearest(path[-1], sorted(fields))}."
+    if problem["type"] == "union_tag_invalid":
+        kinds = problem["ctx"]["expected_tags"].replace("'", "").split(", ")
+        given = str(problem["ctx"]["tag"])
+        return f"{prefix}there is no kind {given!r}{nearest(given, kinds)}."
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{prefix}{key}: {message[:1].lower()}{message[1:]}."

@@ -48,7 +48,7 @@ class Corpus:
         self,
         split: Split,
         licence: Licence = "any",
-        progress: Callable[[str], None] | None = None,
+        progress: Callable[[str], None] = lambda text: None,
     ) -> list[Sample]:
         """The samples of one split.
 
@@ -62,8 +62,7 @@ class Corpus:
             folder = self.cache / name
             if not (folder / INDEX).is_file():
                 count = build_cache(folder, read())
-                if progress is not None:
-                    progress(f"cached {name}: {count} samples")
+                progress(f"cached {name}: {count} samples")
             found += load_cache(folder)
         found = [s for s in found if licence == "any" or commercial(s.licence)]
         if not found:

@@ -52,20 +52,12 @@ def _corpus(given: argparse.Namespace) -> Corpus:
 
 
 def _render(given: argparse.Namespace) -> None:
-    from sonar.lab.simulate.places.render import render
-    from sonar.lab.simulate.places.rgbd import write
-    from sonar.lab.training import sources
+    from sonar.lab.simulate.places import render
 
-    packs = [pack for path in given.photos for pack in sources.find_packs(path)]
-    photos = [sample.image for pack in packs for sample in sources.read_photos(pack)]
-    draw = write if given.rgbd else render
-    draw(
-        given.folder,
-        given.scenes,
-        seed=given.seed,
-        photos=photos,
-        progress=lambda done, total: _say(f"{done} of {total} scenes"),
-    )
+    def progress(done: int, total: int) -> None:
+        _say(f"{done} of {total} scenes")
+
+    render(given.folder, given.scenes, seed=given.seed, progress=progress)
 
 
 def _train(given: argparse.Namespace) -> None:
@@ -79,7 +71,7 @@ def _train(given: argparse.Namespace) -> None:
     samples = corpus.samples("train", given.licence, _say)
     unseen = corpus.samples("validation", progress=_say)[::VALIDATION_EVERY]
     _say(f"samples: {dict(Counter(s.kind for s in samples))}; validation: {len(unseen)}")
-    options = {name: getattr(given, name) for name in (*PLANNED, "half", "device")}
+    options = {name: getattr(given, name) for name in (*PLANNED, "device")}
     plan = Plan(**{name: value for name, value in options.items() if value is not None})
     if given.all_layers:
         plan = dataclasses.replace(plan, frozen=())
@@ -146,9 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("render", help="simulated places with exact depth, by MuJoCo")
     one.add_argument("folder", type=Path)
     one.add_argument("--scenes", type=int, default=160)
-    one.add_argument("--photos", help="parts of these cover surfaces", **some)
     one.add_argument("--seed", type=int, default=1)
-    one.add_argument("--rgbd", action="store_true", help="RGB-D folders for `sonar evaluate`")
     one.set_defaults(command=_render)
 
     one = commands.add_parser("train", parents=[data], help="train, or continue training")
@@ -157,7 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--start", default=str(BUILTIN_PATH), help=text)
     for name, kind in PLANNED.items():
         one.add_argument(f"--{name.replace('_', '-')}", type=kind, help="as Plan in train.py says")
-    one.add_argument("--half", action="store_true", default=None, help="bfloat16")
     one.add_argument("--all-layers", action="store_true", help="the encoder's first parts too")
     one.add_argument("--device", choices=("cpu", "cuda"))
     one.set_defaults(command=_train)

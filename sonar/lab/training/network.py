@@ -2,6 +2,7 @@
 """The calibrated network, and where its training starts: the shipped file or ImageNet weights."""
 
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def read_onnx(path: Path, network: MidasSmall) -> dict[str, Tensor]:
 def _unfold(
     state: dict[str, Tensor], module: nn.BatchNorm2d, name: str, weight: Tensor, bias: Tensor
 ) -> Tensor:
-    """The convolution's weight; its normalisation goes into ``state``."""
+    """The convolution's weight; its normalization goes into ``state``."""
     usual = (2.0 / weight[0].numel()) ** 0.5  # He et al. 2015
     size = (weight.flatten(1).square().mean(1).sqrt() / usual).clamp(*UNFOLDED)
     state[f"{name}.weight"], state[f"{name}.bias"] = torch.ones_like(bias), bias
@@ -182,22 +183,20 @@ def _unfold(
 
 
 def _in_order(network: MidasSmall) -> list[tuple[str, str | None]]:
-    """(convolution, the normalisation right behind it or None), as they run."""
-    ran: list[tuple[str, str | None]] = []
-    hooks = []
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(lambda *_, n=name: ran.append((n, None))))
-        elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(
-                module.register_forward_hook(
-                    lambda *_, n=name: ran.__setitem__(-1, (ran[-1][0], n))
-                )
-            )
-    try:
-        with torch.inference_mode():
-            network(torch.zeros(1, 3, 64, 64))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return ran
+    """(convolution, the normalization right behind it or None), as they run."""
+    modules = dict(network.named_modules())
+    ran: list[str] = []
+    hooks = [
+        module.register_forward_hook(lambda *_, n=name: ran.append(n))
+        for name, module in modules.items()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+    ]
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 64, 64))
+    for hook in hooks:
+        hook.remove()
+    return [
+        (name, after if isinstance(modules[after], nn.BatchNorm2d) else None)
+        for name, after in pairwise([*ran, ""])
+        if isinstance(modules[name], nn.Conv2d)
+    ]

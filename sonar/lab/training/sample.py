@@ -22,9 +22,7 @@ class Sample:
     """One frame.
 
     Attributes:
-        name: unique in its source.
-        source: scene, folder or pack.
-        kind: where it comes from.
+        name: unique in its ``source``, which is a scene, folder or pack.
         licence: as stated by the source.
         image: uint8 (H, W, 3), RGB.
         inverse: float (H, W): camera height / Z; 0 beyond all range (sky), NaN unknown. With a

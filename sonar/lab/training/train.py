@@ -41,7 +41,6 @@ class Plan:
             from the share ``steady`` of the run on. decay: of the weights.
         average: how slowly the averaged weights follow.
         validate_minutes: of wall time between validations.
-        half: convolutions in bfloat16 (faster where the processor has it; weights stay float32).
         sizes: of views (rows, columns), at the full learning rate; ``last_sizes`` while it falls.
         frozen: parts left as they are: the encoder's first two have few weights and large maps,
             and are most of a step's cost.
@@ -65,7 +64,6 @@ class Plan:
     last_sizes: tuple[tuple[int, int], ...] = views.SIZES
     every_checkpoint: int = 40
     validate_minutes: float = 20.0
-    half: bool = False
     frozen: tuple[str, ...] = ("pretrained.layer1.", "pretrained.layer2.")
     device: str = "cpu"
 
@@ -210,9 +208,7 @@ class Trainer:
         sizes = plan.sizes if share < plan.steady else plan.last_sizes
         size = sizes[int(rng.integers(len(sizes)))]
         batch = self._batches.draw(rng, size, plan.batch, plan.twins).to(plan.device)
-        with torch.autocast(plan.device, torch.bfloat16, enabled=plan.half):
-            outputs = self.network(batch.images)
-        parts = compute_losses(batch, [each.float() for each in outputs], plan.twins)
+        parts = compute_losses(batch, self.network(batch.images), plan.twins)
         total = sum((WEIGHTS.get(name, 1.0) * v for name, v in parts.items()), torch.zeros(()))
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()

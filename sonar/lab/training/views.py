@@ -9,6 +9,7 @@ Seeded: the same generator gives the same view.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -32,14 +33,11 @@ _MEAN = np.array(IMAGENET_MEAN, np.float32)
 _STD = np.array(IMAGENET_STD, np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SampleView:
+class SampleView(NamedTuple):
     """What the network is given for one sample.
 
-    Attributes:
-        image: uint8 (H, W, 3), RGB.
-        target: float32 (H, W), the network's inverse depth; 0 beyond all range, NaN unknown.
-        labels: uint8 (H, W), as :class:`sonar.lab.training.sample.Sample`.
+    ``image`` is uint8 (H, W, 3) RGB; ``target`` float32 (H, W), the network's inverse depth, 0
+    beyond all range, NaN unknown; ``labels`` uint8 (H, W) as in :class:`Sample`.
     """
 
     image: RgbImage
@@ -150,7 +148,8 @@ def relight(rng: np.random.Generator, image: RgbImage) -> RgbImage:
         x = x + _noise(rng, x.shape, rng.uniform(0.01, 0.05))
     pick = rng.random()
     if pick < 0.2:
-        x = _motion_blur(rng, x)
+        length = int(rng.integers(3, 12))  # of a motion across or down
+        x = cv2.blur(x, (length, 1) if rng.random() < 0.5 else (1, length))
     elif pick < 0.35:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
     if rng.random() < 0.4:
@@ -167,17 +166,6 @@ def relight(rng: np.random.Generator, image: RgbImage) -> RgbImage:
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> FloatImage:
     drawn: NDArray[np.float32] = rng.standard_normal(shape, np.float32)
     return drawn * np.float32(sigma)
-
-
-def _motion_blur(rng: np.random.Generator, x: FloatImage) -> FloatImage:
-    length = int(rng.integers(3, 12))
-    kernel = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    half = (length - 1) / 2
-    for t in np.linspace(-half, half, 4 * length):
-        kernel[round(half + t * np.sin(angle)), round(half + t * np.cos(angle))] = 1.0
-    blurred: FloatImage = cv2.filter2D(x, -1, kernel / kernel.sum())
-    return blurred
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,7 +93,7 @@ class Oracle:
 def run(path: Path, oracle: Oracle, mount_use: MountUse = "frames") -> dict:
     config = SonarConfig()
 
-    def zones(mount: MountConfig) -> Oracle:
+    def zones(config: SonarConfig, mount: MountConfig) -> Oracle:
         oracle.set_mount(mount)
         return oracle
 

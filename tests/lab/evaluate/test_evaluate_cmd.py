@@ -1,4 +1,4 @@
-"""``sonar evaluate`` as people run it: on pictures and videos, here and in processes."""
+"""``sonar evaluate`` as people run it: on images and videos."""
 
 import json
 from pathlib import Path
@@ -52,16 +52,6 @@ def test_images_alone_keep_their_document(sonar: Run, data: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.timeout(400)  # processes start, each with all its libraries
-def test_in_processes_the_figures_are_the_same(sonar: Run, data: Path) -> None:
-    told = []
-    for way in ((), ("--jobs", "2")):
-        code, out, err = sonar("evaluate", *way, data, "--json", *QUICK)
-        assert code == 0, err
-        told.append(json.loads(out))
-    assert told[0] == told[1]
-
-
 def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "loud.yaml").write_text(
         "speech:\n  verbosity: danger\nengine:\n  precision: int8\n"
@@ -91,6 +81,5 @@ def test_what_holds_nothing_is_an_error(sonar: Run, data: Path, tmp_path: Path) 
         code, _, err = sonar("evaluate", path)
         assert code == 3 and words in err
     (data / "one" / "video.mp4").write_bytes(b"no video")
-    for way in ((), ("--jobs", "2")):
-        code, _, err = sonar("evaluate", data / "one", *way, *QUICK)
-        assert code == 3 and "video.mp4" in err and "Traceback" not in err
+    code, _, err = sonar("evaluate", data / "one", *QUICK)
+    assert code == 3 and "video.mp4" in err and "Traceback" not in err

@@ -3,8 +3,7 @@
 import pytest
 
 from sonar.errors import ConfigError
-from sonar.lab.simulate.scenario import Scenario
-from sonar.lab.simulate.scenario_files import read
+from sonar.lab.simulate.scenario import Scenario, read
 from sonar.lab.simulate.scene.stage import Stage
 from sonar.lab.simulate.scene.world import World
 
@@ -21,6 +20,6 @@ def scenario(things: str = "", rest: str = "", goal: str = "[[0, 6]]") -> Scenar
 def need_mujoco() -> None:
     """Skips, saying why, where nothing can be drawn."""
     try:
-        Stage(World(scenario()), (8, 8), pictures=False).close()
+        Stage(World(scenario()), (8, 8)).close()
     except ConfigError as error:
         pytest.skip(str(error))

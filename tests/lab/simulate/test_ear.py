@@ -168,7 +168,7 @@ def test_every_scene_that_may_be_asked_can_be_made(side, band):
 
 
 @pytest.mark.parametrize("scheme", ["continuous", "scan"])
-def test_the_other_schemes_can_be_learnt_too(scheme):
+def test_the_other_schemes_can_be_learned_too(scheme):
     audio = AUDIO.model_copy(update={"scheme": scheme})
     cues = [cue for _, cue in SceneMaker(audio, 3).exercise(Side.RIGHT, Band.NEAR).cues]
     wanted = CueKind.SCAN if scheme == "scan" else CueKind.CONTINUOUS

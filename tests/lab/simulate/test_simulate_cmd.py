@@ -13,7 +13,7 @@ from simulate_kit import need_mujoco
 from sonar.cli.root import execute as run
 from sonar.lab.evaluate.labels import find_clips
 from sonar.lab.simulate.record import record
-from sonar.lab.simulate.scenario_files import names
+from sonar.lab.simulate.scenario import names
 
 MINE = """schema: sonar.scenario/1
 about: a pole in the way
@@ -42,7 +42,7 @@ def test_list_is_all_with_a_word_about_each(capsys: pytest.CaptureFixture[str]) 
 def test_the_schema_names_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", "--schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
-    assert "walk" in schema["properties"] and "doorway" in json.dumps(schema)
+    assert "walk" in schema["properties"] and "hanging_plant" in json.dumps(schema)
     assert schema["additionalProperties"] is False
 
 
@@ -106,6 +106,6 @@ def test_a_closed_loop(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", str(mine), "--closed-loop", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     ways = {way["way"]: way for way in document["ways"]}
-    assert set(ways) == {"without sonar", "sonar, exact depth", "min-max, exact depth"}
+    assert set(ways) == {"without sonar", "sonar, exact depth"}
     assert ways["without sonar"]["contacts"] == 1
     assert ways["sonar, exact depth"]["contacts"] == 0

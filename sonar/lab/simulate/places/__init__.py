@@ -1,4 +1,8 @@
-"""Made-up places with exact depth, drawn offscreen by MuJoCo (extra [sim]).
+"""Random places with exact depth, drawn offscreen by MuJoCo (extra [sim]).
 
-``render`` fills a folder for training, ``render_scene`` gives the views of one random place.
+``render`` fills a folder for training, ``render_scene`` gives the views of one place.
 """
+
+from sonar.lab.simulate.places.views import PlaceView, render, render_scene
+
+__all__ = ["PlaceView", "render", "render_scene"]

@@ -38,14 +38,13 @@ class Route:
         return self.leg >= len(self.points) - 1
 
     def way_m(self, x_m: float, y_m: float) -> float:
-        """Metres of the route that lie behind a place; moves on to the next leg."""
+        """Meters of the route that lie behind a place; moves on to the next leg."""
         while not self.done:
             (x0, y0), (x1, y1) = self.points[self.leg], self.target
             length = self._leg_m(self.leg)
             along = ((x_m - x0) * (x1 - x0) + (y_m - y0) * (y1 - y0)) / length
-            behind = sum(self._leg_m(k) for k in range(self.leg))
             if along < length - ARRIVED_M:
-                return behind + max(along, 0.0)
+                return sum(self._leg_m(k) for k in range(self.leg)) + max(along, 0.0)
             self.leg += 1
         return self.length_m
 
@@ -58,8 +57,9 @@ class Body:
     """An upright cylinder that walks; yaw is positive to the right, 0 faces +y.
 
     Attributes:
-        contacts: names of what was touched, in order; falls are ``"drop"``.
+        contacts: names of what was touched, in order; edges that were stepped over are "drop N".
         falls, edges_felt: edges stepped over unwarned, and those met with a foot ahead.
+        feeling: whether a hand is on something, along which it goes round it.
     """
 
     world: World
@@ -76,7 +76,7 @@ class Body:
     _hand: str | None = None  # the thing that is felt along
     _sign: float = 1.0
     _felt_m: float = 0.0
-    _ended: bool = False
+    _ended: bool = False  # the goal lies below the edge that was met
 
     def __post_init__(self) -> None:
         walk = self.world.scenario.walk
@@ -97,11 +97,11 @@ class Body:
         bearing = math.degrees(math.atan2(x - self.x_m, y - self.y_m))
         return (bearing - self.yaw_deg + 180.0) % 360.0 - 180.0
 
-    def advance(self, metres: float, turn_deg: float) -> None:
+    def advance(self, distance_m: float, turn_deg: float) -> None:
         """Turn, then go."""
         self.yaw_deg += turn_deg
         angle = math.radians(self.yaw_deg)
-        self._move(metres * math.sin(angle), metres * math.cos(angle))
+        self._move(distance_m * math.sin(angle), distance_m * math.cos(angle))
 
     def touch(self, warned: bool) -> tuple[str, ...]:
         """What is newly touched where the body is now; it then stands beside it, a hand on it.
@@ -111,25 +111,22 @@ class Body:
         """
         self.way_m = max(self.way_m, self.route.way_m(self.x_m, self.y_m))
         new: list[str] = []
+        near = self._gaps(BODY_RADIUS_M + LEFT_M)
+        self._touching &= {gap.thing for gap in near}
         angle = math.radians(self.yaw_deg)
         foot = (self.x_m + FOOT_M * math.sin(angle), self.y_m + FOOT_M * math.cos(angle))
-        near = self._gaps(BODY_RADIUS_M + LEFT_M)
-        self._touching &= {gap.thing for gap in near} | {
-            name for name in self._touching if name.startswith("drop") and self._near_drop(name)
-        }
         if self.world.drop_at(*foot) > 0.05 and not self.arrived:
-            name = f"drop {self._drop_number(foot)}"
+            number = self.world.drop_number(*foot)
+            name = f"drop {number}"
             if name not in self._touching:
                 self._touching.add(name)
                 self.edges_felt += warned
-                if not warned:
-                    self.falls += 1
-                    new.append(name)
-                if self._drop_number(self.route.points[-1]) == self._drop_number(foot):
-                    self._ended = True  # the goal lies down there
+                self.falls += not warned
+                new += [] if warned else [name]
+                self._ended = self.world.drop_number(*self.route.points[-1]) == number
                 self._take_hand(name)
         for gap in near:
-            if gap.metres < BODY_RADIUS_M and gap.thing not in self._touching:
+            if gap.distance_m < BODY_RADIUS_M and gap.thing not in self._touching:
                 self._touching.add(gap.thing)
                 new.append(gap.thing)
                 self._take_hand(gap.thing)
@@ -140,12 +137,12 @@ class Body:
     def feel(self, dt_s: float) -> None:
         """Go along what the hand is on, until the way to the goal leads off it."""
         gap = next((g for g in self._gaps(2.0) if g.thing == self._hand), None)
-        if gap is None:
-            self._hand = None
-            return
         goal = math.radians(self.yaw_deg + self.to_goal_deg)
-        ahead = (math.sin(goal), math.cos(goal))
-        if ahead[0] * gap.away[0] + ahead[1] * gap.away[1] > 0.2 or self._felt_m > FEEL_LIMIT_M:
+        if (
+            gap is None
+            or math.sin(goal) * gap.away[0] + math.cos(goal) * gap.away[1] > 0.2
+            or self._felt_m > FEEL_LIMIT_M
+        ):
             self._hand = None
             return
         stride = FEEL_MPS * dt_s
@@ -181,20 +178,18 @@ class Body:
             gaps = [g for g in self._gaps(BODY_RADIUS_M + FEEL_GAP_M) if g.thing in self._touching]
             if not gaps:
                 return
-            worst = gaps[0]
-            out = BODY_RADIUS_M + FEEL_GAP_M + 1e-3 - worst.metres
-            self.x_m += out * worst.away[0]
-            self.y_m += out * worst.away[1]
+            out = BODY_RADIUS_M + FEEL_GAP_M + 1e-3 - gaps[0].distance_m
+            self.x_m += out * gaps[0].away[0]
+            self.y_m += out * gaps[0].away[1]
 
     def _gaps(self, reach_m: float) -> list[Gap]:
         gaps = self.world.gaps(self.x_m, self.y_m, reach_m)
         for number in range(len(self.world.scenario.drops)):
-            name = f"drop {number}"
-            if name in self._touching and not self._ended:
+            if f"drop {number}" in self._touching and not self._ended:
                 gap = self._drop_gap(number)
-                if gap.metres <= reach_m:
+                if gap.distance_m <= reach_m:
                     gaps.append(gap)
-        return sorted(gaps, key=lambda gap: gap.metres)
+        return sorted(gaps, key=lambda gap: gap.distance_m)
 
     def _drop_gap(self, number: int) -> Gap:
         x0, y0, x1, y1 = self.world.scenario.drops[number].area
@@ -211,13 +206,3 @@ class Body:
         )
         inside, away = min(sides)
         return Gap(f"drop {number}", -inside, away)
-
-    def _drop_number(self, at: Point) -> int | None:
-        for number, drop in enumerate(self.world.scenario.drops):
-            x0, y0, x1, y1 = drop.area
-            if x0 <= at[0] <= x1 and y0 <= at[1] <= y1:
-                return number
-        return None
-
-    def _near_drop(self, name: str) -> bool:
-        return self._drop_gap(int(name.removeprefix("drop "))).metres <= BODY_RADIUS_M + LEFT_M

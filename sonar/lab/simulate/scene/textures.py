@@ -1,6 +1,6 @@
 """Surfaces for rendered rooms, made from seeded noise: nothing is copied from a photo.
 
-A maker takes colours from 0 to 1 and gives a picture, uint8 (size, size, 3) RGB.
+A maker takes a color, RGB from 0 to 1, and gives a texture, uint8 (size, size, 3) RGB.
 """
 
 from collections.abc import Callable
@@ -23,36 +23,26 @@ def fractal(
     runs along the columns' direction.
     """
     total = np.zeros((size, size))
-    weight = 1.0
     for octave in range(octaves):
-        rows, cols = (2 ** (octave + 1) * s for s in stretch)
-        grid = rng.standard_normal((rows, cols))
-        total += weight * _stretch(grid, size)
-        weight *= 0.55
+        grid = rng.standard_normal([2 ** (octave + 1) * s for s in stretch])
+        for axis in (0, 1):  # periodic smooth interpolation
+            at = np.arange(size) * grid.shape[axis] / size
+            low = at.astype(int)
+            f = at - low
+            f = (f * f * (3 - 2 * f)).reshape((-1, 1) if axis == 0 else (1, -1))
+            a, b = np.take(grid, low, axis), np.take(grid, (low + 1) % grid.shape[axis], axis)
+            grid = a * (1 - f) + b * f
+        total += 0.55**octave * grid
     scaled: Grey = total / (np.abs(total).max() + 1e-9)
     return scaled
 
 
-def _stretch(grid: Grey, size: int) -> Grey:
-    """Periodic smooth interpolation of a grid to (size, size)."""
-    for axis in (0, 1):
-        n = grid.shape[axis]
-        at = np.arange(size) * n / size
-        low = at.astype(int)
-        f = at - low
-        f = f * f * (3 - 2 * f)
-        shape = (-1, 1) if axis == 0 else (1, -1)
-        a, b = np.take(grid, low % n, axis), np.take(grid, (low + 1) % n, axis)
-        grid = a * (1 - f.reshape(shape)) + b * f.reshape(shape)
-    return grid
-
-
-def _coloured(grey: Grey, colour: Rgb) -> RgbImage:
-    image = np.array(colour)[None, None, :] * grey[:, :, None] * 255.0
+def _colored(grey: Grey, color: Rgb) -> RgbImage:
+    image = np.array(color)[None, None, :] * grey[:, :, None] * 255.0
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def planks(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def planks(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """A wooden floor: eight boards across, grain along the rows' direction, staggered joints."""
     grain = fractal(rng, size, 4, (2, 32)) * 0.12 + fractal(rng, size, 5) * 0.08
     grey = 1.0 + grain
@@ -64,30 +54,30 @@ def planks(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
         grey[:, cols] = np.roll(grey[:, cols], int(rng.integers(0, size)), axis=0) * tone
         grey[joint : joint + 3, cols] *= 0.45
         grey[:, index * board : index * board + 2] *= 0.45
-    return _coloured(grey, colour)
+    return _colored(grey, color)
 
 
-def grain(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def grain(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """Wood of one piece, grain running up and down."""
     rings = np.sin(18 * (np.linspace(0, 1, size)[None, :] + 0.12 * fractal(rng, size, 3, (1, 3))))
-    return _coloured(1.0 + 0.07 * rings + 0.10 * fractal(rng, size, 4, (1, 24)), colour)
+    return _colored(1.0 + 0.07 * rings + 0.10 * fractal(rng, size, 4, (1, 24)), color)
 
 
-def plaster(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def plaster(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """Painted plaster: faint blotches and fine roughness."""
     rough = 0.025 * rng.standard_normal((size, size))
-    return _coloured(1.0 + 0.06 * fractal(rng, size, 4) + rough, colour)
+    return _colored(1.0 + 0.06 * fractal(rng, size, 4) + rough, color)
 
 
-def wallpaper(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def wallpaper(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """Soft stripes with a small motif."""
     u = np.linspace(0, 2 * np.pi, size, endpoint=False)
     stripes = 0.05 * np.sign(np.sin(8 * u))[None, :]
     motif = 0.09 * ((np.cos(8 * u)[None, :] * np.cos(8 * u)[:, None]) > 0.86)
-    return _coloured(1.0 + stripes - motif + 0.05 * fractal(rng, size, 4), colour)
+    return _colored(1.0 + stripes - motif + 0.05 * fractal(rng, size, 4), color)
 
 
-def tiles(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def tiles(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """Four by four tiles with joints."""
     grey = 1.0 + 0.05 * fractal(rng, size, 5)
     step = size // 4
@@ -97,33 +87,33 @@ def tiles(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
             grey[block] *= 1.0 + 0.07 * rng.standard_normal()
         grey[i * step : i * step + 4, :] = 0.62
         grey[:, i * step : i * step + 4] = 0.62
-    return _coloured(grey, colour)
+    return _colored(grey, color)
 
 
-def cloth(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def cloth(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """A weave with wear and folds."""
     u = np.arange(size)
     weave = 0.06 * (((u[:, None] // 3) + (u[None, :] // 3)) % 2)
-    return _coloured(0.95 + weave + 0.18 * fractal(rng, size, 4, (1, 2)), colour)
+    return _colored(0.95 + weave + 0.18 * fractal(rng, size, 4, (1, 2)), color)
 
 
-def rug(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
+def rug(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """A carpet with a border and a lattice."""
     u = np.linspace(-1, 1, size)
     edge = np.maximum(np.abs(u)[:, None], np.abs(u)[None, :])
     lattice = np.cos(14 * np.pi * u)[:, None] * np.cos(14 * np.pi * u)[None, :]
     grey = 1.0 + 0.25 * (lattice > 0.4) - 0.3 * ((edge > 0.8) & (edge < 0.88))
-    return _coloured(grey + 0.10 * rng.standard_normal((size, size)), colour)
+    return _colored(grey + 0.10 * rng.standard_normal((size, size)), color)
 
 
-def books(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
-    """Spines side by side; ``colour`` tints them all."""
+def books(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
+    """Spines side by side; ``color`` tints them all."""
     image = np.zeros((size, size, 3))
     at = 0
     while at < size:
         width = int(rng.integers(size // 24, size // 11))
         tone = rng.uniform(0.2, 0.7) + rng.uniform(-0.18, 0.18, 3)
-        tone = np.clip(tone, 0.08, 0.95) * np.array(colour)
+        tone = np.clip(tone, 0.08, 0.95) * np.array(color)
         image[:, at : at + width] = tone
         image[:, at : at + 2] *= 0.3
         top = int(rng.integers(0, size // 6))
@@ -135,20 +125,6 @@ def books(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
     return np.clip(image * 255, 0, 255).astype(np.uint8)
 
 
-def landscape(rng: np.random.Generator, size: int, colour: Rgb) -> RgbImage:
-    """A painting: sky, hills, a field."""
-    rows = np.linspace(0, 1, size)[:, None, None]
-    image = (1 - rows) * np.array([0.55, 0.7, 0.9]) + rows * np.array([0.95, 0.85, 0.7])
-    image = np.repeat(image, size, axis=1)
-    line = np.linspace(0, 1, size)
-    for k, tint in enumerate(((0.35, 0.42, 0.5), (0.3, 0.42, 0.28), (0.55, 0.5, 0.25))):
-        top = 0.45 + 0.17 * k + 0.06 * np.sin(2 * np.pi * (line * (1.5 + k) + rng.random()))
-        image = np.where(rows > top[None, :, None], np.array(tint), image)
-    image *= np.array(colour) * (1.0 + 0.08 * fractal(rng, size, 5))[:, :, None]
-    painted: RgbImage = np.clip(image * 255, 0, 255).astype(np.uint8)
-    return painted
-
-
 MAKERS: dict[str, Callable[[np.random.Generator, int, Rgb], RgbImage]] = {
     "planks": planks,
     "grain": grain,
@@ -158,10 +134,9 @@ MAKERS: dict[str, Callable[[np.random.Generator, int, Rgb], RgbImage]] = {
     "cloth": cloth,
     "rug": rug,
     "books": books,
-    "landscape": landscape,
 }
 
 
-def make(kind: str, colour: Rgb, seed: int, size: int = 512) -> RgbImage:
+def make(kind: str, color: Rgb, seed: int, size: int = 512) -> RgbImage:
     """One texture, uint8 (size, size, 3), RGB; the same for the same arguments."""
-    return MAKERS[kind](np.random.default_rng(seed), size, colour)
+    return MAKERS[kind](np.random.default_rng(seed), size, color)

@@ -1,12 +1,8 @@
-"""Truth events: how moments become events, and that the file is read as it was meant."""
-
-from pathlib import Path
+"""How moments become truth events."""
 
 import pytest
 
-from sonar.errors import OutputError, SourceError
-from sonar.lab.evaluate.labels import Truth, TruthEvent, read_truth
-from sonar.lab.simulate.truth_file import EventLog, write_truth
+from sonar.lab.simulate.truth import EventLog
 from sonar.types import Side
 
 
@@ -48,40 +44,3 @@ def test_what_was_never_seen_is_an_event_when_it_is_touched() -> None:
     log.touched(4.0, "bar 1", "head", Side.CENTER)
     (event,) = log.events()
     assert (event.from_s, event.to_s, event.contact_s) == (4.0, 4.0, 4.0)
-
-
-def truth() -> Truth:
-    return Truth(
-        schema="sonar.truth/1",
-        fps=15.0,
-        mount={"height_m": 1.35, "pitch_deg": 10.0},
-        events=(
-            TruthEvent(
-                from_s=1.0,
-                to_s=2.5,
-                kind="head",
-                side="left",
-                nearest_m=0.4,
-                contact_s=2.6,
-            ),
-            TruthEvent(
-                from_s=4.0, to_s=6.0, kind="drop", side="center", nearest_m=0.9, contact_s=None
-            ),
-        ),
-    )
-
-
-def test_the_file_says_what_was_agreed(tmp_path: Path) -> None:
-    path = write_truth(truth(), tmp_path)
-    assert path == tmp_path / "events_truth.yaml"
-    text = path.read_text()
-    assert text.startswith("schema: sonar.truth/1\nfps: 15.0\n")
-    assert read_truth(path) == truth()
-    path.write_text(text.replace("kind: head", "kind: hat"))
-    with pytest.raises(SourceError, match=r"events\.0\.kind"):
-        read_truth(path)
-
-
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_truth(truth(), tmp_path / "absent")

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sonar.lab.simulate.listener import (
+from sonar.lab.simulate.walker import (
     BLOCKED_HZ,
     PAST_M,
     SLOW_MPS,
     SPEED_MPS,
-    Listener,
-    Loud,
     Mode,
+    Urgency,
+    Walker,
     hear,
 )
 from sonar.types import Cue, CueKind
@@ -33,10 +33,10 @@ def earcon(name: str) -> Cue:
 
 
 class Legs:
-    """Follows a listener's orders; the goal is straight ahead of where it began."""
+    """Follows a walker's orders; the goal is straight ahead of where it began."""
 
     def __init__(self) -> None:
-        self.listener = Listener()
+        self.walker = Walker()
         self.yaw_deg = 0.0
         self.walked_m = 0.0
         self._moved_m = 0.0
@@ -45,7 +45,7 @@ class Legs:
         """Metres walked meanwhile."""
         before = self.walked_m
         for cue in cues:
-            step = self.listener.decide(cue, -self.yaw_deg, DT, self._moved_m)
+            step = self.walker.decide(cue, -self.yaw_deg, DT, self._moved_m)
             self.yaw_deg += step.turn_dps * DT
             self._moved_m = step.speed_mps * DT
             self.walked_m += self._moved_m
@@ -53,20 +53,20 @@ class Legs:
 
 
 @pytest.mark.parametrize(
-    ("cue", "loud", "side"),
+    ("cue", "urgency", "side"),
     [
-        (None, Loud.SILENT, 0),
-        (SILENCE, Loud.SILENT, 0),
-        (pulse(1.2, -1.0), Loud.FAR, -1),
-        (pulse(2.5), Loud.NEAR, 0),
-        (pulse(6.0, 1.0), Loud.CLOSE, 1),
-        (stop(-1.0), Loud.STOP, -1),
-        (earcon("drop_off"), Loud.SILENT, 0),
+        (None, Urgency.SILENT, 0),
+        (SILENCE, Urgency.SILENT, 0),
+        (pulse(1.2, -1.0), Urgency.FAR, -1),
+        (pulse(2.5), Urgency.NEAR, 0),
+        (pulse(6.0, 1.0), Urgency.CLOSE, 1),
+        (stop(-1.0), Urgency.STOP, -1),
+        (earcon("drop_off"), Urgency.SILENT, 0),
     ],
 )
-def test_what_is_heard_of_a_cue(cue: Cue | None, loud: Loud, side: int) -> None:
+def test_what_is_heard_of_a_cue(cue: Cue | None, urgency: Urgency, side: int) -> None:
     heard = hear(cue)
-    assert (heard.loud, heard.side) == (loud, side)
+    assert (heard.urgency, heard.side) == (urgency, side)
     assert heard.drop is (cue is not None and cue.earcon == "drop_off")
 
 
@@ -87,12 +87,12 @@ def test_something_ahead_is_approached_slowly_then_turned_away_from_then_passed(
     legs = Legs()
     assert legs.hear([pulse(2.5)] * 10) == pytest.approx(SLOW_MPS)
     legs.hear([pulse(BLOCKED_HZ + 0.5)] * 8)
-    assert legs.listener.mode is Mode.DODGE
+    assert legs.walker.mode is Mode.DODGE
     turned = legs.yaw_deg
     assert abs(turned) > 10.0
     legs.hear([SILENCE] * 40)
     assert legs.walked_m > 1.0
-    assert abs(legs.yaw_deg) > 20.0 or legs.listener.mode is Mode.WALK
+    assert abs(legs.yaw_deg) > 20.0 or legs.walker.mode is Mode.WALK
     legs.hear([SILENCE] * 60)
     assert abs(legs.yaw_deg) < 1.0, "and back to the goal's direction"
 
@@ -104,9 +104,9 @@ def test_what_was_dodged_is_walked_past_before_turning_back() -> None:
     walked = 0.0
     for _ in range(100):
         walked += legs.hear([SILENCE])
-        if legs.listener.mode is Mode.PAST and away is None:
+        if legs.walker.mode is Mode.PAST and away is None:
             away, walked = legs.yaw_deg, 0.0
-        if legs.listener.mode is Mode.WALK:
+        if legs.walker.mode is Mode.WALK:
             break
     assert away is not None and away < -10.0
     assert walked >= PAST_M - 0.1
@@ -127,7 +127,7 @@ def test_between_two_stops_it_takes_the_middle() -> None:
     legs.hear([stop(1.0)] * 5)  # turns left
     legs.hear([SILENCE] * 13)
     legs.hear([stop(-1.0)] * 5)
-    assert legs.listener.mode is Mode.BETWEEN
+    assert legs.walker.mode is Mode.BETWEEN
     assert legs.hear([stop(-1.0)] * 20) > 0.1, "a stop beside it does not hold it there"
 
 

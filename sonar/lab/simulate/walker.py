@@ -1,24 +1,14 @@
 """Somebody who walks by what is heard, and by nothing else.
 
 Known besides the sound: the compass, that is the direction of the goal, and how far one walked.
-What is heard of a cue is what a listener can tell: its side, how fast it pulses, whether it is
-continuous, the signals for a drop and for not seeing. The rules are those that a trainer would
-teach:
-
-- Silence: towards the goal.
-- Something ahead, or near and pressing: stop walking, turn away from the sound until it is
-  silent; if it is in the middle, towards the side that lies nearer to the goal.
-- Walk past it before turning back: what is beside one is out of the camera's view.
-- Something near beside one: bear away a little and go on, slowly.
-- Sound wherever one turns: sweep from side to side, remember where it was calmest, go there
-  slowly.
-- A drop: slowly, a foot ahead.
-- Sonar cannot see: slowly.
+What is heard of a cue is its side, how fast it pulses, whether it is continuous, the signals for a
+drop and for not seeing. The rules are those that a trainer would teach; ``docs/simulator.md`` lists
+them.
 """
 
 import math
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 
 from sonar.types import Cue, CueKind
 
@@ -41,8 +31,8 @@ FARTHEST_DEG = 100.0  # nobody turns their back on the goal
 DROP_M = 3.0  # a drop that was heard of may be this far: a foot ahead until then
 
 
-class Loud(Enum):
-    """How pressing a cue is, in steps a listener can tell apart."""
+class Urgency(IntEnum):
+    """How urgent a cue is, in steps a walker can tell apart."""
 
     SILENT = 0
     FAR = 1
@@ -53,9 +43,9 @@ class Loud(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a listener makes of a cue: how pressing, -1 left / 0 middle / 1 right, and signals."""
+    """What a walker makes of a cue: how urgent, -1 left / 0 middle / 1 right, and signals."""
 
-    loud: Loud = Loud.SILENT
+    urgency: Urgency = Urgency.SILENT
     side: int = 0
     rate_hz: float = 0.0
     drop: bool = False
@@ -71,24 +61,24 @@ class Stride:
 
 
 def hear(cue: Cue | None) -> Heard:
-    """A cue as a listener perceives it; None is a walker without sonar."""
+    """A cue as a walker perceives it; None is a walker without sonar."""
     if cue is None:
         return Heard()
     side = 0 if abs(cue.pan) <= SIDE_PAN else int(math.copysign(1, cue.pan))
     drop = cue.earcon == "drop_off"
     unsure = cue.earcon in ("unknown", "degraded")
     if cue.kind is CueKind.CONTINUOUS:
-        return Heard(Loud.STOP, side, 8.0, drop, unsure)
+        return Heard(Urgency.STOP, side, 8.0, drop, unsure)
     if cue.kind is not CueKind.PULSE:
-        return Heard(Loud.SILENT, side, 0.0, drop, unsure)
-    loud = (
-        Loud.CLOSE if cue.rate_hz >= CLOSE_HZ else Loud.NEAR if cue.rate_hz >= NEAR_HZ else Loud.FAR
-    )
-    return Heard(loud, side, cue.rate_hz, drop, unsure)
+        return Heard(Urgency.SILENT, side, 0.0, drop, unsure)
+    urgency = Urgency.NEAR if cue.rate_hz >= NEAR_HZ else Urgency.FAR
+    if cue.rate_hz >= CLOSE_HZ:
+        urgency = Urgency.CLOSE
+    return Heard(urgency, side, cue.rate_hz, drop, unsure)
 
 
 class Mode(Enum):
-    """What a listener is about."""
+    """What a walker is about."""
 
     WALK = "walk"  # towards the goal
     DODGE = "dodge"  # stands and turns away
@@ -98,7 +88,7 @@ class Mode(Enum):
 
 
 @dataclass(slots=True)
-class Listener:
+class Walker:
     """The policy; one for each walk."""
 
     mode: Mode = Mode.WALK
@@ -137,20 +127,21 @@ class Listener:
     def _decide(self, heard: Heard, to_goal: float, dt: float) -> Stride:
         side = heard.side
         self.beside_s = max(self.beside_s - dt, 0.0)
-        if side and heard.loud.value >= Loud.CLOSE.value:
+        if side and heard.urgency >= Urgency.CLOSE:
             self.beside, self.beside_s = side, BESIDE_S
         if (
             self.mode is Mode.BETWEEN
             and self.left_m > 0.0
-            and (side or heard.loud is not Loud.STOP)
+            and (side or heard.urgency is not Urgency.STOP)
         ):
             error = self.middle_deg + to_goal
             if abs(error) > 4.0:
                 return Stride(0.0, math.copysign(min(BEAR_DPS, abs(error) / dt), error))
             return Stride(CREEP_MPS, 0.0)
         if self.mode is Mode.DODGE:
-            if self._goes_on(heard):
-                if heard.loud is Loud.STOP and side == self.way and not self.turned:
+            ahead = side == 0 and heard.rate_hz >= BLOCKED_HZ
+            if ahead or heard.urgency is Urgency.STOP:  # what is dodged still sounds
+                if heard.urgency is Urgency.STOP and side == self.way and not self.turned:
                     self.way, self.turned = -self.way, True
                 self.extra_deg = 0.0 if side else EXTRA_DEG
                 return self._turn_away(to_goal)
@@ -164,7 +155,7 @@ class Listener:
                 return Stride(0.0, 0.0)
             self.mode, self.left_m = Mode.PAST, PAST_M
         calm = self.calm_s >= CALM_S
-        if heard.loud is Loud.STOP or (calm and side == 0 and heard.rate_hz >= BLOCKED_HZ):
+        if heard.urgency is Urgency.STOP or (calm and side == 0 and heard.rate_hz >= BLOCKED_HZ):
             if side and self._is_between(side, -to_goal):
                 self.mode, self.left_m = Mode.BETWEEN, BETWEEN_M
                 return Stride(0.0, 0.0)
@@ -175,7 +166,7 @@ class Listener:
             self.mode, self.turned = Mode.DODGE, False
             self.extra_deg = 0.0 if side else EXTRA_DEG
             return self._turn_away(to_goal)
-        if heard.loud.value >= Loud.NEAR.value:
+        if heard.urgency >= Urgency.NEAR:
             if side == math.copysign(1, to_goal):
                 self.left_m = max(self.left_m, AGAIN_M)  # not back into it
             self.mode = Mode.PAST
@@ -197,12 +188,6 @@ class Listener:
             return False
         self.middle_deg = (other[0] + off_deg) / 2.0
         return True
-
-    def _goes_on(self, heard: Heard) -> bool:
-        """Whether what is dodged still sounds."""
-        if heard.loud is Loud.STOP:
-            return True
-        return heard.side == 0 and heard.rate_hz >= BLOCKED_HZ
 
     def _turn_away(self, to_goal: float) -> Stride:
         if -to_goal * self.way > FARTHEST_DEG and not self.turned:
