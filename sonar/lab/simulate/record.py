@@ -26,7 +26,7 @@ from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.truth import EventLog, drop_ahead, nearest_things
 from sonar.lab.simulate.walker import SPEED_MPS, Walker
 from sonar.replay.folder import output_folder, write_whole
-from sonar.types import FloatImage, Side
+from sonar.types import Side
 
 FPS = 15.0
 SIZE = (480, 640)
@@ -136,7 +136,8 @@ def record(
                 frame = av.VideoFrame.from_ndarray(moment.rendering.image, format="rgb24")
                 container.mux(stream.encode(frame))
                 if len(cameras) % DEPTH_EVERY == 0:
-                    depths.append(_coarse_mm(moment.rendering.depth_m))
+                    coarse_m = np.minimum(moment.rendering.depth_m[2::4, 2::4], 65.0)
+                    depths.append(np.rint(coarse_m.astype(np.float64) * 1000.0).astype(np.uint16))
                 cameras.append(moment.camera)
                 progress(len(cameras), None)
             container.mux(stream.encode())
@@ -156,13 +157,6 @@ def record(
         write_whole(where / "config.yaml", dump({"mount": mount}))
         write_whole(where / FOLDER_LABELS, dump(truth.model_dump(mode="json")))
     return Recorded(where, len(cameras), truth)
-
-
-def _coarse_mm(depth_m: FloatImage) -> NDArray[np.uint16]:
-    """Every fourth pixel from the third on, in millimeters: (480, 640) -> (120, 160)."""
-    return np.rint(np.minimum(depth_m[2::4, 2::4], 65.0).astype(np.float64) * 1000.0).astype(
-        np.uint16
-    )
 
 
 def _note(log: EventLog, moment: WalkMoment) -> None:

@@ -6,7 +6,6 @@ A file names the obstacles, who moves, where the ground ends and which way is wa
 
 import difflib
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -16,6 +15,7 @@ from sonar.config.plain_yaml import Document, parse
 from sonar.errors import ConfigError
 from sonar.lab.simulate.scene.builder import MATERIALS
 
+FOLDER = Path(__file__).parent / "scenarios"
 MAX_BYTES = 200_000
 
 Coordinate = Annotated[float, Field(ge=-200.0, le=200.0, allow_inf_nan=False)]
@@ -43,13 +43,14 @@ class _Strict(BaseModel):
 
 
 class Moves(_Strict):
-    """Goes along ``to`` from where it stands; ``loop``: back and forth for ever."""
+    """Goes along ``to`` from where it is; ``loop``: back and forth for ever.
+
+    Starts when the walker is as near as ``trigger_m``; None is at once.
+    """
 
     to: Annotated[tuple[Point, ...], Field(min_length=1)]
     speed_mps: Speed = 1.2
-    trigger_m: Length | None = Field(
-        None, description="starts when the walker is this near; none = at once"
-    )
+    trigger_m: Length | None = None
     loop: bool = False
 
 
@@ -195,8 +196,7 @@ class Scenario(_Strict):
 
 def names() -> tuple[str, ...]:
     """The scenarios that come with sonar, in order."""
-    folder = resources.files("sonar.lab.simulate") / "scenarios"
-    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml")))
+    return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
 
 
 def load(which: str | Path) -> Scenario:
@@ -205,10 +205,7 @@ def load(which: str | Path) -> Scenario:
     Raises:
         ConfigError: no such scenario, or a mistake in it, with its line and the nearest key.
     """
-    path = Path(which)
-    if str(which) in names():
-        file = resources.files("sonar.lab.simulate") / "scenarios" / f"{which}.yaml"
-        return read(file.read_text("utf-8"), f"{which}.yaml", str(which))
+    path = FOLDER / f"{which}.yaml" if str(which) in names() else Path(which)
     if path.suffix not in (".yaml", ".yml"):
         hint = nearest(str(which), names())
         raise ConfigError(f"There is no scenario {str(which)!r}{hint}; `sonar simulate --list`.")

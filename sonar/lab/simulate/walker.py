@@ -9,6 +9,7 @@ them.
 import math
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from sonar.types import Cue, CueKind
 
@@ -52,9 +53,8 @@ class Heard:
     unsure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stride:
-    """What the legs do: forwards, and turning to the right."""
+class Stride(NamedTuple):
+    """Forwards, and turning to the right."""
 
     speed_mps: float
     turn_dps: float

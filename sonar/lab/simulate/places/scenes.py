@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sonar.lab.simulate.scenario import Scenario
-from sonar.lab.simulate.scene.builder import MATERIALS, Vec
+from sonar.lab.simulate.scene.builder import MATERIALS
 
 Kind = Literal["room", "corridor", "street", "stairs_down", "stairs_up", "drop"]
 KINDS: tuple[Kind, ...] = ("room", "corridor", "street", "stairs_down", "stairs_up", "drop")
@@ -30,7 +30,6 @@ class PlaceScene:
         half_m, length_m: the walker is between -half and half, up to ``length_m`` ahead.
         edge_m: where stairs or an edge begin, else None.
         things, drops: as in a scenario file.
-        floor: (low, high, material) of rugs, landings and markings: ground too.
     """
 
     kind: Kind
@@ -41,7 +40,6 @@ class PlaceScene:
     ceiling_m: float | None = None
     things: list[Thing] = field(default_factory=list)
     drops: list[Thing] = field(default_factory=list)
-    floor: list[tuple[Vec, Vec, str]] = field(default_factory=list)
 
     def scenario(self) -> Scenario:
         """As a scenario, whose walk does not matter."""
@@ -88,10 +86,6 @@ def _indoors(rng: np.random.Generator, kind: Kind) -> PlaceScene:
         scene.things.append({**wall, "start": (-half, y), "end": (half, y)})
     if rng.random() < 0.85 or kind in ("room", "corridor"):
         scene.ceiling_m = top
-    if rng.random() < 0.3:
-        reach, y = rng.uniform(0.4, half), rng.uniform(0.5, max(0.6, end - 2))
-        rug = (-reach, y, 0.0), (reach, min(y + rng.uniform(1, 2.5), end), 0.012)
-        scene.floor.append((*rug, "rug"))
     for _ in range(int(rng.integers(3, 11) if kind == "room" else rng.integers(0, 4))):
         _furniture(rng, scene, rng.uniform(0.6, max(end - 0.6, 1.0)))
     if rng.random() < 0.25:  # a bar, a shelf or a sign with nothing under it
@@ -107,14 +101,13 @@ def _edge(rng: np.random.Generator, scene: PlaceScene, edge: float) -> None:
     steps = int(rng.integers(3, 15))
     step = {"rise_m": rng.uniform(0.14, 0.20), "run_m": rng.uniform(0.25, 0.34)}
     material = scene.ground if rng.random() < 0.6 else str(rng.choice(_SOLID))
-    if scene.kind != "drop":
-        scene.length_m = edge + rng.uniform(4.5, 7.0)
     if scene.kind == "stairs_up":
         stairs = {"at": (0.0, edge), "width_m": 2 * half, "steps": steps, "material": material}
         scene.things.append({"kind": "stairs", **stairs, **step})
-        y, z = edge + steps * step["run_m"], steps * step["rise_m"]
-        scene.floor.append(((-half, y, z - 0.1), (half, y + 8.0, z), scene.ground))
+        scene.length_m = edge + steps * step["run_m"]
         return
+    if scene.kind == "stairs_down":
+        scene.length_m = edge + rng.uniform(4.5, 7.0)
     area, depth_m = [-half, edge, half, scene.length_m], rng.uniform(0.3, 2.2)
     if scene.kind == "stairs_down":
         depth_m = step["rise_m"] * (steps + 1)
@@ -122,9 +115,6 @@ def _edge(rng: np.random.Generator, scene: PlaceScene, edge: float) -> None:
         width = rng.uniform(0.6, min(2.0, 1.6 * half))
         left = rng.uniform(-half, half - width)
         area = [left, edge, left + width, edge + rng.uniform(0.6, 2.0)]
-    if rng.random() < 0.5:  # the edge is marked
-        stripe = (area[0], edge - rng.uniform(0.05, 0.4), 0.0), (area[2], edge, 0.004)
-        scene.floor.append((*stripe, str(rng.choice(["white wood", "ceiling", "oak"]))))
     drop = {"area": area, "depth_m": depth_m, "material": material}
     if scene.kind == "stairs_down":
         drop |= {"steps": steps, **step}

@@ -90,8 +90,6 @@ def render_scene(
     """One random scene (of a ``kind``) from several places in it, with random lenses."""
     scene = make_scene(rng, kind)
     world = World(scene.scenario())
-    for low, high, material in scene.floor:
-        world.room.box("floor", low, high, material)
     if scene.ceiling_m is None:
         x, y = rng.normal(0, 0.6, 2)
         world.room.lights.append(f'<light directional="true" dir="{x:.3f} {y:.3f} -1"/>')

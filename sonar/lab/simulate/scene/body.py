@@ -58,7 +58,7 @@ class Body:
 
     Attributes:
         contacts: names of what was touched, in order; edges that were stepped over are "drop N".
-        falls, edges_felt: edges stepped over unwarned, and those met with a foot ahead.
+        falls: edges stepped over unwarned; a warned walker meets them with a foot ahead.
         feeling: whether a hand is on something, along which it goes round it.
     """
 
@@ -69,7 +69,6 @@ class Body:
     walked_m: float = 0.0
     way_m: float = 0.0
     falls: int = 0
-    edges_felt: int = 0
     contacts: list[str] = field(default_factory=list)
     route: Route = field(init=False)
     _touching: set[str] = field(default_factory=set)
@@ -120,7 +119,6 @@ class Body:
             name = f"drop {number}"
             if name not in self._touching:
                 self._touching.add(name)
-                self.edges_felt += warned
                 self.falls += not warned
                 new += [] if warned else [name]
                 self._ended = self.world.drop_number(*self.route.points[-1]) == number

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
@@ -18,7 +18,7 @@ Vec = tuple[float, float, float]
 TOP_M = 2.6  # where lamps hang
 
 MATERIALS: dict[str, tuple[str, textures.Rgb, float]] = yaml.safe_load(
-    (resources.files(__package__) / "materials.yaml").read_text("utf-8")
+    Path(__file__).with_name("materials.yaml").read_text("utf-8")
 )
 """Material -> kind of texture, color, meters that one tile of the texture covers."""
 

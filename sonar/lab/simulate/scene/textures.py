@@ -97,34 +97,6 @@ def cloth(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     return _colored(0.95 + weave + 0.18 * fractal(rng, size, 4, (1, 2)), color)
 
 
-def rug(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
-    """A carpet with a border and a lattice."""
-    u = np.linspace(-1, 1, size)
-    edge = np.maximum(np.abs(u)[:, None], np.abs(u)[None, :])
-    lattice = np.cos(14 * np.pi * u)[:, None] * np.cos(14 * np.pi * u)[None, :]
-    grey = 1.0 + 0.25 * (lattice > 0.4) - 0.3 * ((edge > 0.8) & (edge < 0.88))
-    return _colored(grey + 0.10 * rng.standard_normal((size, size)), color)
-
-
-def books(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
-    """Spines side by side; ``color`` tints them all."""
-    image = np.zeros((size, size, 3))
-    at = 0
-    while at < size:
-        width = int(rng.integers(size // 24, size // 11))
-        tone = rng.uniform(0.2, 0.7) + rng.uniform(-0.18, 0.18, 3)
-        tone = np.clip(tone, 0.08, 0.95) * np.array(color)
-        image[:, at : at + width] = tone
-        image[:, at : at + 2] *= 0.3
-        top = int(rng.integers(0, size // 6))
-        image[:top, at : at + width] *= 0.12
-        label = int(rng.integers(size // 3, size // 2))
-        image[label : label + size // 10, at + 2 : at + width - 1] *= 1.4
-        at += width
-    image *= 1.0 + 0.05 * rng.standard_normal((size, size, 1))
-    return np.clip(image * 255, 0, 255).astype(np.uint8)
-
-
 MAKERS: dict[str, Callable[[np.random.Generator, int, Rgb], RgbImage]] = {
     "planks": planks,
     "grain": grain,
@@ -132,8 +104,6 @@ MAKERS: dict[str, Callable[[np.random.Generator, int, Rgb], RgbImage]] = {
     "wallpaper": wallpaper,
     "tiles": tiles,
     "cloth": cloth,
-    "rug": rug,
-    "books": books,
 }
 
 

@@ -5,7 +5,7 @@ Furniture comes from ``furniture.yaml``: about the origin, facing +y, placed as 
 
 import math
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import yaml
 
@@ -60,6 +60,5 @@ def _shapes(thing: sc.Parts | sc.Furniture) -> tuple[sc.Shape, ...]:
 
 @cache
 def _furniture() -> dict[str, tuple[sc.Shape, ...]]:
-    file = resources.files(__package__) / "furniture.yaml"
-    found = yaml.safe_load(file.read_text("utf-8"))
+    found = yaml.safe_load(Path(__file__).with_name("furniture.yaml").read_text("utf-8"))
     return {name: tuple(sc.Shape(*shape) for shape in shapes) for name, shapes in found.items()}
