@@ -64,7 +64,7 @@ def test_frames_are_learned(tmp_path, frames, monkeypatch):
         for each in (network.start_network(SHIPPED), averaged_network(tmp_path / STATE)[0])
     )
     assert after["aligned"] < 0.9 * before["aligned"]
-    assert abs(after["bias"]) < 0.5 * abs(before["bias"])
+    assert abs(after["bias"]) < 0.6 * abs(before["bias"])
 
 
 def test_a_run_that_is_continued_ends_with_the_same_weights(tmp_path, frames):
