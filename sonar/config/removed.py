@@ -1,51 +1,26 @@
 """Settings of the release before: ignored with a warning until the next one."""
 
-REMOVED: dict[str, str] = {
+_FIXED = """
+    capture.read_timeout_s capture.silence_s capture.reconnect_first_s capture.reconnect_max_s
+    engine.tolerance zones.hysteresis zones.dwell_s audio.block_size audio.max_duty
+    audio.early_silence_s audio.stale_s speech.volume_db speech.duck_db speech.repeat_after_s
+    speech.timeout_s replay.crf replay.overlay service.alarm_after_s service.restart_after_s
+    service.start_timeout_s service.restarts service.restart_window_s service.missing_limit_s
+    service.alarm_volume_db service.governor.min_rate_hz service.governor.max_rate_hz
+    service.governor.hot_c service.governor.too_hot_c service.governor.battery_low_percent
+    service.governor.battery_save_percent service.recording.ring_s service.recording.after_s
+    service.recording.keep_again_s service.recording.width_px service.recording.rate_hz
+    web.max_upload_mb web.max_video_s web.time_limit_s
+"""
+REMOVED: dict[str, str] = dict.fromkeys(_FIXED.split(), "it has one fixed value now") | {
     "capture.image_rate_hz": "a folder of images is read at 2 images a second",
-    "capture.read_timeout_s": "it is 0.4 s",
-    "capture.silence_s": "it is 0.6 s for a camera, 3 s for a stream",
-    "capture.reconnect_first_s": "it is 0.5 s",
-    "capture.reconnect_max_s": "it is 0.5 s",
     "capture.reconnect_attempts": "a lost source is tried again until you stop",
-    "engine.tolerance": "it is 0.02",
-    "zones.hysteresis": "it is 0.12",
-    "zones.dwell_s": "it is 0.25 s",
-    "audio.block_size": "it is 480 samples",
     "audio.buffer_ms": "the buffer is as small as possible, and grows after each gap",
     "audio.hrtf": "use pan_db and itd_us: measured heads are gone",
-    "audio.max_duty": "it is 0.4",
-    "audio.early_silence_s": "it is 3 s",
-    "audio.stale_s": "it is 1 s",
     "speech.pitch": "it is the voice's own; choose another with voice",
-    "speech.volume_db": "it is 0 dB, as loud as the tones",
-    "speech.duck_db": "it is -12 dB",
-    "speech.repeat_after_s": "it is 6 s",
-    "speech.timeout_s": "it is 10 s",
     "controls.keyboard": "keys are read where sonar run has a terminal",
     "replay.realtime": "use sonar replay --realtime",
-    "replay.crf": "it is 23",
-    "replay.overlay": "it is 0.35",
-    "service.alarm_after_s": "it is 0.6 s",
-    "service.restart_after_s": "it is 2 s",
-    "service.start_timeout_s": "it is 20 s",
-    "service.restarts": "it is 5",
-    "service.restart_window_s": "it is 60 s",
-    "service.missing_limit_s": "it is 600 s",
-    "service.alarm_volume_db": "it is -6 dB",
-    "service.governor.min_rate_hz": "it is 8 Hz",
-    "service.governor.max_rate_hz": "it is 30 Hz",
-    "service.governor.hot_c": "it is 75 degrees C",
-    "service.governor.too_hot_c": "it is 85 degrees C",
-    "service.governor.battery_low_percent": "it is 20 %",
-    "service.governor.battery_save_percent": "it is 10 %",
     "service.governor.eco_model": "the rate is lowered instead; choose a faster engine.model",
-    "service.recording.ring_s": "it is 120 s",
-    "service.recording.after_s": "it is 10 s",
     "service.recording.keep_on_danger": "a danger always keeps the recording",
-    "service.recording.keep_again_s": "it is 60 s",
-    "service.recording.width_px": "it is 480 pixels",
-    "service.recording.rate_hz": "it is 10 Hz",
-    "web.max_upload_mb": "it is 200 MB",
-    "web.max_video_s": "it is 120 s",
-    "web.time_limit_s": "it is 300 s",
 }
+"""Each with what holds instead."""

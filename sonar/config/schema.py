@@ -5,9 +5,9 @@ code that uses it.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sonar.types import DepthKind
 
@@ -15,54 +15,52 @@ from sonar.types import DepthKind
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values are frozen.
 
-    Every field states its unit in its name and its range in its bounds; the description is the
-    reference that users read.
+    Every field states its unit in its name; its description is the reference that users read.
+    Values are texts as in a file, or of the field's own type.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: Any) -> Any:
+        """A section whose keys are all commented out reads as null."""
+        return {} if value is None else value
 
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0.05, le=3600.0, allow_inf_nan=False)]  # 0 would not wait
-Meters = Annotated[float, Field(gt=0.0, le=100.0, allow_inf_nan=False)]
-Degrees = Annotated[float, Field(ge=-180.0, le=180.0, allow_inf_nan=False)]
-Decibels = Annotated[float, Field(ge=-90.0, le=12.0, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Side = Annotated[int, Field(ge=16, le=4096)]
+def _key(default: Any, meaning: str, **limits: Any) -> Any:
+    return Field(default, description=meaning, **limits)
+
+
+_SECONDS = {"ge": 0.05, "le": 3600.0}  # 0 would not wait
+_METERS = {"gt": 0.0, "le": 100.0}
+_SIDE = {"ge": 16, "le": 4096}
 
 
 class CaptureConfig(Section):
     """Cameras, streams and recordings."""
 
-    width_px: Annotated[int, Field(ge=16, le=7680)] = Field(
-        640, description="width asked of a camera"
-    )
-    height_px: Annotated[int, Field(ge=16, le=4320)] = Field(
-        480, description="height asked of a camera"
-    )
-    rate_hz: Positive = Field(30.0, description="frame rate asked of a camera")
-    raw_rate_hz: Positive = Field(
-        25.0, description="frame rate of a raw recording (.mjpeg, .h264) that states none"
-    )
-    open_timeout_s: Seconds = Field(10.0, description="longest wait for a camera or stream to open")
-    max_frame_age_s: Seconds = Field(
-        0.5, description="an older frame is stale: the zones become unknown"
-    )
+    width_px: int = _key(640, "width asked of a camera", ge=16, le=7680)
+    height_px: int = _key(480, "height asked of a camera", ge=16, le=4320)
+    rate_hz: float = _key(30.0, "frame rate asked of a camera", gt=0)
+    raw_rate_hz: float = _key(25.0, "of a raw recording (.mjpeg, .h264) that states none", gt=0)
+    open_timeout_s: float = _key(10.0, "longest wait for a camera or stream to open", **_SECONDS)
+    max_frame_age_s: float = _key(0.5, "an older frame is stale: zones are unknown", **_SECONDS)
 
 
 class EngineConfig(Section):
     """The depth network."""
 
-    model: str = Field("builtin", description="name in `sonar models list`, or a path to an .onnx")
-    backend: Literal["auto", "onnx", "openvino", "native", "torch"] = Field(
-        "onnx", description="auto measures what is installed once and takes the fastest"
+    model: str = _key("builtin", "name in `sonar models list`, or a path to an .onnx")
+    backend: Literal["auto", "onnx", "openvino", "native", "torch"] = _key(
+        "onnx", "auto = the fastest of what is installed, by measurement"
     )
-    precision: Literal["auto", "fp32", "int8"] = Field(
-        "auto", description="auto takes what was measured faster and is close enough to fp32"
+    precision: Literal["auto", "fp32", "int8"] = _key(
+        "auto", "auto = the faster one that is close to fp32"
     )
-    threads: Annotated[int, Field(ge=0, le=256)] = Field(
-        0, description="0 = physical cores, leaving one for capture and audio where there are >= 4"
-    )
+    threads: int = _key(0, "0 = physical cores, less one where there are 4 or more", ge=0, le=256)
 
 
 class MountConfig(Section):
@@ -75,34 +73,22 @@ class MountConfig(Section):
         (1.35, None)
     """
 
-    height_m: Meters | None = Field(
-        None, description="camera above the ground; null = 1.4 assumed, no meters reported"
+    height_m: float | None = _key(
+        None, "above the ground; null = 1.4, no meters reported", **_METERS
     )
-    pitch_deg: Annotated[Degrees, Field(ge=-60, le=80)] | None = Field(
-        None, description="downward tilt is positive; null = estimated"
+    pitch_deg: float | None = _key(None, "positive = down; null = estimated", ge=-60, le=80)
+    roll_deg: float | None = _key(
+        None, "positive = right side lower; null = estimated", ge=-180, le=180
     )
-    roll_deg: Degrees | None = Field(
-        None, description="positive = the camera's right side is lower; null = estimated"
-    )
-    angle_sigma_deg: Annotated[float, Field(ge=0.1, le=20)] = Field(
-        1.5, description="uncertainty of pitch and roll (standard deviation)"
-    )
-    hfov_deg: Annotated[float, Field(gt=10, lt=170)] | None = Field(
-        None, description="horizontal field of view; null = 62 assumed"
-    )
-    fx_px: Positive | None = Field(None, description="focal length; overrides hfov_deg")
-    fy_px: Positive | None = Field(None, description="focal length, vertical")
-    cx_px: Positive | None = Field(None, description="principal point, column")
-    cy_px: Positive | None = Field(None, description="principal point, row")
-    calibrated_width_px: Annotated[int, Field(gt=0)] | None = Field(
-        None, description="frame width that fx_px and the others belong to"
-    )
-    calibrated_height_px: Annotated[int, Field(gt=0)] | None = Field(
-        None, description="frame height that fx_px and the others belong to"
-    )
-    distortion: tuple[float, ...] = Field(
-        (), description="k1 k2 p1 p2 [k3], OpenCV's order; empty = none"
-    )
+    angle_sigma_deg: float = _key(1.5, "standard deviation of pitch and roll", ge=0.1, le=20)
+    hfov_deg: float | None = _key(None, "horizontal field of view; null = 62", gt=10, lt=170)
+    fx_px: float | None = _key(None, "focal length; overrides hfov_deg", gt=0)
+    fy_px: float | None = _key(None, "focal length, vertical", gt=0)
+    cx_px: float | None = _key(None, "principal point, column", gt=0)
+    cy_px: float | None = _key(None, "principal point, row", gt=0)
+    calibrated_width_px: int | None = _key(None, "frame width that fx_px is for", gt=0)
+    calibrated_height_px: int | None = _key(None, "frame height that fx_px is for", gt=0)
+    distortion: tuple[float, ...] = _key((), "k1 k2 p1 p2 [k3], OpenCV's order; empty = none")
 
     @model_validator(mode="after")
     def _complete(self) -> "MountConfig":
@@ -117,15 +103,14 @@ class MountConfig(Section):
 class BandEdges(Section):
     """Upper edges of the bands, in meters; clear beyond ``far_m``."""
 
-    stop_m: Meters = Field(0.6, description="stop nearer than this")
-    close_m: Meters = Field(1.2, description="close nearer than this")
-    near_m: Meters = Field(2.5, description="near nearer than this")
-    far_m: Meters = Field(4.0, description="far nearer than this, clear beyond")
+    stop_m: float = _key(0.6, "stop nearer than this", **_METERS)
+    close_m: float = _key(1.2, "close nearer than this", **_METERS)
+    near_m: float = _key(2.5, "near nearer than this", **_METERS)
+    far_m: float = _key(4.0, "far nearer than this, clear beyond", **_METERS)
 
     @model_validator(mode="after")
     def _ascending(self) -> "BandEdges":
-        edges = (self.stop_m, self.close_m, self.near_m, self.far_m)
-        if list(edges) != sorted(set(edges)):
+        if not self.stop_m < self.close_m < self.near_m < self.far_m:
             raise ValueError("band edges must ascend: stop_m < close_m < near_m < far_m")
         return self
 
@@ -133,73 +118,75 @@ class BandEdges(Section):
 class ZonesConfig(Section):
     """Left, center and right."""
 
-    center_width_deg: Annotated[float, Field(gt=0, lt=120)] = Field(
-        20.0, description="width of the center zone, in viewing angle"
-    )
-    corridor_width_m: Meters = Field(
-        1.6, description="only obstacles within this width ahead are reported"
-    )
-    head_height_m: Meters = Field(2.0, description="obstacles that hang higher are left out")
+    center_width_deg: float = _key(20.0, "viewing angle of the center zone", gt=0, lt=120)
+    corridor_width_m: float = _key(1.6, "obstacles beside it are not reported", **_METERS)
+    head_height_m: float = _key(2.0, "obstacles that hang higher are left out", **_METERS)
     bands: BandEdges = BandEdges()
+
+
+def _null_is_a_word(value: Any) -> Any:
+    return "null" if value is None else value
+
+
+def _number_if_one(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 class AudioConfig(Section):
     """Tones."""
 
-    output: Literal["auto", "device", "null"] = Field(
-        "auto", description="auto takes the sound card, or none, with a note, where there is none"
+    output: Annotated[Literal["auto", "device", "null"], BeforeValidator(_null_is_a_word)] = _key(
+        "auto", "auto = the sound card, or none where there is none"
     )
-    device: str | None = Field(
-        None, description="part of an output device's name (see `sonar devices`); null = default"
+    device: str | None = _key(None, "part of an output's name (`sonar devices`); null = default")
+    rate_hz: Annotated[Literal[44100, 48000], BeforeValidator(_number_if_one)] = _key(
+        48000, "sample rate"
     )
-    rate_hz: Literal[44100, 48000] = Field(48000, description="sample rate")
-    scheme: Literal["pulse", "continuous", "scan", "quiet"] = Field(
+    scheme: Literal["pulse", "continuous", "scan", "quiet"] = _key(
         "pulse",
-        description="pulse = faster is nearer; continuous = one tone, higher is nearer; "
+        "pulse = faster is nearer; continuous = one tone, higher is nearer; "
         "scan = the frame from left to right once a second, louder is nearer; "
         "quiet = speech and danger only",
     )
-    volume_db: Decibels = Field(-6.0, description="gain of everything")
-    swap_sides: bool = Field(False, description="exchange left and right")
-    mono: bool = Field(
-        False,
-        description="for one ear: both channels alike, a pulse falls in pitch for left, rises for "
-        "right",
+    volume_db: float = _key(-6.0, "gain of everything", ge=-90, le=12)
+    swap_sides: bool = _key(False, "exchange left and right")
+    mono: bool = _key(
+        False, "for one ear: both channels alike, a pulse falls in pitch for left, rises for right"
     )
-    pan_db: Annotated[float, Field(ge=6, le=60)] = Field(
-        30.0, description="level difference between the ears for a sound fully to one side"
-    )
-    itd_us: Annotated[float, Field(ge=0, le=1000)] = Field(
+    pan_db: float = _key(30.0, "level difference of a sound fully to one side", ge=6, le=60)
+    itd_us: float = _key(
         0.0,
-        description="how much later a sound fully to one side reaches the other ear; 0 = off, "
-        "650 is natural with headphones and useless with bone conduction",
+        "delay of a sound fully to one side at the other ear; 0 = off, "
+        "650 is natural with headphones, useless with bone conduction",
+        ge=0,
+        le=1000,
     )
 
 
 class SpeechConfig(Section):
     """Spoken warnings (espeak-ng through pyttsx3)."""
 
-    enabled: bool = Field(True, description="false = tones only")
-    language: str = Field("en", description="catalogue: en, zh, or a path to a YAML file")
-    voice: str | None = Field(None, description="espeak-ng voice; null = the catalogue's")
-    rate_wpm: Annotated[int, Field(ge=80, le=450)] = Field(190, description="speed")
-    verbosity: Literal["danger", "normal", "chatty"] = Field(
-        "normal", description="how much is spoken: dangers only, obstacles too, or all changes"
+    enabled: bool = _key(True, "false = tones only")
+    language: str = _key("en", "catalogue: en, zh, or a path to a YAML file")
+    voice: str | None = _key(None, "espeak-ng voice; null = the catalogue's")
+    rate_wpm: int = _key(190, "speed", ge=80, le=450)
+    verbosity: Literal["danger", "normal", "chatty"] = _key(
+        "normal", "dangers only, obstacles too, or all changes"
     )
 
 
 class ControlsConfig(Section):
     """Commands while guiding: keys, buttons, and `sonar control`."""
 
-    socket: bool = Field(True, description="listen for `sonar control`, for this user only")
-    buttons: str | None = Field(
+    socket: bool = _key(True, "listen for `sonar control`, for this user only")
+    buttons: str | None = _key(
         "auto",
-        description="auto = headset media keys and GPIO buttons, never keyboards one types on; or "
+        "auto = headset media keys and GPIO buttons, never keyboards one types on; or "
         "a path pattern (/dev/input/by-id/*Headset*), or part of a device's name; null = none",
     )
-    picture: bool = Field(
+    picture: bool = _key(
         False,
-        description="true = `sonar web` of this user may show what the camera sees; it shows "
+        "true = `sonar web` of this user may show what the camera sees; it shows "
         "people who did not ask for it",
     )
 
@@ -207,45 +194,41 @@ class ControlsConfig(Section):
 class ReplayConfig(Section):
     """Recordings."""
 
-    max_width_px: Annotated[int, Field(ge=160, le=3840)] = Field(
-        960, description="width of the annotated video at most"
-    )
+    max_width_px: int = _key(960, "width of the annotated video at most", ge=160, le=3840)
 
 
 class GovernorConfig(Section):
     """Fewer frames a second to save power and heat."""
 
-    enabled: bool = Field(False, description="false = every frame that can be kept up with")
+    enabled: bool = _key(False, "false = every frame that can be kept up with")
 
 
 class RecordingConfig(Section):
     """The last two minutes, kept after a danger or on command. It shows people near you: off
     unless you turn it on; nothing leaves the machine."""
 
-    enabled: bool = Field(False, description="true = record what the camera sees, in a ring")
-    folder: str | None = Field(None, description="where; null = the user's state folder")
-    max_mb: Annotated[int, Field(ge=10, le=1_000_000)] = Field(
-        500, description="space for ring and kept recordings, megabytes; the oldest goes first"
+    enabled: bool = _key(False, "true = record what the camera sees, in a ring")
+    folder: str | None = _key(None, "where; null = the user's state folder")
+    max_mb: int = _key(
+        500, "megabytes for all; the oldest recording goes first", ge=10, le=1_000_000
     )
 
 
 class ServiceConfig(Section):
     """Running unattended: `sonar service`, `sonar run --headless`."""
 
-    alarm_device: str | None = Field(
-        None, description="ALSA device of the failure sound (`aplay -L`); null = the system's"
-    )
-    inference_timeout_s: Annotated[float, Field(ge=0.2, le=60.0, allow_inf_nan=False)] = Field(
+    alarm_device: str | None = _key(None, "ALSA device of the alarm (`aplay -L`); null = default")
+    inference_timeout_s: float = _key(
         0.5,
-        description="longest time for one frame's depth, unknown beyond it; after four times this "
-        "the network is restarted",
+        "longest time for one frame's depth; zones are unknown beyond it, and the network is "
+        "restarted after four times as long",
+        ge=0.2,
+        le=60,
     )
-    health_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        8737, description="/healthz and /metrics; 0 = off"
-    )
-    health_host: str = Field("127.0.0.1", description="address; any but loopback needs a token")
-    health_token_file: str | None = Field(
-        None, description="file with the token that clients must send (16 characters or more)"
+    health_port: int = _key(8737, "/healthz and /metrics; 0 = off", ge=0, le=65535)
+    health_host: str = _key("127.0.0.1", "address; any but loopback needs a token")
+    health_token_file: str | None = _key(
+        None, "file with the token of clients (16 characters or more)"
     )
     governor: GovernorConfig = GovernorConfig()
     recording: RecordingConfig = RecordingConfig()
@@ -254,15 +237,13 @@ class ServiceConfig(Section):
 class WebConfig(Section):
     """`sonar web`: photos, videos and a running sonar in a browser."""
 
-    host: str = Field(
-        "127.0.0.1", description="address; any but loopback lets others in, with a password"
-    )
-    password_file: str | None = Field(
+    host: str = _key("127.0.0.1", "any but loopback lets others in, with a password")
+    password_file: str | None = _key(
         None,
-        description="file with the password that browsers must give (16 characters or more); "
+        "file with the password that browsers must give (16 characters or more); "
         "null = none on loopback, elsewhere a new one each time, which is printed",
     )
-    port: Port = Field(7860, description="TCP port")
+    port: int = _key(7860, "TCP port", ge=1, le=65535)
 
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -274,44 +255,33 @@ class ModelConfig(Section):
     """One ONNX depth model: one float32 image in, shape (1, 3, H, W), RGB. An example of such an
     entry is in docs/models.md."""
 
-    what: str = Field("described in the configuration", description="one line for people")
-    path: Path | None = Field(None, description="the file, used where it lies")
-    url: str | None = Field(
-        None, pattern=r"^https?://\S+$", description="where `sonar models fetch` gets it"
+    what: str = _key("described in the configuration", "one line for people")
+    path: Path | None = _key(None, "the file, used where it lies")
+    url: str | None = _key(None, "where `sonar models fetch` gets it", pattern=r"^https?://\S+$")
+    sha256: str | None = _key(
+        None,
+        "of the file; unknown = recorded at the first fetch, with a note",
+        pattern=r"^[0-9a-f]{64}$",
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="of the file; null = nothing proves that the file is the right one"
-    )
-    size_bytes: Annotated[int, Field(gt=0)] | None = Field(None, description="of the file")
-    licence: str = Field("not stated", description="shown in `sonar models list`")
-    size_px: Side = Field(256, description="the side that fit speaks of")
-    fit: Literal["longer", "shorter", "minimal", "exact"] = Field(
+    size_bytes: int | None = _key(None, "of the file", gt=0)
+    licence: str = _key("not stated", "shown in `sonar models list`")
+    size_px: int = _key(256, "the side that fit speaks of", **_SIDE)
+    fit: Literal["longer", "shorter", "minimal", "exact"] = _key(
         "longer",
-        description="longer: longer side at most size_px; shorter: shorter side at least "
-        "size_px; minimal: whichever changes the size least; exact: stretched to "
-        "height_px x width_px",
+        "longer: longer side at most size_px; shorter: shorter side at least size_px; "
+        "minimal: whichever changes the size least; exact: stretched to height_px x width_px",
     )
-    multiple: Annotated[int, Field(ge=1, le=256)] = Field(
-        32, description="both sides are multiples of this"
+    multiple: int = _key(32, "both sides are multiples of this", ge=1, le=256)
+    height_px: int | None = _key(None, "with fit exact", **_SIDE)
+    width_px: int | None = _key(None, "with fit exact", **_SIDE)
+    mean: tuple[_Mean, _Mean, _Mean] = _key((0.485, 0.456, 0.406), "subtracted, R G B, from 0..1")
+    std: tuple[_Deviation, _Deviation, _Deviation] = _key(
+        (0.229, 0.224, 0.225), "then divided by this"
     )
-    height_px: Side | None = Field(None, description="with fit exact")
-    width_px: Side | None = Field(None, description="with fit exact")
-    mean: tuple[_Mean, _Mean, _Mean] = Field(
-        (0.485, 0.456, 0.406), description="subtracted, R G B, from values in 0..1"
-    )
-    std: tuple[_Deviation, _Deviation, _Deviation] = Field(
-        (0.229, 0.224, 0.225), description="then divided by this"
-    )
-    kind: DepthKind = Field(
-        DepthKind.RELATIVE_INVERSE, description="relative_inverse (larger is nearer) or metric"
-    )
-    depth_output: str | None = Field(None, description="name of the output; null = the first")
-    walkable_output: str | None = Field(
-        None, description="output with the probability of walkable ground, if there is one"
-    )
-    stairs_output: str | None = Field(
-        None, description="output with the probability of stairs, if there is one"
-    )
+    kind: DepthKind = _key(DepthKind.RELATIVE_INVERSE, "relative_inverse = larger is nearer")
+    depth_output: str | None = _key(None, "name of the output; null = the first")
+    walkable_output: str | None = _key(None, "output: probability of walkable ground")
+    stairs_output: str | None = _key(None, "output: probability of stairs")
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":
@@ -338,6 +308,6 @@ class SonarConfig(Section):
     replay: ReplayConfig = ReplayConfig()
     service: ServiceConfig = ServiceConfig()
     web: WebConfig = WebConfig()
-    models: dict[ModelName, ModelConfig] = Field(
-        default_factory=dict, description="ONNX depth models of your own, by name"
-    )
+    models: Annotated[
+        dict[ModelName, ModelConfig], BeforeValidator(lambda value: {} if value is None else value)
+    ] = _key({}, "ONNX depth models of your own, by name")

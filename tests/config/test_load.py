@@ -74,11 +74,10 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
             3,
             "audio.pan_db (dB) must be a number from 6 to 60, not 100",
         ),
-        ("audio:\n  pan_db: .nan\n", 2, 'must be a number from 6 to 60, not ".nan"'),
-        ("audio:\n  pan_db: '12'\n", 2, 'must be a number from 6 to 60, not "12"'),
+        ("audio:\n  pan_db: nan\n", 2, "must be a number from 6 to 60, not nan"),
         ("speech:\n  rate_wpm: 190.5\n", 2, "must be a whole number from 80 to 450, not 190.5"),
         ("speech:\n  rate_wpm: true\n", 2, "must be a whole number from 80 to 450, not true"),
-        ("audio:\n  swap_sides: yes\n", 2, 'must be true or false, not "yes"'),
+        ("audio:\n  swap_sides: maybe\n", 2, "must be true or false, not maybe"),
         ("audio:\n  rate_hz: 8000\n", 2, "must be one of 44100, 48000, not 8000"),
         ("audio:\n  scheme: loud\n", 2, "audio.scheme must be one of "),
         ("speech:\n  language: null\n", 2, "speech.language must be text, not null"),
@@ -93,7 +92,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         ("audio\n", 1, "made of sections"),
         ("audio:\n  pan_db: 20\n  pan_db: 20\n", 3, "audio.pan_db is already set on line 2"),
         ("audio: {}\nzones: {}\naudio: {}\n", 3, "audio is already set on line 1"),
-        ("audio:\n  1: 2\n", 2, "a key must be a word"),
+        ("audio:\n  1: 2\n", 2, "no such key audio.1"),
         ("audio:\n  ? [a]\n  : 2\n", 2, "a key must be a word"),
         ("audio:\n\tpan_db: 20\n", 2, "spaces, not tabs"),
         ("audio: {pan_db: 20\n", 2, "not valid YAML"),
@@ -103,12 +102,13 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         ("audio:\n  device: !!python/object/apply:os.system [true]\n", 2, "the tag"),
         ("audio:\n  device: !x y\n", 2, "the tag"),
         ("--- {}\n--- {}\n", 2, "not valid YAML"),
-        (f"audio:\n  pan_db: {'9' * 400}\n", 2, "is too large"),
-        (f"audio:\n  pan_db: {'9' * 5000}\n", 2, "is too large"),
-        ("audio:\n  pan_db: 1e999\n", 2, "is too large"),
+        (f"audio:\n  pan_db: {'9' * 5000}\n", 2, "from 6 to 60, not 9999"),
+        (f"speech:\n  rate_wpm: {'9' * 5000}\n", 2, "from 80 to 450, not 9999"),
+        ("audio:\n  pan_db: 1e999\n", 2, "from 6 to 60, not 1e999"),
+        ("mount:\n  distortion: [nan]\n", 2, "mount.distortion must be a list"),
     ],
 )
-def test_a_wrong_file_is_told_with_its_line(
+def test_a_wrong_file_is_reported_with_its_line(
     tmp_path: Path, text: str, line: int, says: str
 ) -> None:
     path = write(tmp_path, text)
@@ -119,17 +119,17 @@ def test_a_wrong_file_is_told_with_its_line(
     assert "\n" not in message
 
 
-def test_several_problems_are_told_in_the_files_order(tmp_path: Path) -> None:
+def test_several_problems_are_reported_in_the_files_order(tmp_path: Path) -> None:
     path = write(tmp_path, "zones:\n  x: 1\naudio:\n  pan_db: 0\ncapture:\n  y: 2\n")
-    told = refusal(path).split("\n")
-    assert [line.split(":")[1] for line in told] == ["2", "4", "6"]
+    problems = refusal(path).split("\n")
+    assert [line.split(":")[1] for line in problems] == ["2", "4", "6"]
 
 
 def test_a_flood_of_problems_is_cut_short(tmp_path: Path) -> None:
     path = write(tmp_path, "".join(f"k{n}: 1\n" for n in range(50)))
-    told = refusal(path).split("\n")
-    assert len(told) == 21
-    assert told[-1] == "... and 30 more."
+    problems = refusal(path).split("\n")
+    assert len(problems) == 21
+    assert problems[-1] == "... and 30 more."
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_odd_paths_are_refused_at_once(path: str) -> None:
     [
         ("audio.volume_db=40", "audio.volume_db (dB) must be a number from -90 to 12, not 40."),
         ("audio.volume_db=", "must be a number from -90 to 12, not null"),
-        ("audio.volume_db={a: 1}", 'not {"a": 1}'),
+        ("audio.volume_db={a: 1}", "not {a: 1}"),
         ("audio.volum=3", "no such key audio.volum; the nearest is audio.volume_db"),
         ("volume_db=3", "no such key volume_db; the nearest is audio.volume_db"),
         ("audio=3", "audio is a section"),
@@ -230,7 +230,7 @@ def test_a_users_own_model_is_a_section_by_its_name(tmp_path: Path) -> None:
         ("models:\n  Bad Name:\n    path: x\n", 2, "models.Bad Name: "),
     ],
 )
-def test_a_wrong_model_is_told_with_its_line(
+def test_a_wrong_model_is_reported_with_its_line(
     tmp_path: Path, text: str, line: int, says: str
 ) -> None:
     path = write(tmp_path, text)
@@ -246,7 +246,7 @@ def test_the_null_output_needs_no_quotes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1e1", 10.0), ("010", 10.0), ("+7", 7.0), ("7.", 7.0), ("1_0", None)]
+    ("text", "value"), [("1e1", 10.0), ("010", 10.0), ("+7", 7.0), ("7.", 7.0), ("1e", None)]
 )
 def test_numbers_are_read_as_people_write_them(
     tmp_path: Path, text: str, value: float | None
@@ -259,7 +259,7 @@ def test_numbers_are_read_as_people_write_them(
 
 
 @pytest.mark.parametrize("word", ["no", "1:30", "2020-01-01", "off", "=", "<<"])
-def test_words_that_yaml_1_1_would_bend_stay_text(tmp_path: Path, word: str) -> None:
+def test_words_that_yaml_1_1_would_change_stay_text(tmp_path: Path, word: str) -> None:
     path = write(tmp_path, f"speech:\n  language: {word}\n")
     assert load_config(path, env={}).speech.language == word
 

@@ -13,11 +13,11 @@ from sonar.config.load import (
     load_config,
     profile_path,
 )
-from sonar.config.reference import Key, json_schema, keys, reference_yaml
+from sonar.config.reference import Key, keys, reference_yaml
 from sonar.errors import ConfigError
 
 REPO = Path(__file__).parents[2]
-KEYS = list(keys())
+KEYS = [key for key in keys() if not key.is_section]
 
 
 def test_default_yaml_is_what_the_code_generates() -> None:
@@ -31,12 +31,11 @@ def test_the_reference_is_the_defaults_and_names_every_key() -> None:
     assert yaml.safe_load(reference_yaml()).keys() == SonarConfig.model_fields.keys()
 
 
-@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
-def test_every_key_is_described(key: Key) -> None:
-    assert key.field.description, f"{key.name} lacks a description"
-    assert key.field.description in " ".join(reference_yaml().replace("#", " ").split()), (
-        f"{key.name}'s description is not in the reference"
-    )
+def test_every_key_is_described() -> None:
+    text = " ".join(reference_yaml().replace("#", " ").split())
+    for key in keys():
+        if key.path[-1] != "*":
+            assert key.meaning in text, f"{key.name}'s description is not in the reference"
 
 
 @pytest.mark.parametrize("name", [name for name in PROFILES if name != "default"])
@@ -59,7 +58,7 @@ def numbers(key: Key) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "key", [one for one in KEYS if numbers(one) and "*" not in one.path], ids=lambda one: one.name
 )
-def test_the_ranges_told_are_the_ranges_held(key: Key) -> None:
+def test_the_stated_ranges_are_the_ranges_checked(key: Key) -> None:
     """Just outside a bound is refused with the bound named; JSON Schema could disagree."""
     schema = numbers(key)
     step = 1 if schema["type"] == "integer" else 1e-6
@@ -81,13 +80,6 @@ def test_the_ranges_told_are_the_ranges_held(key: Key) -> None:
             load_config(None, [f"{key.name}={value!r}"], {})
         except ConfigError as error:  # a rule between keys may forbid it, its own range may not
             assert f"{key.name} " not in str(error), f"{key.name} refuses its own {name}"
-
-
-def test_schema_is_json_and_closed() -> None:
-    schema = json_schema()
-    assert schema["$schema"].endswith("2020-12/schema")
-    assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == set(SonarConfig.model_fields)
 
 
 def test_dump_is_readable_yaml() -> None:

@@ -5,6 +5,7 @@ The keys are those of :data:`sonar.audio.cues.PHRASES` and no others.
 
 import contextlib
 import difflib
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -93,10 +94,14 @@ def _load(path: Path) -> dict[str, Any]:
     for key in values:
         if key not in _KEYS:
             refuse(f"no such key {key}{_nearest(key, _KEYS)}", key)
-    voice, scale = values.get("voice"), values.get("rate_scale", 1.0)
+    voice = values.get("voice")
+    try:
+        scale = float(values.get("rate_scale", 1.0))
+    except (TypeError, ValueError):
+        scale = math.nan
     if voice is not None and not (isinstance(voice, str) and voice.strip()):
         refuse("voice must be a name from `espeak-ng --voices`", "voice")
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.25 <= scale <= 4:
+    if not 0.25 <= scale <= 4:
         refuse("rate_scale must be a number from 0.25 to 4", "rate_scale")
     phrases = values.get("phrases") or {}
     if not isinstance(phrases, dict):
@@ -104,8 +109,6 @@ def _load(path: Path) -> dict[str, Any]:
     for key, value in phrases.items():
         if key not in PHRASES:
             refuse(f"no such phrase {key}{_nearest(key, PHRASES)}", "phrases", key)
-        if value is not None:  # "12" and "true" are words here
-            value = document.raw.get(("phrases", key), value)
         if not isinstance(value, str) or not any(letter.isalnum() for letter in value):
             refuse(f"{key} needs words", "phrases", key)
         if len(value) > MAX_TEXT:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sonar.config.plain_yaml import dump_scalar
-from sonar.config.reference import about, keys, sections
+from sonar.config.reference import keys
 from sonar.config.removed import REMOVED
 from sonar.records import Event, FrameRecord, schema_of
 from sonar.replay.batch import SCHEMA as BATCH_SCHEMA
@@ -36,17 +36,17 @@ def _configuration() -> Iterator[str]:
         "`audio.volume_db` in a file is `--set audio.volume_db=-3` on the command line and "
         "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` stands for a name you choose.\n"
     )
-    for path, section in sections().items():
-        own = [key for key in keys() if key.path[:-1] == path]
+    for section in (key for key in keys() if key.is_section):
+        own = [key for key in keys() if key.path[:-1] == section.path and not key.is_section]
         if not own:
             continue
-        yield f"\n## {'.'.join(path)}\n\n{_cell(about(section))}\n\n"
+        yield f"\n## {section.name}\n\n{_cell(section.meaning)}\n\n"
         yield "| key | meaning | allowed | default |\n|---|---|---|---|\n"
         for key in own:
             unit = f"{key.unit}; " if key.unit else ""
             default = f"`{dump_scalar(key.schema['default'])}`"
-            cells = (f"`{key.path[-1]}`", key.field.description, unit + key.allowed, default)
-            yield "| " + " | ".join(_cell(str(cell)) for cell in cells) + " |\n"
+            cells = (f"`{key.path[-1]}`", key.meaning, unit + key.allowed, default)
+            yield "| " + " | ".join(_cell(cell) for cell in cells) + " |\n"
     yield (
         "\n## Removed\n\nThese keys of the release before are ignored with a warning; the next "
         "release refuses them.\n\n| key | now |\n|---|---|\n"

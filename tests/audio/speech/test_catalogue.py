@@ -98,7 +98,7 @@ def test_the_rate_stays_within_what_espeak_takes(
         (f"phrases:\n  stop: {'a' * 100}\n", 2, "longer than 80"),
         ('phrases:\n  stop: "a\\u0007b"\n', 2, "cannot be spoken"),
         ("phrases: 3\n", 1, "phrases must be"),
-        ("voice: 3\n", 1, "voice must be"),
+        ("voice: [3]\n", 1, "voice must be"),
         ("rate_scale: 9\n", 1, "rate_scale must be"),
         ("rate_scale: true\n", 1, "rate_scale must be"),
         ("- a\n", 1, "a catalogue has"),
