@@ -16,7 +16,7 @@ class CollectSink(OfflineSink):
     Attributes:
         cues: everything posted, with the time in seconds at which it was: ``(t, cue)``.
 
-    >>> from sonar.audio.synthesis.mixer import Mixer
+    >>> from sonar.audio.synthesis import Mixer
     >>> from sonar.config import AudioConfig, SpeechConfig
     >>> from sonar.types import Cue, CueKind
     >>> sink = CollectSink(Mixer(AudioConfig(), SpeechConfig(enabled=False)))
@@ -51,11 +51,8 @@ class CollectSink(OfflineSink):
 class CueSink(UnheardSink):
     """Keeps the cues that were posted; nothing is rendered.
 
-    Give it to :func:`sonar.open` as ``sound``.
-
-    Attributes:
-        cues: everything posted, in order.
-        closed: :meth:`close` was called.
+    Give it to :func:`sonar.open` as ``sound``. ``cues`` has everything posted, in order; ``closed``
+    says whether :meth:`close` was called.
 
     >>> from sonar.types import Cue, CueKind
     >>> sink = CueSink()
@@ -80,10 +77,8 @@ class CueSink(UnheardSink):
 class ToneSpeaker:
     """Says every phrase as a sine of its own frequency, so that a test can find it again.
 
-    Args:
-        rate_hz: samples a second.
-        seconds: length of every phrase.
-        missing: keys that are not rendered (yet).
+    ``seconds`` is the length of every phrase, ``missing`` has keys that are not rendered (yet),
+    ``asked`` those that were asked for.
 
     >>> speaker = ToneSpeaker(48_000, seconds=0.25)
     >>> speaker.get("stop").shape, speaker.asked
@@ -94,7 +89,6 @@ class ToneSpeaker:
         self._rate_hz, self._seconds = rate_hz, seconds
         self.missing = set(missing)
         self.asked: list[str] = []
-        self._clips: dict[str, NDArray[np.float32]] = {}
 
     def pitch_hz(self, phrase: str) -> float:
         """Between 3 and 4 kHz, where no tone of sonar is strong."""
@@ -104,11 +98,8 @@ class ToneSpeaker:
         self.asked.append(phrase)
         if phrase in self.missing:
             return None
-        if phrase not in self._clips:
-            t = np.arange(round(self._seconds * self._rate_hz)) / self._rate_hz
-            wave = 0.2 * np.sin(2 * np.pi * self.pitch_hz(phrase) * t)
-            self._clips[phrase] = wave.astype(np.float32)
-        return self._clips[phrase]
+        t = np.arange(round(self._seconds * self._rate_hz)) / self._rate_hz
+        return (0.2 * np.sin(2 * np.pi * self.pitch_hz(phrase) * t)).astype(np.float32)
 
     def text(self, phrase: str) -> str:
         return phrase.replace("_", " ")
@@ -117,4 +108,4 @@ class ToneSpeaker:
         return not self.missing
 
     def close(self) -> None:
-        """Nothing to release."""
+        pass

@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
+
+import numpy as np
 
 from sonar.clock import ManualClock
 from sonar.errors import SourceLost, SourceTimeout
@@ -20,10 +22,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """``read`` breaks its promise and blocks, whatever its timeout, until ``close``.
-
-    The wait is real time, not the clock's, and ends after ``limit_s`` so no test hangs for ever.
-    """
+    """``read`` blocks, whatever its timeout, until ``close``, or ``limit_s`` of real time."""
 
     limit_s: float = 30.0
 
@@ -34,12 +33,8 @@ ScriptItem = RgbImage | Frame | Exception | Delay | Hang
 class ScriptedSource:
     """A :class:`sonar.ports.FrameSource` that does what its script says, on an injected clock.
 
-    Script items, in order:
-
-    - uint8 array ``(H, W, 3)``: becomes a frame with the next id;
-    - ``Frame``: handed out as it is (its own ``id`` and ``t``);
-    - exception: raised by ``read`` once, then the script goes on;
-    - ``Delay``: silence; ``Hang``: ``read`` blocks.
+    A uint8 array ``(H, W, 3)`` of the script becomes a frame with the next id; a ``Frame`` is given
+    as it is; an exception is raised by ``read`` once; ``Delay`` is silence, ``Hang`` blocks.
 
     A recording (``live=False``) hands out every item; an array's ``t`` is its number divided by
     ``rate_hz``, and a ``Delay`` moves the clock. A live source captures one frame every
@@ -55,7 +50,6 @@ class ScriptedSource:
         then: after the script: ``end`` (None), ``lost`` (SourceLost) or ``silence``
             (SourceTimeout for ever).
         open_errors: raised by the first calls of ``open``, one each.
-        label: as in FrameSource.
 
     Attributes:
         opens, closes: how often each was called.
@@ -75,6 +69,8 @@ class ScriptedSource:
     scripted gave no frame in time.
     """
 
+    label = "scripted"
+
     def __init__(
         self,
         script: Iterable[ScriptItem],
@@ -84,41 +80,23 @@ class ScriptedSource:
         rate_hz: float = 30.0,
         then: Literal["end", "lost", "silence"] = "end",
         open_errors: Sequence[Exception] = (),
-        label: str = "scripted",
     ) -> None:
         if not rate_hz > 0:
             raise ValueError("ScriptedSource.rate_hz must be > 0")
-        self.label = label
-        self.live = live
-        self.opens = 0
-        self.closes = 0
+        self.live, self.rate_hz = live, rate_hz
+        self.opens = self.closes = self.dropped = 0
         self._script: list[ScriptItem] = list(script)
-        self._clock: Clock = clock if clock is not None else ManualClock()
-        self._rate_hz = rate_hz
-        self._then = then
-        self._open_errors = list(open_errors)
+        self._clock: Clock = clock or ManualClock()
+        self._then, self._open_errors = then, list(open_errors)
         self._closed = threading.Event()
-        self._index = 0  # next item of the script
-        self._next_id = 0
-        self._dropped = 0
+        self._index = self._next_id = 0
         self._due = 0.0  # live: when the next item happens
 
     @property
     def frame_count(self) -> int | None:
-        """Pictures in the script for a recording, None when live."""
-        if self.live:
-            return None
-        return sum(1 for item in self._script if not isinstance(item, Exception | Delay | Hang))
-
-    @property
-    def rate_hz(self) -> float | None:
-        """As given."""
-        return self._rate_hz
-
-    @property
-    def dropped(self) -> int:
-        """Live frames that a newer one replaced."""
-        return self._dropped
+        """Frames in the script of a recording, None when live."""
+        frames = [item for item in self._script if isinstance(item, np.ndarray | Frame)]
+        return None if self.live else len(frames)
 
     def open(self) -> None:
         """Start the script (a recording from its beginning); raises the next of ``open_errors``."""
@@ -126,79 +104,58 @@ class ScriptedSource:
         if self._open_errors:
             raise self._open_errors.pop(0)
         self._closed.clear()
-        if self.live:
-            self._due = self._clock.now()
-        else:
+        self._due = self._clock.now()
+        if not self.live:
             self._index = self._next_id = 0
 
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame as the script has it."""
-        return self._read_live(timeout_s) if self.live else self._read_recording(timeout_s)
+        deadline = self._clock.now() + timeout_s
+        newest: Frame | None = None
+        while self._index < len(self._script):
+            item = self._script[self._index]
+            if isinstance(item, Delay):
+                self._index += 1
+                self._due += item.seconds
+                if not self.live:
+                    self._clock.sleep(item.seconds)
+                continue
+            if self.live and self._due > self._clock.now():
+                if newest is not None:
+                    return newest
+                if self._due > deadline:
+                    self._time_out(deadline)
+                self._clock.sleep(self._due - self._clock.now())
+            if newest is not None and isinstance(item, Exception | Hang):
+                return newest
+            self._index += 1
+            if isinstance(item, Exception):
+                raise item
+            if isinstance(item, Hang):
+                self._closed.wait(item.limit_s)
+                continue
+            self.dropped += newest is not None
+            newest = self._frame(item)
+            if not self.live:
+                return newest
+            self._due += 1.0 / self.rate_hz
+        if newest is None and self._then == "lost":
+            raise SourceLost(f"{self.label} is gone.")
+        if newest is None and self._then == "silence":
+            self._time_out(deadline)
+        return newest
 
     def close(self) -> None:
         """Also releases a ``Hang``."""
         self.closes += 1
         self._closed.set()
 
-    def _read_recording(self, timeout_s: float) -> Frame | None:
-        while self._index < len(self._script):
-            item = self._script[self._index]
-            self._index += 1
-            if isinstance(item, Delay):
-                self._clock.sleep(item.seconds)
-            elif isinstance(item, Hang):
-                self._closed.wait(item.limit_s)
-            elif isinstance(item, Exception):
-                raise item
-            else:
-                return self._frame(item, self._next_id / self._rate_hz)
-        return self._after(timeout_s)
-
-    def _read_live(self, timeout_s: float) -> Frame | None:
-        deadline = self._clock.now() + timeout_s
-        newest: Frame | None = None
-        while self._index < len(self._script):
-            item = self._script[self._index]
-            if isinstance(item, Delay):
-                self._due += item.seconds
-            elif self._due > self._clock.now():
-                if newest is not None:
-                    return newest
-                if self._due > deadline:
-                    break
-                self._clock.sleep(self._due - self._clock.now())
-                continue
-            elif isinstance(item, Exception | Hang):
-                if newest is not None:
-                    return newest
-                self._index += 1
-                if isinstance(item, Exception):
-                    raise item
-                self._closed.wait(item.limit_s)
-                continue
-            else:
-                self._dropped += newest is not None
-                newest = self._frame(item, self._due)
-                self._due += 1.0 / self._rate_hz
-            self._index += 1
-        if newest is not None:
-            return newest
-        if self._index < len(self._script):
-            return self._silence(deadline)
-        return self._after(timeout_s)
-
-    def _frame(self, item: RgbImage | Frame, t: float) -> Frame:
+    def _frame(self, item: RgbImage | Frame) -> Frame:
+        t = self._due if self.live else self._next_id / self.rate_hz
         frame = item if isinstance(item, Frame) else Frame(item, self._next_id, t)
         self._next_id = frame.id + 1
         return frame
 
-    def _silence(self, deadline: float) -> Frame | None:
+    def _time_out(self, deadline: float) -> NoReturn:
         self._clock.sleep(deadline - self._clock.now())
         raise SourceTimeout(f"{self.label} gave no frame in time.")
-
-    def _after(self, timeout_s: float) -> Frame | None:
-        if self._then == "lost":
-            raise SourceLost(f"{self.label} is gone.")
-        if self._then == "silence":
-            return self._silence(self._clock.now() + timeout_s)
-        return None

@@ -1,12 +1,9 @@
-"""Engines and backends without a network, for tests and for trying a set-up."""
+"""An engine without a network, for tests and for trying a set-up."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sonar.errors import DepthError
+from sonar.clock import ManualClock
 from sonar.ports import Clock
 from sonar.types import DepthMap, Frame
 
@@ -18,9 +15,6 @@ class Slow:
     seconds: float
 
 
-Failure = Exception | Slow
-
-
 class FakeEngine:
     """Gives depth maps by script. Implements :class:`sonar.ports.Engine`.
 
@@ -30,6 +24,7 @@ class FakeEngine:
         closed: whether ``close`` was called.
 
     >>> import numpy as np
+    >>> from sonar.errors import DepthError
     >>> from sonar.types import DepthMap, Frame
     >>> ground = np.repeat(np.linspace(0.0, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
     >>> engine = FakeEngine(DepthMap(ground), failures={1: DepthError("NaN")})
@@ -45,7 +40,7 @@ class FakeEngine:
         self,
         depth: DepthMap | Sequence[DepthMap] | Callable[[Frame], DepthMap],
         *,
-        failures: Mapping[int, Failure] | None = None,
+        failures: Mapping[int, Exception | Slow] | None = None,
         clock: Clock | None = None,
         latency_s: float = 0.0,
         label: str = "fake",
@@ -55,18 +50,14 @@ class FakeEngine:
         ``failures`` by call, 0 first: an exception is raised, a Slow sleeps on ``clock`` first.
         ``latency_s`` is slept on ``clock`` in every call.
         """
-        if clock is None and (
-            latency_s > 0 or any(isinstance(f, Slow) for f in (failures or {}).values())
-        ):
+        takes_time = latency_s > 0.0 or any(isinstance(f, Slow) for f in (failures or {}).values())
+        if takes_time and clock is None:
             raise ValueError("a FakeEngine that takes time needs a clock")
         self.label = label
-        self.calls = 0
+        self.calls, self.closed = 0, False
         self.warmed_up: list[tuple[int, int]] = []
-        self.closed = False
-        self._depth = depth
-        self._failures = dict(failures or {})
-        self._clock = clock
-        self._latency_s = latency_s
+        self._depth, self._failures = depth, dict(failures or {})
+        self._clock, self._latency_s = clock or ManualClock(), latency_s
 
     def warm_up(self, height: int, width: int) -> None:
         self.warmed_up.append((height, width))
@@ -74,9 +65,8 @@ class FakeEngine:
     def estimate(self, frame: Frame) -> DepthMap:
         call, self.calls = self.calls, self.calls + 1
         failure = self._failures.get(call)
-        if self._clock is not None:
-            more_s = failure.seconds if isinstance(failure, Slow) else 0.0
-            self._clock.sleep(self._latency_s + more_s)
+        more_s = failure.seconds if isinstance(failure, Slow) else 0.0
+        self._clock.sleep(self._latency_s + more_s)
         if isinstance(failure, Exception):
             raise failure
         if isinstance(self._depth, DepthMap):
@@ -84,43 +74,6 @@ class FakeEngine:
         if isinstance(self._depth, Sequence):
             return self._depth[min(call, len(self._depth) - 1)]
         return self._depth(frame)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class FakeBackend:
-    """Computes its outputs with a function instead of a network.
-
-    The default takes the mean of the color planes as inverse depth.
-    """
-
-    name = "fake"
-    precision = "fp32"
-
-    def __init__(
-        self,
-        compute: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]] | None = None,
-        *,
-        failures: Mapping[int, Exception | float] | None = None,
-    ) -> None:
-        """``failures`` by call, 0 first: an exception is raised, a number fills every output."""
-        self.calls = 0
-        self.closed = False
-        self._compute = compute or (lambda tensor: {"inverse_depth": tensor.mean(axis=1)})
-        self._failures = dict(failures or {})
-
-    def run(self, tensor: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        if self.closed:
-            raise DepthError("the depth network was closed")
-        call, self.calls = self.calls, self.calls + 1
-        failure = self._failures.get(call)
-        if isinstance(failure, Exception):
-            raise failure
-        outputs = self._compute(tensor)
-        if failure is not None:
-            return {name: np.full_like(value, failure) for name, value in outputs.items()}
-        return outputs
 
     def close(self) -> None:
         self.closed = True

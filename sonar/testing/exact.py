@@ -10,7 +10,7 @@ FAR_M = 1e4  # stands for infinity where a number is needed
 
 
 class ExactDepth:
-    """A :class:`sonar.ports.DepthEngine` that gives a source's exact depth, with noise as asked.
+    """A :class:`sonar.ports.Engine` that gives a source's exact depth, with noise as asked.
 
     Args:
         source: the frames must come from it; depth has the size of its frames.
@@ -40,12 +40,11 @@ class ExactDepth:
         seed: int = 0,
     ) -> None:
         self.label = f"exact depth of {source.label}"
-        self._source, self._kind = source, kind
-        self._scale, self._shift, self._noise = scale, shift, noise
-        self._walkable, self._seed = walkable, seed
+        self._source, self._kind, self._scale, self._shift = source, kind, scale, shift
+        self._noise, self._walkable, self._seed = noise, walkable, seed
 
     def warm_up(self, height: int, width: int) -> None:
-        """Nothing to warm."""
+        pass
 
     def estimate(self, frame: Frame) -> DepthMap:
         """The depth of the frame with this id."""
@@ -66,7 +65,7 @@ class ExactDepth:
         return DepthMap(values.astype(np.float32), self._kind, walkable)
 
     def close(self) -> None:
-        """Nothing to close."""
+        pass
 
 
 def mixed_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

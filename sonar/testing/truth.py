@@ -21,14 +21,9 @@ _LEAST_AREA = 5e-4  # share of the image that an obstacle must cover inside a zo
 
 @dataclass(frozen=True, slots=True)
 class ZoneTruth:
-    """One side: all None where no obstacle is in the way.
-
-    Attributes:
-        distance_m: to the nearest visible point of an obstacle inside the corridor.
-        height: by where the whole obstacle begins and ends.
-        ttc_s: seconds to contact at the present speeds; None when not closing.
-        name: of the obstacle.
-    """
+    """One side: the nearest visible point of an obstacle inside the corridor, its height by where
+    the whole obstacle begins and ends, seconds to contact at the present speeds (None when not
+    closing), and its name. All None where no obstacle is in the way."""
 
     side: Side
     distance_m: float | None = None
@@ -88,12 +83,8 @@ def truth_at(
     drop = None
     if scene.drop_y_m is not None and ahead[1] > 1e-6 and scene.drop_y_m > camera.y_m:
         drop = (scene.drop_y_m - camera.y_m) / float(ahead[1])
-    mount = MountConfig(
-        height_m=camera.height_m,
-        pitch_deg=camera.pitch_deg,
-        roll_deg=camera.roll_deg,
-        hfov_deg=camera.hfov_deg,
-    )
+    angles = {name: getattr(camera, name) for name in ("pitch_deg", "roll_deg", "hfov_deg")}
+    mount = MountConfig(height_m=camera.height_m, **angles)
     return SceneTruth(t, left, center, right_zone, drop, mount)
 
 
@@ -107,17 +98,10 @@ def _zone(
     names = np.array([box.name for box in view.boxes] or [""])
     found, distances = names[view.hit[mask]], forward[mask]
     needed = max(1, round(_LEAST_AREA * view.hit.size))
-    nearest = min(
-        (
-            (float(distances[found == name].min()), str(name))
-            for name, count in zip(*np.unique(found, return_counts=True), strict=True)
-            if count >= needed
-        ),
-        default=None,
-    )
-    if nearest is None:
+    large = [name for name in np.unique(found) if np.count_nonzero(found == name) >= needed]
+    if not large:
         return ZoneTruth(side)
-    distance_m, name = nearest
+    distance_m, name = min((float(distances[found == name].min()), str(name)) for name in large)
     parts = [box for box in view.boxes if box.name == name]
     height = Height.BODY
     if min(box.low[2] for box in parts) >= HEAD_BOTTOM_M:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fake_backend import FakeBackend
 
 from sonar.clock import ManualClock
 from sonar.config import EngineConfig
@@ -11,7 +12,7 @@ from sonar.depth.models import InputContract, Store
 from sonar.depth.models.registry import BUILTIN_PATH
 from sonar.depth.select import open_engine
 from sonar.errors import DepthError, ModelError
-from sonar.testing.depth import FakeBackend, FakeEngine, Slow
+from sonar.testing.depth import FakeEngine, Slow
 from sonar.types import DepthKind, DepthMap, Frame
 
 

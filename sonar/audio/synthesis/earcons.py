@@ -165,7 +165,6 @@ class EarconTrack:
             self.ends_at = 0
 
     def add(self, bus: Samples, position: int) -> bool:
-        """One quantum into ``bus``; whether there was anything to add."""
         for _ in range(len(self._waiting)):
             name, pan, gain_db, since = self._waiting.popleft()
             if self._is_free_for(name):

@@ -23,7 +23,7 @@ _FADE_QUANTA = 5  # 25 ms: volume, ducking, goodbye
 _UNDUCK_QUANTA = 24
 
 
-class Mixer:
+class Mixer(CueScheduler):
     """Tones, earcons and speech in one stereo stream.
 
     Args:
@@ -35,7 +35,9 @@ class Mixer:
     Attributes:
         rate_hz: samples a second.
         rendered: samples handed out so far.
-        onsets: when cues became sound, see :class:`~sonar.audio.synthesis.scheduler.Onset`.
+        onsets: when cues became sound, the last 1024; whoever reads it empties it.
+        muted: set it from any thread. Dangers are still heard, lost sight is announced once, and a
+            tick every ten seconds says that sonar is muted, not that the way is clear.
     """
 
     def __init__(
@@ -47,65 +49,39 @@ class Mixer:
         max_duty: float = MAX_DUTY,
         stale_s: float | None = None,
     ) -> None:
-        self.rate_hz: int = audio.rate_hz
+        stale_s = STALE_S if stale_s is None else stale_s
+        super().__init__(audio, speaker if speech.enabled else None, max_duty, stale_s)
         self.rendered = 0
         self._swap = audio.swap_sides
         self._position = 0  # of the coming quantum; runs ahead of `rendered`
         self._quantum = np.zeros((2, QUANTUM), np.float32)
         self._ready = 0  # samples of the quantum not handed out yet
-        self._scheduler = CueScheduler(
-            audio,
-            speaker if speech.enabled else None,
-            max_duty,
-            STALE_S if stale_s is None else stale_s,
-        )
-        self.onsets = self._scheduler.onsets
         self._duck = Fader(1.0)
         self._wanted_volume = db_to_gain(audio.volume_db)  # set from any thread
         self._volume = Fader(self._wanted_volume)
-
-    @property
-    def muted(self) -> bool:
-        """Set it from any thread. Dangers are still heard, lost sight is announced once, and a tick
-        every ten seconds says that sonar is muted, not that the way is clear."""
-        return self._scheduler.muted
-
-    @muted.setter
-    def muted(self, value: bool) -> None:
-        self._scheduler.muted = value
 
     def post(self, cue: Cue) -> None:
         """Hand over the newest cue; from any one thread, never blocks.
 
         The newest wins, but earcons and phrases of cues that came and went between two blocks
-        are still heard. Raises ValueError for an earcon that does not exist.
+        are still heard. Raises ValueError for an earcon or a phrase that does not exist.
         """
-        _check_earcon(cue.earcon)
-        self._scheduler.cues.append(cue)
+        _check(cue.earcon, () if cue.phrase is None else (cue.phrase,))
+        self._cues.append(cue)
 
     def announce(self, earcon: str | None = None, *keys: str) -> None:
         """An earcon, or phrases one after the other, once, whatever cue is being heard.
 
         From any thread, never blocks. Raises ValueError for names that do not exist.
         """
-        _check_earcon(earcon)
-        for key in keys:
-            if key not in PHRASES:
-                raise ValueError(f"there is no phrase {key!r}")
-        self._scheduler.announced.append((earcon, keys))
+        _check(earcon, keys)
+        self._announced.append((earcon, keys))
 
     def spoken(self) -> list[Spoken]:
         """Phrases that began to sound since the last call."""
-        said, taken = self._scheduler.speech.said, []
-        while said:
-            sample, key = said.popleft()
-            taken.append(Spoken(sample / self.rate_hz, key))
-        return taken
-
-    @property
-    def busy(self) -> bool:
-        """A one-shot earcon or a phrase is sounding or waiting."""
-        return self._scheduler.busy
+        said = self._speech.said
+        taken = [said.popleft() for _ in range(len(said))]
+        return [Spoken(sample / self.rate_hz, key) for sample, key in taken]
 
     def fade_out(self) -> None:
         """Go silent within 25 ms and stay so."""
@@ -134,15 +110,15 @@ class Mixer:
         self.rendered += count
 
     def _make_quantum(self) -> None:
-        scheduler, bus = self._scheduler, self._quantum
+        bus = self._quantum
         bus[:] = 0.0
-        scheduler.take(self._position)
-        sounded = scheduler.add_tones(bus, self._position)
-        if scheduler.speech.speaking:
+        self._take(self._position)
+        sounded = self._add_tones(bus, self._position)
+        if self._speech.speaking:
             bus *= self._duck.over(db_to_gain(DUCK_DB), _FADE_QUANTA)
         else:
             bus *= self._duck.over(1.0, _UNDUCK_QUANTA)
-        sounded |= scheduler.speech.add(bus)
+        sounded |= self._speech.add(bus)
         bus *= self._volume.over(self._wanted_volume, _FADE_QUANTA)
         if sounded:
             limit(bus)
@@ -151,6 +127,9 @@ class Mixer:
         self._position += QUANTUM
 
 
-def _check_earcon(name: str | None) -> None:
-    if name is not None and name not in EARCONS:
-        raise ValueError(f"there is no earcon {name!r}")
+def _check(earcon: str | None, keys: tuple[str, ...]) -> None:
+    if earcon is not None and earcon not in EARCONS:
+        raise ValueError(f"there is no earcon {earcon!r}")
+    for key in keys:
+        if key not in PHRASES:
+            raise ValueError(f"there is no phrase {key!r}")

@@ -44,27 +44,23 @@ class Onset(NamedTuple):
 
 
 class CueScheduler:
-    """Sets the tracks as the newest cues ask for, and adds their sound.
-
-    Attributes:
-        cues, announced: what was posted and announced and not taken yet; any thread appends.
-        onsets: when cues became sound, the last 1024; whoever reads it empties it.
-        muted: may be set from any thread.
-    """
+    """Base of the mixer: sets the tracks as the newest cues ask for, and adds their sound."""
 
     def __init__(
         self, audio: AudioConfig, speaker: Speaker | None, max_duty: float, stale_s: float
     ) -> None:
+        self.rate_hz: int = audio.rate_hz
         rate_hz, panning = audio.rate_hz, Panning(audio)
-        self.cues: deque[Cue] = deque(maxlen=_WAITING_CUES)
-        self.announced: deque[tuple[str | None, tuple[str, ...]]] = deque(maxlen=_WAITING_CUES)
+        # posted and announced and not taken yet; any thread appends
+        self._cues: deque[Cue] = deque(maxlen=_WAITING_CUES)
+        self._announced: deque[tuple[str | None, tuple[str, ...]]] = deque(maxlen=_WAITING_CUES)
         self.onsets: deque[Onset] = deque(maxlen=1024)
-        self.speech = SpeechTrack(speaker, rate_hz, panning)
+        self._speech = SpeechTrack(speaker, rate_hz, panning)
         self._pulses = PulseTrack(audio, panning, max_duty)
         self._earcons = EarconTrack(rate_hz, panning)
         self._tone = ToneTrack(rate_hz, panning, max_duty)
         self._scan = ScanTrack(rate_hz, panning)
-        self._rate_hz, self._stale_samples = rate_hz, round(stale_s * rate_hz)
+        self._stale_samples = round(stale_s * rate_hz)
         self.muted = self._was_muted = False
         self._muted_at = 0
         self._newest_t: float | None = None  # source time of the newest cue
@@ -77,20 +73,20 @@ class CueScheduler:
     @property
     def busy(self) -> bool:
         """A one-shot earcon or a phrase is sounding or waiting."""
-        return bool(self.cues or self.announced) or self._earcons.busy or self.speech.busy
+        return bool(self._cues or self._announced) or self._earcons.busy or self._speech.busy
 
-    def add_tones(self, bus: Samples, position: int) -> bool:
+    def _add_tones(self, bus: Samples, position: int) -> bool:
         """A quantum of all but speech into ``bus``; whether there was anything to add."""
         sounded = self._tone.add(bus, position)
         sounded |= self._scan.add(bus, position)
         sounded |= self._earcons.add(bus, position)
         return sounded | self._pulses.add(bus, position, not_before=self._earcons.ends_at)
 
-    def take(self, position: int) -> None:
+    def _take(self, position: int) -> None:
         """Everything that came since the last quantum, and what is known without a cue."""
-        while self.announced:
-            self._announce(*self.announced.popleft(), position)
-        if self.cues:
+        while self._announced:
+            self._announce(*self._announced.popleft(), position)
+        if self._cues:
             self._take_cues(position)
         elif self._is_late(position) and not self._is_stale:
             self._is_stale, self._deferred = True, None
@@ -103,14 +99,14 @@ class CueScheduler:
         ):
             self._deferred = None
             self._change(waits, position)
-        self.speech.step(position, self._newest_t)
+        self._speech.step(position, self._newest_t)
 
     def _take_cues(self, position: int) -> None:
-        newest, danger = self.cues[-1], None
+        newest, danger = self._cues[-1], None
         if newest.frame_id >= 0:
             self._newest_t = newest.t
-        while self.cues:
-            newest = self.cues.popleft()
+        while self._cues:
+            newest = self._cues.popleft()
             fresh = self._is_fresh(newest)
             self._once(newest, position, fresh)
             if newest.priority is Priority.DANGER and fresh:
@@ -120,7 +116,7 @@ class CueScheduler:
         self._cue_at = None if waiting else position
         self._is_stale = False
         if danger is not None:
-            self._hold_until = position + round(_DANGER_HOLD_S * self._rate_hz)
+            self._hold_until = position + round(_DANGER_HOLD_S * self.rate_hz)
             if newest is not danger:
                 self._change(danger, position)
         self._deferred = newest
@@ -133,7 +129,7 @@ class CueScheduler:
             self._was_muted, self._muted_at = self.muted, position
             if self._deferred is None:
                 self._deferred = self._posted
-        if self.muted and position - self._muted_at >= _MUTED_EVERY_S * self._rate_hz:
+        if self.muted and position - self._muted_at >= _MUTED_EVERY_S * self.rate_hz:
             self._muted_at = position
             self._earcons.play("muted", 0.0, 0.0, position)
 
@@ -156,11 +152,8 @@ class CueScheduler:
             pan, gain_db = (cue.pan, cue.level_db) if own else (0.0, 0.0)
             self._earcons.play(cue.earcon, pan, gain_db, position)
         if cue.phrase is not None:
-            phrase = PHRASES.get(cue.phrase)
-            priority = phrase.priority if phrase is not None else cue.priority
-            expires_s = phrase.expires_s if phrase is not None else 1.0
             cause_t = cue.t if cue.frame_id >= 0 else None
-            self.speech.say((cue.phrase,), priority, expires_s, position, cause_t)
+            self._speech.say((cue.phrase,), PHRASES[cue.phrase].priority, position, cause_t)
 
     def _is_silenced(self, cue: Cue) -> bool:
         return self.muted and cue.priority is not Priority.DANGER
@@ -171,7 +164,7 @@ class CueScheduler:
         if keys:
             first = PHRASES[keys[0]]
             priority = min(first.priority, Priority.INFO) if len(keys) > 1 else first.priority
-            self.speech.say(keys, priority, first.expires_s, position)
+            self._speech.say(keys, priority, position)
 
     def _change(self, cue: Cue, position: int) -> None:
         """From this quantum on, sound like ``cue``."""

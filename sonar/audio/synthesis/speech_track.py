@@ -1,8 +1,8 @@
 """The speech track: one phrase at a time, danger first, nothing late."""
 
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from sonar.audio.cues import PHRASES
 from sonar.audio.synthesis.panning import Panning
@@ -16,10 +16,8 @@ _EDGE_S = 0.003  # phrases begin and end where the synthesizer left them
 _PAN = {Side.LEFT: -0.6, Side.CENTER: 0.0, Side.RIGHT: 0.6, None: 0.0}  # to the side, still clear
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     keys: tuple[str, ...]
-    expires_s: float
     asked_at: int  # sample
     t: float | None  # source time of the cause, None where it has none
 
@@ -48,16 +46,11 @@ class SpeechTrack:
         return bool(self.speaking or self._voices or self._waiting)
 
     def say(
-        self,
-        keys: tuple[str, ...],
-        priority: Priority,
-        expires_s: float,
-        position: int,
-        t: float | None = None,
+        self, keys: tuple[str, ...], priority: Priority, position: int, t: float | None = None
     ) -> None:
         """Say ``keys`` one after the other; replaces what waits at the same priority."""
         if self._speaker is not None:
-            self._waiting[priority] = _Waiting(keys, expires_s, position, t)
+            self._waiting[priority] = _Waiting(keys, position, t)
 
     def step(self, position: int, newest_t: float | None) -> None:
         """Decide what is heard in the quantum at ``position``.
@@ -80,14 +73,13 @@ class SpeechTrack:
             # else it waits: for its turn, or for its rendering
 
     def add(self, bus: Samples) -> bool:
-        """One quantum into ``bus``; whether there was anything to add."""
         return add_all(self._voices, bus)
 
     def _is_expired(self, item: _Waiting, position: int, newest_t: float | None) -> bool:
         age_s = (position - item.asked_at) / self._rate_hz
         if item.t is not None and newest_t is not None:
             age_s = max(age_s, newest_t - item.t)
-        return age_s > item.expires_s
+        return age_s > PHRASES[item.keys[0]].expires_s
 
     def _continue(self, position: int) -> None:
         while self._rest:
@@ -102,8 +94,7 @@ class SpeechTrack:
             return False
         for voice in self._voices:
             voice.cut(_CUT_SAMPLES)
-        phrase = PHRASES.get(key)
-        ears = self._panning.ears(_PAN[phrase.side if phrase is not None else None])
+        ears = self._panning.ears(_PAN[PHRASES[key].side])
         edge = round(_EDGE_S * self._rate_hz)
         self._voice = OnceVoice(partial(recorded, clip), ears, clip.size, attack=edge, release=edge)
         self._voices.append(self._voice)

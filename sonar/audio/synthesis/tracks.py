@@ -1,4 +1,7 @@
-"""The tracks that follow a cue while it lasts: pulses, a steady tone, the scan."""
+"""The tracks that follow a cue while it lasts: pulses, a steady tone, the scan.
+
+``add`` adds a quantum to the bus and returns whether there was anything to add.
+"""
 
 from functools import partial
 
@@ -67,10 +70,7 @@ class PulseTrack:
         self._next = self._last + _SHORTEST_GAP_S * self._rate_hz
 
     def add(self, bus: Samples, position: int, not_before: int) -> bool:
-        """One quantum into ``bus``; no pulse begins before the sample ``not_before``.
-
-        Returns whether there was anything to add.
-        """
+        """No pulse begins before the sample ``not_before``."""
         cue = self._cue
         if cue is not None:
             due = max(self._next, position - 1.0, float(not_before))
@@ -123,7 +123,6 @@ class ToneTrack:
             self._sound(cue)
 
     def add(self, bus: Samples, position: int) -> bool:
-        """One quantum into ``bus``; whether there was anything to add."""
         cue = self._cue
         if cue is not None and cue.priority is not Priority.DANGER:
             if position - self._since >= self._period:
@@ -164,7 +163,6 @@ class ScanTrack:
         self._columns = () if cue is None else cue.columns
 
     def add(self, bus: Samples, position: int) -> bool:
-        """One quantum into ``bus``; whether there was anything to add."""
         if self._columns:
             count = len(self._columns)
             index = (position - self._begun) % self._period * count // self._sweep

@@ -129,11 +129,9 @@ class ToneVoice:
         self._target = target
 
     def release(self) -> None:
-        """Fade out."""
         self._target = self._target._replace(left=0.0, right=0.0)
 
     def add(self, bus: Samples) -> bool:
-        """One quantum into ``bus``; whether there was anything to add."""
         if not self._active:
             return False
         before, rate_hz = self._now, self._rate_hz

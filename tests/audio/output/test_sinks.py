@@ -170,11 +170,6 @@ def test_a_file_that_cannot_be_made_is_told(tmp_path, where):
         WavSink(mixer(), tmp_path / where).start()
 
 
-def test_no_disk_for_a_header_is_told(tmp_path):
-    with disk_full_at(10), pytest.raises(OutputError):
-        WavSink(mixer(), tmp_path / "a.wav").start()
-
-
 def test_the_null_sink_keeps_the_pace_and_measures_ages():
     clock, own = SystemClock(), mixer()
     sink = NullSink(own, clock)

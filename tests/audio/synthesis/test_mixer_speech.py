@@ -35,14 +35,6 @@ def test_tones_give_way_to_speech_and_come_back():
     assert words > band_power(spoken[RATE // 10 : RATE // 2, 0].astype(float), 500, 1900)
 
 
-@pytest.mark.parametrize(("key", "louder"), [("close_left", 0), ("close_right", 1)])
-def test_a_phrase_is_heard_from_its_side(key, louder):
-    mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE))
-    mixer.post(replace(SILENCE, phrase=key))
-    level = rms_db(render(mixer, 0.4))
-    assert level[louder] - level[1 - louder] == pytest.approx(18.0, abs=1.0)
-
-
 def test_a_danger_phrase_takes_over_within_fifty_milliseconds():
     speaker = ToneSpeaker(RATE, seconds=1.0)
     mixer = Mixer(AUDIO, SPEECH, speaker)

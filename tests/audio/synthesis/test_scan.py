@@ -6,7 +6,7 @@ from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, cents, pitch_hz, r
 
 from sonar import app
 from sonar.audio.cues import SCHEMES, PulseMapper
-from sonar.audio.synthesis import Mixer, tracks
+from sonar.audio.synthesis import Mixer
 from sonar.audio.synthesis.panning import pan_gain
 from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource, floor
 from sonar.clock import ManualClock
@@ -14,7 +14,7 @@ from sonar.config import MountConfig, SonarConfig, ZonesConfig
 from sonar.records import Step
 from sonar.testing.audio import CollectSink
 from sonar.testing.exact import ExactDepth
-from sonar.types import Band, Column, Cue, CueKind, Height, Reason, Scene
+from sonar.types import Band, Column, Cue, CueKind, Reason, Scene
 from sonar.zones import DepthZones
 
 SCAN = AUDIO.model_copy(update={"scheme": "scan"})
@@ -171,20 +171,6 @@ def test_what_hangs_is_higher_than_what_lies():
 
 def test_an_empty_floor_is_silent():
     assert all(c.proximity == 0.0 for c in profile_of().profile)
-
-
-def test_from_a_frame_to_the_ear():
-    """A thing on the left is heard early and left, in the middle of the chain's own numbers."""
-    seen = profile_of(post(-1.0, 2.5))
-    assert seen.left.height is not Height.HEAD
-    mixer = Mixer(SCAN, SPEECH)
-    mixer.post(PulseMapper(SCAN, SPEECH).update(seen))
-    samples = render(mixer, 1.0)
-    begin, end = times_s(samples)
-    assert end < 0.5 * tracks.SWEEP_S
-    energy = np.square(samples.astype(float)).sum(axis=0)
-    assert energy[0] > 10 * energy[1]
-    assert begin >= 0.0
 
 
 def test_the_whole_chain_scans_when_it_is_set_to_and_not_before():
