@@ -5,21 +5,14 @@
 
 from functools import partial
 
+from sonar.audio.synthesis import waves
 from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.voices import OnceVoice, ToneVoice, add_all
-from sonar.audio.synthesis.waves import (
-    CUT_SAMPLES,
-    HIGHEST_PITCH_HZ,
-    QUANTUM,
-    Samples,
-    db_to_gain,
-    struck,
-)
+from sonar.audio.synthesis.voices import OnceVoice, ToneVoice, add_all, recorded
+from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, db_to_gain
 from sonar.config import AudioConfig
 from sonar.types import Column, Cue, Priority
 
 HIGHEST_RATE_HZ = 20.0
-LONGEST_PULSE_S = 0.12
 _ATTACK_S = 0.004
 _RELEASE_S = 0.025  # the ramp at the end of a pulse, and of a steady tone
 _SHORTEST_GAP_S = 0.06  # between two pulses when the side changes
@@ -86,10 +79,13 @@ class PulseTrack:
 
     def _strike(self, cue: Cue, offset: int) -> None:
         release = round(_RELEASE_S * self._rate_hz)
-        length = round(min(LONGEST_PULSE_S * self._rate_hz, self._duty * self._period(cue)))
+        length = round(min(waves.LONGEST_PULSE_S * self._rate_hz, self._duty * self._period(cue)))
         length = max(length, 2 * release)
         bend = 0.5 * cue.pan * self._glide / length
-        read = partial(struck, self._rate_hz, min(cue.pitch_hz, HIGHEST_PITCH_HZ), bend)
+        pitch_hz = min(cue.pitch_hz, waves.HIGHEST_PITCH_HZ)
+        read = partial(waves.struck, self._rate_hz, pitch_hz, bend)
+        if bend == 0.0:
+            read = partial(recorded, waves.pulse(self._rate_hz, pitch_hz))
         ears = self._panning.ears(cue.pan, db_to_gain(cue.level_db))
         attack = round(_ATTACK_S * self._rate_hz)
         self._voices.append(

@@ -158,5 +158,7 @@ class ToneVoice:
 
 def _glide(turns: Wave, before: Samples, after: Samples) -> Wave:
     """A quantum at these phases whose timbre goes over from one to the other."""
+    if before is after:
+        return np.asarray(waves.harmonics(turns, before)[0], np.float64)
     first, second = waves.harmonics(turns, before, after)
     return np.asarray(first + (second - first) * waves.RAMP)

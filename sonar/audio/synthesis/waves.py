@@ -22,7 +22,7 @@ LOUDNESS = 0.16  # A-weighted RMS of a steady tone at 0 dB, before panning
 CEILING = 10 ** (-1 / 20)  # -1 dBFS: no sample is ever beyond it
 _KNEE = 0.7  # the limiter leaves smaller samples alone
 _FORMANT_HZ = 2000.0  # where bone conduction leaks least between the ears
-_DECAY_S = 0.07  # of a pulse
+LONGEST_PULSE_S, _DECAY_S = 0.12, 0.07
 RAMP = (INDEX + 1.0) / QUANTUM
 _ORDERS = (2.0 * np.pi * np.arange(1, 9)).astype(np.float32)[:, None]
 _PART = 60  # samples: eight harmonics of them stay below 500 elements
@@ -45,7 +45,8 @@ def ramp(before: float, after: float) -> Wave | float:
 
 def ease(share: Wave) -> Wave:
     """Raised cosine: 0 up to a share of 0, 1 from a share of 1 on."""
-    return 0.5 - 0.5 * np.cos(np.pi * np.clip(share, 0.0, 1.0))
+    within = np.minimum(np.maximum(share, 0.0), 1.0)  # np.clip takes three times as long
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * within))
 
 
 def a_weighting(frequency_hz: Wave) -> Wave:
@@ -83,9 +84,11 @@ def harmonics(turns: Wave, *weights: Samples) -> Samples:
         float32 ``(len(weights), n)``.
     """
     share = (turns % 1.0).astype(np.float32)  # of one turn; the rest would cost float32 its digits
-    parts = [share[begin : begin + _PART] for begin in range(0, share.size, _PART)]
-    rows = np.stack(weights)
-    return np.concatenate([rows @ np.sin(_ORDERS * part) for part in parts], axis=1)
+    rows, out = np.array(weights), np.empty((len(weights), share.size), np.float32)
+    for begin in range(0, share.size, _PART):
+        part = slice(begin, begin + _PART)
+        out[:, part] = rows @ np.sin(_ORDERS * share[part])
+    return out
 
 
 def struck(rate_hz: int, pitch_hz: float, bend: float, begin: int) -> Wave:
@@ -97,6 +100,14 @@ def struck(rate_hz: int, pitch_hz: float, bend: float, begin: int) -> Wave:
     turns = index * (1.0 + bend * index) * (pitch_hz / rate_hz)
     wave = harmonics(turns, timbre(pitch_hz))[0] * np.exp(-index / (_DECAY_S * rate_hz))
     return np.asarray(wave)
+
+
+@lru_cache(maxsize=16)
+def pulse(rate_hz: int, pitch_hz: float) -> Samples:
+    """A tone that was struck, whole and without bend: few pitches are used, again and again."""
+    begins = range(0, round(LONGEST_PULSE_S * rate_hz), QUANTUM)
+    parts = [struck(rate_hz, pitch_hz, 0.0, begin) for begin in begins]
+    return np.concatenate(parts).astype(np.float32)
 
 
 class Fader:
