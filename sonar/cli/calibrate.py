@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from typer import Argument, Option
 
-from sonar.cli.ui import Advance, OutOrNone, as_sets, common, note
+from sonar.cli.ui import OutOrNone, as_sets, common, note
 from sonar.config import MountConfig, SonarConfig
-from sonar.errors import ConfigError, SourceError, SourceTimeout
+from sonar.errors import ConfigError, SourceError
 from sonar.files import atomic_path
+from sonar.records import Step
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.ports import Clock, FrameSource
-    from sonar.types import Frame
+    from sonar.types import DepthMap
     from sonar.zones import MountEstimate
 
-MOST_FRAMES = 120
+WAIT_S = 10.0  # longest wait for the first frame of a camera
 GOOD_QUALITY = 0.5
 
 
@@ -43,32 +43,53 @@ def calibrate(
     """
     from sonar import app
     from sonar.clock import SystemClock
-    from sonar.zones import estimate_mount
+    from sonar.zones import estimate_mount, judge, subsample
 
     options = common()
     config = options.ready(own=as_sets(mount__height_m=height, mount__hfov_deg=hfov))
-    mount = config.mount
     _refuse_existing(out)
     clock = SystemClock()
     camera = app.open_source(recording or source, config, clock)
-    with _voice(config, spoken=recording is None) as guide:
+    pipeline = app.without_speech(config, camera, None, clock)
+    steps = pipeline.steps()
+    with (
+        _voice(config, spoken=recording is None) as guide,
+        closing(pipeline),
+        closing(steps),
+    ):
         guide("calibrate_begin", "Face a free way ahead: an empty corridor or an open floor.")
-        with closing(camera):
-            camera.open()
-            guide("calibrate_hold", "Stand still, or walk slowly.")
-            frames = record(camera, clock, seconds, options.progress("look"))
-        depths = []
-        advance = options.progress("measure")
-        with closing(app.open_engine(config)) as engine:
-            for frame in frames:
-                depths.append(engine.estimate(frame))
-                advance(len(depths), len(frames))
-        height_px, width_px, _ = frames[0].image.shape
-        found = estimate_mount(depths, (height_px, width_px), mount)
+        guide("calibrate_hold", "Stand still, or walk slowly.")
+        deadline_s = clock.now() + seconds + WAIT_S
+        depths: list[DepthMap] = []
+        blind: Counter[str] = Counter()
+        first: Step | None = None
+        advance = options.progress("look")
+        for step in steps:
+            if camera.live and clock.now() > deadline_s:
+                break
+            if not isinstance(step, Step):
+                continue
+            first = first or step
+            spent_s = step.frame.t - first.frame.t
+            if spent_s > seconds:
+                break
+            advance(round(10 * spent_s), round(10 * seconds))
+            reason = judge(subsample(step.frame.image))
+            if reason is not None:
+                blind[reason] += 1
+            elif step.depth is not None and step.frame.image.shape == first.frame.image.shape:
+                depths.append(step.depth)
+        if pipeline.outcome.error is not None:
+            raise pipeline.outcome.error
+        if first is None or not depths:
+            why = blind.most_common(1)[0][0] if blind else "nothing came"
+            raise SourceError(f"{camera.label} gave no frame to calibrate with ({why})")
+        rows, columns, _ = first.frame.image.shape
+        found = estimate_mount(depths, (rows, columns), config.mount)
         if found is None:
             guide("calibrate_failed", "No floor was found; nothing is written.")
             raise SourceError("too few frames show enough free floor to calibrate with")
-        mount = found.applied_to(mount)
+        mount = found.applied_to(config.mount)
         if out is not None:
             _refuse_existing(out)
             _write(out, mount, found)
@@ -78,39 +99,6 @@ def calibrate(
             guide("calibrate_poor", "Done, but only roughly: better do it again.")
     facts = {"mount": mount.model_dump(mode="json"), **asdict(found)}
     options.answer(facts, _lines(mount, found, out))
-
-
-def record(
-    source: "FrameSource", clock: "Clock", seconds: float, advance: Advance
-) -> "list[Frame]":
-    """Up to ``MOST_FRAMES`` frames of one size from an open source, spread over ``seconds``.
-
-    A recording is read to its end, or for ``seconds`` of its own time. Raises SourceError when
-    nothing came, or only frames that show nothing (dark, covered, blank ...).
-    """
-    from sonar.zones import judge, subsample
-
-    frames: list[Frame] = []
-    begin_s, deadline_s = None, clock.now() + seconds + 10.0
-    while clock.now() < deadline_s:
-        try:
-            frame = source.read(1.0)
-        except SourceTimeout:
-            continue
-        if frame is None:
-            break
-        begin_s = frame.t if begin_s is None else begin_s
-        if frame.t - begin_s > seconds:
-            break
-        if not frames or frame.t - frames[-1].t >= seconds / MOST_FRAMES:
-            frames.append(frame)
-            advance(min(len(frames), MOST_FRAMES), MOST_FRAMES)
-    blind = [judge(subsample(frame.image)) for frame in frames]
-    clear = [frame for frame, reason in zip(frames, blind, strict=True) if reason is None]
-    if not clear:
-        why = Counter(blind).most_common(1)[0][0] if blind else "nothing came"
-        raise SourceError(f"{source.label} gave no frame to calibrate with ({why})")
-    return [frame for frame in clear if frame.image.shape == clear[0].image.shape]
 
 
 def _refuse_existing(path: Path | None) -> None:

@@ -48,12 +48,12 @@ def test_values_out_of_range(sonar: Run, words: tuple[str, str, str]) -> None:
 def test_a_failing_sound_device_leaves_no_synthesizer_behind(
     sonar: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = []
+    prepared, closed = [], []
+    monkeypatch.setattr(SpeechBank, "prepare", lambda self: prepared.append(self))
     monkeypatch.setattr(SpeechBank, "close", lambda self: closed.append(self))
-    monkeypatch.setattr(SpeechBank, "prepare", lambda self: True)
     code, _, err = sonar(
         "calibrate", "synthetic:corridor", "--set", "audio.output=device",
         "--set", "audio.device=no such thing", "--set", "speech.enabled=false",
     )  # fmt: skip
     assert code == 4 and "no such thing" in err
-    assert len(closed) == 1
+    assert len(prepared) == 1 and prepared[0] in closed
