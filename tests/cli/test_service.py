@@ -84,7 +84,7 @@ def test_status_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
     assert "does not run" in capsys.readouterr().err
 
 
-def test_unwell_is_told_with_its_reason_and_code_4(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_degraded_state_has_its_reason_and_code_4(capsys: pytest.CaptureFixture[str]) -> None:
     server = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("degraded", "source_lost"))
     try:
         assert sonar(["status", "--set", f"service.health_port={server.port}"]) == 4
@@ -94,7 +94,7 @@ def test_unwell_is_told_with_its_reason_and_code_4(capsys: pytest.CaptureFixture
     assert in_words({"state": "failed", "reason": None}) == ["State: failed."]
 
 
-def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
+def test_the_supervisor_gets_limits_that_let_a_wait_be_heard() -> None:
     config = load_config(None, ["capture.open_timeout_s=7"], {})
     options = Common(sets=["audio.output=null"])
     settings = SupervisorSettings.parse(supervisor_settings(options, config, "headless"))
@@ -106,6 +106,7 @@ def test_the_supervisor_gets_limits_that_let_a_wait_be_told() -> None:
     assert json.loads(settings.text())["health_port"] == SonarConfig().service.health_port
 
 
+@pytest.mark.realtime
 @pytest.mark.realtime
 def test_service_run_guides_ends_on_sigterm_and_shows_no_secret(own_home: Path) -> None:
     """The whole product under its supervisor, without a sound card, over a synthetic walk."""

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from sonar.cli import web
-from tests.cli.conftest import Run, sonar
-
-__all__ = ["sonar"]  # the fixture
+from tests.cli.conftest import Run
 
 
 def test_without_the_extra_it_names_it(sonar: Run, monkeypatch: pytest.MonkeyPatch) -> None:

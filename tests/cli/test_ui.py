@@ -1,4 +1,4 @@
-"""Commands make the files that the engine opens, before they open it."""
+"""What commands share: the depth model is prepared before it is opened."""
 
 import pytest
 
