@@ -42,6 +42,7 @@ def calibrate(
     Stand in a free corridor or on an open floor, or walk slowly; nothing should be near.
     """
     from sonar import app
+    from sonar.audio.output.sinks import UnheardSink
     from sonar.clock import SystemClock
     from sonar.zones import estimate_mount, judge, subsample
 
@@ -50,7 +51,8 @@ def calibrate(
     _refuse_existing(out)
     clock = SystemClock()
     camera = app.open_source(recording or source, config, clock)
-    pipeline = app.without_speech(config, camera, None, clock)
+    run = app.assemble(config, camera, lambda _mixer: UnheardSink(), clock=clock, spoken=False)
+    pipeline = run.pipeline
     steps = pipeline.steps()
     spoken = recording is None
     with closing(pipeline), closing(steps), _voice(config, spoken=spoken) as guide:
