@@ -1,1 +1,1 @@
-"""A page in the browser, for a sighted helper or a first try; see :mod:`sonar.web.page`."""
+"""A page in the browser, of the extra ``[web]``; see :mod:`sonar.web.page`."""

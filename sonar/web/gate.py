@@ -7,9 +7,11 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonar.config import WebConfig
 from sonar.errors import ConfigError
@@ -20,11 +22,7 @@ USER = "sonar"
 SHORTEST = 16  # characters of a password
 # Gradio asks this of itself before it says that it is up; the answer holds no data.
 _OWN = "/gradio_api/startup-events"
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+_ASK = {"www-authenticate": 'Basic realm="sonar", charset="UTF-8"'}
 
 
 def password_for(config: WebConfig) -> str | None:
@@ -50,60 +48,47 @@ class Gate:
     With one, HTTP Basic authentication. Either way no other site's page may press buttons here.
     """
 
-    def __init__(self, app: App, password: str | None) -> None:
+    def __init__(self, app: ASGIApp, password: str | None) -> None:
         self._app, self._password = app, password
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] != "http":
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif (refusal := self._refusal(scope)) is None:
-            await self._app(scope, receive, send)
-        else:
-            await _refuse(send, *refusal)
+            return
+        app = self._app
+        if scope["type"] == "http":
+            app = self._refusal(HTTPConnection(scope)) or app
+        await app(scope, receive, send)
 
-    def _refusal(self, scope: Message) -> tuple[int, str] | None:
-        """Status and sentence for what may not come in."""
-        headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
-        host = headers.get("host", "")
-        if scope["path"] == _OWN:
+    def _refusal(self, request: HTTPConnection) -> PlainTextResponse | None:
+        """The answer to what may not come in."""
+        host = request.headers.get("host", "")
+        if request.scope["path"] == _OWN:
             return None
         if self._password is None:
-            if not is_loopback(_name(host)):
-                return 403, "Open this page by the address that sonar web printed.\n"
-        elif not _knows(headers.get("authorization", ""), self._password):
-            return 401, f"The user is {USER}, the password is the one that sonar web printed.\n"
-        origin = headers.get("origin")
+            if not _is_ours(host):
+                text = "Open this page by the address that sonar web printed.\n"
+                return PlainTextResponse(text, 403)
+        elif not _knows(request.headers.get("authorization", ""), self._password):
+            text = f"The user is {USER}, the password is the one that sonar web printed.\n"
+            return PlainTextResponse(text, 401, _ASK)
+        origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return 403, "Another site's page may not use this one.\n"
+            return PlainTextResponse("Another site's page may not use this one.\n", 403)
         return None
 
 
-async def _refuse(send: Send, status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="sonar", charset="UTF-8"'))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
-
-
-def _name(host: str) -> str:
+def _is_ours(host: str) -> bool:
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
 def _knows(authorization: str, password: str) -> bool:
     kind, _, coded = authorization.partition(" ")
-    if kind.lower() != "basic":
-        return False
     try:
-        user, _, given = base64.b64decode(coded, validate=True).decode().partition(":")
+        given = base64.b64decode(coded, validate=True)
     except (binascii.Error, ValueError):
         return False
-    right = hmac.compare_digest(given.encode(), password.encode())
-    return hmac.compare_digest(user.encode(), USER.encode()) and right
+    return kind.lower() == "basic" and hmac.compare_digest(given, f"{USER}:{password}".encode())

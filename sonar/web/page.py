@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,16 @@ from starlette.middleware import Middleware
 
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, SonarError, SourceError
-from sonar.replay.report.render import SAFETY
-from sonar.service.health import ask
+from sonar.replay.report import NAME as REPORT
+from sonar.replay.report import SAFETY
+from sonar.replay.video import NAME as VIDEO
 from sonar.web import show
 from sonar.web.gate import Gate
-from sonar.web.live_tab import IN_TURN, at_hand, live_tab
+from sonar.web.live import live_tab
 from sonar.web.photo import Photographer
-from sonar.web.upload import upload_button
 from sonar.web.video import watch
 
 Load = Callable[[list[str]], SonarConfig]  # more settings ("key=value") -> the configuration
-Progress = Callable[[int, int | None], None]
 
 _FIELDS = {  # what a field is called -> what it sets
     "Camera above the ground, meters": "mount.height_m",
@@ -37,32 +36,9 @@ _FIELDS = {  # what a field is called -> what it sets
 }
 MAX_UPLOAD_MB = 200  # largest file that is taken
 _KEPT = 6  # folders of results
+_FILES = "/gradio_api/file="  # where Gradio serves files of allowed folders
 _FORGET_S = 600
-_NO_SERVICE = "<p>No service answers on this machine. `sonar service install` sets one up.</p>"
-_CSS = """
-.gradio-container { max-width: 60rem !important; }
-.seen { max-width: 100%; height: auto; }
-.said { font-size: 1.15rem; }
-#now td, #now th, #answer td, #answer th { padding: 0.3rem 0.5rem; overflow-wrap: anywhere; }
-button[role=tab], button[role=tab].selected { color: #0b3d91 !important; transition: none; }
-button.primary { background: #0b3d91 !important; color: #fff !important; }
-footer { display: none !important; }
-.toast-body { animation: none !important; opacity: 1 !important; background: #fff !important; }
-.toast-title, .toast-text { color: #7a1010 !important; }
-"""
-# New results are read out as they come, and so are Gradio's own messages, whose heading is no
-# button around another button.
-_SCRIPT = """() => {
-  for (const id of ["looked", "watched", "answer", "done"])
-    document.getElementById(id)?.setAttribute("aria-live", "polite");
-  new MutationObserver(() => {
-    for (const head of document.querySelectorAll(".toast-header[role=button]")) {
-      head.removeAttribute("role");
-      head.removeAttribute("tabindex");
-      head.closest(".toast-body")?.setAttribute("role", "alert");
-    }
-  }).observe(document.body, { childList: true, subtree: true });
-}"""
+_ASSETS = Path(__file__).with_name("templates")
 
 
 class Studio:
@@ -79,61 +55,102 @@ class Studio:
 
     def photo(self, path: str, *settings: Any) -> str:
         """Heat map, sound and sentence of an uploaded photo."""
-        try:
-            config = self._load(as_settings(*settings))
-            return show.looked_at(
-                self._photographer.look(_checked(path, config), config, self._folder())
+
+        def do(config: SonarConfig, out: Path) -> str:
+            look = self._photographer.look(Path(path), config, out)
+            return show.fill(
+                "photo.html",
+                spoken=look.spoken,
+                sentence=look.sentence,
+                image=show.image_address(look.image),
+                sound=show.data_address("audio/wav", look.sound.read_bytes()),
             )
-        except SonarError as error:
-            return show.problem(_sentence(error, path))
 
-    def video(self, path: str, *settings: Any, advance: Progress | None = None) -> str:
+        return self._answer(path, settings, do)
+
+    def video(self, path: str, *settings: Any) -> str:
         """Annotated video and report of an uploaded video."""
-        try:
-            config = self._load(as_settings(*settings))
-            return show.watched(watch(_checked(path, config), config, self._folder(), advance))
-        except SonarError as error:
-            return show.problem(_sentence(error, path))
 
-    def service(self) -> str:
-        """How a service on this machine is."""
-        found = ask(self._load([]).service)
-        return _NO_SERVICE if found is None else show.facts(found)
+        def do(config: SonarConfig, out: Path) -> str:
+            sentence = watch(Path(path), config, out)
+            files = {"video": out / VIDEO, "report": out / REPORT}
+            return show.fill("video.html", sentence=sentence, files=_FILES, **files)
+
+        return self._answer(path, settings, do)
 
     def close(self) -> None:
         self._photographer.close()
 
-    def _folder(self) -> Path:
-        before = sorted(self._work.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
-        for old in before[: max(0, len(before) - _KEPT + 1)]:
-            shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._work))
+    def _answer(
+        self, path: str, settings: Sequence[Any], do: Callable[[SonarConfig, Path], str]
+    ) -> str:
+        """What ``do`` makes in a new folder, or what is wrong: with the file's own name instead
+        of where the page keeps it."""
+        try:
+            config = self._load(as_settings(*settings))
+            if Path(path).stat().st_size > MAX_UPLOAD_MB * 1_000_000:
+                raise SourceError(f"The file is larger than {MAX_UPLOAD_MB} MB.")
+            before = sorted(self._work.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
+            for old in before[: max(0, len(before) - _KEPT + 1)]:
+                shutil.rmtree(old, ignore_errors=True)
+            return do(config, Path(tempfile.mkdtemp(dir=self._work)))
+        except SonarError as error:
+            return show.sentence(str(error).replace(path, Path(path).name), problem=True)
 
 
-def as_settings(
-    height_m: str | None,
-    pitch_deg: str | None,
-    hfov_deg: str | None,
-    swap_sides: bool,
-    chatty: bool,
-) -> list[str]:
+def as_settings(*given: Any) -> list[str]:
     """The fields of the settings as ``key=value``; what is empty stays as configured.
+
+    Args:
+        given: texts of the fields in :data:`_FIELDS`, then whether sides are exchanged, and
+            whether all changes are spoken.
 
     Raises ConfigError, naming the field, for what is no number.
     """
+    *texts, swap_sides, chatty = given
     found = []
-    given = (height_m, pitch_deg, hfov_deg)
-    for (label, key), value in zip(_FIELDS.items(), given, strict=True):
-        text = str(value if value is not None else "").strip()
-        if not text:
-            continue
+    for (label, key), value in zip(_FIELDS.items(), texts, strict=True):
+        text = (value or "").strip()
         try:
-            found.append(f"{key}={float(text.replace(',', '.')):g}")
+            found += [f"{key}={float(text.replace(',', '.')):g}"] if text else []
         except ValueError as error:
             raise ConfigError(f"{label}: {text} is not a number") from error
     found += ["audio.swap_sides=true"] if swap_sides else []
     found += ["speech.verbosity=chatty"] if chatty else []
     return found
+
+
+def upload_button(label: str) -> gr.UploadButton:
+    """An upload button. Gradio would fetch an address that stands where a file's name belongs,
+    and trusts a path once it has checked it; here neither gets past the folder of uploads."""
+    button = gr.UploadButton(label, variant="primary", type="filepath")
+    uploads = Path(button.GRADIO_CACHE)
+    fetch, give = button.async_move_resource_to_block_cache, button.preprocess
+
+    async def fetch_own(path: Any) -> str | None:
+        _check_own(uploads, path)
+        found: str | None = await fetch(path)
+        return found
+
+    def give_own(payload: Any) -> Any:
+        if payload is not None:
+            _check_own(uploads, payload.path)
+        return give(payload)
+
+    # On the object: a class of ours would make Gradio write a .pyi file beside this one.
+    button.async_move_resource_to_block_cache = fetch_own
+    button.preprocess = give_own
+    return button
+
+
+def _check_own(uploads: Path, path: Any) -> None:
+    """Raises gr.Error for what is not in the folder ``uploads``."""
+    try:
+        inside = Path(str(path)).resolve().is_relative_to(uploads.resolve())
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise gr.Error("Only what was uploaded here is looked at.", print_exception=False)
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -149,9 +166,7 @@ def build(studio: Studio) -> gr.Blocks:
             video = upload_button("Choose a video")
             watched = gr.HTML("<p>No video yet.</p>", elem_id="watched")
         with gr.Tab("Live") as live:
-            start = live_tab()
-            button = gr.Button("How is the service?")
-            answer = gr.HTML("<p>Not asked yet.</p>", elem_id="answer")
+            live_tab(page, live)
         with gr.Tab("Settings"):
             gr.Markdown("They hold for photos and videos on this page. Empty = as configured.")
             settings = [
@@ -161,33 +176,9 @@ def build(studio: Studio) -> gr.Blocks:
                 gr.Checkbox(False, label="Speak all changes"),
             ]
 
-        def process(
-            path: str,
-            *rest: Any,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008  (how Gradio finds it)
-        ) -> str:
-            def advance(done: int, total: int | None) -> None:
-                if total and done % 10 == 0:
-                    progress((done, total), desc="Looking", unit="frames")
-
-            return studio.video(path, *rest, advance=advance)
-
-        photo.upload(
-            studio.photo, [photo, *settings], looked, concurrency_limit=1, api_visibility="private"
-        )
-        video.upload(
-            process, [video, *settings], watched, concurrency_limit=1, api_visibility="private"
-        )
-        for event in (live.select, page.load):
-            event(
-                at_hand,
-                start[:1],
-                start[1:],
-                show_progress="hidden",
-                api_visibility="private",
-                **IN_TURN,
-            )
-        button.click(studio.service, None, answer, api_visibility="private")
+        alone: dict[str, Any] = {"concurrency_limit": 1, "api_visibility": "private"}
+        photo.upload(studio.photo, [photo, *settings], looked, **alone)
+        video.upload(studio.video, [video, *settings], watched, **alone)
     return page
 
 
@@ -217,23 +208,11 @@ def serve(load: Load, password: str | None, started: Callable[[str], None]) -> N
                 prevent_thread_lock=True,
                 app_kwargs={"middleware": [Middleware(Gate, password=password)]},
                 theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-                css=_CSS,
-                js=_SCRIPT,
+                css=(_ASSETS / "page.css").read_text(),
+                js=(_ASSETS / "page.js").read_text(),
             )
             started(url)
             threading.Event().wait()  # until Ctrl-C
         finally:
             page.close(verbose=False)
             studio.close()
-
-
-def _checked(path: str, config: SonarConfig) -> Path:
-    file = Path(path)
-    if file.stat().st_size > MAX_UPLOAD_MB * 1_000_000:
-        raise SourceError(f"The file is larger than {MAX_UPLOAD_MB} MB.")
-    return file
-
-
-def _sentence(error: SonarError, path: str) -> str:
-    """The problem, with the file's own name instead of where the page keeps it."""
-    return str(error).replace(path, Path(path).name)

@@ -1,8 +1,6 @@
 """One photo: what sonar sees in it, what it would say, and how that sounds."""
 
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,16 +9,16 @@ import cv2
 import numpy as np
 
 from sonar import app
-from sonar.audio.cues import PulseMapper, describe
+from sonar.api import Session
+from sonar.audio.cues import describe
 from sonar.audio.output.wav import WavSink
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource
-from sonar.clock import SystemClock
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.replay.annotate import Annotator, even_size, heat_map
-from sonar.types import Cue, RgbImage, Scene, State
+from sonar.types import RgbImage
 
 _SHOWN_PX = 960
 _LEGEND_PX = 34
@@ -54,60 +52,43 @@ class Photographer:
     def __init__(self, config: SonarConfig) -> None:
         self._lock = threading.Lock()
         self._engine = app.open_engine(config)
-        self._engine.warm_up(480, 640)
-        self._speech = SpeechBank(config.speech, config.audio.rate_hz, clock=SystemClock())
+        self._speech = SpeechBank(config.speech, config.audio.rate_hz)
         self._speech.prepare()
 
     def look(self, path: Path, config: SonarConfig, out: Path) -> PhotoResult:
-        """Look at the photo in ``path``; files go into the folder ``out``.
+        """Look at the photo in ``path``; the sound goes into the folder ``out``.
 
-        Raises SourceError for a bad photo, DepthError where the network fails, OutputError
-        where the sound cannot be written.
+        Raises SourceError for a bad photo, OutputError where the sound cannot be written.
         """
         source = ImageSource.of_file(path, animations=False)
-        source.open()
-        with self._lock, closing(source):
-            zones = app.make_zones(config)
-            mapper = PulseMapper(config.audio, config.speech)
-            for state in (
-                State.LOADING,
-                State.READY,
-            ):  # as every run begins
-                mapper.update(Scene.unknown(-1, 0.0, None, state))
-            cues = []
-            while (frame := source.read(0.0)) is not None:
-                depth = self._engine.estimate(frame)
-                image, scene = frame.image, zones.update(depth, frame)
-                cues.append(mapper.update(scene))
-            size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
-            annotator = Annotator(size, partial(zone_borders, config), 1.0)
-            drawn = annotator.draw(image, depth, scene, cues[-1])
-            sound = out / "heard.wav"
-            phrases = self._render(cues, config, sound)
+        with self._lock:
+            with Session(source, config, engine=self._engine) as run:
+                steps = list(run)
+            step, sound = steps[-1], out / "heard.wav"
+            sink = WavSink(Mixer(config.audio, config.speech, self._speech), sound)
+            sink.start()
+            try:
+                for index in range(round(_HEARD_S / _POST_S)):
+                    sink.post(steps[min(index, len(steps) - 1)].cue)
+                    sink.advance((index + 1) * _POST_S)
+                phrases = [key for _, key in sink.spoken()]
+            finally:
+                sink.close()
+        image = step.frame.image
+        size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
+        annotator = Annotator(size, partial(zone_borders, config), 1.0)
+        drawn = annotator.draw(image, step.depth, step.scene, step.cue)
         spoken = self._speech.text(phrases[0]) if phrases else ""
-        return PhotoResult(
-            np.vstack([drawn, legend(drawn.shape[1])]), spoken, describe(scene), sound
-        )
+        shown = np.vstack([drawn, _legend(drawn.shape[1])])
+        return PhotoResult(shown, spoken, describe(step.scene), sound)
 
     def close(self) -> None:
-        with ExitStack() as stack:  # one that fails keeps no other open
-            stack.callback(self._speech.close)
-            stack.callback(self._engine.close)
-
-    def _render(self, cues: Sequence[Cue], config: SonarConfig, target: Path) -> list[str]:
-        """Write what is heard, the last cue held; returns the keys of the phrases in it."""
-        sink = WavSink(Mixer(config.audio, config.speech, self._speech), target)
-        sink.start()
-        try:
-            for step in range(round(_HEARD_S / _POST_S)):
-                sink.post(cues[min(step, len(cues) - 1)])
-                sink.advance((step + 1) * _POST_S)
-            return [key for _, key in sink.spoken()]
-        finally:
-            sink.close()
+        """Release network and voice."""
+        self._speech.close()
+        self._engine.close()
 
 
-def legend(width: int) -> RgbImage:
+def _legend(width: int) -> RgbImage:
     """The colors from far to near, labelled; uint8 (34, width, 3) RGB."""
     ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_LEGEND_PX, 1))
     bar = heat_map(ramp, 0.0, 1.0)

@@ -19,7 +19,7 @@ gr = pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-a
 from starlette.middleware import Middleware  # noqa: E402
 
 from sonar.web.gate import Gate  # noqa: E402
-from sonar.web.upload import upload_button  # noqa: E402
+from sonar.web.page import upload_button  # noqa: E402
 
 
 def alone(work: Coroutine[Any, Any, Any]) -> Any:

@@ -15,8 +15,7 @@ pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-assist
 from sonar.controls.control_socket import ANSWER_S, ControlSocket, send
 from sonar.controls.listen import attending
 from sonar.errors import DeviceError
-from sonar.web import live, show
-from sonar.web.live_tab import send_command, shown
+from sonar.web.live import image_of, look, send_command, shown, toggle
 from tests.cli.conftest import write_video
 from tests.controls.test_view import Seen
 from tests.web.conftest import Spawn, check_accessible, check_narrow
@@ -36,7 +35,7 @@ def serve(folder: Path, do: Callable[[str], str], number: int = 1) -> AbstractCo
 
 
 def test_no_sonar_is_said(alone: Path) -> None:
-    assert live.instances() == []
+    assert toggle(False, None)[0] is False and "No sonar runs" in toggle(False, None)[4]
     assert "Problem:" in shown(True, None) and "no sonar" in shown(True, None).lower()
     assert "Not done: no sonar" in send_command(None, "mute")
 
@@ -46,19 +45,19 @@ def test_a_report_is_shown(alone: Path, allowed: bool) -> None:
     seen = Seen(f"controls.picture={str(allowed).lower()}")
     seen.guide()
     with serve(alone, lambda line: "ok " + seen.view.answer(seen.controls)):
-        found = live.look(None)
-        html = show.now(found)
+        report, html = look(None)
     assert "Close on the left, clear ahead, near on the right." in html
     assert "Pulse on the left, 4.0 a second: close, left." in html
     assert "“&lt;Stop&gt;”" in html and "<Stop>" not in html
     if not allowed:
-        assert found.image is None and "The picture is off" in html
+        assert image_of(report) is None and "The picture is off" in html
         return
-    assert found.image is not None and found.image.shape == (360, 480, 3)
+    image = image_of(report)
+    assert image is not None and image.shape == (360, 480, 3)
     assert 'alt="What the camera sees: close on the left' in html
     # Red on the left, as the camera sees it, and the frame of a close zone around it.
-    assert abs(found.image[200, 20:100].mean(0) - (250, 20, 20)).max() < 12
-    assert abs(found.image[200, 2].astype(int) - (255, 140, 30)).max() < 40
+    assert abs(image[200, 20:100].mean(0) - (250, 20, 20)).max() < 12
+    assert abs(image[200, 2].astype(int) - (255, 140, 30)).max() < 40
 
 
 def test_commands_are_answered_in_a_sentence(alone: Path) -> None:
@@ -72,13 +71,12 @@ def test_commands_are_answered_in_a_sentence(alone: Path) -> None:
 def test_another_version_is_named(alone: Path, answer: str) -> None:
     with serve(alone, lambda line: answer):
         with pytest.raises(DeviceError, match="another version"):
-            live.look(None)
+            look(None)
         assert "The running sonar is another version" in shown(True, None)
 
 
 def test_of_several_one_is_chosen(alone: Path) -> None:
     with serve(alone, lambda line: "ok one", 1), serve(alone, lambda line: "ok two", 2):
-        assert live.instances() == ["1", "2"]
         assert "Done: two." in send_command("2", "x") and "Done: one." in send_command("1", "x")
         assert "choose one" in send_command(None, "x")
 

@@ -15,7 +15,6 @@ gr = pytest.importorskip("gradio", reason="needs the extra: pip install 'sonar-a
 
 from sonar.config.load import load_config  # noqa: E402
 from sonar.pipeline import Pipeline  # noqa: E402
-from sonar.service.health import HealthServer, Snapshot  # noqa: E402
 from sonar.web.page import Studio, as_settings  # noqa: E402
 from tests.cli.conftest import write_video  # noqa: E402
 
@@ -112,16 +111,15 @@ def test_time_that_ends_before_the_first_frame_is_reported(
         pipeline.stop()
         yield
 
-    monkeypatch.setattr("sonar.web.video._time_limit", lambda limit_s: at_once)
+    monkeypatch.setattr("sonar.web.video._time_limit", at_once)
     answer = studio.video(str(write_video(tmp_path / "walk.mp4", frames=8)), *NONE)
     assert "The limit of 300 seconds was reached before one frame was done." in answer
 
 
 def test_a_video_comes_back_with_its_report(studio: Studio, tmp_path: Path) -> None:
-    calls: list[tuple[int, int | None]] = []
     source = write_video(tmp_path / "walk.mp4", frames=8)
-    html = studio.video(str(source), *NONE, advance=lambda *call: calls.append(call))
-    assert "8 frames, 0.8 seconds" in html and calls[-1][0] == 8
+    html = studio.video(str(source), *NONE)
+    assert "8 frames, 0.8 seconds" in html
     report = re.search(r'file=([^"]+/report\.html)"', html)
     assert report and "data:video/mp4" in Path(report[1]).read_text()
 
@@ -135,19 +133,3 @@ def test_results_do_not_pile_up(tmp_path: Path, photo: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 6
     finally:
         studio.close()
-
-
-def test_no_service_is_said(studio: Studio) -> None:
-    assert "No service answers" in studio.service()
-
-
-def test_a_service_tells_how_it_is(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = Snapshot("degraded", "<dark>", {"fps": 9.5, "battery_percent": 40.0})
-    server = HealthServer("127.0.0.1", 0, None, lambda: snapshot)
-    try:
-        monkeypatch.setattr(studio, "_load", lambda _: load([f"service.health_port={server.port}"]))
-        html = studio.service()
-    finally:
-        server.close()
-    assert "<caption>" in html and '<th scope="row">battery percent</th><td>40.0</td>' in html
-    assert "degraded" in html and "&lt;dark&gt;" in html
