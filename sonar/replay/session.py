@@ -1,6 +1,5 @@
 """One recording through the whole chain, into a folder."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -9,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sonar import __version__, app
-from sonar.clock import WINDOW, quantiles_ms
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
 from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import FrameSource
 from sonar.records import Step, Update
-from sonar.replay.ahead import Ahead, open_engines
 from sonar.replay.folder import REPLAY_FILES, output_folder
 from sonar.replay.report import NAME as REPORT
 from sonar.replay.report import write_report
@@ -59,8 +56,7 @@ def replay(
     The files of an earlier replay in ``out`` are removed first; other files stay.
 
     Args:
-        realtime: keep the recording's pace. Otherwise the next frames are processed before their
-            turn, with the same result.
+        realtime: keep the recording's pace.
         video: write ``annotated.mp4``.
         report: write ``report.html`` too; a video up to ``embed_mb`` megabytes goes into it.
         progress: called after each frame.
@@ -80,26 +76,16 @@ def replay(
         source.open()  # before the files exist: its frame rate shapes them
         rate_hz = source.rate_hz or FALLBACK_RATE_HZ
         writer: ReplayWriter | None = None
-        ahead: Ahead | None = None
-        spent_ms: dict[str, deque[float]] = {}
         try:
             writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
-            if not realtime:
-                ahead = Ahead(source, open_engines(config))
             running = app.assemble(
                 config,
-                ahead or source,
+                source,
                 app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
                 wait_for_speech=True,
-                engine=ahead.engine if ahead else None,
             )
 
             def consume(update: Update) -> None:
-                if isinstance(update, Step):
-                    if ahead is not None:
-                        update = ahead.timed(update)
-                    for stage, ms in update.timings_ms.items():
-                        spent_ms.setdefault(stage, deque(maxlen=WINDOW)).append(ms)
                 writer.consume(update)
                 if progress is not None and isinstance(update, Step):
                     progress(writer.frames, source.frame_count)
@@ -107,7 +93,7 @@ def replay(
             with guard(running.pipeline) if guard else nullcontext():
                 outcome = running.run(consume)
         except BaseException:
-            (ahead or source).close()
+            source.close()
             if writer is not None:
                 writer.close()
             raise
@@ -119,7 +105,7 @@ def replay(
             **_facts(outcome, source, rate_hz),
             model=running.engine.label,
             speech=asdict(running.speech.status),
-            latency_ms={stage: quantiles_ms(ms) for stage, ms in spent_ms.items()},
+            latency_ms=running.pipeline.timings,
         )
         if report:
             try:
