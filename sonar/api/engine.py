@@ -1,14 +1,20 @@
-"""A depth network to call with an image."""
+"""A depth network to call with an image, and the configuration that the public functions make."""
 
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
-from types import TracebackType
+from types import SimpleNamespace
+from typing import Any, cast
 
-from sonar.api.settings import Settings, configured
+from sonar.config import MountConfig, SonarConfig
 from sonar.ports import Engine
 from sonar.types import DepthMap, Frame, RgbImage
 
+Settings = Mapping[str, Any]
 
-class DepthEngine:
+
+class DepthEngine(AbstractContextManager["DepthEngine"]):
     """A depth network: RGB image in, depth map out.
 
     Args:
@@ -65,30 +71,29 @@ class DepthEngine:
         """Release the network; safe to call twice."""
         self._engine.close()
 
-    def __enter__(self) -> "DepthEngine":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 
-class Borrowed:
-    """An engine of the caller's, which a run must not close."""
+def borrowed(engine: Engine) -> Engine:
+    """``engine``, which is the caller's, for a run that must not close it."""
+    same = {name: getattr(engine, name) for name in ("label", "warm_up", "estimate")}
+    return cast(Engine, SimpleNamespace(**same, close=lambda: None))
 
-    def __init__(self, inner: Engine) -> None:
-        self._inner = inner
-        self.label = inner.label
 
-    def warm_up(self, height: int, width: int) -> None:
-        self._inner.warm_up(height, width)
+def configured(
+    model: str | PathLike[str] | None,
+    mount: MountConfig | None,
+    settings: Settings | None,
+) -> SonarConfig:
+    """The defaults with what was asked for; files and environment variables are not read.
 
-    def estimate(self, frame: Frame) -> DepthMap:
-        return self._inner.estimate(frame)
+    Raises ConfigError for a setting that does not exist, or a value that is not allowed.
+    """
+    from sonar.config.load import load_config
 
-    def close(self) -> None:
-        """The caller closes it."""
+    overrides = [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]
+    if model is not None:
+        overrides.append(f"engine.model={json.dumps(str(model))}")
+    config = load_config(None, overrides, {})
+    return config if mount is None else config.model_copy(update={"mount": mount})

@@ -1,15 +1,16 @@
-"""A run whose steps the caller takes."""
+"""A run whose steps the caller takes; the single step of an image."""
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from types import TracebackType
+from typing import Any
+
+import numpy as np
 
 from sonar import app
-from sonar.api.engine import Borrowed
-from sonar.api.settings import Settings, configured
+from sonar.api.engine import Settings, borrowed, configured
 from sonar.audio.output import UnheardSink
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
@@ -17,10 +18,10 @@ from sonar.errors import OutputError
 from sonar.pipeline import Outcome
 from sonar.ports import AudioSink, Clock, Engine, FrameSource
 from sonar.records import Step, Update
-from sonar.types import Frame
+from sonar.types import Frame, RgbImage
 
 
-class Session:
+class Session(AbstractContextManager["Session"]):
     """A run over a recording or a live source: iterate over it once to take its steps.
 
     Made by :func:`sonar.open`. Use it in a ``with`` statement: leaving the block, by its end,
@@ -52,7 +53,8 @@ class Session:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        borrowed = None if engine is None else Borrowed(engine)
+        if engine is not None:
+            engine = borrowed(engine)
         self.source = source
         spoken = isinstance(sound, str | PathLike)
         self._pipeline = app.assemble(
@@ -62,7 +64,7 @@ class Session:
             clock=clock,
             spoken=spoken,
             wait_for_speech=spoken and not source.live,
-            engine=borrowed,
+            engine=engine,
         ).pipeline
         self._updates: Generator[Update, None, None] | None = None
 
@@ -92,26 +94,25 @@ class Session:
                 newest = update.frame
                 yield update
             elif newest is not None and update.scene.reason is not None:
-                yield _without_frame(update, newest)
+                scene = replace(update.scene, frame_id=newest.id)
+                yield Step(
+                    scene=scene,
+                    cue=update.cue,
+                    events=update.events,
+                    frame=newest,
+                    depth=None,
+                    timings_ms={},
+                )
         if self.outcome.error is not None:
             raise self.outcome.error
 
     def close(self) -> None:
         """Close source, network and sound; safe to call twice."""
-        with ExitStack() as stack:
-            stack.callback(self._pipeline.close)
-            if self._updates is not None:
-                stack.callback(self._updates.close)
+        if self._updates is not None:
+            self._updates.close()  # it closes the pipeline, whatever happens
+        self._pipeline.close()
 
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 
@@ -174,28 +175,75 @@ def open(
     """
     config = configured(model, mount, settings)
     clock = clock or SystemClock()
-    opened: FrameSource
     if isinstance(source, str | PathLike | int):
         spec = str(source) if isinstance(source, int) else fspath(source)
-        if isinstance(sound, str | PathLike) and _is_same(sound, spec):
-            raise OutputError(f"{spec} is the recording; name another file for the sound")
-        opened = app.open_source(spec, config, clock, realtime=realtime)
+        if isinstance(sound, str | PathLike):
+            out, path = Path(fspath(sound)), Path(spec)
+            if out.exists() and path.exists() and out.samefile(path):
+                raise OutputError(f"{spec} is the recording; name another file for the sound")
+        source = app.open_source(spec, config, clock, realtime=realtime)
+    return Session(source, config, sound=sound, engine=engine, clock=clock)
+
+
+def look(
+    image: str | PathLike[str] | RgbImage | Any,
+    model: str | PathLike[str] | None = None,
+    mount: MountConfig | None = None,
+    *,
+    engine: Engine | None = None,
+    settings: Settings | None = None,
+) -> Step:
+    """What sonar sees in one image, and the cue that it would be heard as.
+
+    Args:
+        image: a path, a PIL image, or a uint8 array of shape ``(H, W, 3)``, RGB.
+        model: a model's name, or the path of a model file; the built-in model by default.
+        mount: where the camera sits; distances in meters need its height.
+        engine: an open :class:`DepthEngine` to use instead of ``model``; it stays open.
+        settings: settings by dotted name.
+
+    Returns:
+        The step: ``frame``, ``depth``, ``scene`` and ``cue``. ``depth`` is None, and every band
+        unknown, where the network failed.
+
+    Raises:
+        SourceError: the file is missing, damaged, or no image.
+        ValueError: the array is no such image.
+        ModelError: the model is not installed, or its file is damaged.
+        ConfigError: a setting is wrong.
+
+    Examples:
+        >>> import numpy as np, sonar
+        >>> noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+        >>> step = sonar.look(noise, mount=sonar.Mount(height_m=1.4))
+        >>> step.scene.center.side, step.frame.image.shape
+        (<Side.CENTER: 'center'>, (48, 64, 3))
+    """
+    from sonar.capture import ImageSource
+
+    source: FrameSource
+    if isinstance(image, np.ndarray):
+        source = _still(image)
+    elif isinstance(image, str | PathLike):
+        source = ImageSource.of_file(Path(fspath(image)), animations=False)
+    elif hasattr(image, "convert"):  # a PIL image, of any mode
+        source = _still(np.asarray(image.convert("RGB"), np.uint8))
     else:
-        opened = source
-    return Session(opened, config, sound=sound, engine=engine, clock=clock)
+        raise ValueError("an image is a path, a PIL image, or a uint8 array (H, W, 3), RGB")
+    with Session(source, configured(model, mount, settings), engine=engine) as session:
+        *_, last = session
+    return last
 
 
-def _is_same(out: str | PathLike[str], source: str) -> bool:
-    out_path, source_path = Path(fspath(out)), Path(source)
-    return out_path.exists() and source_path.exists() and out_path.samefile(source_path)
+def _still(image: RgbImage) -> FrameSource:
+    """An image in memory, seen as often as one in a file."""
+    from sonar.capture.images import STILL_FRAMES, STILL_RATE_HZ
+    from sonar.capture.media import Recording
 
+    class Still(Recording):
+        def _play(self) -> Generator[Frame | None, None, None]:
+            yield None
+            for number in range(STILL_FRAMES):
+                yield Frame(image, number, number / STILL_RATE_HZ, 1.0 / STILL_RATE_HZ)
 
-def _without_frame(update: Update, newest: Frame) -> Step:
-    return Step(
-        scene=replace(update.scene, frame_id=newest.id),
-        cue=update.cue,
-        events=update.events,
-        frame=newest,
-        depth=None,
-        timings_ms={},
-    )
+    return Still("image", STILL_RATE_HZ, STILL_FRAMES)

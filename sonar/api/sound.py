@@ -7,19 +7,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.api.settings import Settings, configured
+from sonar.api.engine import Settings, configured
 from sonar.ports import Speaker
 from sonar.types import Cue
 
 HOLD_S = 0.1  # a cue is handed over again as often, as it is for each frame of a slow camera
-LAST_S = 1.0  # how long the last cue is heard
 
 
 def render(
     cues: Iterable[Cue],
     rate_hz: int = 48_000,
     *,
-    last_s: float = LAST_S,
+    last_s: float = 1.0,
     speaker: Speaker | None = None,
     settings: Settings | None = None,
 ) -> NDArray[np.float32]:

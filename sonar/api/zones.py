@@ -1,6 +1,6 @@
 """From depth maps to scenes."""
 
-from sonar.api.settings import Settings, configured
+from sonar.api.engine import Settings, configured
 from sonar.config import MountConfig
 from sonar.types import DepthMap, Frame, Reason, RgbImage, Scene
 from sonar.zones import DepthZones
@@ -61,7 +61,3 @@ class Zones:
         """The scene at a time for which there is no map: every band is unknown."""
         self._t = self._t + STEP_S if t is None else t
         return self._zones.lost(self._next_id - 1, self._t, reason)
-
-    def reset(self) -> None:
-        """Forget everything seen."""
-        self._zones.reset()

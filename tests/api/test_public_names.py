@@ -13,7 +13,7 @@ import pytest
 import sonar
 
 ROOT = Path(sonar.__file__).parent
-HOMES = ("api.engine", "api.image", "api.session", "api.sound", "api.zones")
+HOMES = ("api.engine", "api.session", "api.sound", "api.zones")
 HOMES += ("config.schema", "errors", "records", "types")
 PUBLIC = [name for name in sonar.__all__ if name != "__version__"]
 ERRORS = {name for name in PUBLIC if name.endswith(("Error", "Lost", "Timeout"))}
