@@ -100,7 +100,7 @@ def verify(
         try:
             resolved = store.verify(each)
             facts.append({"name": each, "ok": True, "sha256": resolved.sha256})
-            line = f"{each}: OK ({resolved.provenance})"
+            line = f"{each}: OK"
         except SonarError as error:
             failed = failed or error
             facts.append({"name": each, "ok": False, "error": str(error)})
@@ -151,11 +151,11 @@ def _store(options: Common) -> "Store":
 
 
 def _report(options: Common, resolved: "ResolvedModel") -> None:
-    lines = [f"{resolved.name} is here ({resolved.provenance}): {resolved.path}"]
+    lines = [f"{resolved.name} is here: {resolved.path}"]
     if resolved.format == "torch":
         lines.append(f"It is converted once: sonar models optimise {resolved.name}")
     lines.append(f"Use it with --set engine.model={resolved.name}.")
-    options.answer(_facts(resolved) | {"provenance": resolved.provenance}, lines)
+    options.answer(_facts(resolved), lines)
 
 
 def _facts(resolved: "ResolvedModel") -> dict[str, Any]:

@@ -124,27 +124,15 @@ def int8_file(model: ResolvedModel, store: Store) -> Path | None:
 
 def machine_key() -> str:
     """Eight hex digits for the processor, the recipe and the versions that artefacts depend on."""
-    parts = [str(RECIPE), cpu_model(), _cpu_fields("flags", "features")]
+    parts = [str(RECIPE), platform.machine(), platform.processor()]
     parts += [f"{name} {installed(name)}" for name in ("onnxruntime", "openvino")]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
-
-
-def cpu_model() -> str:
-    """The processor's name, for people and keys."""
-    return f"{platform.machine()} {_cpu_fields('model name', 'cpu part') or platform.processor()}"
-
-
-def _cpu_fields(*names: str) -> str:
-    """Values of the first processor's fields where Linux lists them; empty elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    found: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        found.setdefault(key.strip().lower(), value.strip())
-    return " ".join(found[name] for name in names if name in found)
+        processor = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    except OSError:  # not Linux
+        processor = []
+    known = ("model name", "flags", "CPU part", "Features")
+    parts += [line for line in processor if line.startswith(known)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def installed(package: str) -> str | None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonar.clock import SystemClock
 from sonar.depth.models.contract import InputContract
-from sonar.depth.preprocess import Preprocessor, network_size
+from sonar.depth.preprocess import Preprocessor
 from sonar.errors import DepthError
 from sonar.ports import Clock, DepthBackend
 from sonar.types import DepthMap, FloatImage, Frame
@@ -68,51 +68,38 @@ class NetworkEngine:
         constant.
         """
         tensor = self._preprocess(frame.image)
-        shape: tuple[int, int] = tensor.shape[2:]
         outputs = self.backend.run(tensor)
-        contract = self.contract
-        name = contract.depth_output or next(iter(outputs))
-        values = _plane(outputs, name, shape)
-        low, high = float(values.min()), float(values.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise DepthError(f"{self.label} gave values that are not numbers")
+        contract, shape = self.contract, tensor.shape[2:]
+        depth = self._plane(outputs, contract.depth_output or next(iter(outputs)), shape)
+        low, high = float(depth.min()), float(depth.max())
         if high - low <= 1e-6 * max(abs(low), abs(high)):
             raise DepthError(f"{self.label} gave the same value everywhere")
+        walkable, stairs = (
+            None if name is None else np.clip(self._plane(outputs, name, shape), 0.0, 1.0)
+            for name in (contract.walkable_output, contract.stairs_output)
+        )
         return DepthMap(
-            values=values,
+            values=depth,
             kind=contract.kind,
-            walkable=self._probability(outputs, contract.walkable_output, shape),
-            stairs=self._probability(outputs, contract.stairs_output, shape),
+            walkable=walkable,
+            stairs=stairs,
             model=self.model,
         )
-
-    def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """(rows, columns) of the depth map of an image of this size."""
-        return network_size(self.contract, height, width)
 
     def close(self) -> None:
         self.backend.close()
 
-    def _probability(
-        self, outputs: Mapping[str, NDArray[np.float32]], name: str | None, shape: tuple[int, int]
-    ) -> FloatImage | None:
-        if name is None:
-            return None
-        values = _plane(outputs, name, shape)
-        low, high = float(values.min()), float(values.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
+    def _plane(
+        self, outputs: Mapping[str, NDArray[np.float32]], name: str, shape: tuple[int, ...]
+    ) -> FloatImage:
+        """One output without its batch and channel axes. Raises DepthError."""
+        if name not in outputs:
+            raise DepthError(f"the model has no output {name!r}, only {', '.join(outputs)}")
+        values = outputs[name]
+        if values.shape not in ((1, *shape), (1, 1, *shape)):
+            raise DepthError(
+                f"the model's output {name!r} has shape {values.shape}, not {(1, *shape)}"
+            )
+        if not (np.isfinite(values.min()) and np.isfinite(values.max())):
             raise DepthError(f"{self.label} gave values that are not numbers in {name}")
-        return values if low >= 0.0 and high <= 1.0 else np.clip(values, 0.0, 1.0)
-
-
-def _plane(
-    outputs: Mapping[str, NDArray[np.float32]], name: str, shape: tuple[int, int]
-) -> FloatImage:
-    if name not in outputs:
-        raise DepthError(f"the model has no output {name!r}, only {', '.join(outputs)}")
-    values = outputs[name]
-    if values.shape not in ((1, *shape), (1, 1, *shape)):
-        raise DepthError(
-            f"the model's output {name!r} has shape {values.shape}, not (1, {shape[0]}, {shape[1]})"
-        )
-    return np.ascontiguousarray(values.reshape(shape), np.float32)
+        return np.ascontiguousarray(values.reshape(shape), np.float32)

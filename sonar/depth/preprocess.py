@@ -57,7 +57,6 @@ class Preprocessor:
         self._gain = [1.0 / (255.0 * std) for std in contract.std]
         self._offset = [-mean / std for mean, std in zip(contract.mean, contract.std, strict=True)]
         self._source = np.empty((0, 0, 3), np.float32)
-        self._small = np.empty((0, 0, 3), np.float32)
         self._out = np.empty((1, 3, 0, 0), np.float32)
 
     def __call__(self, image: RgbImage) -> FloatImage:
@@ -66,13 +65,12 @@ class Preprocessor:
         if self._source.shape != image.shape:
             self._source = np.empty(image.shape, np.float32)
         if self._out.shape[2:] != (rows, columns):
-            self._small = np.empty((rows, columns, 3), np.float32)
             self._out = np.empty((1, 3, rows, columns), np.float32)
         # Float before resizing: cubic overshoots, and MiDaS does not clamp it.
         np.copyto(self._source, image)
-        cv2.resize(self._source, (columns, rows), dst=self._small, interpolation=cv2.INTER_CUBIC)
+        small = cv2.resize(self._source, (columns, rows), interpolation=cv2.INTER_CUBIC)
         for channel in range(3):
             plane = self._out[0, channel]
-            np.multiply(self._small[:, :, channel], self._gain[channel], out=plane)
+            np.multiply(small[:, :, channel], self._gain[channel], out=plane)
             plane += self._offset[channel]
         return self._out

@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
 
@@ -32,22 +31,9 @@ from sonar.types import DepthKind, FloatImage, Frame
 # Correlation of depth with the row, nearer downwards positive. The built-in model has 0.81 to 0.99
 # on each of twelve practice frames; a network whose values are read the wrong way has the negative.
 WRONG_WAY = -0.3
-DIRECTION_FRAMES = 4
 TOLERANCE = 0.02  # mean deviation from fp32 that a choice may have, as a share of the range
-MEASURED_HW = (480, 640)  # rows, columns
 CHECKED_IMAGES = 4
 MEASURED_RUNS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How a candidate did on this machine: its fastest run, which other programs disturb least,
-    and its mean deviation from float32."""
-
-    backend: str
-    precision: str
-    fastest_ms: float
-    deviation: float
 
 
 def open_engine(
@@ -99,68 +85,47 @@ def _fastest(
     clock: Clock,
     report: Report,
 ) -> Candidate:
-    ways = [(c.backend, c.precision, c.path.stat().st_size if c.path else 0) for c in choices]
-    key = json.dumps([machine_key(), threads, asdict(model.contract), ways])
-    name = f"choice-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
+    """The choice that is remembered for this machine, or else is measured now."""
+    sizes = [choice.path.stat().st_size if choice.path else 0 for choice in choices]
+    names = {f"{choice.backend} {choice.precision}": choice for choice in choices}
+    key = json.dumps([machine_key(), threads, asdict(model.contract), sizes, list(names)])
+    name = f"choice-{hashlib.sha256(key.encode()).hexdigest()[:12]}.txt"
     memory = store.derived_path(model.sha256, name)
-    measured = _remembered(memory)
-    if not measured:
-        report(f"{model.name}: measuring {len(choices)} ways to run it, once")
-        measured = measure(choices, model, threads, store, clock, report)
-        try:
-            with atomic_path(memory) as temporary:
-                temporary.write_text(json.dumps([asdict(item) for item in measured], indent=1))
-        except OutputError as error:
-            report(f"the measurement is not remembered: {error}")
-    within = [item for item in measured if item.deviation <= TOLERANCE] or measured[:1]
-    best = min(within, key=lambda item: item.fastest_ms)
-    return next(c for c in choices if (c.backend, c.precision) == (best.backend, best.precision))
-
-
-def _remembered(memory: Path) -> list[Measured]:
     try:
-        return [Measured(**item) for item in json.loads(memory.read_text())]
-    except (OSError, ValueError, TypeError):  # not measured yet, or not by this version
-        return []
-
-
-def measure(
-    choices: Sequence[Candidate],
-    model: ResolvedModel,
-    threads: int,
-    store: Store,
-    clock: Clock,
-    report: Report,
-) -> list[Measured]:
-    """Time and deviation of each candidate, one after the other, on the same made-up frames.
-
-    The first one is the reference: its errors are raised. Another that cannot be opened, or fails
-    while it runs, is left out, and ``report`` gets the reason.
-    """
-    measured: list[Measured] = []
+        return names[memory.read_text()]
+    except (OSError, ValueError, KeyError):  # not measured yet, or damaged
+        report(f"{model.name}: measuring {len(choices)} ways to run it, once")
+    best, best_s = choices[0], float("inf")
     expected: list[FloatImage] = []
     for choice in choices:
         try:
-            depths, fastest_ms = _run(choice, model, threads, store, clock)
+            depths, fastest_s = _run(choice, model, threads, store, clock)
         except SonarError as error:
-            if choice is choices[0]:
+            if choice is choices[0]:  # the reference
                 raise
             report(f"{choice.backend} {choice.precision} is left out: {error}")
             continue
         expected = expected or depths
-        apart = float(np.mean([deviation(a, b) for a, b in zip(expected, depths, strict=True)]))
-        measured.append(Measured(choice.backend, choice.precision, fastest_ms, apart))
-    return measured
+        apart = np.mean([deviation(a, b) for a, b in zip(expected, depths, strict=True)])
+        if apart <= TOLERANCE and fastest_s < best_s:
+            best, best_s = choice, fastest_s
+    try:
+        with atomic_path(memory) as temporary:
+            temporary.write_text(f"{best.backend} {best.precision}")
+    except OutputError as error:
+        report(f"the measurement is not remembered: {error}")
+    return best
 
 
 def _run(
     choice: Candidate, model: ResolvedModel, threads: int, store: Store, clock: Clock
 ) -> tuple[list[FloatImage], float]:
-    """The depths of the made-up frames, and the fastest run's milliseconds."""
+    """The depths of made-up frames, and the seconds of the fastest run, which other programs
+    disturb least."""
     backend = open_backend(choice, model, threads, store)
     try:
         preprocess = Preprocessor(contract_of(model.contract, backend))
-        frames = practice_images(CHECKED_IMAGES, *MEASURED_HW)
+        frames = practice_images(CHECKED_IMAGES)
         tensors = [preprocess(frame).copy() for frame in frames]
         name = model.contract.depth_output or backend.output_names[0]
         depths = [backend.run(tensor)[name] for tensor in tensors]
@@ -171,7 +136,7 @@ def _run(
             spent_s.append(clock.now() - began_s)
     finally:
         backend.close()
-    return depths, 1e3 * min(spent_s)
+    return depths, min(spent_s)
 
 
 def _check_direction(engine: NetworkEngine, model: ResolvedModel, report: Report) -> None:
@@ -181,7 +146,7 @@ def _check_direction(engine: NetworkEngine, model: ResolvedModel, report: Report
     """
     metric = engine.contract.kind is DepthKind.METRIC
     correlations = []
-    for image in practice_images(DIRECTION_FRAMES):
+    for image in practice_images(CHECKED_IMAGES):
         try:
             depth = engine.estimate(Frame(image=image, id=0, t=0.0))
         except DepthError:  # warming up reports it

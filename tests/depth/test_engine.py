@@ -10,6 +10,7 @@ from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import WARM_UP_LIMIT_S, WARM_UP_RUNS, NetworkEngine
 from sonar.depth.models import InputContract, Store
 from sonar.depth.models.registry import BUILTIN_PATH
+from sonar.depth.preprocess import network_size
 from sonar.depth.select import open_engine
 from sonar.errors import DepthError, ModelError
 from sonar.testing.depth import FakeEngine, Slow
@@ -51,7 +52,7 @@ def test_builtin_gives_depth_and_walkable(builtin, photo):
 def test_builtin_takes_odd_sizes(builtin, shape):
     noise = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     depth = builtin.estimate(frame_of(noise))
-    assert depth.values.shape == builtin.network_size(*shape)
+    assert depth.values.shape == network_size(builtin.contract, *shape)
 
 
 def test_colour_order_matters(builtin, photo):

@@ -101,7 +101,7 @@ def checkpoint(tmp_path_factory, published):
     path = folder / "ours.pt"
     torch.save(published.state_dict(), path)
     contract = InputContract(size_px=64)  # quick to run
-    model = ResolvedModel("ours", path, "torch", contract, sha256_of(path), "made by a test")
+    model = ResolvedModel("ours", path, "torch", contract, sha256_of(path))
     return model, Store(home=folder / "home")
 
 

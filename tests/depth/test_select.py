@@ -1,6 +1,5 @@
 """Which backend and precision is taken, and that it is measured once."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,6 @@ from sonar.depth.candidates import (
     missing_precisions,
 )
 from sonar.depth.models import InputContract, Store
-from sonar.depth.select import Measured, measure
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from tests.depth.models_of_ours import resolved, small_network
 
@@ -46,17 +44,16 @@ def with_int8(small, store):
 
 
 def pretend(monkeypatch, figures):
-    """Measured figures by (backend, precision): (fastest_ms, deviation); counts the measuring."""
+    """Measured figures by (backend, precision): (seconds, deviation); counts the measuring."""
     calls = []
+    ramp = np.linspace(0, 1, 100, dtype=np.float32)
 
-    def measured(choices, *args):
-        calls.append([(choice.backend, choice.precision) for choice in choices])
-        return [
-            Measured(choice.backend, choice.precision, *figures[choice.backend, choice.precision])
-            for choice in choices
-        ]
+    def run(choice, *args):
+        calls.append((choice.backend, choice.precision))
+        seconds, apart = figures[choice.backend, choice.precision]
+        return [ramp + np.float32(apart)], seconds
 
-    monkeypatch.setattr(select, "measure", measured)
+    monkeypatch.setattr(select, "_run", run)
     return calls
 
 
@@ -95,27 +92,23 @@ def test_it_is_measured_once_and_anew_when_something_changes(small, store, monke
     for _ in range(3):
         engine = open_engine(config, small, store=store, report=said.append)
         assert engine.backend.precision == "int8"
-    assert len(calls) == len(said) == 1
-    # another tolerance needs no new measurement, other threads do
-    monkeypatch.setattr(select, "TOLERANCE", 0.001)
-    strict = open_engine(config, small, store=store)
-    assert strict.backend.precision == "fp32"
-    assert len(calls) == 1
+    assert calls == [("onnx", "fp32"), ("onnx", "int8")]
+    assert len(said) == 1
     open_engine(EngineConfig(backend="onnx", threads=2), small, store=store)
-    assert len(calls) == 2
+    assert len(calls) == 4  # other threads are another case
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '[{"other": 1}]'])
+@pytest.mark.parametrize("content", ["", "onnx int4", "\udcff"])
 def test_a_damaged_memory_is_measured_anew(small, store, monkeypatch, content):
     with_int8(small, store)
     calls = pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
     config = EngineConfig(backend="onnx", threads=1)
     open_engine(config, small, store=store)
     (memory,) = store.artefacts_dir.glob("*choice*")
-    assert len(json.loads(memory.read_text())) == 2
-    memory.write_text(content)
+    assert memory.read_text() == "onnx int8"
+    memory.write_bytes(content.encode("utf-8", "surrogateescape"))
     assert open_engine(config, small, store=store).backend.precision == "int8"
-    assert len(calls) == 2
+    assert len(calls) == 4
 
 
 def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch, tmp_path):
@@ -131,27 +124,12 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch
     assert any("not remembered" in sentence for sentence in said)
 
 
-def test_measuring_finds_time_and_deviation(small, store):
-    other = with_int8(small, store)
-    choices = [Candidate("onnx", "fp32", small.path), Candidate("onnx", "int8", other)]
-    clock = ManualClock()
-    first, second = measure(choices, small, 1, store, clock, silent)
-    assert (first.precision, first.deviation) == ("fp32", 0.0)
-    assert second.deviation > 0.01  # other weights
-    assert first.fastest_ms == second.fastest_ms == 0.0  # this clock stands still
-
-
-def test_a_candidate_that_fails_is_left_out_but_not_the_reference(small, store, tmp_path):
-    broken = Candidate("onnx", "int8", tmp_path / "missing.onnx")
-    good = Candidate("onnx", "fp32", small.path)
-    reported: list[str] = []
-    (left,) = measure([good, broken], small, 1, store, ManualClock(), reported.append)
-    assert left.precision == "fp32"
-    assert len(reported) == 1
-    assert reported[0].startswith("onnx int8 is left out: ")
-    assert "missing.onnx" in reported[0]
-    with pytest.raises(ModelError):
-        measure([broken, good], small, 1, store, ManualClock(), silent)
+def test_measuring_finds_time_and_depth(small, store):
+    depths, fastest_s = select._run(
+        Candidate("onnx", "fp32", small.path), small, 1, store, ManualClock()
+    )
+    assert [depth.shape for depth in depths] == [(1, 64, 64)] * select.CHECKED_IMAGES
+    assert fastest_s == 0.0  # this clock stands still
 
 
 class Failing:
@@ -190,8 +168,6 @@ def test_a_candidate_that_fails_while_it_runs_is_left_out(small, store, monkeypa
     assert engine.backend.precision == "fp32"
     assert any("onnx int8 is left out" in note and "out of memory" in note for note in notes)
     assert failing.closed
-    with pytest.raises(DepthError):  # nothing is left where the reference itself fails
-        measure([Candidate("onnx", "int8", None)], small, 1, store, ManualClock(), silent)
 
 
 def slope(path, downwards):
@@ -333,7 +309,7 @@ def test_a_fixed_size_in_the_file_is_honoured(small, store):
     engine = open_engine(
         EngineConfig(precision="fp32"), resolved(small.path, InputContract()), store=store
     )
-    assert engine.network_size(480, 640) == (64, 32)
+    assert engine.contract.fixed_hw == (64, 32)
 
 
 def test_the_packaged_int8_is_found(store):

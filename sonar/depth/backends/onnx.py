@@ -18,11 +18,7 @@ SPIN_US = 500
 class OnnxBackend:
     """One session for any image shape the model takes.
 
-    Attributes:
-        name: "onnx".
-        precision: "fp32" or "int8", as the file was made.
-        fixed_hw: (rows, columns) where the model takes one size only, else None.
-        output_names: in the model's order.
+    ``fixed_hw`` is (rows, columns) where the model takes one size only, else None.
     """
 
     name = "onnx"

@@ -15,12 +15,8 @@ from sonar.errors import DepthError, MissingExtraError, ModelError
 class OpenVinoBackend:
     """Compiles the ONNX file for the image's shape whenever that changes (about a second).
 
-    Attributes:
-        name: "openvino".
-        precision: "fp32" or "int8", as the file was made. What is float stays float32, also on
-            processors where OpenVINO would take bfloat16.
-        fixed_hw: (rows, columns) where the model takes one size only, else None.
-        output_names: in the model's order.
+    What is float stays float32, also on processors where OpenVINO would take bfloat16.
+    ``fixed_hw`` is (rows, columns) where the model takes one size only, else None.
     """
 
     name = "openvino"
@@ -50,12 +46,9 @@ class OpenVinoBackend:
         }
         try:
             model = self._core.read_model(str(path))
-            shape = model.input().get_partial_shape()
+            _, _, rows, columns = model.input().get_partial_shape()
         except Exception as error:  # openvino raises RuntimeError for everything
             raise damaged(path, error) from error
-        if shape.rank.is_dynamic or shape.rank.get_length() != 4:
-            raise ModelError(f"the model {path} takes {shape}; a depth network takes (1, 3, H, W)")
-        rows, columns = shape[2], shape[3]
         self.fixed_hw: tuple[int, int] | None = None
         if rows.is_static and columns.is_static:
             self.fixed_hw = rows.get_length(), columns.get_length()
@@ -87,5 +80,4 @@ class OpenVinoBackend:
         ).create_infer_request()
         self._shape = tensor.shape
         self._request.infer([tensor])  # the first one still packs weights
-        del model
         give_back_memory()

@@ -16,14 +16,7 @@ from sonar.errors import DepthError
 
 
 class TorchBackend:
-    """Traces the network anew when the image shape changes.
-
-    Attributes:
-        name: "torch".
-        precision: "fp32".
-        fixed_hw: None: any size in multiples of 32.
-        output_names: one, of the depth.
-    """
+    """Traces the network anew when the image shape changes; any size in multiples of 32."""
 
     name = "torch"
     precision = "fp32"

@@ -17,26 +17,16 @@ _TAPS = ((0, 2), (2, 3), (3, 5), (5, 7))  # which encoder stages make layer1..la
 
 
 class StridedSameConv(nn.Conv2d):
-    """TensorFlow's SAME padding for a stride-2 kernel k on even sides: a constant pad.
+    """timm's ``Conv2dSame`` of stride 2 and square kernel k, with a constant padding.
 
-    timm computes the pad from the image's size, which an export would freeze; on multiples of
-    32 it is always (k - 2) / 2 rounded down before and up after.
+    timm computes the padding from the image's size, which an export would freeze; on multiples
+    of 32 it is always (k - 2) / 2 rounded down before and up after.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pads: list[int] = []
-        for kernel in reversed(self.kernel_size):
-            pads += [(kernel - 2) // 2, (kernel - 1) // 2]
-        return functional.conv2d(
-            functional.pad(x, pads), self.weight, self.bias, self.stride, 0, 1, self.groups
-        )
-
-
-def _constant_padding(module: nn.Module) -> None:
-    """Make every convolution that timm pads by the image's size a :class:`StridedSameConv`."""
-    for child in module.modules():
-        if type(child).__name__ == "Conv2dSame":
-            child.__class__ = StridedSameConv
+        before, after = (self.kernel_size[0] - 2) // 2, (self.kernel_size[0] - 1) // 2
+        padded = functional.pad(x, (before, after, before, after))
+        return functional.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
 
 
 class ResidualUnit(nn.Module):
@@ -113,14 +103,15 @@ class MidasSmall(nn.Module):
     ) -> None:
         super().__init__()
         encoder = timm.create_model(backbone, pretrained=False)
-        blocks = encoder.blocks
         self.pretrained = nn.Module()
         # timm's norm carries its activation; an identity keeps the official numbering
         stem = [encoder.conv_stem, encoder.bn1, nn.Identity()]
         for level, (first, last) in enumerate(_TAPS, start=1):
-            layers = (stem if level == 1 else []) + [blocks[n] for n in range(first, last)]
+            layers = (stem if level == 1 else []) + list(encoder.blocks[first:last])
             setattr(self.pretrained, f"layer{level}", nn.Sequential(*layers))
-        _constant_padding(self.pretrained)
+        for module in self.pretrained.modules():
+            if type(module).__name__ == "Conv2dSame":
+                module.__class__ = StridedSameConv
 
         self.scratch = nn.Module()
         for level in range(1, 5):
@@ -140,11 +131,11 @@ class MidasSmall(nn.Module):
         self.walkable = WalkableHead(features) if walkable else None
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        encoder, decoder = self.pretrained, self.scratch
+        decoder = self.scratch
         levels: list[torch.Tensor] = []
         x = image
         for level in range(1, 5):
-            x = getattr(encoder, f"layer{level}")(x)
+            x = getattr(self.pretrained, f"layer{level}")(x)
             levels.append(getattr(decoder, f"layer{level}_rn")(x))
         path = decoder.refinenet4(levels[3])
         for level in (3, 2, 1):

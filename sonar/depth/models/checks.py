@@ -34,12 +34,9 @@ def check_onnx(path: Path, contract: InputContract) -> InputContract:
                     f"described are {contract.fixed_hw[0]}x{contract.fixed_hw[1]}"
                 )
             contract = replace(contract, fit="exact", fixed_hw=fixed)
+        side = -(-_PROBE_PX // contract.multiple) * contract.multiple
         # Two different sides, so that swapped axes show.
-        units = -(-_PROBE_PX // contract.multiple)
-        rows, columns = contract.fixed_hw or (
-            units * contract.multiple,
-            (units + 1) * contract.multiple,
-        )
+        rows, columns = contract.fixed_hw or (side, side + contract.multiple)
         probe = replace(contract, fit="exact", fixed_hw=(rows, columns))
         engine = NetworkEngine(backend, probe, path.name)
         first, second = (

@@ -1,7 +1,7 @@
 """What a depth network expects and what it gives."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from sonar.types import DepthKind
 
@@ -29,8 +29,6 @@ class InputContract:
         kind: what the output means.
         depth_output, walkable_output, stairs_output: names of the outputs; a depth of None
             takes the first output; the two others are None where the network has none.
-
-    Raises ValueError when the fields contradict each other.
     """
 
     size_px: int = 256
@@ -43,14 +41,6 @@ class InputContract:
     depth_output: str | None = None
     walkable_output: str | None = None
     stairs_output: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.fit not in get_args(Fit):
-            raise ValueError(f"InputContract.fit must be one of {', '.join(get_args(Fit))}")
-        if (self.fit == "exact") != (self.fixed_hw is not None):
-            raise ValueError("InputContract.fixed_hw goes with fit 'exact', and only with it")
-        if not 1 <= self.multiple <= self.size_px:
-            raise ValueError("InputContract.multiple must be from 1 to size_px")
 
 
 BUILTIN_CONTRACT = InputContract(depth_output="inverse_depth", walkable_output="walkable")

@@ -19,7 +19,6 @@ SILENCE_S = 30.0  # longest wait for a connection, and for the next bytes
 ATTEMPTS = 4  # connections in a row that may bring nothing
 BACKOFF_S = 1.0  # pause before the second attempt; doubles
 MOST_BYTES = 8 << 30  # taken where the size is not known beforehand
-_READ_BYTES = 1 << 16
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 
@@ -48,18 +47,17 @@ def download(
     if sha256 is None:
         part.unlink(missing_ok=True)
     resumed = _size(part) > 0
-    while True:
-        _complete(url, part, size_bytes, clock, progress)
-        actual = sha256_of(part)
-        if sha256 in (None, actual):
-            return actual
-        part.unlink()
-        if not resumed:
-            raise ModelError(
-                f"{_label(url)} gave a damaged or different file: its SHA-256 is {actual}, "
-                f"expected {sha256}; nothing was installed"
-            )
-        resumed = False  # an old beginning may not fit today's end: once more, from the first byte
+    _complete(url, part, size_bytes, clock, progress)
+    actual = sha256_of(part)
+    if sha256 in (None, actual):
+        return actual
+    part.unlink()
+    if resumed:  # an old beginning may not fit today's end: once more, from the first byte
+        return download(url, part, sha256, size_bytes, clock, progress)
+    raise ModelError(
+        f"{_label(url)} gave a damaged or different file: its SHA-256 is {actual}, expected "
+        f"{sha256}; nothing was installed"
+    )
 
 
 def _complete(
@@ -146,10 +144,9 @@ def _open(url: str, headers: dict[str, str], part: Path) -> Any:
 
 def _read(response: Any) -> bytes:
     try:
-        chunk: bytes = response.read1(_READ_BYTES)
+        return bytes(response.read1(1 << 16))
     except (OSError, http.client.HTTPException) as error:
         raise _Dropped(f"the connection broke ({error})") from error
-    return chunk
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -170,7 +167,7 @@ def _check_url(url: str, *, local: bool = True) -> None:
     """Raises ModelError unless ``url`` is HTTPS, or (``local``) HTTP to this very machine."""
     parts = urllib.parse.urlsplit(url)
     loopback = local and parts.scheme == "http" and parts.hostname in _LOOPBACK
-    if not loopback and not (parts.scheme == "https" and parts.hostname):
+    if not parts.hostname or not (loopback or parts.scheme == "https"):
         raise ModelError(f"{_label(url)}: models are fetched over https only")
 
 

@@ -16,8 +16,7 @@ from sonar.files import expanded
 
 ModelFormat = Literal["onnx", "torch"]
 
-_RELEASES = "https://github.com/isl-org/MiDaS/releases/download"
-_MIDAS_LICENCE = "MIT (isl-org/MiDaS)"
+_RELEASES = "https://github.com/isl-org/MiDaS/releases/download/v2_1"
 BUILTIN_PATH = Path(__file__).parent / "builtin" / "builtin.onnx"
 
 
@@ -64,7 +63,6 @@ class ResolvedModel:
         format: ``onnx``, or ``torch`` (converted once with the extra [midas]).
         contract: how it is fed.
         sha256: of the file, 64 hex digits.
-        provenance: where it came from, for people.
     """
 
     name: str
@@ -72,7 +70,6 @@ class ResolvedModel:
     format: ModelFormat
     contract: InputContract
     sha256: str
-    provenance: str
 
 
 BUILTIN = ModelEntry(
@@ -86,36 +83,35 @@ BUILTIN = ModelEntry(
     local_path=BUILTIN_PATH,
 )
 
-MIDAS_SMALL = ModelEntry(
-    name="midas_small",
-    what="MiDaS v2.1 small, official weights; converted once with the extra [midas]",
-    contract=InputContract(),
-    format="torch",
-    licence=_MIDAS_LICENCE,
-    file_name="midas_v21_small_256.pt",
-    url=f"{_RELEASES}/v2_1/midas_v21_small_256.pt",
-    size_bytes=85_761_505,
-    sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
-)
-
-# Input "0" (1, 3, 256, 256), RGB in [0, 1]: mean and deviation are in the graph. Output "797"
-# (1, 256, 256). Exported at opset 10, which cannot say align_corners: its upsampling differs from
-# the network's own, and so does its output (by about 4 % of the range on average, as reported by
-# others; not measured here).
-MIDAS_SMALL_ONNX = ModelEntry(
-    name="midas_small_onnx",
-    what="MiDaS v2.1 small, official ONNX export: 256x256 only, slightly off midas_small",
-    contract=InputContract(
-        fit="exact", fixed_hw=(256, 256), multiple=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+OFFICIAL: tuple[ModelEntry, ...] = (
+    BUILTIN,
+    ModelEntry(
+        name="midas_small",
+        what="MiDaS v2.1 small, official weights; converted once with the extra [midas]",
+        contract=InputContract(),
+        format="torch",
+        licence="MIT (isl-org/MiDaS)",
+        file_name="midas_v21_small_256.pt",
+        url=f"{_RELEASES}/midas_v21_small_256.pt",
+        size_bytes=85_761_505,
+        sha256="70d6b9c891758c67f974a6097fb0c608c7ee67fb81ac3e5588847d5596d56fca",
     ),
-    licence=_MIDAS_LICENCE,
-    file_name="model-small.onnx",
-    url=f"{_RELEASES}/v2_1/model-small.onnx",
-    size_bytes=66_764_249,
-    sha256="2d8c6cb8f415229daf1eb041024208e2608c9f98e17c81cc7c6ecb449c56fd58",
+    # Mean and deviation are in its graph. Exported at opset 10, which cannot say align_corners:
+    # its upsampling differs from the network's own, and so does its output (by about 4 % of the
+    # range on average, as reported by others; not measured here).
+    ModelEntry(
+        name="midas_small_onnx",
+        what="MiDaS v2.1 small, official ONNX export: 256x256 only, slightly off midas_small",
+        contract=InputContract(
+            fit="exact", fixed_hw=(256, 256), multiple=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+        ),
+        licence="MIT (isl-org/MiDaS)",
+        file_name="model-small.onnx",
+        url=f"{_RELEASES}/model-small.onnx",
+        size_bytes=66_764_249,
+        sha256="2d8c6cb8f415229daf1eb041024208e2608c9f98e17c81cc7c6ecb449c56fd58",
+    ),
 )
-
-OFFICIAL: tuple[ModelEntry, ...] = (BUILTIN, MIDAS_SMALL, MIDAS_SMALL_ONNX)
 
 
 def registry(user: Mapping[str, ModelConfig]) -> dict[str, ModelEntry]:

@@ -8,35 +8,22 @@ first 16 digits of its model's SHA-256.
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sonar import files
 from sonar.clock import SystemClock
 from sonar.config import ModelConfig
 from sonar.depth.models.checks import check_onnx
+from sonar.depth.models.contract import InputContract
 from sonar.depth.models.download import download
-from sonar.depth.models.registry import BUILTIN, MIDAS_SMALL, ModelEntry, ResolvedModel, registry
+from sonar.depth.models.registry import BUILTIN, ModelEntry, ResolvedModel, registry
 from sonar.errors import ConfigError, ModelError, OutputError
-from sonar.files import (
-    Progress,
-    cache_home,
-    exclusive,
-    expanded,
-    make_folder,
-    mebibytes,
-    require_space,
-    sha256_of,
-    write_error,
-)
-from sonar.files import (
-    replace as move_over,
-)
 from sonar.ports import Clock
 from sonar.types import DepthKind
 
-KEY_DIGITS = 16
 _PATH = re.compile(r"[/\\]|\.(onnx|pth?)(#|$)")
 
 Status = Literal["packaged", "installed", "absent", "damaged"]
@@ -68,14 +55,14 @@ class Store:
     @property
     def artefacts_dir(self) -> Path:
         """Holds what was derived from models; anyone may delete it."""
-        return (self.home or cache_home()) / "artefacts"
+        return (self.home or files.cache_home()) / "artefacts"
 
     def derived_path(self, sha256: str, name: str) -> Path:
         """Where something derived from the model with this SHA-256 lies, or would lie.
 
         Write it through :func:`sonar.files.atomic_path`. It goes when the model is removed.
         """
-        return self.artefacts_dir / f"{sha256[:KEY_DIGITS]}-{name}"
+        return self.artefacts_dir / f"{sha256[:16]}-{name}"
 
     def entry(self, name: str) -> ModelEntry:
         """Raises ConfigError for a name that nobody knows."""
@@ -99,26 +86,20 @@ class Store:
         an unknown name.
         """
         if _PATH.search(name_or_path):
-            return _resolve_path(*_path_and_kind(name_or_path))
+            return _resolve_path(name_or_path)
         entry = self.entry(name_or_path)
         path = self.path(entry.name)
         if not path.is_file():
-            raise ModelError(_absent(entry, path))
-        sha256 = sha256_of(path)
+            raise ModelError(f"{entry.name} is not installed: {_remedy(entry)}")
+        sha256 = files.sha256_of(path)
         if entry.sha256 not in (None, sha256):
             raise ModelError(
                 f"{path} is damaged or was changed: its SHA-256 is {sha256}, expected "
-                f"{entry.sha256}; {_repair(entry)}"
+                f"{entry.sha256}; {_remedy(entry)}"
             )
-        contract = entry.contract
-        if entry.packaged:
-            provenance = "comes with sonar"
-        elif entry.local_path is not None:
-            contract, provenance = check_onnx(path, contract), f"your file {path}"
-        else:
-            known = "matches the published sum" if entry.sha256 else "no published sum"
-            provenance = f"from {entry.url}; {known}"
-        return ResolvedModel(entry.name, path, entry.format, contract, sha256, provenance)
+        own = entry.local_path is not None and not entry.packaged
+        contract = check_onnx(path, entry.contract) if own else entry.contract
+        return ResolvedModel(entry.name, path, entry.format, contract, sha256)
 
     def verify(self, name: str) -> ResolvedModel:
         """:meth:`resolve`, and try the network on images. Raises ModelError likewise."""
@@ -127,7 +108,7 @@ class Store:
             check_onnx(resolved.path, resolved.contract)
         return resolved
 
-    def fetch(self, name: str, progress: Progress | None = None) -> ResolvedModel:
+    def fetch(self, name: str, progress: files.Progress | None = None) -> ResolvedModel:
         """Download a model, check it, and only then put it into the store.
 
         A download that broke off goes on where it stopped. What was installed before stays until
@@ -141,11 +122,10 @@ class Store:
         if entry.url is None:
             return self.resolve(name)
         with self._working_on(entry):
-            try:
+            with suppress(ModelError):  # absent or damaged
                 return self.resolve(name)
-            except ModelError:  # absent or damaged
-                part = self._folder(entry) / f".{entry.file_name}.part"
-                make_folder(part.parent)
+            part = self._folder(entry) / f".{entry.file_name}.part"
+            files.make_folder(part.parent)
             try:
                 sha256 = download(
                     entry.url, part, entry.sha256, entry.size_bytes, self.clock, progress
@@ -155,7 +135,11 @@ class Store:
                     f"{error}. Without a network: bring the file of {entry.url} here, and run "
                     f"`sonar models import FILE --name {name}`"
                 ) from error
-            self._install(entry, part, sha256)
+            self._accept(entry, part, sha256)
+            try:
+                files.replace(part, self.path(name))
+            except OSError as error:
+                raise files.write_error(part, error) from error
         return self.resolve(name)
 
     def import_file(self, source: Path, name: str | None = None) -> ResolvedModel:
@@ -166,7 +150,7 @@ class Store:
         """
         if not source.is_file():
             raise ModelError(f"{source}: there is no such file")
-        sha256 = sha256_of(source)
+        sha256 = files.sha256_of(source)
         entry = self._entry_of(source, sha256) if name is None else self.entry(name)
         if entry.local_path is not None:
             raise ModelError(f"{entry.name} is used from {entry.local_path}; nothing to import")
@@ -176,16 +160,9 @@ class Store:
                     f"{source} is damaged or is not {entry.name}: its SHA-256 is {sha256}, "
                     f"expected {entry.sha256}"
                 )
-            copy = self._folder(entry) / f".{entry.file_name}.import"
-            make_folder(copy.parent)
-            require_space(copy.parent, source.stat().st_size)
-            try:
+            with files.atomic_path(self.path(entry.name)) as copy:
                 shutil.copyfile(source, copy)
-                self._install(entry, copy, sha256)
-            except OSError as error:
-                raise write_error(copy, error) from error
-            finally:
-                copy.unlink(missing_ok=True)
+                self._accept(entry, copy, sha256)
         return self.resolve(entry.name)
 
     def remove(self, name: str) -> bool:
@@ -195,20 +172,17 @@ class Store:
         OutputError when it cannot be deleted.
         """
         entry = self.entry(name)
-        if entry.packaged:
-            raise ModelError(f"{name} is part of sonar and stays")
         if entry.local_path is not None:
-            raise ModelError(f"{entry.local_path} is yours; sonar does not delete it")
+            raise ModelError(f"{entry.local_path} was not fetched; sonar does not delete it")
         folder = self._folder(entry)
         if not folder.exists():
             return False
         with self._working_on(entry):
             path = self.path(name)
-            sums = {entry.sha256, sha256_of(path) if path.is_file() else None} - {None}
+            sha256 = entry.sha256 or (files.sha256_of(path) if path.is_file() else "none")
             try:
-                for sha256 in sums:
-                    for derived in self.artefacts_dir.glob(f"{str(sha256)[:KEY_DIGITS]}*"):
-                        shutil.rmtree(derived) if derived.is_dir() else derived.unlink()
+                for derived in self.artefacts_dir.glob(f"{sha256[:16]}-*"):
+                    shutil.rmtree(derived) if derived.is_dir() else derived.unlink()
                 shutil.rmtree(folder)
             except OSError as error:
                 raise OutputError(f"{folder}: cannot be deleted ({error.strerror})") from error
@@ -223,19 +197,14 @@ class Store:
             return "packaged"
         return "installed" if entry.size_bytes in (None, path.stat().st_size) else "damaged"
 
-    def _install(self, entry: ModelEntry, new: Path, sha256: str) -> None:
-        """Try ``new`` and move it into its place; a refused file is deleted."""
+    def _accept(self, entry: ModelEntry, new: Path, sha256: str) -> None:
+        """Try a new file before it is installed. Raises ModelError; a refused file is deleted."""
         if entry.format == "onnx":
             try:
                 check_onnx(new, entry.contract)
             except ModelError as error:
                 new.unlink()
                 raise ModelError(f"{entry.name}: the file is refused: {error}") from error
-        target = self.path(entry.name)
-        try:
-            move_over(new, target)
-        except OSError as error:
-            raise write_error(target, error) from error
         if entry.sha256 is None:
             self.report(
                 f"No sum is known for {entry.name}. The SHA-256 of this file is {sha256}: compare "
@@ -243,12 +212,12 @@ class Store:
             )
 
     def _folder(self, entry: ModelEntry) -> Path:
-        return (self.home or cache_home()) / "models" / entry.name
+        return (self.home or files.cache_home()) / "models" / entry.name
 
     def _working_on(self, entry: ModelEntry) -> AbstractContextManager[None]:
         """Keeps other processes off this model; ModelError when one stays too long."""
         lock = self._folder(entry).with_name(f".{entry.name}.lock")
-        return exclusive(lock, entry.name, self.lock_wait_s, self.report)
+        return files.exclusive(lock, entry.name, self.lock_wait_s, self.report)
 
     def _entry_of(self, source: Path, sha256: str) -> ModelEntry:
         for entry in self.entries.values():
@@ -260,55 +229,35 @@ class Store:
         )
 
 
-def _path_and_kind(text: str) -> tuple[Path, DepthKind | None]:
-    """The file of "net.onnx" or "net.onnx#metric", and the kind that is written behind it."""
-    path = expanded(text)
-    if "#" not in path.name or path.exists():
-        return path, None
-    stem, _, word = text.rpartition("#")
-    try:
-        return expanded(stem), DepthKind(word)
-    except ValueError:
-        kinds = " or ".join(kind.value for kind in DepthKind)
-        raise ConfigError(f"{text}: after # stands what the values are: {kinds}") from None
+def _resolve_path(text: str) -> ResolvedModel:
+    """An .onnx given by its path alone, fed as MiDaS small is; "net.onnx#metric" names the kind.
 
-
-def _resolve_path(path: Path, kind: DepthKind | None) -> ResolvedModel:
-    """An .onnx given by its path alone, fed as MiDaS small is.
-
-    It is named by its stem, but no other file is named as the packaged model, whose traits the
+    It is named by its stem, but no such file is named as the packaged model, whose traits the
     zones know.
     """
+    path, contract = files.expanded(text), InputContract()
+    if "#" in path.name and not path.exists():
+        stem, _, word = text.rpartition("#")
+        kinds = [kind.value for kind in DepthKind]
+        if word not in kinds:
+            raise ConfigError(f"{text}: after # stands what the values are: {' or '.join(kinds)}")
+        path, contract = files.expanded(stem), InputContract(kind=DepthKind(word))
     if not path.is_file():
         raise ModelError(f"the model file {path} is missing")
     if path.suffix in (".pt", ".pth"):
         raise ModelError(
-            f"{path} is a checkpoint: an official one is installed with `sonar models import "
-            f"{path}`; convert another one to ONNX"
+            f"{path} is a checkpoint: `sonar models import {path}` installs the official one; "
+            "convert another one to ONNX"
         )
-    sha256 = sha256_of(path)
-    builtin = sha256 == BUILTIN.sha256
-    contract = BUILTIN.contract if builtin else MIDAS_SMALL.contract
-    contract = check_onnx(path, replace(contract, kind=kind or contract.kind))
     name = f"{path.stem} (yours)" if path.stem == BUILTIN.name else path.stem
-    return ResolvedModel(
-        BUILTIN.name if builtin else name, path, "onnx", contract, sha256, f"your file {path}"
-    )
+    return ResolvedModel(name, path, "onnx", check_onnx(path, contract), files.sha256_of(path))
 
 
-def _absent(entry: ModelEntry, path: Path) -> str:
-    if entry.local_path is not None:
-        return f"{entry.name}: there is no file {path}"
-    size = "" if entry.size_bytes is None else f" ({mebibytes(entry.size_bytes)})"
-    return f"{entry.name} is not installed: run `sonar models fetch {entry.name}`{size}"
-
-
-def _repair(entry: ModelEntry) -> str:
+def _remedy(entry: ModelEntry) -> str:
+    """What to do where the file is missing or damaged."""
     if entry.packaged:
         return "install sonar again"
     if entry.local_path is not None:
-        return f"replace it, or correct models.{entry.name}.sha256"
-    return (
-        f"run `sonar models fetch {entry.name}` to get it again, or `sonar models remove "
-        f"{entry.name}` to forget it"
-    )
+        return f"bring the file, or correct models.{entry.name}"
+    size = "" if entry.size_bytes is None else f" ({files.mebibytes(entry.size_bytes)})"
+    return f"run `sonar models fetch {entry.name}`{size}"

@@ -11,7 +11,6 @@ from sonar.clock import SystemClock
 from sonar.config import EngineConfig
 from sonar.depth.candidates import (
     candidates,
-    cpu_model,
     installed,
     missing_precisions,
     open_backend,
@@ -58,7 +57,6 @@ class BenchReport:
     Attributes:
         model: its name.
         threads: given to each backend.
-        cpu: the processor's name.
         runs: timed frames for each line.
         shape: (rows, columns) of the network's input.
         baseline_ms: median of eager torch on MiDaS small at 256x256 with its transform and
@@ -67,7 +65,6 @@ class BenchReport:
 
     model: str
     threads: int
-    cpu: str
     runs: int
     shape: tuple[int, int]
     baseline_ms: float | None
@@ -129,7 +126,7 @@ def run_bench(
         apart = np.mean([deviation(a, b) for a, b in zip(depths[0], found, strict=True)])
         ratio = None if base_ms is None else base_ms / median_ms
         results.append(Result(line.backend, line.precision, median_ms, p95_ms, ratio, float(apart)))
-    return BenchReport(resolved.name, count, cpu_model(), runs, shape, base_ms, tuple(results))
+    return BenchReport(resolved.name, count, runs, shape, base_ms, tuple(results))
 
 
 def _configs(model: ResolvedModel, store: Store, report: Report) -> list[EngineConfig]:

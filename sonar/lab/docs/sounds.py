@@ -7,136 +7,83 @@ Phrases are heard where espeak-ng is installed; tones are the same without it.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import av
-import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 
 from sonar.audio.cues import PulseMapper
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import EARCONS, Mixer
-from sonar.capture.synthetic import Box, SyntheticScene, SyntheticSource, floor
-from sonar.config import AudioConfig, MountConfig, SpeechConfig, ZonesConfig
+from sonar.config import AudioConfig, SpeechConfig
 from sonar.testing.audio import CollectSink
-from sonar.testing.exact import ExactDepth
-from sonar.types import SIDES, Band, Height, Reason, Scene, State, ZoneReading
-from sonar.zones import DepthZones
+from sonar.types import SIDES, Band, Column, Height, Reason, Scene, Side, State, ZoneReading
 
 SOUNDS = Path(__file__).resolve().parents[3] / "docs" / "sound"
 RATE_HZ, FRAMES_HZ = 48000, 30
-Reading = tuple[Band, float, dict[str, Any]]
-CLEAR: Reading = (Band.CLEAR, 0.0, {})
-Story = Callable[[float], Scene]
+Steps = list[tuple[float, dict[str, Any]]]  # until that second, what is there
 
 
-def scene(
-    t: float, left: Reading = CLEAR, center: Reading = CLEAR, right: Reading = CLEAR, **more: Any
-) -> Scene:
-    zones: dict[str, Any] = {
-        side.value: ZoneReading(side, band, proximity, **fields)
-        for side, (band, proximity, fields) in zip(SIDES, (left, center, right), strict=True)
-    }
-    return Scene(round(t * 1000), t, **zones, **more)
-
-
-def wall(distance_m: float, **more: Any) -> Reading:
+def wall(distance_m: float, height: Height = Height.BODY) -> dict[str, Any]:
+    """A reading of a zone."""
     edges = [(0.6, Band.STOP), (1.2, Band.CLOSE), (2.5, Band.NEAR), (4.0, Band.FAR)]
     band = next((band for edge, band in edges if distance_m <= edge), Band.CLEAR)
     proximity = min(1.0, 0.6 / max(distance_m, 0.6))
-    return (band, proximity, {"distance_m": distance_m, "height": Height.BODY, **more})
+    return {"band": band, "proximity": proximity, "distance_m": distance_m, "height": height}
 
 
-def approach(t: float) -> Scene:
-    """A wall straight ahead, from 4.5 m to touching distance at 0.6 m/s, then a way out."""
-    return scene(t, center=wall(4.5 - 0.6 * t)) if t < 7.5 else scene(t)
-
-
-def sides(t: float) -> Scene:
-    zone = wall(1.0)
-    return [scene(t, zone), scene(t, CLEAR, zone), scene(t, CLEAR, CLEAR, zone), scene(t)][
-        min(int(t / 1.5), 3)
-    ]
-
-
-def heights(t: float) -> Scene:
-    which = min(int(t / 1.5), 3)
-    if which == 3:
-        return scene(t)
-    return scene(t, center=wall(1.0, height=(Height.FLOOR, Height.BODY, Height.HEAD)[which]))
-
-
-def dangers(t: float) -> Scene:
-    if t < 0.5:
-        return scene(t)
-    if t < 2.5:
-        return scene(t, right=wall(0.5))
-    if t < 3.5:
-        return scene(t)
-    return scene(t, drop_off=t < 6.0, drop_off_distance_m=1.6)
-
-
-def blind(t: float) -> Scene:
-    if t < 0.5 or t > 7.0:
-        return scene(t)
-    if t < 4.5:
-        return Scene.unknown(round(t * 1000), t, Reason.COVERED)
-    return scene(t, wall(1.0), (Band.UNKNOWN, 0.0, {}))
-
-
-def states(t: float) -> Scene:
-    if t < 3.0:
-        return scene(t, state=State.LOADING)
-    return scene(t, state=State.READY) if t < 5.0 else scene(t, state=State.STOPPED)
-
-
-@cache
-def room() -> Scene:
-    """A table on the left, a sign that hangs ahead, a post on the right, as zones see them."""
-    boxes = (
-        Box((-1.6, 2.2, 0.0), (-0.9, 2.9, 0.75), name="table"),
-        Box((-0.3, 3.0, 1.5), (0.3, 3.1, 1.8), name="sign"),
-        Box((1.0, 2.0, 0.0), (1.2, 2.2, 1.7), name="post"),
-    )
-    source = SyntheticSource(SyntheticScene((floor(), *boxes)), frames=8, size=(96, 128))
-    engine = ExactDepth(source)
-    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10.0, hfov_deg=62.0))
-    for frame in map(source.frame_at, range(8)):
-        seen = zones.update(engine.estimate(frame), frame)
-    return seen
-
-
-def explore(t: float) -> Scene:
-    return replace(room(), frame_id=round(t * 1000), t=t)
-
-
-STORIES: dict[str, tuple[Story, float, dict[str, Any]]] = {
-    "approach": (approach, 9.0, {}),
-    "sides": (sides, 5.0, {}),
-    "heights": (heights, 5.0, {}),
-    "dangers": (dangers, 7.0, {}),
-    "blind": (blind, 8.0, {}),
-    "states": (states, 7.0, {}),
-    "continuous": (approach, 9.0, {"scheme": "continuous"}),
-    "scan": (explore, 4.0, {"scheme": "scan"}),
-    "quiet": (approach, 9.0, {"scheme": "quiet"}),
-    "one_ear": (sides, 5.0, {"mono": True}),
+# A wall straight ahead, from 4.5 m to touching distance at 0.6 m/s, then a way out.
+APPROACH: Steps = [(n / 30, {"center": wall(4.52 - 0.02 * n)}) for n in range(1, 226)]
+APPROACH += [(9.0, {})]
+SIDEWAYS: Steps = [(1.5 * n, {side.value: wall(1.0)}) for n, side in enumerate(SIDES, 1)]
+SIDEWAYS += [(5.0, {})]
+HEIGHTS: Steps = [(1.5 * n, {"center": wall(1.0, height)}) for n, height in enumerate(Height, 1)]
+DANGERS: Steps = [(0.5, {}), (2.5, {"right": wall(0.5)}), (3.5, {})]
+DANGERS += [(6.0, {"drop_off": True, "drop_off_distance_m": 1.6}), (7.0, {})]
+NO_READING = {"band": Band.UNKNOWN, "proximity": 0.0}
+BLIND: Steps = [(0.5, {}), (4.5, {"unknown": Reason.COVERED})]
+BLIND += [(7.0, {"left": wall(1.0), "center": NO_READING}), (8.0, {})]
+STATES: Steps = [(3.0, {"state": State.LOADING}), (5.0, {"state": State.READY})]
+STATES += [(7.0, {"state": State.STOPPED})]
+# A table on the left, a sign that hangs ahead, a post on the right.
+FREE = Column(0.0, 0.0)
+STRIPS = [*[FREE] * 2, *[Column(0.4, 0.3)] * 7, *[FREE] * 5, *[Column(0.25, 0.75)] * 5]
+STRIPS += [*[FREE] * 7, *[Column(0.5, 0.5)] * 2, *[FREE] * 4]
+STORIES: dict[str, tuple[Steps, dict[str, Any]]] = {
+    "approach": (APPROACH, {}),
+    "sides": (SIDEWAYS, {}),
+    "heights": (HEIGHTS, {}),
+    "dangers": (DANGERS, {}),
+    "blind": (BLIND, {}),
+    "states": (STATES, {}),
+    "continuous": (APPROACH, {"scheme": "continuous"}),
+    "scan": ([(4.0, {"profile": tuple(STRIPS)})], {"scheme": "scan"}),
+    "quiet": (APPROACH, {"scheme": "quiet"}),
+    "one_ear": (SIDEWAYS, {"mono": True}),
 }
 
 
-def tell(story: Story, seconds: float, bank: SpeechBank, fields: dict[str, Any]) -> np.ndarray:
-    audio, speech = AudioConfig(**fields), SpeechConfig()
+def scene_at(steps: Steps, t: float) -> Scene:
+    what = next(what for until_s, what in steps if t < until_s)
+    if "unknown" in what:
+        return Scene.unknown(round(t * 1000), t, what["unknown"])
+    fields: dict[str, Any] = {side.value: ZoneReading(side, Band.CLEAR, 0.0) for side in SIDES}
+    for name, value in what.items():
+        fields[name] = ZoneReading(Side(name), **value) if isinstance(value, dict) else value
+    return Scene(round(t * 1000), t, **fields)
+
+
+def render_story(steps: Steps, fields: dict[str, Any], bank: SpeechBank) -> np.ndarray:
+    """What is heard, float32 (n, 2)."""
+    audio, speech, seconds = AudioConfig(**fields), SpeechConfig(), steps[-1][0]
     mixer, mapper = Mixer(audio, speech, bank), PulseMapper(audio, speech)
     sink = CollectSink(mixer)
     sink.start()
-    for frame in range(round(seconds * FRAMES_HZ)):
-        t = frame / FRAMES_HZ
+    for t in np.arange(round(seconds * FRAMES_HZ)) / FRAMES_HZ:
         sink.advance(t)
-        sink.post(mapper.update(story(t)))
+        sink.post(mapper.update(scene_at(steps, t)))
     sink.advance(seconds)
     sink.close()
     return sink.samples
@@ -167,45 +114,30 @@ def write_ogg(path: Path, samples: np.ndarray) -> None:
 
 
 def write_spectrogram(path: Path, samples: np.ndarray) -> None:
-    """Left ear above, right ear below; 100 Hz to 8 kHz, logarithmic; 80 dB; 100 px a second."""
-    hop, size, rows = RATE_HZ // 100, 4096, 120
-    wanted = np.geomspace(8000, 100, rows)
-    ears = []
-    for ear in samples.T:
-        padded = np.pad(ear, (size // 2, size))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, size)[: ear.size : hop]
-        power = np.abs(np.fft.rfft(windows * np.hanning(size), axis=1)) ** 2
-        bins = np.fft.rfftfreq(size, 1 / RATE_HZ)
-        level = 10 * np.log10(np.array([np.interp(wanted, bins, row) for row in power]).T + 1e-9)
-        ears.append(np.clip((level + 40) / 80, 0, 1))
-    line = np.ones((4, ears[0].shape[1]))
-    picture = (255 * np.vstack([ears[0], line, ears[1]])).astype(np.uint8)
-    colours = cv2.applyColorMap(picture // 32 * 32, cv2.COLORMAP_INFERNO)  # few steps: small files
-    cv2.imwrite(str(path), colours, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """Left ear above, right ear below; 100 Hz to 8 kHz, logarithmic; 80 dB."""
+    figure, axes = plt.subplots(2, sharex=True, figsize=(8, 3), layout="constrained")
+    for axis, ear, name in zip(axes, samples.T, ("left", "right"), strict=True):
+        ear = ear + 1e-7 * np.random.default_rng(0).standard_normal(len(ear))  # silence has no dB
+        axis.specgram(ear, 4096, RATE_HZ, noverlap=3616, cmap="inferno", vmin=-150, vmax=-70)
+        axis.set(yscale="log", ylim=(100, 8000), ylabel=f"{name}, Hz")
+    axes[1].set_xlabel("seconds")
+    figure.savefig(path)
+    plt.close(figure)
 
 
 def main() -> None:
+    """What scripts/render_sounds does."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=SOUNDS)
     parser.add_argument("names", nargs="*", help="of the sounds; without any, all")
     asked = parser.parse_args()
-    render(asked.folder, asked.names)
-
-
-def render(folder: Path, wanted: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with_words = SpeechBank(SpeechConfig(), RATE_HZ)
-    if not with_words.prepare(60.0):
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    bank = SpeechBank(SpeechConfig(), RATE_HZ)
+    if not bank.prepare(60.0):
         print("espeak-ng is missing or slow: some phrases are not heard", file=sys.stderr)
-    sounds: Iterator[tuple[str, np.ndarray]] = (
-        (name, tell(story, seconds, with_words, fields))
-        for name, (story, seconds, fields) in STORIES.items()
-        if not wanted or name in wanted
-    )
-    earcons = [("earcons", all_earcons())] if not wanted or "earcons" in wanted else []
-    for name, samples in [*sounds, *earcons]:
-        write_ogg(folder / f"{name}.ogg", samples)
-        write_spectrogram(folder / f"{name}.png", samples)
-        left, right = 10 * np.log10(np.mean(samples.astype(float) ** 2, axis=0) + 1e-12)
-        print(f"{name}: {len(samples) / RATE_HZ:.1f} s, left {left:.1f} dB, right {right:.1f} dB")
-    with_words.close()
+    for name in asked.names or [*STORIES, "earcons"]:
+        samples = all_earcons() if name == "earcons" else render_story(*STORIES[name], bank)
+        write_ogg(asked.folder / f"{name}.ogg", samples)
+        write_spectrogram(asked.folder / f"{name}.png", samples)
+        print(f"{name}: {len(samples) / RATE_HZ:.1f} s")
+    bank.close()

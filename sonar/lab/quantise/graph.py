@@ -1,5 +1,6 @@
 """An ONNX graph with less work in it, and what leads to its depth. Needs ``onnx``."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from sonar.depth.backends.onnx import first_line
 from sonar.errors import ModelError
+from sonar.types import FloatImage
 
 
 def simplified(path: Path, work: Path) -> Any:
@@ -82,6 +84,44 @@ def attribute(node: Any, name: str, default: Any) -> Any:
     """One attribute, or ``default`` where the node does not have it."""
     found = [item for item in node.attribute if item.name == name]
     return helper.get_attribute_value(found[0]) if found else default
+
+
+def set_constant(model: Any, node: Any, place: int, value: NDArray[Any]) -> None:
+    """Give a node's input a float32 constant of its own; others may read the one it had."""
+    name = f"{node.name}/constant_{place}"
+    for item in [item for item in model.graph.initializer if item.name == name]:
+        model.graph.initializer.remove(item)
+    model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+    if place < len(node.input):
+        node.input[place] = name
+    else:
+        node.input.append(name)
+
+
+def intermediate(
+    model: Any, names: Sequence[str], tensors: Sequence[FloatImage]
+) -> Iterator[dict[str, FloatImage]]:
+    """What ``model`` computes on the way, by name, one image after the other.
+
+    Without ONNX Runtime's own rewrites, which know nothing of who else reads a tensor.
+    """
+    import onnxruntime as ort
+
+    watched = onnx.ModelProto()
+    watched.CopyFrom(model)
+    del watched.graph.output[:]
+    watched.graph.output.extend(
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+    )
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    source = session.get_inputs()[0].name
+    for tensor in tensors:
+        yield dict(zip(names, session.run(list(names), {source: tensor}), strict=True))
 
 
 def drop_unread_constants(model: Any) -> None:

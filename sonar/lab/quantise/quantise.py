@@ -1,8 +1,9 @@
 """int8: static quantization with the accuracy measured, not hoped for. Needs ``onnx``.
 
-What was measured on the built-in model, as mean deviation from float32 in percentage points of
-the depth's range, on images not calibrated with: rounding weights together (:mod:`.rounding`)
-gains 0.7, the decoder's sums in float 0.7, the first convolutions in float 0.2.
+What each step gains, in percentage points of the depth's range: the built-in model on 30 photos of
+five places and 26 others, none of them calibrated with, the step left out. Weights rounded together
+(:mod:`.rounding`) 0.4 to 0.7, the decoder's sums in float 0.7, the first convolutions in float 0.1
+to 0.3, equalized channels (:mod:`.equalise`) 0.1 to 0.15.
 """
 
 import logging
@@ -18,7 +19,8 @@ import onnx
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.practice import deviation
 from sonar.errors import ModelError
-from sonar.lab.quantise.graph import keep_in_float
+from sonar.lab.quantise.equalise import equalise
+from sonar.lab.quantise.graph import drop_unread_constants, keep_in_float
 from sonar.lab.quantise.rounding import round_weights
 from sonar.types import FloatImage
 
@@ -50,6 +52,7 @@ def quantise(
         fitted = onnx.load(str(source))
         convolutions = [node.name for node in fitted.graph.node if node.op_type == "Conv"]
         small = [name for name in convolutions if name not in in_float]
+        equalise(fitted, calibration)
         round_weights(fitted, small, calibration, STEPS_REDUCED if reduced else STEPS)
         _quantise_static(fitted, source, target, calibration, in_float, reduced)
     found = outputs(target, check, depth)
@@ -74,6 +77,7 @@ def _quantise_static(
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
+    drop_unread_constants(model)
     add_pre_process_metadata(model)  # it is simplified: no need to warn that it is not
     onnx.save(model, str(source))
     root = logging.getLogger()  # the quantizer writes its advice there

@@ -7,15 +7,13 @@ after Hassibi's optimal brain surgeon); what stays of it on average goes into th
 al., ICCV 2019, section 4.2). The graph stays in float: quantising finds weights that fit already.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
-from sonar.lab.quantise.graph import attribute, constants_of, drop_unread_constants
+from sonar.lab.quantise.graph import attribute, constants_of, intermediate, set_constant
 from sonar.types import FloatImage
 
 POSITIONS = 128  # places of each image that a convolution is looked at
@@ -45,46 +43,9 @@ def round_weights(
         flat = kernel.reshape(inputs.groups, -1, mean.shape[1])  # (group, output, input)
         rounded = _rounded(flat, covariance, steps)
         shift = np.einsum("goi,gi->go", flat - rounded, mean).ravel()
-        _replace(model, node, 1, rounded.reshape(kernel.shape))
+        set_constant(model, node, 1, rounded.reshape(kernel.shape))
         bias = constants[node.input[2]] if len(node.input) > 2 else 0.0
-        _replace(model, node, 2, shift + bias)
-    drop_unread_constants(model)
-
-
-def intermediate(
-    model: Any, names: Sequence[str], tensors: Sequence[FloatImage]
-) -> Iterator[dict[str, FloatImage]]:
-    """What ``model`` computes on the way, by name, one image after the other.
-
-    Without ONNX Runtime's own rewrites, which know nothing of who else reads a tensor.
-    """
-    import onnxruntime as ort
-
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    del watched.graph.output[:]
-    watched.graph.output.extend(
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
-    )
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    source = session.get_inputs()[0].name
-    for tensor in tensors:
-        yield dict(zip(names, session.run(list(names), {source: tensor}), strict=True))
-
-
-def _replace(model: Any, node: Any, place: int, value: NDArray[np.float64]) -> None:
-    """A constant of the node's own: others may read the one it had."""
-    name = f"{node.name}/{('', 'weights', 'bias')[place]}_rounded"
-    model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
-    if place < len(node.input):
-        node.input[place] = name
-    else:
-        node.input.append(name)
+        set_constant(model, node, 2, shift + bias)
 
 
 class _Inputs:
@@ -135,27 +96,22 @@ def _rounded(
     peaks = np.abs(weights).max(axis=2, keepdims=True)
     is_peak = np.arange(weights.shape[2]) == np.abs(weights).argmax(axis=2)[..., None]
     scale = np.where(peaks > 0, peaks, 1.0) / steps
-    variance = np.diagonal(covariance, axis1=1, axis2=2)
-    order = np.argsort(-variance, axis=1, kind="stable")  # those that matter most choose first
-    back = np.argsort(order, axis=1)[:, None]
-    left = np.take_along_axis(weights / scale, order[:, None], axis=2)
-    kept = np.take_along_axis(np.where(is_peak, np.sign(weights), 0.0), order[:, None], axis=2)
-    ordered = np.take_along_axis(covariance, order[:, :, None], axis=1)
-    ordered = np.take_along_axis(ordered, order[:, None, :], axis=2)
     size = weights.shape[2]
-    ordered += np.eye(size) * np.maximum(DAMPING * variance.mean(axis=1), 1e-12)[:, None, None]
+    variance = np.diagonal(covariance, axis1=1, axis2=2).mean(axis=1)
+    damped = covariance + np.eye(size) * np.maximum(DAMPING * variance, 1e-12)[:, None, None]
     # upper, so that the inverse is spread^T spread
-    spread = np.linalg.cholesky(np.linalg.inv(ordered)).transpose(0, 2, 1)
+    spread = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    left = weights / scale
     result = np.empty_like(left)
     for start in range(0, size, BLOCK):
         end = min(start + BLOCK, size)
         errors = np.empty((*left.shape[:2], end - start))
         for column in range(start, end):
             value = np.clip(np.round(left[..., column]), -steps, steps)
-            value = np.where(kept[..., column] != 0, steps * kept[..., column], value)
+            value = np.where(is_peak[..., column], steps * np.sign(weights[..., column]), value)
             result[..., column] = value
             error = (left[..., column] - value) / spread[:, None, column, column]
             left[..., column:end] -= error[..., None] * spread[:, None, column, column:end]
             errors[..., column - start] = error
         left[..., end:] -= errors @ spread[:, start:end, end:]
-    return np.take_along_axis(result, back, axis=2) * scale
+    return result * scale

@@ -7,9 +7,10 @@ onnx = pytest.importorskip("onnx", reason="quantizing needs onnx")
 from onnx import numpy_helper  # noqa: E402
 
 from sonar.depth.practice import deviation  # noqa: E402
-from sonar.lab.quantise.graph import simplified  # noqa: E402
+from sonar.lab.quantise.equalise import equalise  # noqa: E402
+from sonar.lab.quantise.graph import intermediate, simplified  # noqa: E402
 from sonar.lab.quantise.quantise import FLOAT_CONVOLUTIONS, quantise  # noqa: E402
-from sonar.lab.quantise.rounding import intermediate, round_weights  # noqa: E402
+from sonar.lab.quantise.rounding import round_weights  # noqa: E402
 from tests.depth.models_of_ours import small_network  # noqa: E402
 
 
@@ -34,6 +35,16 @@ def copied(model):
 
 def run(model, tensors, name):
     return [values[name] for values in intermediate(model, [name], tensors)]
+
+
+def test_equalized_channels_compute_the_same_and_differ_less(small):
+    fitted = copied(small)
+    assert equalise(fitted, images(2)) == 3  # stem to down, mixed to head, head to last
+    onnx.checker.check_model(fitted)
+    (before,), (after,) = (run(m, images(1, seed=5), "depth") for m in (small, fitted))
+    assert deviation(before, after) < 1e-5
+    peaks = [np.abs(run(m, images(2), "head_relu")[0]).max(axis=(0, 2, 3)) for m in (small, fitted)]
+    assert peaks[1].max() / peaks[1].mean() < peaks[0].max() / peaks[0].mean()
 
 
 class TestRounding:
