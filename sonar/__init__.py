@@ -91,32 +91,20 @@ __all__ = [
     "render",
 ]
 
-_HOMES = {
-    "sonar.api": ("DepthEngine", "Session", "Zones", "look", "open", "render"),
-    "sonar.records": ("Event", "Step"),
-    "sonar.types": (
-        *("Band", "Column", "Cue", "CueKind", "DepthKind", "DepthMap", "Frame", "Height"),
-        *("Priority", "Reason", "Scene", "Side", "State", "ZoneReading"),
-    ),
-    "sonar.errors": (
-        *("ConfigError", "DepthError", "DeviceError", "MissingExtraError", "ModelError"),
-        *("OutputError", "SonarError", "SourceError", "SourceLost", "SourceTimeout"),
-        *("SpeechError",),
-    ),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+# In the order of what they load.
+_HOMES = ("errors", "types", "config", "records", "api")
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used (PEP 562)."""
-    if name == "Mount":
-        value = importlib.import_module("sonar.config").MountConfig
-    elif name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
-    else:
-        raise AttributeError(f"module 'sonar' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"sonar.{home}")
+            own = "MountConfig" if name == "Mount" else name
+            if hasattr(module, own):
+                globals()[name] = getattr(module, own)
+                return globals()[name]
+    raise AttributeError(f"module 'sonar' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

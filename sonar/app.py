@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
-from sonar.pipeline import Consumer, Limits, Outcome, Pipeline, Stages
+from sonar.pipeline import Consumer, Outcome, Pipeline, Stages
 from sonar.ports import AudioSink, Clock, Engine, FrameSource
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def assemble(
         mapper = PulseMapper(config.audio, config.speech)
         stages = Stages(source, engine, make_zones(config), mapper, sink(mixer), speech)
         stack.pop_all()
-    capture = config.capture
-    limits = Limits(open_timeout_s=capture.open_timeout_s, max_frame_age_s=capture.max_frame_age_s)
-    view, pipeline = RunView(config, clock), Pipeline(stages, clock, limits)
+    waits = config.capture.open_timeout_s, config.capture.max_frame_age_s
+    view, pipeline = RunView(config, clock), Pipeline(stages, clock, *waits)
     controls = Controls(mixer, mapper, config.audio.volume_db, pipeline.stop, view)
     return Running(pipeline, source, stages.sink, speech, engine, controls, view)

@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told; ``sleep`` moves it. Thread-safe."""
+    """A clock that only its callers move; ``sleep`` moves it. Thread-safe."""
 
     def __init__(self, start_s: float = 0.0) -> None:
         self._now = start_s
@@ -85,15 +85,10 @@ class StageTimer:
 
 def quantiles_ms(readings_ms: Iterable[float]) -> dict[str, float]:
     """Median and 95th percentile of readings in milliseconds; empty for no readings."""
-    ordered = sorted(readings_ms)
-    if not ordered:
+    import numpy as np  # not for the supervisor, which only needs the time
+
+    readings = list(readings_ms)
+    if not readings:
         return {}
-    return {"median_ms": _quantile(ordered, 0.5), "p95_ms": _quantile(ordered, 0.95)}
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    """Linear between the two readings around ``share``."""
-    place = share * (len(ordered) - 1)
-    lower = int(place)
-    upper = min(lower + 1, len(ordered) - 1)
-    return round(ordered[lower] + (place - lower) * (ordered[upper] - ordered[lower]), 3)
+    median, p95 = np.percentile(readings, (50, 95)).round(3).tolist()
+    return {"median_ms": median, "p95_ms": p95}

@@ -26,7 +26,6 @@ class SonarError(Exception):
         exit_code: of the command line.
 
     Examples:
-        >>> import sonar
         >>> try:
         ...     sonar.look("nowhere.jpg")
         ... except sonar.SonarError as error:

@@ -8,13 +8,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sonar.errors import ConfigError, ModelError, OutputError, SonarError
+from sonar.errors import ConfigError, ModelError, OutputError
 
 _NO_HOME = "this user has no home folder; set HOME"
+_ELSEWHERE = "set SONAR_HOME to another place"
 SPARE_BYTES = 16 << 20  # left free beside what is written
 
 Progress = Callable[[int, int | None], None]
@@ -23,8 +24,7 @@ Progress = Callable[[int, int | None], None]
 
 def cache_home() -> Path:
     """Where sonar keeps models and what it derives from them: SONAR_HOME, or the user's cache."""
-    override = os.environ.get("SONAR_HOME")
-    if override:
+    if override := os.environ.get("SONAR_HOME"):
         return expanded(override)
     import platformdirs
 
@@ -56,11 +56,9 @@ def write_error(path: Path, error: OSError) -> OutputError:
     """One sentence for a failed write: full disk, read-only folder, or the system's own words."""
     folder = path if path.is_dir() else path.parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"{folder}: no space left on the disk; free some, or set SONAR_HOME to another place"
-        )
+        return OutputError(f"{folder}: no space left on the disk; free some, or {_ELSEWHERE}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"{folder}: may not be written to; set SONAR_HOME to another place")
+        return OutputError(f"{folder}: may not be written to; {_ELSEWHERE}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
 
 
@@ -71,10 +69,8 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     except OSError as error:
         raise write_error(folder, error) from error
     if free < needed_bytes + SPARE_BYTES:
-        raise OutputError(
-            f"{folder}: {mebibytes(needed_bytes)} needed, {mebibytes(free)} free; free some, "
-            "or set SONAR_HOME to another place"
-        )
+        sizes = f"{mebibytes(needed_bytes)} needed, {mebibytes(free)} free"
+        raise OutputError(f"{folder}: {sizes}; free some, or {_ELSEWHERE}")
 
 
 def printable(name: str | Path) -> str:
@@ -118,32 +114,25 @@ def atomic_path(target: Path) -> Iterator[Path]:
     behind. Raises OutputError for a full disk or a read-only folder.
     """
     make_folder(target.parent)
+    temporary = None
     try:
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=f".new{target.suffix}"
-        )
+        name = f".{target.name}.", f".new{target.suffix}"
+        handle, path = tempfile.mkstemp(dir=target.parent, prefix=name[0], suffix=name[1])
         os.close(handle)
-    except OSError as error:
-        raise write_error(target, error) from error
-    temporary = Path(name)
-    try:
+        temporary = Path(path)
         yield temporary
         replace(temporary, target)
-    except SonarError:
-        raise
     except OSError as error:
         raise write_error(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def replace(source: Path, target: Path) -> None:
     """Flush ``source`` to the disk and move it over ``target`` in one step. Raises OSError."""
-    descriptor = os.open(source, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with source.open("r+b") as file:
+        os.fsync(file.fileno())
     source.replace(target)
 
 
@@ -156,7 +145,6 @@ def exclusive(
     The system itself drops the lock when its holder dies, so a crash leaves nothing stale.
 
     Args:
-        path: of the lock file.
         what: is worked on, for messages.
         wait_s: longest wait for another holder.
         report: called once, with a sentence, when there is something to wait for.
@@ -166,12 +154,11 @@ def exclusive(
     from filelock import FileLock, Timeout
 
     make_folder(path.parent)
-    lock = FileLock(path)
-    busy = f"{what} is being worked on by another sonar"
+    lock, busy = FileLock(path), f"{what} is being worked on by another sonar"
     try:
-        try:
+        with suppress(Timeout):
             lock.acquire(timeout=0)
-        except Timeout:
+        if not lock.is_locked:
             if report is not None:
                 report(f"{busy}; waiting for it.")
             lock.acquire(timeout=wait_s)

@@ -6,7 +6,7 @@ with a typed reason) and is heard; it never becomes silence.
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from sonar.clock import StageTimer
@@ -33,15 +33,6 @@ class Stages:
     speaker: Speaker
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Times that the loop keeps, in seconds."""
-
-    read_timeout_s: float = READ_TIMEOUT_S
-    open_timeout_s: float = 10.0
-    max_frame_age_s: float = 0.5
-
-
 @dataclass
 class Outcome:
     """How a run went.
@@ -63,10 +54,22 @@ class Outcome:
 
 
 class Pipeline:
-    """One run from loading to stopped. Make a new one for each run."""
+    """One run from loading to stopped. Make a new one for each run.
 
-    def __init__(self, stages: Stages, clock: Clock, limits: Limits | None = None) -> None:
-        self._stages, self._clock, self._limits = stages, clock, limits or Limits()
+    Args:
+        open_timeout_s: longest wait for the first frame.
+        max_frame_age_s: a live frame that is older says nothing of now.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        clock: Clock,
+        open_timeout_s: float = 10.0,
+        max_frame_age_s: float = 0.5,
+    ) -> None:
+        self._stages, self._clock = stages, clock
+        self._open_timeout_s, self._max_frame_age_s = open_timeout_s, max_frame_age_s
         self._timer = StageTimer(clock.now)
         self._stop = threading.Event()
         self._closed = False
@@ -95,11 +98,10 @@ class Pipeline:
         """
         with closing(self.steps()) as steps:
             for update in steps:
-                try:
+                with self._kept():
                     for consume in consumers:
                         consume(update)
-                except SonarError as error:
-                    self._fail(error)
+                if self.outcome.error is not None:
                     self._stop.set()
         return self.outcome
 
@@ -120,8 +122,10 @@ class Pipeline:
             if first is not None:
                 stages.engine.warm_up(*first.image.shape[:2])
                 yield self._announce(State.READY)
-                yield from self._kept(self._guide(first))
-            yield from self._kept(self._finish())
+                with self._kept():
+                    yield from self._guide(first)
+            with self._kept():
+                yield from self._finish()
         except (GeneratorExit, KeyboardInterrupt):
             self._leave()
             raise
@@ -137,33 +141,28 @@ class Pipeline:
             return
         self._closed = True
         stages = self._stages
-        unexpected: Exception | None = None
-        for stage in (stages.source, stages.sink, stages.engine, stages.speaker):
-            try:
-                stage.close()
-            except SonarError as error:
-                self._fail(error)
-            except Exception as error:
-                unexpected = unexpected or error
-        if unexpected is not None:
-            raise unexpected
+        with ExitStack() as stack:
+            for stage in (stages.speaker, stages.engine, stages.sink, stages.source):
+                stack.callback(self._close, stage)
 
-    def _fail(self, error: SonarError) -> None:
-        self.outcome.error = self.outcome.error or error
+    def _close(self, stage: FrameSource | AudioSink | Engine | Speaker) -> None:
+        with self._kept():
+            stage.close()
 
-    def _kept(self, part: Iterator[Update]) -> Iterator[Update]:
-        """A part of the run whose error ends that part only."""
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """An error ends this part of the run only: a damaged recording, a full disk."""
         try:
-            yield from part
-        except SonarError as error:  # a damaged recording, an output that cannot be written
-            self._fail(error)
+            yield
+        except SonarError as error:
+            self.outcome.error = self.outcome.error or error
 
     def _first_frame(self) -> Frame | None:
         """Wait for a first frame; a live source that opens may take a moment to deliver."""
-        deadline = self._clock.now() + self._limits.open_timeout_s
+        deadline = self._clock.now() + self._open_timeout_s
         while not self._stop.is_set():
             try:
-                return self._stages.source.read(self._limits.read_timeout_s)
+                return self._stages.source.read(READ_TIMEOUT_S)
             except SourceTimeout:
                 if self._clock.now() >= deadline:
                     raise
@@ -177,12 +176,12 @@ class Pipeline:
         while not self._stop.is_set():
             try:
                 with self._timer.section("capture"):
-                    frame = source.read(self._limits.read_timeout_s)
+                    frame = source.read(READ_TIMEOUT_S)
             except SourceTimeout:
                 yield self._lost(Reason.STALE)
                 continue
             except SourceLost as error:
-                self._fail(error)
+                self.outcome.error = error
                 yield self._lost(Reason.SOURCE_LOST)
                 return
             if frame is None or self._stop.is_set():
@@ -215,7 +214,7 @@ class Pipeline:
                 depth = stages.engine.estimate(frame)
             with timer.section("zones"):
                 age_s = self._clock.now() - frame.t
-                if stages.source.live and age_s > self._limits.max_frame_age_s:
+                if stages.source.live and age_s > self._max_frame_age_s:
                     scene = stages.zones.lost(frame.id, frame.t, Reason.STALE)
                 else:
                     scene = stages.zones.update(depth, frame)

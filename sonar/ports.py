@@ -86,7 +86,6 @@ class ZoneAnalyser(Protocol):
     """Depth in, scene out; keeps its state between frames."""
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene: ...
-
     def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
         """No evidence at ``t``: every band UNKNOWN; smoothed state is aged, not kept fresh."""
 
@@ -94,7 +93,7 @@ class ZoneAnalyser(Protocol):
 
 
 class CueMapper(Protocol):
-    """Scene in, the one cue to be heard out; keeps what was said and when."""
+    """Scene in, the one cue to be heard out; keeps what was announced and when."""
 
     def update(self, scene: Scene) -> Cue: ...
 
@@ -108,19 +107,11 @@ class Speaker(Protocol):
     def text(self, phrase: str) -> str:
         """The words of a phrase key, in the configured language."""
 
-    def prepare(self, timeout_s: float) -> bool:
-        """Wait until every phrase is rendered; False if that failed or took too long."""
-
     def close(self) -> None: ...
 
 
 class Spoken(NamedTuple):
-    """A phrase that began to sound.
-
-    Attributes:
-        t: seconds of sound since the start.
-        phrase: key into the speech catalogue.
-    """
+    """A phrase, a key into the speech catalogue, and when it began, in seconds of sound."""
 
     t: float
     phrase: str
@@ -128,13 +119,12 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SinkStatus:
-    """How a sink does.
+    """How a sink does; None where that cannot be known.
 
     Attributes:
-        note: what the user must be told, or None.
+        note: what the user must hear of, or None.
         lost: the device is gone and looked for.
-        gaps: how often the sound broke off, or None where that cannot be known.
-        reopened: how often the device was lost and regained, or None.
+        gaps, reopened: how often the sound broke off, and how often the device was regained.
         ages_s: float64, seconds from a frame's capture to the first sample that carries its
             change, of the last changes; empty where it is not measured.
     """

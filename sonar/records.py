@@ -7,31 +7,36 @@ removing one raises it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Height, Reason, Scene, State
 
-FRAME_SCHEMA: Literal["sonar.frame/1"] = "sonar.frame/1"
-EVENT_SCHEMA: Literal["sonar.event/1"] = "sonar.event/1"
+
+def _digits(count: int) -> AfterValidator:
+    return AfterValidator(partial(round, ndigits=count))
+
 
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Unit = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Rounded = Annotated[NonNegative, _digits(3)]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, serialize_by_alias=True, from_attributes=True
+    )
 
 
 class ZoneRecord(_Record):
     """One side at one frame."""
 
-    proximity: Unit
+    proximity: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False), _digits(4)]
     band: Band
-    distance_m: NonNegative | None = None
-    distance_sigma_m: NonNegative | None = None
-    ttc_s: NonNegative | None = None
+    distance_m: Rounded | None = None
+    distance_sigma_m: Rounded | None = None
+    ttc_s: Rounded | None = None
     height: Height | None = None
 
 
@@ -42,28 +47,15 @@ class ZonesRecord(_Record):
     center: ZoneRecord
     right: ZoneRecord
 
-    @classmethod
-    def of(cls, scene: Scene) -> "ZonesRecord":
-        """The zones of a scene, rounded."""
-        left, center, right = (
-            ZoneRecord(
-                **_rounded(zone, distance_m=3, distance_sigma_m=3, ttc_s=3, proximity=4),
-                band=zone.band,
-                height=zone.height,
-            )
-            for zone in scene.zones
-        )
-        return cls(left=left, center=center, right=right)
-
 
 class CueRecord(_Record):
     """What is heard from this frame on."""
 
     kind: CueKind
-    pan: Annotated[float, Field(ge=-1.0, le=1.0)]
-    rate_hz: NonNegative
-    pitch_hz: NonNegative
-    level_db: Annotated[float, Field(le=0.0)]
+    pan: Annotated[float, Field(ge=-1.0, le=1.0), _digits(4)]
+    rate_hz: Annotated[NonNegative, _digits(4)]
+    pitch_hz: Annotated[NonNegative, _digits(2)]
+    level_db: Annotated[float, Field(le=0.0), _digits(2)]
     priority: int
     earcon: str | None = None
     phrase: str | None = None
@@ -76,12 +68,12 @@ class FrameRecord(_Record):
     (capture, depth, zones, audio, total) to milliseconds.
     """
 
-    schema_: Literal["sonar.frame/1"] = Field(default=FRAME_SCHEMA, alias="schema")
+    schema_: Literal["sonar.frame/1"] = Field(default="sonar.frame/1", alias="schema")
     frame: int
     t: float
     zones: ZonesRecord
     drop_off: bool | None
-    drop_off_distance_m: NonNegative | None = None
+    drop_off_distance_m: Rounded | None = None
     state: State
     reason: Reason | None
     cue: CueRecord | None
@@ -89,28 +81,18 @@ class FrameRecord(_Record):
 
     @classmethod
     def of(cls, scene: Scene, cue: Cue, latency_ms: Mapping[str, float]) -> "FrameRecord":
-        """The record of a frame, rounded."""
-        heard = None
-        if cue.kind is not CueKind.SILENCE or cue.earcon:
-            numbers = _rounded(cue, pan=4, rate_hz=4, pitch_hz=2, level_db=2)
-            rest = {"priority": int(cue.priority), "earcon": cue.earcon, "phrase": cue.phrase}
-            heard = CueRecord(kind=cue.kind, **numbers, **rest)
+        silent = cue.kind is CueKind.SILENCE and not cue.earcon
         return cls(
             frame=scene.frame_id,
-            **_rounded(scene, t=6, drop_off_distance_m=3),
-            zones=ZonesRecord.of(scene),
+            t=round(scene.t, 6),
+            zones=ZonesRecord.model_validate(scene),
             drop_off=scene.drop_off,
+            drop_off_distance_m=scene.drop_off_distance_m,
             state=scene.state,
             reason=scene.reason,
-            cue=heard,
+            cue=None if silent else CueRecord.model_validate(cue),
             latency_ms={stage: round(ms, 3) for stage, ms in latency_ms.items()},
         )
-
-
-def _rounded(source: object, **digits: int) -> dict[str, Any]:
-    """Attributes of ``source`` by name, rounded to so many digits; None stays None."""
-    values = {name: getattr(source, name) for name in digits}
-    return {name: v if v is None else round(v, digits[name]) for name, v in values.items()}
 
 
 class Event(_Record):
@@ -126,14 +108,13 @@ class Event(_Record):
         name: of the sound, the phrase or the state.
 
     Examples:
-        >>> import sonar
         >>> with sonar.open("synthetic:box") as run:
         ...     step = next(iter(run))
         >>> [event.name for event in step.events if event.kind == "state"]
         ['guiding']
     """
 
-    schema_: Literal["sonar.event/1"] = Field(default=EVENT_SCHEMA, alias="schema")
+    schema_: Literal["sonar.event/1"] = Field(default="sonar.event/1", alias="schema")
     t: float
     frame: int
     kind: Literal["cue", "speech", "state"]
@@ -170,7 +151,6 @@ class Step(Update):
         timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
 
     Examples:
-        >>> import sonar
         >>> with sonar.open("synthetic:box") as run:
         ...     step = next(iter(run))
         >>> step.scene.frame_id == step.frame.id == 0

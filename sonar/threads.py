@@ -34,8 +34,7 @@ class GuardedThread(threading.Thread):
         name: for logs.
         work: what the thread does; the thread ends when it returns. It may be called again after
             an exception, so it keeps its state elsewhere.
-        announce: see :data:`Announce`; where the user or the service hears of the failure. What
-            it raises is logged.
+        announce: where the user or the service hears of a failure. What it raises is logged.
         restarts: at most so many within ``WINDOW_S``; 0 where whoever started the thread starts
             another.
         clock: measures the window and the pauses.
@@ -80,10 +79,9 @@ class GuardedThread(threading.Thread):
         # The type alone in the sentence: messages of drivers may hold addresses with passwords.
         sentence = f"the thread {self.name} {what} ({type(error).__name__})"
         _log.error("%s", sentence, exc_info=error)
-        if self._announce is None:
-            return
         try:
-            self._announce(sentence, self.gave_up)
+            if self._announce is not None:
+                self._announce(sentence, self.gave_up)
         except Exception:
             _log.exception("a failure of the thread %s could not be announced", self.name)
 
@@ -96,10 +94,8 @@ def run_briefly(name: str, work: Callable[[], object]) -> GuardedThread:
 
 
 def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Let Linux send signal ``number`` to this process when the process ``parent`` ends.
-
-    Strictly, when the thread that started this process ends. Elsewhere nothing happens.
-    """
+    """Let Linux send signal ``number`` to this process when the process ``parent`` ends (strictly,
+    when the thread that started this process ends). Elsewhere nothing happens."""
     try:
         ctypes.CDLL(None).prctl(1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
     except (OSError, AttributeError):  # not Linux

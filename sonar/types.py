@@ -1,7 +1,7 @@
 """What travels through sonar: Frame -> DepthMap -> Scene -> Cue.
 
-Frozen, validated when made, units in the names. Arrays inside are shared, not copied: nobody
-writes to them once they are here.
+Frozen, units in the names, validated when made: a wrong dtype, shape or range raises ValueError.
+Arrays inside are shared, not copied: nobody writes to them once they are here.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ class DepthKind(StrEnum):
     """What the values of a depth map mean.
 
     Examples:
-        >>> import sonar
         >>> sonar.DepthKind("metric") is sonar.DepthKind.METRIC
         True
     """
@@ -32,7 +31,6 @@ class Side(StrEnum):
     """Which third of the way ahead, as the walker sees it.
 
     Examples:
-        >>> import sonar
         >>> [side.value for side in sonar.Side]
         ['left', 'center', 'right']
     """
@@ -51,7 +49,6 @@ class Band(StrEnum):
     The edges in meters are settings (``zones.bands``): stop 0.6, close 1.2, near 2.5, far 4.0.
 
     Examples:
-        >>> import sonar
         >>> [band.value for band in sonar.Band]
         ['clear', 'far', 'near', 'close', 'stop', 'unknown']
     """
@@ -71,7 +68,6 @@ class Height(StrEnum):
     """Where an obstacle meets the body.
 
     Examples:
-        >>> import sonar
         >>> sonar.Height.HEAD.value  # nothing below it: a cane passes under
         'head'
     """
@@ -85,7 +81,6 @@ class State(StrEnum):
     """The running system's state machine; every state has its own sound.
 
     Examples:
-        >>> import sonar
         >>> [state.value for state in sonar.State]
         ['loading', 'ready', 'guiding', 'degraded', 'stopped']
     """
@@ -101,7 +96,6 @@ class Reason(StrEnum):
     """Why evidence is missing or weak. Each has a phrase in the speech catalogue.
 
     Examples:
-        >>> import sonar
         >>> sonar.Reason("stale") is sonar.Reason.STALE  # no fresh frame in time
         True
     """
@@ -124,7 +118,6 @@ class CueKind(StrEnum):
     """How a cue sounds.
 
     Examples:
-        >>> import sonar
         >>> [kind.value for kind in sonar.CueKind]
         ['silence', 'pulse', 'continuous', 'earcon', 'scan']
     """
@@ -140,7 +133,6 @@ class Priority(IntEnum):
     """How urgent a cue is; a higher one pre-empts a lower one.
 
     Examples:
-        >>> import sonar
         >>> sonar.Priority.DANGER > sonar.Priority.WARNING
         True
     """
@@ -156,9 +148,15 @@ def side_of(pan: float) -> Side:
     return Side.LEFT if pan < -0.25 else Side.RIGHT if pan > 0.25 else Side.CENTER
 
 
-def _check(condition: bool, message: str) -> None:
+def _check(condition: object, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def _is_array(value: object, dtype: type, ndim: int) -> bool:
+    if not isinstance(value, np.ndarray):
+        return False
+    return value.dtype == dtype and value.ndim == ndim and value.size > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,11 +171,7 @@ class Frame:
         duration_s: how long a recording shows the frame, > 0; None where it does not say, and for
             a live source.
 
-    Raises:
-        ValueError: ``image`` has another dtype or shape, or ``t`` is not finite.
-
     Examples:
-        >>> import numpy as np, sonar
         >>> frame = sonar.Frame(np.zeros((480, 640, 3), np.uint8), id=0, t=0.0)
         >>> frame.image.shape
         (480, 640, 3)
@@ -190,14 +184,10 @@ class Frame:
 
     def __post_init__(self) -> None:
         _check(
-            isinstance(self.image, np.ndarray)
-            and self.image.dtype == np.uint8
-            and self.image.ndim == 3
-            and self.image.shape[2] == 3
-            and self.image.size > 0,
+            _is_array(self.image, np.uint8, 3) and self.image.shape[2] == 3,
             "Frame.image must be a non-empty uint8 array of shape (H, W, 3)",
         )
-        _check(bool(np.isfinite(self.t)), "Frame.t must be finite")
+        _check(np.isfinite(self.t), "Frame.t must be finite")
         _check(self.duration_s is None or self.duration_s > 0.0, "Frame.duration_s must be > 0")
 
 
@@ -212,11 +202,7 @@ class DepthMap:
         walkable: probability in [0, 1] of walkable ground, same shape, or None.
         stairs: probability in [0, 1] of stairs, same shape, or None.
 
-    Raises:
-        ValueError: an array has another dtype or shape.
-
     Examples:
-        >>> import numpy as np, sonar
         >>> depth = sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC)
         >>> depth.values.shape
         (192, 256)
@@ -231,16 +217,12 @@ class DepthMap:
     def __post_init__(self) -> None:
         for name in ("values", "walkable", "stairs"):
             array = getattr(self, name)
-            if array is None and name != "values":
-                continue
             _check(
-                isinstance(array, np.ndarray)
-                and array.dtype == np.float32
-                and array.ndim == 2
-                and array.size > 0,
+                _is_array(array, np.float32, 2) or (array is None and name != "values"),
                 f"DepthMap.{name} must be a non-empty float32 array of shape (H, W)",
             )
-            _check(array.shape == self.values.shape, f"DepthMap.{name} differs in shape")
+            same = array is None or array.shape == self.values.shape
+            _check(same, f"DepthMap.{name} differs in shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +238,7 @@ class ZoneReading:
         ttc_s: seconds to collision at the present closing speed, or None (not closing, unknown).
         height: where the obstacle meets the body, or None (no obstacle, unknown).
 
-    Raises:
-        ValueError: a value is out of its range.
-
     Examples:
-        >>> import sonar
         >>> reading = sonar.ZoneReading(sonar.Side.LEFT, sonar.Band.CLOSE, 0.8, distance_m=0.9)
         >>> reading.distance_m
         0.9
@@ -278,10 +256,8 @@ class ZoneReading:
         _check(0.0 <= self.proximity <= 1.0, "ZoneReading.proximity must lie in [0, 1]")
         for name in ("distance_m", "distance_sigma_m", "ttc_s"):
             value = getattr(self, name)
-            _check(
-                value is None or (np.isfinite(value) and value >= 0.0),
-                f"ZoneReading.{name} must be None or finite and >= 0",
-            )
+            right = value is None or (np.isfinite(value) and value >= 0.0)
+            _check(right, f"ZoneReading.{name} must be None or finite and >= 0")
 
 
 class Column(NamedTuple):
@@ -292,7 +268,6 @@ class Column(NamedTuple):
         elevation: where in the frame it is: 0 at the lower edge, 1 at the upper.
 
     Examples:
-        >>> import sonar
         >>> sonar.Column(proximity=0.7, elevation=0.4).proximity
         0.7
     """
@@ -315,11 +290,7 @@ class Scene:
         profile: the nearest obstacle in each strip of the whole frame, left to right; empty
             where nothing is known.
 
-    Raises:
-        ValueError: the readings are not of left, center and right, in this order.
-
     Examples:
-        >>> import sonar
         >>> scene = sonar.Scene.unknown(frame_id=0, t=0.0, reason=sonar.Reason.DARK)
         >>> scene.center.band.value, scene.reason.value
         ('unknown', 'dark')
@@ -337,10 +308,8 @@ class Scene:
     profile: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(
-            (self.left.side, self.center.side, self.right.side) == SIDES,
-            "Scene zones must be left, center and right, in their places",
-        )
+        sides = tuple(zone.side for zone in self.zones)
+        _check(sides == SIDES, "Scene zones must be left, center and right, in their places")
 
     @property
     def zones(self) -> tuple[ZoneReading, ZoneReading, ZoneReading]:
@@ -374,11 +343,7 @@ class Cue:
         why: the cause in words, for events and reports ("close, left, 0.9 m").
         columns: of a ``SCAN``, left to right.
 
-    Raises:
-        ValueError: a value is out of its range, or one that the kind needs is missing.
-
     Examples:
-        >>> import sonar
         >>> cue = sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0)
         >>> cue.priority.name
         'IDLE'
@@ -401,9 +366,9 @@ class Cue:
         _check(-1.0 <= self.pan <= 1.0, "Cue.pan must lie in [-1, 1]")
         _check(self.level_db <= 0.0, "Cue.level_db must be <= 0")
         _check(self.rate_hz >= 0.0 and self.pitch_hz >= 0.0, "Cue rates must be >= 0")
-        _check(self.kind is not CueKind.PULSE or self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
-        _check(
-            self.kind is not CueKind.EARCON or self.earcon is not None,
-            "an earcon cue names its earcon",
-        )
-        _check(self.kind is not CueKind.SCAN or bool(self.columns), "a scan needs columns")
+        if self.kind is CueKind.PULSE:
+            _check(self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
+        if self.kind is CueKind.EARCON:
+            _check(self.earcon is not None, "an earcon cue names its earcon")
+        if self.kind is CueKind.SCAN:
+            _check(self.columns, "a scan needs columns")

@@ -16,7 +16,7 @@ from sonar.errors import (
     SourceError,
     SourceLost,
 )
-from sonar.pipeline import Limits, Pipeline, Stages
+from sonar.pipeline import Pipeline, Stages
 from sonar.ports import SinkStatus, Spoken
 from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.capture import Delay, ScriptedSource
@@ -147,8 +147,7 @@ def build(
         sink=sink or Sink(),
         speaker=Silent(),
     )
-    limits = Limits(read_timeout_s=0.2, open_timeout_s=1.0, max_frame_age_s=0.5)
-    return Pipeline(stages, clock or ManualClock(), limits), stages, log
+    return Pipeline(stages, clock or ManualClock(), open_timeout_s=1.0), stages, log
 
 
 def test_a_recording_goes_from_loading_to_stopped() -> None:

@@ -87,7 +87,7 @@ class RunView:
                 "age_s": age_s,
                 "t": t,
                 "sentence": describe(scene),
-                "zones": ZonesRecord.of(scene).model_dump(mode="json"),
+                "zones": ZonesRecord.model_validate(scene).model_dump(mode="json"),
                 "drop_off": scene.drop_off,
                 "cue": cue,
                 "heard": self._heard,

@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sonar
@@ -62,7 +63,9 @@ def test_every_public_name_says_what_it_is_and_shows_it(name: str) -> None:
 @pytest.mark.parametrize("home", HOMES)
 def test_the_examples_run(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    failed, tried = doctest.testmod(importlib.import_module(f"sonar.{home}"))
+    failed, tried = doctest.testmod(
+        importlib.import_module(f"sonar.{home}"), extraglobs={"np": np, "sonar": sonar}
+    )
     assert tried > 0 and failed == 0
 
 
