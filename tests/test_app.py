@@ -99,7 +99,7 @@ def test_a_photo_on_the_page_says_what_the_command_line_says(
 
 
 def test_another_model_changes_the_prior_and_keeps_what_is_known_in_meters() -> None:
-    """The governor's eco model: its maps have other units, and no prior."""
+    """Its maps have other units, and no prior."""
     source = SyntheticSource("box", rate_hz=15, frames=60, size=(96, 128))
     exact = ExactDepth(source, scale=1.75, shift=0.03, noise=0.0)
     config = SonarConfig.model_validate({"mount": truth_at(source, 0).mount.model_dump()})

@@ -1,7 +1,5 @@
 """The whole chain on scenes whose geometry is known: does the loud side agree with the near one?"""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,7 +14,7 @@ from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.testing.exact import ExactDepth
 from sonar.testing.truth import truth_at
-from sonar.types import Band, DepthMap, Frame
+from sonar.types import Band
 from sonar.zones import DepthZones
 
 
@@ -31,75 +29,27 @@ class Log:
             self.frames.append(update.record())
 
 
-class Mirrored:
-    """The same world in a mirror."""
-
-    def __init__(self, source: SyntheticSource) -> None:
-        self._source = source
-        self.label, self.live = "mirrored", False
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._source, name)
-
-    def read(self, timeout_s: float) -> Frame | None:
-        frame = self._source.read(timeout_s)
-        return frame and replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1]))
-
-
-class MirroredDepth:
-    def __init__(self, engine: ExactDepth) -> None:
-        self._engine, self.label = engine, "mirrored"
-
-    def warm_up(self, height: int, width: int) -> None:
-        pass
-
-    def estimate(self, frame: Frame) -> DepthMap:
-        depth = self._engine.estimate(frame)
-        walkable = depth.walkable
-        return DepthMap(
-            np.ascontiguousarray(depth.values[:, ::-1]),
-            depth.kind,
-            None if walkable is None else np.ascontiguousarray(walkable[:, ::-1]),
-        )
-
-    def close(self) -> None:
-        pass
-
-
-def listen(scene: str, *, mirror: bool = False) -> tuple[NDArray[np.float32], Log]:
+def listen(scene: str) -> tuple[NDArray[np.float32], Log]:
     """What is heard, float32 (n, 2) at 48 kHz, and the log."""
     config = SonarConfig()
     source = SyntheticSource(scene, rate_hz=15, frames=75)
     engine = ExactDepth(source, scale=0.7, shift=0.1, noise=0.01)
     mount = truth_at(source, 0).mount
-    mixer = Mixer(config.audio, config.speech, ToneSpeaker(config.audio.rate_hz, missing={"x"}))
+    speaker = ToneSpeaker(config.audio.rate_hz, missing={"x"})
+    mixer = Mixer(config.audio, config.speech, speaker)
     sink = CollectSink(mixer)
     log = Log()
     stages = Stages(
-        source=Mirrored(source) if mirror else source,
-        engine=MirroredDepth(engine) if mirror else engine,
+        source=source,
+        engine=engine,
         zones=DepthZones(config.zones, mount),
         mapper=PulseMapper(config.audio, config.speech),
         sink=sink,
-        speaker=SilentTexts(),
+        speaker=speaker,
     )
     outcome = Pipeline(stages, ManualClock()).run([log.consume])
     assert outcome.error is None and outcome.frames == 75
     return sink.samples, log
-
-
-class SilentTexts:
-    def get(self, phrase: str) -> NDArray[np.float32] | None:
-        return None
-
-    def text(self, phrase: str) -> str:
-        return phrase
-
-    def prepare(self, timeout_s: float) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
 
 
 def level_db(samples: NDArray[np.float32]) -> tuple[float, float]:
@@ -123,14 +73,6 @@ def test_the_loud_side_is_the_near_side(scene: str, loud: int) -> None:
         in (Band.NEAR, Band.CLOSE, Band.STOP)
     ]
     assert near, "the box was never near"
-
-
-def test_a_mirrored_world_swaps_the_ears() -> None:
-    plain, _ = listen("left_box")
-    mirrored, _ = listen("left_box", mirror=True)
-    left, right = level_db(plain[BESIDE])
-    swapped_left, swapped_right = level_db(mirrored[BESIDE])
-    assert (swapped_right, swapped_left) == pytest.approx((left, right), abs=1.0)
 
 
 def test_nearer_is_faster() -> None:

@@ -1,4 +1,4 @@
-"""At arm's length: what hides the ground, fills the picture or leaves it below."""
+"""At arm's length: what hides the ground, fills the frame or leaves it below."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_a_long_bonnet_is_not_taken_for_the_floor():
     out = approach(car)
     for gap, scene, truth in out:
         if gap < 1.5:
-            # Its near edge leaves the picture before one reaches it.
+            # Its near edge leaves the frame before one reaches it.
             assert gap - 0.1 < scene.center.distance_m < 1.2 * truth.center.distance_m
     assert out[-1][1].center.band in (Band.CLOSE, Band.STOP)
 
@@ -97,14 +97,14 @@ def test_a_table_comes_nearer_though_only_its_far_part_is_seen():
 
 
 class TurnsAway(SyntheticScene):
-    """At 1.3 m from the thing the walker stops and turns to the right."""
+    """At 1.3 m from the obstacle the walker stops and turns to the right."""
 
     def camera_at(self, t):
         turn = np.clip(40.0 * (t - (START_M - 1.3) / SPEED_MPS), 0.0, 70.0)
         return replace(SyntheticScene.camera_at(self, t), yaw_deg=float(turn))
 
 
-def test_who_turns_away_from_a_low_box_is_not_haunted_by_it():
+def test_a_low_box_is_forgotten_after_a_turn_away():
     out = approach(LOW, stop_m=1.3, seconds=5.0, scene=TurnsAway)
     assert min(s.center.distance_m or 9.0 for _, s, _ in out) < 1.5
     assert all(s.center.band is not Band.STOP for _, s, _ in out)
@@ -113,7 +113,7 @@ def test_who_turns_away_from_a_low_box_is_not_haunted_by_it():
 
 
 def test_who_crosses_ones_way_is_gone_once_past():
-    # Walks through the middle at about 1.3 m; his feet are below the picture's edge.
+    # Walks through the middle at about 1.3 m; his feet are below the frame's edge.
     man = person(-2.4, START_M + 0.2, (1.0, 0.0, 0.0), (0.6, 0.3, 0.2))
     out = approach(*man, stop_m=1.3, seconds=4.5)
     assert any(s.center.band in (Band.NEAR, Band.CLOSE) for _, s, _ in out)
@@ -138,7 +138,7 @@ def test_nothing_is_made_up_below_a_free_floor(name):
 def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_frame_then_is_unknown():
     out = approach(wall((-6, START_M), (6, START_M + 0.2)), room=(floor(), ceiling()), seconds=12.0)
     blank = [k for k, (_, scene, _) in enumerate(out) if scene.reason is Reason.BLANK]
-    assert blank  # the picture does get there
+    assert blank  # it does get there
     for k in range(blank[0], blank[0] + 40):
         scene = out[k][1]
         assert [z.band for z in scene.zones] == [Band.STOP] * 3

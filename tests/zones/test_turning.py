@@ -1,4 +1,4 @@
-"""Turning on the spot: how far, and that what slides through a zone is not an tracks."""
+"""Turning on the spot: how far, and that what slides through a zone does not come nearer."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_walls_that_slide_by_are_no_approach(rate_dps):
     scenes, _ = see(corridor(-40.0 * np.sign(rate_dps), rate_dps), int(turn_s * 10))
     soon = [z.ttc_s for s in scenes for z in s.zones if z.ttc_s is not None and z.ttc_s < 3.0]
     assert soon == []
-    # They are told by their distance all the same.
+    # Their distance is reported all the same.
     assert sum(z.distance_m is not None for s in scenes[5:] for z in s.zones) > 1.5 * len(scenes)
 
 
@@ -78,7 +78,7 @@ class Swaying(SyntheticScene):
         return replace(self.camera, yaw_deg=3.0 * np.sin(2 * np.pi * 0.9 * t))
 
 
-def test_somebody_coming_is_heard_of_though_the_head_sways():
+def test_somebody_coming_has_a_time_to_collision_though_the_head_sways():
     scene = Swaying(
         (*hall(2.0, 40.0), *person(0.0, 7.0, (0.0, -1.5, 0.0), (0.6, 0.3, 0.2))), Camera()
     )

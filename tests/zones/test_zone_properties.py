@@ -27,13 +27,13 @@ def maps(name, frames=14, noise=0.02, seed=0, **where):
         scenario(name, Camera(), **where), rate_hz=15, frames=frames, size=(96, 128)
     )
     engine = ExactDepth(source, noise=noise, seed=seed)
-    pictures = [source.frame_at(k) for k in range(frames)]
-    return pictures, [engine.estimate(f) for f in pictures]
+    seen = [source.frame_at(k) for k in range(frames)]
+    return seen, [engine.estimate(f) for f in seen]
 
 
-def run(pictures, depths, model="", mount=MOUNT):
+def run(seen, depths, model="", mount=MOUNT):
     zones = DepthZones(ZonesConfig(), mount)
-    return [zones.update(replace(d, model=model), f) for f, d in zip(pictures, depths, strict=True)]
+    return [zones.update(replace(d, model=model), f) for f, d in zip(seen, depths, strict=True)]
 
 
 def mirrored(depth):
@@ -65,24 +65,22 @@ def test_a_mirrored_frame_swaps_left_and_right_in_zones_and_cues(name, model):
 @HERE
 @given(scale=st.floats(0.01, 1000), shift=st.floats(-50, 50))
 def test_scale_and_shift_change_nothing_without_a_prior(scale, shift):
-    pictures, depths = maps("box", frames=8)
+    seen, depths = maps("box", frames=8)
     other = [
         DepthMap((d.values * scale + shift * scale).astype(np.float32), d.kind, d.walkable)
         for d in depths
     ]
-    for a, b in zip(run(pictures, depths), run(pictures, other), strict=True):
+    for a, b in zip(run(seen, depths), run(seen, other), strict=True):
         for x, y in zip(a.zones, b.zones, strict=True):
             assert x.band is y.band
             assert x.proximity == pytest.approx(y.proximity, abs=0.02)
 
 
 def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
-    pictures, depths = maps("box", frames=60, speed_mps=0.0, distance_m=3.0, noise=0.01)
+    seen, depths = maps("box", frames=60, speed_mps=0.0, distance_m=3.0, noise=0.01)
     # A camera that stands still has noise; without it the picture counts as frozen.
     rng = np.random.default_rng(1)
-    pictures = [
-        Frame(f.image ^ rng.integers(0, 4, f.image.shape, np.uint8), f.id, f.t) for f in pictures
-    ]
+    seen = [Frame(f.image ^ rng.integers(0, 4, f.image.shape, np.uint8), f.id, f.t) for f in seen]
     # The built-in model's level for this camera: floor on the prior's line.
     fit = [d.values * 1.4 * 1.25 + 0.03 for d in depths]
     level = [v * (1.0 if k < 20 else 1.25) for k, v in enumerate(fit)]
@@ -90,7 +88,7 @@ def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
         DepthMap(v.astype(np.float32), d.kind, d.walkable)
         for v, d in zip(level, depths, strict=True)
     ]
-    near = np.array([s.center.proximity for s in run(pictures, changed, "builtin")])
+    near = np.array([s.center.proximity for s in run(seen, changed, "builtin")])
     assert np.abs(np.diff(near[5:])).max() < 0.1
     assert near[-1] == pytest.approx(near[15], abs=0.15)
 
@@ -99,12 +97,12 @@ def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
 def test_a_nearer_obstacle_is_never_in_a_farther_band(model):
     ranks = []
     for distance in (1.2, 1.6, 2.0, 2.6, 3.2, 4.0):
-        pictures, depths = maps("box", distance_m=distance, speed_mps=0.0, noise=0.0, frames=10)
+        seen, depths = maps("box", distance_m=distance, speed_mps=0.0, noise=0.0, frames=10)
         depths = [
             DepthMap((d.values * 1.75 + 0.03).astype(np.float32), d.kind, d.walkable)
             for d in depths
         ]
-        ranks.append(BANDS_BY_NEARNESS.index(run(pictures, depths, model)[-1].center.band))
+        ranks.append(BANDS_BY_NEARNESS.index(run(seen, depths, model)[-1].center.band))
     assert ranks == sorted(ranks, reverse=True)
     assert ranks[0] > ranks[-1]
 
@@ -127,7 +125,7 @@ def test_a_nearer_output_never_gives_a_farther_obstacle(pitch_deg, seed, uncerta
 @HERE
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 0.4))
 def test_noise_below_the_floor_raises_no_alarm(seed, share):
-    pictures, depths = maps("empty_hall", frames=14, noise=0.01)
+    seen, depths = maps("empty_hall", frames=14, noise=0.01)
     rng = np.random.default_rng(seed)
     noisy = []
     for d in depths:
@@ -137,7 +135,7 @@ def test_noise_below_the_floor_raises_no_alarm(seed, share):
         hit[:48] = False
         values[hit] *= rng.uniform(0.6, 1.0, int(hit.sum())).astype(np.float32)
         noisy.append(DepthMap(values, d.kind, d.walkable))
-    for scene in run(pictures, noisy)[4:]:
+    for scene in run(seen, noisy)[4:]:
         assert all(z.band in (Band.CLEAR, Band.FAR) for z in scene.zones)
 
 
