@@ -203,7 +203,7 @@ def test_a_network_that_throws_is_unknown_not_clear_and_recovers() -> None:
 
 def test_a_silent_camera_is_heard_and_comes_back() -> None:
     clock = ManualClock(100.0)
-    script = [IMAGE, IMAGE, Delay(1.0), IMAGE, IMAGE, SourceLost("unplugged")]
+    script = [IMAGE, IMAGE, Delay(1.5), IMAGE, IMAGE, SourceLost("unplugged")]
     source = ScriptedSource(script, live=True, clock=clock, rate_hz=10)
     pipeline, stages, log = build(source, clock=clock)
     outcome = pipeline.run([log.consume])
