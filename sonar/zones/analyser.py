@@ -1,5 +1,4 @@
-"""Depth to scene: cells -> ground -> scale and pose -> space in meters -> obstacles and edges ->
-tracks -> bands."""
+"""Depth to scene: cells -> ground -> scale and pose -> meters -> obstacles -> tracks -> bands."""
 
 from dataclasses import replace
 
