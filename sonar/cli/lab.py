@@ -13,21 +13,19 @@ import termios
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 from typer import Argument, Option
 
 from sonar.cli.ui import Common, OutOrNone, as_sets, common, emit_json, note, prepare, say
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError, SourceError
+from sonar.errors import ConfigError
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.lab.evaluate.data import Dataset
-    from sonar.lab.evaluate.labels import Clip
     from sonar.lab.simulate.closed_loop import Way
     from sonar.lab.simulate.scenario import Scenario
 
@@ -51,36 +49,20 @@ def evaluate(
     Folders of images with measured depth (beside per-frame min-max), and videos with labels of
     what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4).
     --out gets evaluation.json and .html. Several --model or --config are compared."""
-    from sonar.app import open_engine
     from sonar.lab import evaluate as lab
-    from sonar.lab.evaluate.data import Dataset
-    from sonar.lab.evaluate.folder import MountUse
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
     options = common()
-    uses: dict[str, MountUse] = {use: use for use in get_args(MountUse)}
+    uses = get_args(lab.MountUse)
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
-    variants = _variants(options, models or [])
-    found = _found(data)
+    configs = _variants(options, models or [])
+    found = lab.find_data(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
-    evaluated = []
-    advance = options.progress("evaluate")
-    for number, (name, config) in enumerate(variants.items()):
-        folders, clips = [], []
-        with closing(open_engine(config)) as engine:
-            for what in found:
-                if isinstance(what, Dataset):
-                    folders.append(lab.read_folder(what, config, engine, uses[mount]))
-                else:
-                    clips.append(lab.read_clip(what, config))
-                done = number * len(found) + len(folders) + len(clips)
-                advance(done, len(variants) * len(found))
-        depth = lab.sum_up(folders, config, engine.label, uses[mount]) if folders else None
-        walks = lab.walk_figures(clips) if clips else None
-        evaluated.append(lab.Evaluated(name, engine.label, depth, walks, tuple(clips)))
+    mount_use = cast("lab.MountUse", mount)
+    evaluated = lab.evaluate(configs, found, mount_use, options.progress("evaluate"))
     options.answer(lab.document(evaluated), lab.lines(evaluated))
     if out is not None:
         written = lab.write_results(out, evaluated, data)
@@ -89,36 +71,12 @@ def evaluate(
 
 def _variants(options: Common, models: Sequence[str]) -> dict[str, SonarConfig]:
     """A configuration by name for each --config with each --model."""
-    from sonar.config.load import load_config
-
     found: dict[str, SonarConfig] = {}
-    paths: Sequence[str | None] = options.configs or (None,)
-    names: Sequence[str | None] = models or (None,)
-    for path, model in product(paths, names):
-        config = load_config(path, [*options.sets, *as_sets(engine__model=model)])
-        prepare(config)
-        found[" ".join(part for part in (path, model) if part) or "sonar"] = config
+    for path, model in product(options.configs or (None,), models or (None,)):
+        one = replace(options, configs=[path] if path else [])
+        name = " ".join(part for part in (path, model) if part) or "sonar"
+        found[name] = one.ready(own=as_sets(engine__model=model))
     return found
-
-
-def _found(paths: Sequence[Path]) -> "list[Dataset | Clip]":
-    """RGB-D folders, then labeled recordings among ``paths``. Raises SourceError."""
-    from sonar.lab.evaluate import find_datasets
-    from sonar.lab.evaluate.labels import find_clips, name_apart
-
-    clips: list[Clip] = []
-    folders: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise SourceError(f"{path} does not exist.")
-        labeled = find_clips(path)
-        clips += labeled
-        images = any(path.glob("*_depth.png")) or any(path.glob("*/*_depth.png"))
-        if path.is_dir() and (images or not labeled):
-            folders.append(path)
-        elif not labeled:
-            raise SourceError(f"{path} is neither a folder nor a labeled video.")
-    return [*(find_datasets(folders) if folders else ()), *name_apart(clips)]
 
 
 def simulate(
@@ -211,8 +169,6 @@ def bench(
     """Time the depth engines, or with --chain everything.
 
     Engines are timed beside the usual way to run MiDaS small, in one interleaved run."""
-    from dataclasses import asdict
-
     from sonar.depth.models import Store
     from sonar.lab.bench import format_table, run_bench
     from sonar.lab.bench.chain import measure

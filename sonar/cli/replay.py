@@ -138,16 +138,13 @@ def _batch(
     from sonar.replay.batch import PAGE, run_batch, write_batch
     from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
 
-    def show(result: "Done", done: int, total: int) -> None:
-        note(f"{done} of {total}: {result.job.spec}: {result.problem or 'done'}")
-
     reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
     refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
     with output_folder(out, reads) as folder:
         folder.claim(BATCH_FILES)
         with terminates():
             one = partial(process, config=config, guard=stops, inputs=reads, **how)
-            results = run_batch(planned, one, show)
+            results = run_batch(planned, one, _note_end)
         code = max(result.code for result in results)
         different: dict[str, list[str]] | None = None
         if checks.any:
@@ -158,6 +155,10 @@ def _batch(
     good = sum(result.code == 0 for result in results)
     options.answer(document, [f"{good} of {len(results)} recordings done. See {out / PAGE}."])
     return code
+
+
+def _note_end(result: "Done", done: int, total: int) -> None:
+    note(f"{done} of {total}: {result.job.spec}: {result.problem or 'done'}")
 
 
 def _differences(checks: "Checks", name: str, folder: Path) -> list[str]:

@@ -27,10 +27,10 @@ def truth() -> dict[str, Any]:
 
 
 def depth() -> dict[int, FloatImage]:
-    """Frame number -> exact metres along the optical axis, float32 (120, 160).
+    """Frame number -> exact meters along the optical axis, float32 (120, 160).
 
-    Pixel (row, col) belongs to pixel (4 row + 2, 4 col + 2) of the picture. Rounded to
-    millimetres.
+    Pixel (row, col) belongs to pixel (4 row + 2, 4 col + 2) of the frame. Rounded to
+    millimeters.
     """
     with np.load(DEPTH) as stored:
         columns = np.cumsum(stored["delta_mm"], axis=1, dtype=np.uint16)

@@ -67,8 +67,8 @@ def write_video(
         stream = container.add_stream("mpeg4", rate=rate_hz)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         for index in range(frames):
-            picture = np.roll(ground, 3 * index, axis=1)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+            image = np.roll(ground, 3 * index, axis=1)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)

@@ -107,8 +107,8 @@ def test_files_that_are_no_video(sonar: Run, tmp_path: Path, name: str, content:
 def test_a_missing_file_and_an_empty_folder(sonar: Run, tmp_path: Path) -> None:
     code, _, err = sonar("replay", "nowhere.mp4", "--out", "out")
     assert code == 3 and one_sentence(err) and "nowhere.mp4" in err
-    (tmp_path / "pictures").mkdir()
-    code, _, err = sonar("replay", "pictures", "--out", "out")
+    (tmp_path / "images").mkdir()
+    code, _, err = sonar("replay", "images", "--out", "out")
     assert code == 3 and one_sentence(err)
 
 
@@ -239,7 +239,7 @@ def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
     assert len(records) == 250
     for record in records:
         for zone in record["zones"].values():
-            assert zone["distance_m"] is None, "the camera's height is not known: no metres"
+            assert zone["distance_m"] is None, "the camera's height is not known: no meters"
     with wave.open(str(tmp_path / "run" / "audio.wav")) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     sound = samples.reshape(-1, 2).astype(np.float64) / 32768

@@ -1,23 +1,19 @@
 """How well distances and warnings agree with what was really there: figures and their page.
 
-:func:`read_folder` and :func:`read_clip` play data, :func:`sum_up` and :func:`walk_figures` make
-figures of what was read, :func:`write_results` writes them.
+:func:`find_data` finds folders and recordings, :func:`evaluate` makes figures of them,
+:func:`write_results` writes these.
 """
 
-from sonar.lab.evaluate.data import find_datasets
-from sonar.lab.evaluate.folder import read_folder
-from sonar.lab.evaluate.report import sum_up
+from sonar.lab.evaluate.folder import MountUse
 from sonar.lab.evaluate.results import Evaluated, document, lines, write_results
-from sonar.lab.evaluate.walks import read_clip, walk_figures
+from sonar.lab.evaluate.run import evaluate, find_data
 
 __all__ = [
     "Evaluated",
+    "MountUse",
     "document",
-    "find_datasets",
+    "evaluate",
+    "find_data",
     "lines",
-    "read_clip",
-    "read_folder",
-    "sum_up",
-    "walk_figures",
     "write_results",
 ]
