@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sonar.capture.synthetic import SyntheticSource
 from sonar.types import DepthKind, DepthMap, Frame
 
-FAR_M = 1e4  # stands for infinity where a number is needed
+FAR_M = 1e4  # infinity, where a number is needed
 
 
 class ExactDepth:

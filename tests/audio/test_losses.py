@@ -1,4 +1,4 @@
-"""What is lost while guiding is told: speech at once, gaps in the sound at the end."""
+"""What is lost while guiding is announced: speech at once, gaps in the sound at the end."""
 
 from types import SimpleNamespace
 
@@ -23,9 +23,9 @@ def a_step():
     return Step(scene=scene, cue=Cue(CueKind.SILENCE), frame=frame, depth=None, timings_ms={})
 
 
-def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
-    told = []
-    monkeypatch.setattr(cli_run, "note", told.append)
+def test_lost_speech_is_announced_once_by_sound_and_by_text(monkeypatch):
+    noted = []
+    monkeypatch.setattr(cli_run, "note", noted.append)
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
     speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
     controls = Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
@@ -37,7 +37,7 @@ def test_lost_speech_is_told_once_by_sound_and_by_text(monkeypatch):
     for _ in range(3):
         printer.consume(step)
     assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
-    assert told == ["espeak-ng is not installed. Tones go on without it."]
+    assert noted == ["espeak-ng is not installed. Tones go on without it."]
 
 
 def test_gaps_are_reported_at_the_end():

@@ -55,7 +55,7 @@ class Lead:
 def urgency_hz(zone: ZoneReading) -> float:
     """Pulses a second for a side, 1 (far) to 8 (close); 0 where nothing is known to be there.
 
-    Each band has its own range of rates, so that steps are told apart; proximity moves within
+    Each band has its own range of rates, so that steps can be distinguished; proximity moves within
     it. A time to collision raises the rate: 8 Hz at 1 s, 1 Hz at 6 s, geometrically between.
     """
     if zone.band is Band.STOP:

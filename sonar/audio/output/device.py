@@ -52,11 +52,6 @@ class DeviceSink(LiveSink):
         self._xruns_at_open = 0
         self._usual_switch_s = sys.getswitchinterval()
 
-    @property
-    def latency_s(self) -> float:
-        stream = self._stream
-        return 0.0 if stream is None else float(stream.latency)
-
     def start(self) -> None:
         if self._thread is None:
             self._open()
@@ -103,6 +98,7 @@ class DeviceSink(LiveSink):
         except Exception:
             self._life += 1  # it may yet open
             raise
+        self.latency_s = float(self._stream.latency)
         self.label = f"{device.name} ({device.host})"
 
     def _callback(
@@ -171,7 +167,7 @@ class DeviceSink(LiveSink):
         self._life += 1
         if stream is not None:
             try:
-                within("the sound device could not be closed", partial(_close, stream))
+                within("PortAudio", partial(_close, stream))
             except Exception as error:  # left behind; a new stream is opened beside it
                 self.note = f"the sound device could not be closed: {error}"
 

@@ -130,12 +130,14 @@ class LiveSink(MixerSink):
     Attributes:
         note, lost, reopened: see :class:`sonar.ports.SinkStatus`.
         xruns: gaps in the sound.
+        latency_s: from rendering to the ear, as the device expects it.
     """
 
     def __init__(self, mixer: Mixer, clock: Clock, note: str | None = None) -> None:
         super().__init__(mixer)
         self.note, self.lost = note, False
         self.xruns = self.reopened = 0
+        self.latency_s = 0.0
         self._ages, self._count = np.zeros(_KEPT), 0
         self._clock = clock
         self._closing = threading.Event()
@@ -161,11 +163,6 @@ class LiveSink(MixerSink):
                 self._ages[self._count % _KEPT] = heard_at_s + into_s - onset.t
                 self._count += 1
 
-    @property
-    def latency_s(self) -> float:
-        """From rendering to the ear."""
-        return 0.0
-
     def drain(self, limit_s: float) -> None:
         deadline = self._clock.now() + limit_s
         while self._thread and self._mixer.busy and not self.lost and self._clock.now() < deadline:
@@ -190,7 +187,7 @@ class LiveSink(MixerSink):
 class NullSink(LiveSink):
     """Renders in real time and throws the sound away.
 
-    It stands in where there is no sound card, and measures frame-to-sound ages where one
+    It is used where there is no sound card, and measures frame-to-sound ages where one
     should not matter. Its clock must run by itself (:class:`~sonar.clock.SystemClock`). A gap is a
     block that was not rendered in time; the sound counts as heard when its block is due.
     """

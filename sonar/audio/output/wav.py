@@ -6,6 +6,7 @@ Beyond 4 GB (six hours at 48 kHz) it becomes RF64 (EBU Tech 3306): the ``ds64`` 
 
 import os
 import struct
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -81,26 +82,29 @@ class WavSink(OfflineSink):
 
     def _append(self, data: bytes) -> None:
         """All of it, and the new length into the header; or OutputError, and what fitted."""
-        view = memoryview(data)
+        view, file = memoryview(data), self._file
+        if file is None:
+            return
         try:
-            while view and self._file is not None:
-                written = self._file.write(view)
+            while view:
+                written = file.write(view)
                 self._file_bytes += written
                 view = view[written:]
+            self._seal(file)
         except OSError as error:
             self._open = False
-            self._complete()
+            with suppress(OSError):
+                file.truncate(self._seal(file))
             self._finish()
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
-        self._complete()
 
-    def _complete(self) -> None:
-        """Bring the header up to date; drop what is no whole frame."""
-        size = self._file_bytes - _HEADER.size
-        if self._file is not None and size >= 0:
-            size -= size % _FRAME_BYTES
-            os.pwrite(self._file.fileno(), _header(self._mixer.rate_hz, size), 0)
-            self._file.truncate(_HEADER.size + size)
+    def _seal(self, file: FileIO) -> int:
+        """Bring the header up to date; returns where the last whole frame ends."""
+        size = (self._file_bytes - _HEADER.size) // _FRAME_BYTES * _FRAME_BYTES
+        if size < 0:
+            return self._file_bytes
+        os.pwrite(file.fileno(), _header(self._mixer.rate_hz, size), 0)
+        return _HEADER.size + size
 
     def _finish(self) -> None:
         file, self._file = self._file, None

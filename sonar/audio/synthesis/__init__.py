@@ -5,6 +5,6 @@
 
 from sonar.audio.synthesis.earcons import EARCONS, Earcon, render_earcons
 from sonar.audio.synthesis.mixer import Mixer
-from sonar.audio.synthesis.scheduler import SILENCE, STALE, Onset
+from sonar.audio.synthesis.scheduler import SILENCE, Onset
 
-__all__ = ["EARCONS", "SILENCE", "STALE", "Earcon", "Mixer", "Onset", "render_earcons"]
+__all__ = ["EARCONS", "SILENCE", "Earcon", "Mixer", "Onset", "render_earcons"]

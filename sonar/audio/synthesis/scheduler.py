@@ -19,13 +19,13 @@ from sonar.ports import Speaker
 from sonar.types import Cue, CueKind, Priority
 
 SILENCE = Cue(CueKind.SILENCE)
-STALE = Cue(
+_STALE = Cue(
     CueKind.EARCON,
     rate_hz=REMINDER_RATE_HZ,
     earcon="unknown",
     priority=Priority.WARNING,
     phrase="unknown_stale",
-    why="unknown, no news from the pipeline",
+    why="unknown, no cue from the pipeline",
 )
 
 _WAITING_CUES = 64  # between two blocks; far more than a camera brings
@@ -90,8 +90,8 @@ class CueScheduler:
             self._take_cues(position)
         elif self._is_late(position) and not self._is_stale:
             self._is_stale, self._deferred = True, None
-            self._once(STALE, position)
-            self._change(STALE, position)
+            self._once(_STALE, position)
+            self._change(_STALE, position)
         self._watch_mute(position)
         waits = self._deferred
         if waits is not None and (

@@ -221,8 +221,8 @@ def test_what_is_unknown_is_heard_from_where_it_is(zones, pan):
 def test_an_obstacle_is_heard_beside_the_unknown_which_is_heard_every_two_seconds():
     cues = run(mapper(), lambda t: scene(CLOSE, UNKNOWN, CLEAR, t=t), 7.0)
     assert all((cue.kind, cue.pan) == (CueKind.PULSE, -1.0) for _, cue in cues)
-    told = [t for t, cue in cues if cue.earcon == "unknown"]
-    assert told == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=0.06)
+    heard = [t for t, cue in cues if cue.earcon == "unknown"]
+    assert heard == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=0.06)
 
 
 def test_degraded_with_known_zones_is_heard_too():
@@ -291,4 +291,4 @@ def test_zones_that_settle_after_ready_are_not_called_unknown_but_stay_so_and_th
     one = mapper()
     one.update(replace(scene(UNKNOWN, UNKNOWN, UNKNOWN, state=State.READY), t=0.0))
     lost = replace(Scene.unknown(0, 0.1, Reason.DARK), t=0.1)
-    assert one.update(lost).earcon is not None  # what is known to be wrong is told at once
+    assert one.update(lost).earcon is not None  # what is known to be wrong is heard at once

@@ -46,7 +46,7 @@ def test_the_chosen_device(devices, pattern, chosen):
     assert choose_output(devices, pattern) == chosen
 
 
-def test_a_name_that_no_device_has_is_told_with_those_there_are():
+def test_a_name_that_no_device_has_is_reported_with_those_there_are():
     with pytest.raises(DeviceError, match="'sony'; there are: pulse"):
         choose_output([PULSE], "sony")
 
@@ -197,7 +197,7 @@ def test_a_watcher_that_fails_goes_on_watching(portaudio, monkeypatch):
     own.close()
 
 
-def test_a_device_that_refuses_is_told_in_one_sentence(portaudio):
+def test_a_device_that_refuses_is_reported_in_one_sentence(portaudio):
     portaudio.refuse = 99
     with pytest.raises(DeviceError, match="'pulse' cannot be opened: Device unavailable"):
         sink().start()

@@ -17,7 +17,6 @@ from sonar.audio.output.wav import WavSink, read_wav
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import OutputError, SourceError
-from sonar.ports import AudioSink
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.types import Cue, CueKind
 
@@ -43,16 +42,6 @@ def disk_full_at(size_bytes):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_the_sinks_keep_the_protocol(tmp_path):
-    for sink in (
-        CollectSink(mixer()),
-        WavSink(mixer(), tmp_path / "a.wav"),
-        NullSink(mixer(), SystemClock()),
-    ):
-        accepted: AudioSink = sink
-        assert accepted.label
 
 
 def test_frames_that_are_no_whole_samples_do_not_drift():
@@ -104,7 +93,7 @@ def test_a_wav_is_playable_after_every_step_without_being_closed(tmp_path):
         assert read(path).shape[0] == round(step * 0.1 * RATE)
 
 
-def test_a_disk_that_is_full_at_the_end_is_told_once(tmp_path):
+def test_a_disk_that_is_full_at_the_end_is_reported_once(tmp_path):
     sink = WavSink(mixer(), tmp_path / "a.wav")
     sink.start()
     sink.post(stop())
@@ -148,7 +137,7 @@ def test_closing_fades_out_and_may_be_done_twice(tmp_path):
     assert np.abs(samples[-48:]).max() < 1e-3
 
 
-def test_a_full_disk_is_told_and_leaves_a_playable_file(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_a_playable_file(tmp_path):
     path = tmp_path / "a.wav"
     sink = WavSink(mixer(), path)
     sink.start()
@@ -165,7 +154,7 @@ def test_a_full_disk_is_told_and_leaves_a_playable_file(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["missing/a.wav", "."])
-def test_a_file_that_cannot_be_made_is_told(tmp_path, where):
+def test_a_file_that_cannot_be_made_is_reported(tmp_path, where):
     with pytest.raises(OutputError, match="cannot write"):
         WavSink(mixer(), tmp_path / where).start()
 

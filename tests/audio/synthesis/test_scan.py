@@ -1,4 +1,4 @@
-"""The scan: from the picture's columns to what is heard when, where and how loud."""
+"""The scan: from the frame's columns to what is heard when, where and how loud."""
 
 import numpy as np
 import pytest
