@@ -117,6 +117,12 @@ def test_a_new_run_starts_from_the_shipped_model(frames):
     assert np.abs(found[2].numpy() - shipped["walkable"]).mean() < 0.03
 
 
+def test_parameters_keep_their_order_by_which_checkpoints_hold_the_optimizers_state():
+    names = [name for name, _ in network.CalibratedNetwork().scratch.named_children()]
+    layers = [f"layer{level}_rn" for level in (1, 2, 3, 4)]
+    assert names == [*layers, *(f"refinenet{n}" for n in (4, 3, 2, 1)), "output_conv"]
+
+
 def test_encoders_take_imagenet_weights_in_order(monkeypatch):
     plain = network.CalibratedNetwork("lite1")
     tensors = [
@@ -173,6 +179,9 @@ def test_the_command_line_trains_exports_and_evaluates(tmp_path, packs, capsys):
     after = evaluate.onnx_model(target)(image)
     assert np.allclose(after["inverse_depth"], before["inverse_depth"], atol=2e-3)
     assert after["inverse_depth"].min() >= 0
+    again = evaluate.network_model(network.start_network(str(target)))(image)
+    assert np.allclose(again["inverse_depth"], after["inverse_depth"], atol=2e-3)
+    assert np.allclose(again["log_sigma"], after["log_sigma"], atol=2e-3)
     shift = after["log_sigma"] - before["log_sigma"]
     assert np.median(shift) == pytest.approx(np.log(scale), abs=0.05)
     for name in ("ground", "drop", "stairs"):

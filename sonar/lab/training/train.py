@@ -76,8 +76,8 @@ WEIGHTS = {
     "photo": 1.0,
     "photo-gradients": 0.5,
     "ground": 0.3,
-    "drop": 0.5,
-    "stairs": 0.2,
+    "drop": 1.0,
+    "stairs": 0.8,
     "twins": 0.15,
 }
 

@@ -230,10 +230,6 @@ def test_the_camera_is_as_it_was_filmed_unless_the_user_says_more(tmp_path: Path
     assert clip.config(SonarConfig()).mount == MountConfig(height_m=1.2, pitch_deg=5)
     own = SonarConfig.model_validate({"mount": {"height_m": 1.6}})
     assert clip.config(own).mount.height_m == 1.6
-    (tmp_path / "config.yaml").write_text("mount:\n  height_m: 1.1\naudio:\n  volume_db: -9\n")
-    beside = find_clips(labelled(tmp_path) / "video.mp4")[0]
-    assert beside.config(SonarConfig()).mount.height_m == 1.1
-    assert beside.config(SonarConfig()).audio == SonarConfig().audio
     wrong = Clip("a", Path("a.mp4"), told.model_copy(update={"mount": {"heigth": 1}}))
     with pytest.raises(SourceError, match="heigth"):
         wrong.config(SonarConfig())
