@@ -6,17 +6,17 @@ touched, along the scenario's ``path``: the test for any aid, ours among them.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.capture.encode import VideoWriter
 from sonar.capture.synthetic import Camera
 from sonar.config import ZonesConfig
 from sonar.config.plain_yaml import dump
-from sonar.files import media_path
 from sonar.lab.evaluate.labels import FOLDER_LABELS, Truth
 from sonar.lab.simulate.closed_loop import camera_at, mount_of
 from sonar.lab.simulate.scenario import Scenario
@@ -118,29 +118,23 @@ def record(
         OutputError: the folder cannot be written, or a file of these names in it is one of
             ``inputs`` or not ours.
     """
-    import av
-
     where = folder / scenario.name
     log = EventLog()
     depths: list[NDArray[np.uint16]] = []
     cameras: list[Camera] = []
     with output_folder(where, inputs) as place:
         place.claim(FILES)
-        with av.open(media_path(where / "video.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-            stream.height, stream.width = size
-            stream.pix_fmt = "yuv420p"
-            # One thread, so that the file does not depend on the number of cores.
-            stream.options = {"crf": "20", "preset": "fast", "threads": "1"}
+        film = VideoWriter(
+            where / "video.mp4", *size, fps, format="mp4", options={}, x264={"crf": "20"}
+        )
+        with closing(film):
             for moment in moments(scenario, log, fps=fps, size=size):
-                frame = av.VideoFrame.from_ndarray(moment.rendering.image, format="rgb24")
-                container.mux(stream.encode(frame))
+                film.frame(moment.rendering.image, moment.t)
                 if len(cameras) % DEPTH_EVERY == 0:
                     coarse_m = np.minimum(moment.rendering.depth_m[2::4, 2::4], 65.0)
                     depths.append(np.rint(coarse_m.astype(np.float64) * 1000.0).astype(np.uint16))
                 cameras.append(moment.camera)
                 progress(len(cameras), None)
-            container.mux(stream.encode())
         numbers = np.arange(0, len(cameras), DEPTH_EVERY, dtype=np.int32)
         np.savez_compressed(where / "depth.npz", frame=numbers, depth_mm=np.stack(depths))
         rows = [_COLUMNS]
