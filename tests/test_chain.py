@@ -13,9 +13,9 @@ from sonar.pipeline import Pipeline, Stages
 from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.audio import CollectSink, ToneSpeaker
 from sonar.testing.exact import ExactDepth
-from sonar.testing.truth import truth_at
 from sonar.types import Band
 from sonar.zones import DepthZones
+from tests.truth import truth_at
 
 
 class Log:

@@ -21,8 +21,8 @@ from sonar.capture.synthetic import (
 from sonar.errors import SourceError
 from sonar.ports import Engine, FrameSource
 from sonar.testing.exact import ExactDepth, mixed_noise
-from sonar.testing.truth import truth_at
 from sonar.types import SIDES, DepthKind, Height
+from tests.truth import truth_at
 
 SIZE = (48, 64)
 

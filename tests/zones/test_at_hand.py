@@ -19,9 +19,9 @@ from sonar.capture.synthetic import (
 )
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
-from sonar.testing.truth import truth_at
 from sonar.types import Band, Frame, Height, Reason, State
 from sonar.zones import DepthZones
+from tests.truth import truth_at
 
 START_M, SPEED_MPS, RATE_HZ = 3.0, 0.8, 10.0
 

@@ -8,9 +8,9 @@ import pytest
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
-from sonar.testing.truth import truth_at
 from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
 from sonar.zones import DepthZones
+from tests.truth import truth_at
 
 
 def walk(

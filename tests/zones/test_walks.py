@@ -8,8 +8,8 @@ import pytest
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
-from sonar.testing.truth import truth_at
 from sonar.zones import DepthZones
+from tests.truth import truth_at
 
 RATE_HZ = 8.0
 START_S = 0.5

@@ -13,8 +13,8 @@ from sonar.lab.evaluate.data import DatasetIntrinsics, find_datasets
 from sonar.lab.evaluate.figures import band_of
 from sonar.lab.evaluate.folder import MountUse, read_folder
 from sonar.lab.evaluate.report import sum_up
-from sonar.testing.truth import truth_at
 from sonar.types import SIDES, DepthMap, Frame, Reason, Scene, ZoneReading
+from tests.truth import truth_at
 
 SIZE = (120, 160)
 CAMERA = Camera(height_m=1.4, pitch_deg=12.0, roll_deg=3.0)

@@ -12,8 +12,8 @@ from sonar.lab.evaluate.figures import FigureReading, band_of, figures
 from sonar.lab.evaluate.folder import rank_distance
 from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_inverse_depths
 from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
-from sonar.testing.truth import truth_at
 from sonar.types import SIDES, Band, DepthMap, ZoneReading
+from tests.truth import truth_at
 
 SHARED = Path(__file__).parents[4] / "shared" / "rgbd"
 
