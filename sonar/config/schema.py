@@ -220,7 +220,7 @@ class ServiceConfig(Section):
     alarm_device: str | None = _key(None, "ALSA device of the alarm (`aplay -L`); null = default")
     inference_timeout_s: float = _key(
         0.5,
-        "longest time for one frame's depth; zones are unknown beyond it, and the network is "
+        "longest time for one frame's depth; zones are unknown beyond it, and the guide is "
         "restarted after four times as long",
         ge=0.2,
         le=60,

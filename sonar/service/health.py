@@ -33,7 +33,6 @@ METRICS: dict[str, tuple[str, float, str]] = {
     "restarts": ("sonar_restarts_total", 1, "Guides started after a failure"),
     "dropped": ("sonar_frames_dropped_total", 1, "Frames replaced by a newer one"),
     "xruns": ("sonar_audio_xruns_total", 1, "Gaps in the sound"),
-    "engine_restarts": ("sonar_engine_restarts_total", 1, "Depth networks reopened"),
     "fps": ("sonar_frames_per_second", 1, "Frames processed per second, last seconds"),
     "rate_hz": ("sonar_rate_limit_hertz", 1, "Frames per second that the governor allows"),
     "age_ms": ("sonar_frame_to_sound_seconds", 1e-3, "Median age of a frame when heard"),

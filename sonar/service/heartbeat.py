@@ -4,17 +4,14 @@ It counts work done: frames processed, waits announced, samples heard. No timer 
 guide that hangs sends none.
 """
 
+import contextlib
 import json
 import os
 import socket
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # the supervisor imports the standard library only
-    from sonar.ports import Clock
+from typing import Any
 
 FD_VARIABLE = "SONAR_HEARTBEAT_FD"  # number of the guide's end of the socket, in its environment
-SHORTEST_S = 0.05  # between heartbeats that report nothing new but progress
 LONGEST_BYTES = 65_536
 
 
@@ -56,31 +53,22 @@ class Heartbeat:
 class HeartbeatSender:
     """The guide's end. Never blocks and never raises: a full or closed socket loses a heartbeat."""
 
-    def __init__(self, connection: socket.socket, clock: "Clock") -> None:
+    def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        self._connection, self._clock = connection, clock
-        self._last_s = float("-inf")
-        self._last: tuple[str, str] | None = None
+        self._connection = connection
 
     @classmethod
-    def from_environment(cls, clock: "Clock") -> "HeartbeatSender | None":
+    def from_environment(cls) -> "HeartbeatSender | None":
         """None where nobody supervises."""
         try:
-            return cls(socket.socket(fileno=int(os.environ[FD_VARIABLE])), clock)
+            return cls(socket.socket(fileno=int(os.environ[FD_VARIABLE])))
         except (KeyError, ValueError, OSError):
             return None
 
     def send(self, heartbeat: Heartbeat) -> None:
-        """Send unless nothing but progress changed within SHORTEST_S."""
-        now = self._clock.now()
-        news = (heartbeat.state, heartbeat.reason)
-        if news == self._last and now - self._last_s < SHORTEST_S:
-            return
-        self._last, self._last_s = news, now
-        try:
+        """Send it."""
+        with contextlib.suppress(OSError):  # full, or the supervisor is gone
             self._connection.send(heartbeat.packet())
-        except OSError:  # full, or the supervisor is gone
-            return
 
     def close(self) -> None:
         """Safe to call twice."""

@@ -150,7 +150,7 @@ class Service:
             source or open_source,
             open_engine=engine or (lambda config: FakeEngine(DEPTH)),
             make_sink=make_sink,
-            sender=HeartbeatSender(beat_writing, clock),
+            sender=HeartbeatSender(beat_writing),
             recording_folder=folder,
             leave=self.left.append,
             sensors=sensors,

@@ -1,7 +1,5 @@
 """Memory that runs short, under the whole guide."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any
 import pytest
 from guide_kit import DEPTH, Service, services, told
 
-from sonar.config import SonarConfig
 from sonar.service import machine as machine_module
 from sonar.service.guide import segments
 from sonar.service.machine import LOW_MB, MachineReading
@@ -79,20 +76,10 @@ def test_no_memory_in_inference_is_a_fault_with_a_reason_and_mended(
             raise MemoryError
         return DEPTH
 
-    opened: list[int] = []
-
-    def engine(config: SonarConfig) -> FakeEngine:
-        opened.append(1)
-        if short[0]:
-            raise MemoryError  # there is none for a new one either
-        return FakeEngine(depth)
-
-    service = serve(engine=engine)
+    service = serve(engine=lambda config: FakeEngine(depth))
     short[0] = True
     service.wait(lambda: ("degraded", "depth_failed") in service.states(), "degraded")
-    # After 25 failures it is opened anew, which fails for want of memory too, and is announced.
-    service.wait(lambda: bool(service.logged("engine_not_opened")), "a try")
-    assert service.logged("engine_not_opened")[0]["problem"] == "MemoryError"
+    service.wait_frames(10)
     assert service._thread.is_alive() and service.raised is None
     short[0] = False
     service.wait(lambda: service.states()[-1][1] != "depth_failed", "recovery")
@@ -112,44 +99,3 @@ def test_no_memory_for_the_recording_costs_frames_only(
     service.wait_frames(10)
     recorder = service.guide.recorder
     assert recorder is not None and recorder._thread.is_alive()
-
-
-def test_networks_opened_anew_do_not_pile_up() -> None:
-    """Each restart of the real network once cost its size again: glibc kept what was freed."""
-    pytest.importorskip("onnxruntime")
-    code = """
-import threading, numpy as np
-from sonar import app
-from sonar.clock import SystemClock
-from sonar.config.load import load_config
-from sonar.service import machine
-from sonar.service.guide.guard import GuardedEngine
-from sonar.types import Frame
-config = load_config("headless", ["engine.backend=onnx"])
-clock = SystemClock()
-open_one = lambda: app.open_engine(config)
-engine = GuardedEngine(open_one(), open_one, clock, lambda *a, **k: None, 5.0)
-engine.warm_up(480, 640)
-image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-sizes = []
-for i in range(9):
-    engine._open_anew()
-    while engine.restarts <= i:
-        engine.estimate(Frame(image, i, 0.0))
-    engine.estimate(Frame(image, i, 0.0))
-    for thread in threading.enumerate():
-        if thread.name == "release":
-            thread.join()
-    machine.release()
-    sizes.append(machine.Machine().read().memory_mb)
-print(*sizes)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    sizes = [float(word) for word in done.stdout.split()]
-    assert min(sizes[-3:]) - min(sizes[:3]) <= 15.0, sizes  # of what each once cost, 24 MB

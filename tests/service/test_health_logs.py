@@ -25,7 +25,6 @@ from sonar.service.guide.report import Reporter
 from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, ask, read_token
 from sonar.service.logs import JsonLog, redacted
 from sonar.service.machine import MachineReading
-from sonar.service.notify import Notifier
 from sonar.types import Cue, CueKind, Frame, Scene, State
 
 GUIDING = Snapshot("guiding", "", {"fps": 14.5, "restarts": 2, "age_ms": 61.0, "source": "cam"})
@@ -223,7 +222,7 @@ class Cool:
 
 def reporter(clock: Any) -> Reporter:
     log = JsonLog("test", clock, fd=os.open(os.devnull, os.O_WRONLY))
-    return Reporter(clock, log, Cool(), None, Notifier(clock, {}))
+    return Reporter(clock, log, Cool(), None)
 
 
 def test_the_reporter_counts_steps() -> None:

@@ -25,10 +25,9 @@ pytestmark = pytest.mark.realtime
 
 GUIDE = """
 import os, signal, sys, time
-from sonar.clock import SystemClock
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
 
-sender = HeartbeatSender.from_environment(SystemClock())
+sender = HeartbeatSender.from_environment()
 over = []
 signal.signal(signal.SIGTERM, lambda *a: over.append(1))
 signal.signal(signal.SIGHUP, lambda *a: open(sys.argv[1] + "/reloaded", "w").close())

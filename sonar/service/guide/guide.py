@@ -1,7 +1,7 @@
 """The guiding process: the whole product without screen or keyboard.
 
 ``sonar run --headless`` ends up here, alone or under the supervisor. It logs JSON lines, reports
-its progress (to the supervisor, else to systemd), ends on SIGTERM within 2 s with its goodbye,
+its progress to the supervisor, ends on SIGTERM within 2 s with its goodbye,
 and on SIGHUP takes the configuration anew, if that is right and its model opens; else the old
 one stays.
 """
@@ -29,7 +29,6 @@ from sonar.service.guide.report import Reporter
 from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog
 from sonar.service.machine import Machine, MachineReading, MemoryWatch, Sensors, release_soon
-from sonar.service.notify import Notifier
 from sonar.threads import run_briefly
 from sonar.types import State
 
@@ -67,7 +66,6 @@ class Guide:
         open_engine: Callable[[SonarConfig], Engine] = app.open_engine,
         make_sink: SinkMaker = app.device_sink,
         sender: HeartbeatSender | None = None,
-        notifier: Notifier | None = None,
         recording_folder: Path | None = None,
         leave: Callable[[int], object] = os._exit,
         sensors: Sensors | None = None,
@@ -76,18 +74,16 @@ class Guide:
         self._open_source, self._open_engine, self._make_sink = open_source, open_engine, make_sink
         self._recording_folder = recording_folder
         self.config = load()
-        self.reporter = Reporter(
-            clock, log, sensors or Machine(), sender, notifier or Notifier(clock, {})
-        )
+        self.reporter = Reporter(clock, log, sensors or Machine(), sender)
         self.running: app.Running | None = None
         self.recorder: Recorder | None = None
+        self._engine: GuardedEngine | None = None
         self._next: _Plan | None = None
         self._memory, self._reading = MemoryWatch(), MachineReading()
         self._speech_lost = False
         self._stopping, self._over = threading.Event(), threading.Event()
         self._reload_asked = threading.Event()
         self._preparing = False
-        self._hangs = False
 
     # -- the life of the process ---------------------------------------------------------------
 
@@ -118,7 +114,7 @@ class Guide:
                 stack.callback(self.recorder.close)
         if self._stopping.is_set():
             return 0
-        if self._hangs:
+        if self._engine is not None and self._engine.broken:
             return BROKEN
         if outcome.error is not None:
             self._log("failed", level="error", problem=str(outcome.error))
@@ -167,11 +163,8 @@ class Guide:
             self._reading = self.reporter.reading
             self._check_memory()
             self._check_speech()
-        engine, running = self.reporter.engine, self.running
-        if engine is not None and running is not None and engine.broken and not self._hangs:
-            self._hangs = True
-            self._log("broken", level="error", problem="the depth network hangs again and again")
-            running.pipeline.stop()
+        if self._engine is not None and self._engine.broken and self.running is not None:
+            self.running.pipeline.stop()
         if self._reload_asked.is_set() and not self._preparing:
             self._reload_asked.clear()
             self._preparing = True
@@ -221,13 +214,8 @@ class Guide:
         language."""
         load_utterances(config.speech)
         source = self._open_source(config, self._clock)
-        engine = GuardedEngine(
-            self._open_engine(config),
-            lambda: self._open_engine(config),
-            self._clock,
-            self._log,
-            config.service.inference_timeout_s,
-        )
+        limit_s = config.service.inference_timeout_s
+        engine = GuardedEngine(self._open_engine(config), self._clock, self._log, limit_s)
         return config, engine, source
 
     def _assemble(
@@ -244,7 +232,7 @@ class Guide:
         if config.service.governor.enabled and source.live:
             governor = Governor(self._clock, lambda: self.reporter.reading, self._warn)
         self.config, self._speech_lost = config, False
-        self.reporter.running, self.reporter.engine = running, engine
+        self._engine, self.reporter.running = engine, running
         self.reporter.governor = governor
         consumers: list[Consumer] = [self._consume]
         if self.recorder is not None:

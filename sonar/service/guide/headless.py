@@ -1,6 +1,6 @@
 """``sonar run --headless`` as a process: signals, log, health, and an end in time.
 
-Without a supervisor above it, it reports to systemd itself and has the health endpoint.
+Without a supervisor above it, it has the health endpoint itself.
 """
 
 import contextlib
@@ -21,7 +21,6 @@ from sonar.service.guide.guide import Guide, SourceFactory
 from sonar.service.health import HealthServer
 from sonar.service.heartbeat import HeartbeatSender
 from sonar.service.logs import JsonLog
-from sonar.service.notify import Notifier
 from sonar.threads import end_with_parent
 
 
@@ -38,14 +37,14 @@ def main(
     """
     faulthandler.enable()
     log = JsonLog("guide", clock)
-    _log_warnings(log)
-    sender = HeartbeatSender.from_environment(clock)
+    logging.getLogger("sonar").addHandler(_ToJson(log))
+    logging.getLogger("sonar").propagate = False
+    sender = HeartbeatSender.from_environment()
     if sender is not None:
         # Without its supervisor nobody would sound a failure of this process: say goodbye and end;
         # systemd starts both anew.
         end_with_parent(os.getppid(), signal.SIGTERM)
-    notifier = Notifier(clock, {} if sender is not None else None)
-    guide = Guide(load, clock, log, open_source, sender=sender, notifier=notifier, **parts)
+    guide = Guide(load, clock, log, open_source, sender=sender, **parts)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
@@ -75,16 +74,12 @@ def main(
     except Exception:  # whatever it is, the log has it: there is no screen
         log("crashed", level="error", problem=traceback.format_exc())
     finally:
-        _exit_now(code)
-
-
-def _exit_now(code: int) -> NoReturn:
-    """End this process without tidying up the interpreter: everything is written and closed,
-    and threads that were left behind in a driver or a network must not hold it up."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+        # Everything is written and closed, and threads that were left behind in a driver or a
+        # network must not hold up the end.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
 
 
 class _ToJson(logging.Handler):
@@ -99,10 +94,5 @@ class _ToJson(logging.Handler):
             level=record.levelname.lower(),
             room=record.name,
             text=record.getMessage(),
-            **({"traceback": "".join(traceback.format_exception(error))} if error else {}),
+            traceback="".join(traceback.format_exception(error)) if error else None,
         )
-
-
-def _log_warnings(log: JsonLog) -> None:
-    logging.getLogger("sonar").addHandler(_ToJson(log))
-    logging.getLogger("sonar").propagate = False

@@ -1,4 +1,4 @@
-"""What a guide reports of itself: its heartbeat, or readiness and progress to systemd; figures."""
+"""What a guide reports of itself: its heartbeat, and figures."""
 
 import threading
 from collections import deque
@@ -10,12 +10,10 @@ from sonar import app
 from sonar.ports import Clock
 from sonar.records import Step, Update
 from sonar.service.guide.governor import Governor
-from sonar.service.guide.guard import GuardedEngine
 from sonar.service.health import Snapshot
 from sonar.service.heartbeat import Heartbeat, HeartbeatSender
 from sonar.service.logs import JsonLog
 from sonar.service.machine import MachineReading, Sensors
-from sonar.service.notify import Notifier
 from sonar.types import Reason, State
 
 WINDOW_S = 5.0  # over which the frame rate is counted
@@ -25,11 +23,8 @@ SENSORS_EVERY_S, HEALTH_EVERY_S, SUMMARY_EVERY_S = 2.0, 1.0, 60.0
 class Reporter:
     """Counts the steps of all runs in this process and reports after each.
 
-    Args:
-        sender: to the supervisor; None reports to systemd.
-
     Attributes:
-        running, engine, governor: of the present run.
+        running, governor: the present run, and its governor.
         frames: processed since the process started.
         reading: the last of the machine.
     """
@@ -40,15 +35,13 @@ class Reporter:
         log: JsonLog,
         sensors: Sensors,
         sender: HeartbeatSender | None,
-        notifier: Notifier,
     ) -> None:
         self.running: app.Running | None = None
-        self.engine: GuardedEngine | None = None
         self.governor: Governor | None = None
         self.frames = 0
         self.reading = MachineReading()
         self._clock, self._log, self._sensors = clock, log, sensors
-        self._sender, self._notifier = sender, notifier
+        self._sender = sender
         self._state, self._reason = State.LOADING.value, ""
         self._waits = 0  # updates without a frame
         self._sensed_s = self._health_s = float("-inf")
@@ -82,7 +75,13 @@ class Reporter:
             if now - self._summary_s >= SUMMARY_EVERY_S:
                 self._summary_s = now
                 self._log("figures", **health)
-        self._report(health)
+        if self._sender is not None:
+            running = self.running
+            samples = None if running is None else running.controls.mixer.rendered
+            lost = running is not None and running.sink.status.lost
+            self._sender.send(
+                Heartbeat(*self.state(), self.frames, self._waits, samples, lost, health)
+            )
 
     @property
     def stopped(self) -> bool:
@@ -117,11 +116,10 @@ class Reporter:
             "cpu_percent": self.reading.cpu_percent,
             "rate_hz": None if self.governor is None else round(self.governor.rate_hz, 2),
         }
-        if self.engine is not None:
-            values |= {"engine": self.engine.label, "engine_restarts": self.engine.restarts}
         if self.running is not None:
             source, status = self.running.source, self.running.sink.status
             values |= {
+                "engine": self.running.engine.label,
                 "dropped": source.dropped,
                 "source": source.label,
                 "xruns": status.gaps,
@@ -139,19 +137,3 @@ class Reporter:
         """No more heartbeats."""
         if self._sender is not None:
             self._sender.close()
-        self._notifier.stopping()
-
-    def _report(self, health: dict[str, Any] | None) -> None:
-        state, reason = self.state()
-        running = self.running
-        reopening = running is not None and running.sink.status.lost
-        if self._sender is not None:
-            samples = None if running is None else running.controls.mixer.rendered
-            self._sender.send(
-                Heartbeat(state, reason, self.frames, self._waits, samples, reopening, health)
-            )
-        elif state in ("guiding", "degraded"):
-            self._notifier.ready()
-            if not reopening:
-                self._notifier.progress()
-            self._notifier.status(f"{state} {reason}".strip())
