@@ -13,8 +13,7 @@ import pytest
 from guide_kit import Service, services
 
 from sonar.clock import SystemClock
-from sonar.errors import OutputError
-from sonar.service.guide import segments
+from sonar.service.guide import recorder as recorders
 
 pytestmark = pytest.mark.realtime
 
@@ -51,7 +50,7 @@ def test_a_disk_that_fills_up_while_running(
     serve: Callable[..., Service], small_disk: Path
 ) -> None:
     service = serve(folder=small_disk / "rec", sets=RECORDING)
-    service.wait(lambda: bool(segments.stems(small_disk / "rec/ring")), "a recording")
+    service.wait(lambda: bool(recorders.parts(small_disk / "rec/ring")), "a recording")
     with (
         (small_disk / "other").open("wb", buffering=0) as file,
         pytest.raises(OSError, match="space"),
@@ -69,7 +68,7 @@ def test_a_disk_that_becomes_read_only_while_running(
 ) -> None:
     service = serve(folder=small_disk / "rec", sets=RECORDING)
     ring = small_disk / "rec/ring"
-    service.wait(lambda: bool(segments.stems(ring)), "a recording")
+    service.wait(lambda: bool(recorders.parts(ring)), "a recording")
     # Its own files are open: only the next segment meets the closed door.
     recorder = service.guide.recorder
     assert recorder is not None
@@ -104,10 +103,10 @@ def test_a_kept_recording_that_finds_no_room_is_announced(
     service = serve(folder=tmp_path, sets=RECORDING)
 
     def full(*_: Any) -> None:
-        raise OutputError("No space left on device")
+        raise OSError(28, "No space left on device")
 
-    service.wait(lambda: bool(segments.stems(tmp_path / "ring")), "a recording")
-    monkeypatch.setattr(segments, "join", full)
+    service.wait(lambda: bool(recorders.parts(tmp_path / "ring")), "a recording")
+    monkeypatch.setattr(Path, "rename", full)
     service.guide.keep("button")
     service.wait(lambda: bool(service.logged("recording_failed")), "word of it")
     service.wait_frames(10)

@@ -9,7 +9,7 @@ import pytest
 from guide_kit import DEPTH, Service, services, told
 
 from sonar.service import machine as machine_module
-from sonar.service.guide import segments
+from sonar.service.guide import recorder as recorders
 from sonar.service.machine import LOW_MB, MachineReading
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
@@ -33,7 +33,7 @@ class Machine:
 
 
 def size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return sum(path.stat().st_size for path in folder.rglob("*"))
 
 
 def test_memory_pressure_pauses_the_recording_and_is_announced(
@@ -49,14 +49,14 @@ def test_memory_pressure_pauses_the_recording_and_is_announced(
         sets=("service.recording.enabled=true", "service.recording.rate_hz=20"),
     )
     ring = tmp_path / "rec/ring"
-    service.wait(lambda: bool(segments.stems(ring)), "a recording")
+    service.wait(lambda: bool(recorders.parts(ring)), "a recording")
     asked = told(service)
     machine.available_mb = LOW_MB / 2
     service.wait(lambda: bool(service.logged("memory_low")), "word of it", 10)
     service.wait(lambda: ("degraded", ("state_memory_low",)) in asked, "it to be said")
     time.sleep(0.3)
     recorder = service.guide.recorder
-    assert recorder is not None and recorder._segment is None  # its frames and encoder are freed
+    assert recorder is not None and recorder._part is None  # its frames and encoder are freed
     size = size_bytes(ring)
     service.wait_frames(15)  # it guides on
     assert size_bytes(ring) == size
@@ -93,7 +93,7 @@ def test_no_memory_for_the_recording_costs_frames_only(
     def none(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(segments.Segment, "record", none)
+    monkeypatch.setattr(recorders.Part, "record", none)
     service.wait(lambda: bool(service.logged("recording_failed")), "word of it")
     assert "memory" in service.logged("recording_failed")[0]["problem"]
     service.wait_frames(10)

@@ -176,8 +176,9 @@ def test_a_recording_is_kept_on_request(serve: Any, tmp_path: Path) -> None:
     service.guide.keep("button")
     service.wait(lambda: any(e["event"] == "recording_kept" for e in service.events), "recording")
     (kept,) = (tmp_path / "kept").iterdir()
-    assert (kept / "walk.mkv").stat().st_size > 1000
-    assert len((kept / "frames.jsonl").read_text().splitlines()) >= 3
+    (part,) = kept.iterdir()
+    assert (part / "walk.mkv").stat().st_size > 1000
+    assert len((part / "frames.jsonl").read_text().splitlines()) >= 3
 
 
 def test_a_button_keeps_the_recording(serve: Any, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonar.service.guide import segments
+from sonar.service.guide import recorder
 from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import in_memory, render
 from sonar.service.supervisor.supervisor import WatchLimits
@@ -97,26 +97,29 @@ class Log:
 
 
 def check_files(ring: Path) -> tuple[int, list[str]]:
-    """Every segment opens and decodes, every record line is JSON."""
+    """Every part opens and decodes, every record line is JSON."""
     import av
 
     bad, count = [], 0
-    for stem in segments.stems(ring):
+    for part in recorder.parts(ring):
         count += 1
-        records = stem.with_suffix(segments.RECORDS)
+        records = part / recorder.FRAMES
         if records.exists():
             for line in records.read_bytes().split(b"\n")[:-1]:
                 try:
                     json.loads(line)
                 except ValueError:
-                    bad.append(f"{records.name}: {line[:60]!r}")
-        video = stem.with_suffix(segments.VIDEO)
+                    bad.append(f"{records}: {line[:60]!r}")
+        video = part / recorder.VIDEO
+        frames = 0
         try:
             with av.open(str(video)) as container:
                 for _ in container.decode(video=0):
-                    pass
-        except av.FFmpegError as error:
-            bad.append(f"{video.name} ({video.stat().st_size} bytes): {error}")
+                    frames += 1
+        except (av.FFmpegError, IndexError) as error:
+            if not frames:  # cut off before its first frame
+                continue
+            bad.append(f"{video} ({video.stat().st_size} bytes): {error}")
     return count, bad
 
 
@@ -244,7 +247,7 @@ def report(arguments, server, log, kills, back, end, files, posts) -> int:
         "silent_for_s": [round(length, 3) for _, length in silent],
         "started_again_after_s": quantiles(restarts),
         "record_lost_s": quantiles(lost),
-        "recording_segments": files[0],
+        "recording_parts": files[0],
         "corrupt_files": files[1],
         "log_lines": len(log.events),
         "log_lines_not_json": log.bad[:5],

@@ -1,24 +1,29 @@
 """The last minutes, kept when something happened. Off unless the user turns it on.
 
-A ring of segments on disk; a danger or a button keeps the ring and what follows as a recording
-that ``sonar replay`` reads. All writing happens in a thread; when it cannot keep up, or the disk
-is full, frames are left out and the guiding goes on.
+A ring of parts on disk, each a folder with a video and its records that ``sonar replay`` reads. A
+danger or a button moves the ring, and what follows, to the kept recordings. A part can be read
+whenever writing ended: Matroska is written in clusters of half a second, and records in whole
+lines. All writing happens in a thread; when it cannot keep up, or the disk is full, frames are left
+out and the guiding goes on.
 """
 
+import contextlib
+import json
 import queue
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.capture.encode import VideoWriter
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
 from sonar.ports import Clock
 from sonar.records import Step, Update
-from sonar.service.guide import segments
-from sonar.service.guide.segments import Segment
 from sonar.threads import GuardedThread
 from sonar.types import CueKind, Frame, Priority
 
@@ -26,12 +31,45 @@ RING_S = 120.0  # of the past
 AFTER_S = 10.0  # kept after the event
 KEEP_AGAIN_S = 60.0  # a danger does not keep it again sooner
 WIDTH_PX, RATE_HZ = 480, 10.0  # of the recorded frames, at most
-SEGMENT_S = 5.0
+PART_S = 60.0
+CLUSTER_MS = 500
+VIDEO, FRAMES, EVENTS = "walk.mkv", "frames.jsonl", "events.jsonl"
+_PART = re.compile(r"part-\d{8}")
+_RECORDING = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\w+")
 _WAITING = 12  # updates for the thread; each may be a megabyte
 _PAUSE_AFTER_ERROR_S = 30.0
 _CLOSE_S = 1.0
 
 Log = Callable[..., None]
+
+
+class Part:
+    """One part being written. Raises OutputError when it cannot be.
+
+    ``size`` is height and width of its frames, even; ``t0`` the source time in seconds of its
+    beginning: what is written is relative to it.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int], t0: float) -> None:
+        self.folder, self.size, self.t0 = folder, size, t0
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+        options = {"cluster_time_limit": str(CLUSTER_MS)}
+        self.video = VideoWriter(
+            folder / VIDEO, *size, RATE_HZ, format="matroska", options=options, x264={"crf": "28"}
+        )
+
+    def record(self, name: str, values: dict[str, Any], t: float) -> None:
+        """``values`` as one line of the file ``name``, in one write: a crash leaves whole lines."""
+        values["t"] = round(max(0.0, t - self.t0), 6)
+        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            with (self.folder / name).open("ab", buffering=0) as file:
+                file.write(line)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
 
 
 class Recorder:
@@ -55,15 +93,13 @@ class Recorder:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
-        for left in segments.recordings(self._keep, ".part"):
-            segments.remove(left)  # a crash while joining: the ring has it all
-        newest = segments.stems(self._ring)[-1:]
-        self._number = 1 + int(newest[0].name.removeprefix("seg-")) if newest else 0
+        newest = parts(self._ring)[-1:]
+        self._number = 1 + int(newest[0].name.removeprefix("part-")) if newest else 0
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_t = self._danger_t = float("-inf")
         # From here on the thread's.
         self._last_t = 0.0
-        self._segment: Segment | None = None
+        self._part: Part | None = None
         self._blocked_until_s = float("-inf")
         self._keep_at: tuple[float, str] | None = None  # source time at which the ring is kept
         self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
@@ -100,10 +136,10 @@ class Recorder:
         """Record nothing, and hold no frames and no encoder, until it is to go on."""
         self.paused = paused
         if paused:
-            self._queue.put(self._end_segment)
+            self._queue.put(self._end_part)
 
     def close(self) -> None:
-        """Finish the segment; waits at most about a second."""
+        """Finish the part; waits at most about a second."""
         self._queue.put(None)
         self._thread.join(_CLOSE_S)
 
@@ -120,7 +156,7 @@ class Recorder:
                 self._try(self._keep_now)
         if self._keep_at is not None:
             self._try(self._keep_now)
-        self._try(self._end_segment)
+        self._try(self._end_part)
 
     def _try(self, task: Callable[[], None]) -> None:
         """After a failure make room, and record again later: the guiding does not depend on it."""
@@ -129,14 +165,10 @@ class Recorder:
         except (OutputError, MemoryError) as error:
             self._log("recording_failed", level="error", problem=str(error) or "out of memory")
             self._blocked_until_s = self._clock.now() + _PAUSE_AFTER_ERROR_S
-            segment, self._segment = self._segment, None
-            if segment is not None:
-                try:
-                    segment.close()
-                except OutputError:
-                    segments.remove(segment.stem)
-            for stem in segments.stems(self._ring)[:-2]:
-                segments.remove(stem)
+            with contextlib.suppress(OutputError):
+                self._end_part()
+            for part in parts(self._ring)[:-1]:
+                remove(part)
 
     def _write(self, update: Update, frame: Frame | None) -> None:
         if self._clock.now() < self._blocked_until_s:
@@ -144,31 +176,31 @@ class Recorder:
             return
         if frame is not None and isinstance(update, Step):
             self._last_t = frame.t
-            segment = self._segment_for(frame)
-            segment.video.frame(_resized(frame.image, *segment.size), frame.t - segment.t0)
-            segment.record("frame", update.record().model_dump(mode="json"), frame.t)
-        if self._segment is not None:
+            part = self._part_for(frame)
+            part.video.frame(_resized(frame.image, *part.size), frame.t - part.t0)
+            part.record(FRAMES, update.record().model_dump(mode="json"), frame.t)
+        if self._part is not None:
             for event in update.events:
-                self._segment.record("event", event.model_dump(mode="json"), self._last_t)
+                self._part.record(EVENTS, event.model_dump(mode="json"), self._last_t)
 
-    def _segment_for(self, frame: Frame) -> Segment:
-        """The present segment, or a new one when that is full or of other frames."""
+    def _part_for(self, frame: Frame) -> Part:
+        """The present part, or a new one when that is full or of other frames."""
         height, width = frame.image.shape[:2]
         scale = min(1.0, WIDTH_PX / width)
         size = (max(16, 2 * round(height * scale / 2)), max(16, 2 * round(width * scale / 2)))
-        segment = self._segment
-        if segment is None or segment.size != size or not 0 <= frame.t - segment.t0 < SEGMENT_S:
-            self._end_segment()
+        part = self._part
+        if part is None or part.size != size or not 0 <= frame.t - part.t0 < PART_S:
+            self._end_part()
             self._trim()
-            stem = self._ring / f"seg-{self._number:08d}"
+            folder = self._ring / f"part-{self._number:08d}"
             self._number += 1
-            segment = self._segment = Segment(stem, *size, RATE_HZ, frame.t)
-        return segment
+            part = self._part = Part(folder, size, frame.t)
+        return part
 
-    def _end_segment(self) -> None:
-        segment, self._segment = self._segment, None
-        if segment is not None:
-            segment.close()
+    def _end_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            part.video.close()
 
     def _keep_soon(self, why: str) -> None:
         if self._keep_at is None:
@@ -177,34 +209,68 @@ class Recorder:
     def _keep_now(self) -> None:
         assert self._keep_at is not None
         (_, why), self._keep_at = self._keep_at, None
-        self._end_segment()
-        parts, wall_s = self._recent(), self._clock.wall()
-        stamp = datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        target = self._keep / f"{stamp}-{why}"
-        segments.join(parts, target, {"why": why, "kept_at_s": round(wall_s, 3)})
+        self._end_part()
+        moment = datetime.fromtimestamp(self._clock.wall(), UTC)
+        target = self._keep / f"{moment:%Y%m%dT%H%M%S.%fZ}-{why}"
+        try:
+            target.mkdir(mode=0o700)
+            for part in self._recent():
+                part.rename(target / part.name)
+        except OSError as error:
+            raise OutputError(f"cannot keep {target.name}: {error.strerror}") from error
         self.kept += 1
-        self._log("recording_kept", folder=str(target), why=why, segments=len(parts))
+        self._log("recording_kept", folder=str(target), why=why)
         self._trim()
 
     def _recent(self) -> list[Path]:
-        return segments.stems(self._ring)[-1 - int((RING_S + AFTER_S) / SEGMENT_S) :]
+        return parts(self._ring)[-1 - int((RING_S + AFTER_S) / PART_S) :]
 
     def _trim(self) -> None:
         """The ring to its length, everything to its size: kept recordings go oldest first."""
         recent = self._recent()
-        for stem in segments.stems(self._ring):
-            if stem not in recent:
-                segments.remove(stem)
-        kept = segments.recordings(self._keep)
-        sizes = {path: segments.size_bytes(path) for path in (*kept, *recent)}
+        for part in parts(self._ring):
+            if part not in recent:
+                remove(part)
+        kept = recordings(self._keep)
+        sizes = {path: size_bytes(path) for path in (*kept, *recent)}
         over = sum(sizes.values()) - self._config.max_mb * 1_000_000
         for path in (*kept, *recent[:-1]):
             if over <= 0:
                 return
             over -= sizes[path]
-            segments.remove(path)
+            remove(path)
             if path in kept:
                 self._log("recording_dropped", level="warning", folder=str(path), why="space")
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts in ``folder``, oldest first; nothing else there."""
+    return sorted(p for p in folder.iterdir() if _PART.fullmatch(p.name) and p.is_dir())
+
+
+def recordings(folder: Path) -> list[Path]:
+    """The kept recordings in ``folder``, oldest first; nothing else there."""
+    found = [p for p in folder.iterdir() if _RECORDING.fullmatch(p.name)]
+    return sorted(p for p in found if p.is_dir() and not p.is_symlink())
+
+
+def size_bytes(path: Path) -> int:
+    """Of a part or a recording."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for file in path.rglob("*"):
+            total += file.stat().st_size
+    return total
+
+
+def remove(path: Path) -> None:
+    """Delete a part or a recording; files of others stay, and their folders with them."""
+    with contextlib.suppress(OSError):
+        for part in parts(path):
+            remove(part)
+        for name in (VIDEO, FRAMES, EVENTS):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
 
 
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
