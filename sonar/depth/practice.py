@@ -29,12 +29,12 @@ def _image(rng: np.random.Generator, height: int, width: int) -> RgbImage:
     image[horizon:] *= np.linspace(0.6, 1.1, height - horizon, dtype=np.float32)[:, None, None]
     for nearness in np.sort(rng.uniform(0.05, 1.0, rng.integers(2, 9))):  # far ones first
         tall, wide = nearness * rng.uniform(0.15, 1.0), nearness * rng.uniform(0.1, 0.6)
-        foot = horizon + int(nearness * (height - horizon))
-        top = max(0, foot - max(2, int(tall * height)))
+        bottom = horizon + int(nearness * (height - horizon))
+        top = max(0, bottom - max(2, int(tall * height)))
         left = int(rng.uniform(-0.2, 1.0) * width)
         right = left + max(2, int(wide * width))
         color = rng.uniform(0.0, 1.0, 3) ** rng.uniform(0.3, 3.0)  # also deep and glaring ones
-        image[top:foot, max(0, left) : max(0, right)] = color
+        image[top:bottom, max(0, left) : max(0, right)] = color
     if rng.random() < 0.4:  # something at arm's length, rounded, sharp before a blurred rest
         image = cv2.GaussianBlur(image, (0, 0), 4.0)
         center = (int(rng.uniform(0.2, 0.8) * width), int(rng.uniform(0.5, 1.0) * height))

@@ -195,36 +195,6 @@ def test_missing_or_damaged_files_are_model_errors(tmp_path, content, message):
     assert "\n" not in str(caught.value)
 
 
-def test_onnx_files_of_another_kind_are_refused(tmp_path):
-    onnx = pytest.importorskip("onnx", reason="making odd ONNX files needs onnx")
-    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-
-    def saved(name, inputs, nodes, output):
-        graph = helper.make_graph(nodes, name, inputs, [output])
-        path = tmp_path / f"{name}.onnx"
-        onnx.save(
-            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
-            path,
-        )
-        return path
-
-    def tensor(name, shape, kind=floats):
-        return helper.make_tensor_value_info(name, kind, shape)
-
-    two = saved(
-        "two",
-        [tensor("a", [1, 3, 32, 32]), tensor("b", [1, 3, 32, 32])],
-        [helper.make_node("Add", ["a", "b"], ["y"])],
-        tensor("y", [1, 3, 32, 32]),
-    )
-    identity = [helper.make_node("Identity", ["a"], ["y"])]
-    rankless = saved("rankless", [tensor("a", None)], identity, tensor("y", None))
-    gray = saved("gray", [tensor("a", [1, 1, 32, 32])], identity, tensor("y", [1, 1, 32, 32]))
-    for path, message in ((two, "has 2 inputs"), (rankless, "of shape"), (gray, "of shape")):
-        with pytest.raises(ModelError, match=message):
-            OnnxBackend(path, threads=1)
-
-
 def test_a_closed_backend_says_so():
     backend = OnnxBackend(BUILTIN_PATH, threads=1)
     backend.close()
