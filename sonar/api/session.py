@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sonar import app
-from sonar.api.engine import Settings, borrowed, configured
+from sonar.api.stages import Settings, borrowed, configured
 from sonar.audio.output import UnheardSink
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig

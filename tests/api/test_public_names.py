@@ -14,7 +14,7 @@ import pytest
 import sonar
 
 ROOT = Path(sonar.__file__).parent
-HOMES = ("api.engine", "api.session", "api.sound", "api.zones")
+HOMES = ("api.session", "api.stages")
 HOMES += ("config.schema", "errors", "records", "types")
 PUBLIC = [name for name in sonar.__all__ if name != "__version__"]
 ERRORS = {name for name in PUBLIC if name.endswith(("Error", "Lost", "Timeout"))}
