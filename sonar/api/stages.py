@@ -212,8 +212,10 @@ def configured(
     """
     from sonar.config.load import load_config
 
-    overrides = [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]
-    if model is not None:
-        overrides.append(f"engine.model={json.dumps(str(model))}")
+    given = dict(settings or {}) if model is None else {**(settings or {}), "engine.model": model}
+    overrides = [
+        f"{key}={value if isinstance(value, str | PathLike) else json.dumps(value)}"
+        for key, value in given.items()
+    ]
     config = load_config(None, overrides, {})
     return config if mount is None else config.model_copy(update={"mount": mount})

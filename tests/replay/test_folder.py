@@ -179,7 +179,7 @@ def test_a_name_that_is_not_utf_8_costs_nobody_the_page(sonar: Run, tmp_path: Pa
     assert "caf" in (tmp_path / "out" / strange / "report.html").read_text("utf-8")
 
 
-def test_a_leap_in_time_ends_a_replay_with_a_sentence(
+def test_a_jump_in_time_ends_a_replay_with_a_sentence(
     sonar: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sonar.capture.video import VideoFileSource
@@ -187,13 +187,13 @@ def test_a_leap_in_time_ends_a_replay_with_a_sentence(
     write_video(tmp_path / "a.mp4", frames=5)
     read = VideoFileSource.read
 
-    def leap(self: VideoFileSource, timeout_s: float) -> Frame | None:
+    def jump(self: VideoFileSource, timeout_s: float) -> Frame | None:
         frame = read(self, timeout_s)
         return frame if frame is None or frame.id < 3 else replace(frame, t=frame.t + 1e10)
 
-    monkeypatch.setattr(VideoFileSource, "read", leap)
+    monkeypatch.setattr(VideoFileSource, "read", jump)
     code, _, err = sonar("replay", "a.mp4", "--out", "w", "--plain")
-    assert code == 3 and "leap" in err
+    assert code == 3 and "jump" in err
     summary = json.loads((tmp_path / "w" / "summary.json").read_text())
     assert summary["complete"] is False and summary["frames"] == 3
     assert (tmp_path / "w" / "audio.wav").stat().st_size < 1_000_000
