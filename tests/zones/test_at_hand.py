@@ -9,7 +9,6 @@ from sonar.capture.synthetic import (
     Box,
     Camera,
     SyntheticScene,
-    SyntheticSource,
     ceiling,
     floor,
     hall,
@@ -17,32 +16,23 @@ from sonar.capture.synthetic import (
     scenario,
     wall,
 )
-from sonar.config import MountConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
 from sonar.types import Band, Frame, Height, Reason, State
-from sonar.zones import DepthZones
-from tests.truth import truth_at
+from tests.zones.kit import MOUNT, play
 
 START_M, SPEED_MPS, RATE_HZ = 3.0, 0.8, 10.0
 
 
 def approach(*boxes, stop_m=0.25, seconds=7.0, room=None, scene=SyntheticScene):
     """(true gap in meters, scene, truth) of a walk up to what begins 3 m ahead."""
-    camera = Camera(height_m=1.35)
-    room = (*hall(2.5, 14.0),) if room is None else room
-    walk = scene(
-        (*room, *boxes), camera, SPEED_MPS, walk_m=START_M - stop_m, sway_deg=0.7, bob_m=0.01
-    )
-    frames = int(seconds * RATE_HZ)
-    source = SyntheticSource(walk, rate_hz=RATE_HZ, frames=frames, size=(96, 128))
-    engine = ExactDepth(source, scale=2.0, shift=0.3, noise=0.03)
-    mount = MountConfig(height_m=1.35, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
-    zones = DepthZones(ZonesConfig(), mount)
+    boxes = (*(hall(2.5, 14.0) if room is None else room), *boxes)
+    swing = {"sway_deg": 0.7, "bob_m": 0.01}
+    walk = scene(boxes, Camera(height_m=1.35), SPEED_MPS, walk_m=START_M - stop_m, **swing)
+    mount = MOUNT.model_copy(update={"height_m": 1.35})
+    depth = {"scale": 2.0, "shift": 0.3, "noise": 0.03}
     out = []
-    for k in range(frames):
-        frame = source.frame_at(k)
+    for k, (_, now, truth) in enumerate(play(walk, int(seconds * RATE_HZ), mount=mount, **depth)):
         gap = START_M - min(SPEED_MPS * k / RATE_HZ, START_M - stop_m)
-        out.append((gap, zones.update(engine.estimate(frame), frame), truth_at(source, k)))
+        out.append((gap, now, truth))
     return out
 
 
@@ -124,14 +114,7 @@ def test_who_crosses_ones_way_is_gone_once_past():
 
 @pytest.mark.parametrize("name", ["corridor", "empty_hall", "wall_beside"])
 def test_nothing_is_made_up_below_a_free_floor(name):
-    source = SyntheticSource(
-        scenario(name, Camera(), sway_deg=1.5, bob_m=0.02), rate_hz=10, frames=60, size=(96, 128)
-    )
-    engine = ExactDepth(source, noise=0.03)
-    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0))
-    for k in range(60):
-        frame = source.frame_at(k)
-        zones.update(engine.estimate(frame), frame)
+    for zones, _, _ in play(scenario(name, Camera(), sway_deg=1.5, bob_m=0.02), 60, noise=0.03):
         assert [zone.below for zone in zones._zones] == [None] * 3
 
 
@@ -152,20 +135,17 @@ def test_a_wall_walked_up_to_stays_a_stop_when_it_fills_the_frame_then_is_unknow
 @pytest.mark.parametrize(("level", "kept"), [(190, True), (60, True), (3, False), (255, False)])
 def test_only_a_filled_view_keeps_what_was_at_hand(level, kept):
     """A dark or dazzled camera has seen nothing: unknown at once. So has one that saw nothing."""
-    source = SyntheticSource("right_box", rate_hz=10, frames=45, size=(96, 128))
-    engine = ExactDepth(source, noise=0.02)
-    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10))
     rng = np.random.default_rng(0)
-    for k in range(48):
-        frame = source.frame_at(min(k, 44))
-        depth = engine.estimate(frame)
-        if k >= 42:
-            image = np.clip(level + rng.normal(0, 0.5, frame.image.shape), 0, 255).astype(np.uint8)
-            frame = Frame(image, k, k / 10)
-        scene = zones.update(depth, frame)
-        if k == 41:
-            assert scene.right.band is Band.CLOSE
-            assert scene.left.band is Band.CLEAR
+
+    def image(frame):
+        if frame.id < 42:
+            return frame
+        noisy = level + rng.normal(0, 0.5, frame.image.shape)
+        return Frame(np.clip(noisy, 0, 255).astype(np.uint8), frame.id, frame.t)
+
+    scenes = [scene for _, scene, _ in play("right_box", 48, image=image, noise=0.02)]
+    assert scenes[41].right.band is Band.CLOSE and scenes[41].left.band is Band.CLEAR
+    scene = scenes[-1]
     assert scene.reason is not None
     assert scene.right.band is (Band.CLOSE if kept else Band.UNKNOWN)
     assert scene.left.band is Band.UNKNOWN

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
-from sonar.config import MountConfig, ZonesConfig
+from sonar.config import MountConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import Frame, Height, Reason
-from sonar.zones import DepthZones, estimate_mount, tracks
+from sonar.zones import estimate_mount, tracks
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
 from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.obstacles import DropTrack, Edge, Obstacle, follow_drop
+from tests.zones.kit import play
 
 
 @pytest.mark.parametrize(("pitch", "roll"), [(0, 0), (20, 0), (10, 7), (-15, -4), (60, 10)])
@@ -126,15 +127,12 @@ def test_the_same_frame_again_and_again_is_frozen_and_thaws():
 
 
 def test_dark_frames_make_every_zone_unknown_and_light_brings_them_back():
-    source = SyntheticSource("box", rate_hz=15, frames=45, size=(96, 128))
-    engine = ExactDepth(source)
-    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=10))
-    scenes = []
-    for k in range(45):
-        frame = source.frame_at(k)
-        if 15 <= k < 30:
-            frame = Frame((frame.image // 60).astype(np.uint8), frame.id, frame.t)
-        scenes.append(zones.update(engine.estimate(source.frame_at(k)), frame))
+
+    def image(frame):
+        dark = 15 <= frame.id < 30
+        return Frame((frame.image // 60).astype(np.uint8), frame.id, frame.t) if dark else frame
+
+    scenes = [scene for _, scene, _ in play("box", 45, rate_hz=15, image=image)]
     assert scenes[14].reason is None
     assert scenes[29].reason is Reason.DARK
     assert {z.band.value for z in scenes[29].zones} == {"unknown"}

@@ -10,7 +10,7 @@ from sonar.config import MountConfig, ZonesConfig
 from sonar.testing.exact import ExactDepth
 from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
 from sonar.zones import DepthZones
-from tests.truth import truth_at
+from tests.zones.kit import play
 
 
 def walk(
@@ -29,19 +29,12 @@ def walk(
 ):
     """Scenes and truths of a walk."""
     camera = camera or Camera()
-    source = SyntheticSource(
-        scenario(name, camera, sway_deg=sway, **where), rate_hz=15, frames=frames, size=(96, 128)
-    )
-    engine = ExactDepth(source, kind=kind, scale=scale, shift=shift, noise=noise, walkable=walkable)
     mount = mount or MountConfig(
         height_m=camera.height_m, pitch_deg=camera.pitch_deg, roll_deg=0.0, hfov_deg=62.0
     )
-    zones = DepthZones(ZonesConfig(), mount)
-    source.open()
-    out = []
-    while (frame := source.read()) is not None:
-        out.append((zones.update(engine.estimate(frame), frame), truth_at(source, frame.id)))
-    return out
+    scene = scenario(name, camera, sway_deg=sway, **where)
+    depth = {"kind": kind, "scale": scale, "shift": shift, "noise": noise, "walkable": walkable}
+    return [(s, t) for _, s, t in play(scene, frames, rate_hz=15, mount=mount, **depth)]
 
 
 @pytest.mark.parametrize("walkable", [True, False])

@@ -6,26 +6,20 @@ import numpy as np
 import pytest
 
 from sonar.capture.synthetic import Camera, SyntheticScene, SyntheticSource, hall, person, scenario
-from sonar.config import MountConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
+from sonar.config import ZonesConfig
 from sonar.types import DepthMap, Frame, Height
 from sonar.zones import DepthZones, tracks
 from sonar.zones.obstacles import Obstacle
 from sonar.zones.turning import slide
+from tests.zones.kit import MOUNT, play
 
-MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)
 
-
-def see(scene, frames, rate_hz=10.0, noise=0.03):
+def see(scene, frames):
     """Scenes, and the bearing that the zones believe in, at each frame."""
-    source = SyntheticSource(scene, rate_hz=rate_hz, frames=frames, size=(96, 128))
-    engine = ExactDepth(source, scale=3.0, shift=0.4, noise=noise)
-    zones = DepthZones(ZonesConfig(), MOUNT)
-    scenes, bearings = [], []
-    for k in range(frames):
-        frame = source.frame_at(k)
-        scenes.append(zones.update(engine.estimate(frame), frame))
-        bearings.append(zones._turning.deg)
+    seen = [
+        (s, z._turning.deg) for z, s, _ in play(scene, frames, scale=3.0, shift=0.4, noise=0.03)
+    ]
+    scenes, bearings = zip(*seen, strict=True)
     return scenes, np.array(bearings)
 
 
