@@ -43,7 +43,7 @@ _V4L_MAJOR = 81  # Linux: Documentation/admin-guide/devices.txt, "video4linux"
 def open_source(
     spec: str, config: CaptureConfig, clock: Clock, *, realtime: bool = False
 ) -> FrameSource:
-    """The source that ``spec`` names, not opened yet.
+    """The source that ``spec`` names, not opened yet. Raises SourceError where there is none.
 
     Args:
         spec: a video file, an image, a folder of images; ``0``, ``camera:0``, ``camera:auto``
@@ -51,11 +51,7 @@ def open_source(
             ``synthetic:NAME``. A file whose name is a number is written ``./0``.
         config: sizes, rates and time limits.
         clock: stamps live frames and paces recordings.
-        realtime: play a recording at its own pace and skip what comes too late; no effect on a
-            live source.
-
-    Raises:
-        SourceError: nothing of this name can be opened.
+        realtime: play a recording at its own pace and skip what comes too late.
     """
     spec = spec.strip()
     if not spec:
@@ -103,9 +99,8 @@ def _is_camera(path: Path) -> bool:
         found = path.stat()
     except (OSError, ValueError):
         return re.match(r"/dev/(video\d+$|v4l/by-)", str(path)) is not None
-    if not stat.S_ISCHR(found.st_mode):
-        return False
-    return sys.platform != "linux" or os.major(found.st_rdev) == _V4L_MAJOR
+    on_linux = sys.platform == "linux"
+    return stat.S_ISCHR(found.st_mode) and not (on_linux and os.major(found.st_rdev) != _V4L_MAJOR)
 
 
 def _recording(path: Path, config: CaptureConfig) -> FrameSource:

@@ -41,12 +41,11 @@ def list_cameras(
         except OSError:
             return ""
 
-    found = {path.name for folder in (sysfs, dev) for path in folder.glob("video*")}
-    indices = {int(name[5:]) for name in found if re.fullmatch(r"video[0-9]+", name)}
-    ordered = sorted(indices, key=lambda i: (attribute(i, "index") not in ("", "0"), i))
+    names = {path.name for folder in (sysfs, dev) for path in folder.glob("video*")}
+    numbers = {int(name[5:]) for name in names if re.fullmatch(r"video[0-9]+", name)}
     return [
         CameraInfo(i, str(dev / f"video{i}"), attribute(i, "name") or f"camera {i}")
-        for i in ordered
+        for i in sorted(numbers, key=lambda i: (attribute(i, "index") not in ("", "0"), i))
     ]
 
 
@@ -71,10 +70,8 @@ class CameraDevice:
         cameras: Callable[[], list[CameraInfo]] = list_cameras,
     ) -> None:
         self.rate_hz: float | None = None
-        self._address = address
-        self._config = config
-        self._opener = opener or _open_cv2
-        self._cameras = cameras
+        self._address, self._config = address, config
+        self._opener, self._cameras = opener or _open_cv2, cameras
         self._capture: Any = None
         self._garbage = 0
 
@@ -130,15 +127,13 @@ class CameraDevice:
                 "is using it."
             )
         config = self._config
-        raw_bytes_per_s = config.width_px * config.height_px * 2 * config.rate_hz
-        if raw_bytes_per_s > _USB2_BYTES_PER_S:
+        if config.width_px * config.height_px * 2 * config.rate_hz > _USB2_BYTES_PER_S:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width_px)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height_px)
         capture.set(cv2.CAP_PROP_FPS, config.rate_hz)
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
-        self.rate_hz = rate_hz if 0.0 < rate_hz <= 1000.0 else None
+        self.rate_hz = float(capture.get(cv2.CAP_PROP_FPS)) or None
 
 
 def _rgb(raw: Any) -> RgbImage | None:

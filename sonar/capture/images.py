@@ -44,14 +44,13 @@ def is_image(path: Path) -> bool:
     """Whether ``path`` is an image or an animation: by its first bytes, else by its name."""
     from PIL import Image
 
-    suffix = path.suffix.lower()
-    if suffix in _RAW_VIDEO:
+    if path.suffix.lower() in _RAW_VIDEO:
         return False
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS):
             return True
     except Exception:  # a stranger made the file: Pillow may raise anything
-        return suffix in IMAGE_SUFFIXES or _heif_brand(path) is not None
+        return path.suffix.lower() in IMAGE_SUFFIXES or _heif_brand(path) is not None
 
 
 def read_image(path: Path | str) -> RgbImage:
@@ -64,13 +63,13 @@ def read_image(path: Path | str) -> RgbImage:
         uint8 RGB array of shape ``(H, W, 3)``.
 
     Raises:
-        SourceError: missing, empty, not an image that can be read, damaged or cut off, or an
-            animation: what is read would be a part of it.
+        SourceError: not an image that can be read whole, or an animation: what is read would be
+            a part of it.
         MissingExtraError: a HEIC image, and its reader is not installed.
     """
     path = Path(path)
-    with _opened(path, still=True) as (file, numbers):
-        return _frame(path, file, numbers[0], 1)[0]
+    with _opened(path, still=True) as (file, _):
+        return _rgb(path, file)
 
 
 def image_paths(path: Path | str) -> list[Path]:
@@ -136,31 +135,37 @@ class ImageSource(Recording):
         return cls([path], rate_hz, path.name, STILL_FRAMES, animations)
 
     def _play(self) -> Generator[Frame | None, None, None]:
-        single = len(self._paths) == 1
+        single, number, t = len(self._paths) == 1, 0, 0.0
+        still_s = 1.0 / (self.rate_hz or STILL_RATE_HZ)
         if not single:
             yield None
-        number, t, read = 0, 0.0, 0
         for path in self._paths:
             try:
                 with _opened(path, still=not self._animations) as (file, numbers):
                     repeat = self._repeat if len(numbers) == 1 else 1
                     if single:
                         self.frame_count = repeat * len(numbers)
-                        self.rate_hz = STILL_RATE_HZ if repeat > 1 else self.rate_hz
+                        if repeat > 1:
+                            self.rate_hz, still_s = STILL_RATE_HZ, 1.0 / STILL_RATE_HZ
                         yield None
                     for index in numbers:
-                        image, stated_s = _frame(path, file, index, len(numbers))
-                        shown_s = stated_s or 1.0 / (self.rate_hz or STILL_RATE_HZ)
+                        shown_s = still_s
+                        if len(numbers) > 1:
+                            file.seek(index)
+                        image = _rgb(path, file)
+                        if len(numbers) > 1 and file.format != "TIFF":
+                            stated_s = float(file.info.get("duration") or 0.0) / 1000.0
+                            shown_s = min(stated_s, _LONGEST_S) or _UNTIMED_S
                         for _ in range(repeat):
                             yield Frame(image, number, t, shown_s)
-                            number, read, t = number + 1, read + 1, t + shown_s
+                            number, t = number + 1, t + shown_s
             except SonarError as error:
                 if single:
                     raise
                 self.corrupt += 1
-                number, t = number + 1, t + 1.0 / (self.rate_hz or STILL_RATE_HZ)
+                number, t = number + 1, t + still_s
                 _log.warning("%s", error)
-        if read == 0:
+        if self.corrupt == len(self._paths):
             raise SourceError(f"None of the {self.corrupt} images in {self.label} can be read.")
 
 
@@ -195,16 +200,6 @@ def _opened(path: Path, still: bool) -> Iterator[tuple[Any, range]]:
         raise SourceError(f"{path} is too large: make it smaller than 100 megapixels.") from None
     except Exception as error:
         raise SourceError(f"{path} is damaged or cut off.") from error
-
-
-def _frame(path: Path, file: Any, number: int, count: int) -> tuple[RgbImage, float | None]:
-    """One frame of ``count``, and the seconds it is shown; None for a still image."""
-    if count > 1:
-        file.seek(number)
-    image = _rgb(path, file)
-    if count == 1 or file.format == "TIFF":
-        return image, None
-    return image, min(float(file.info.get("duration") or 0.0) / 1000.0, _LONGEST_S) or _UNTIMED_S
 
 
 def _layout(path: Path, image: Any) -> range:

@@ -49,13 +49,8 @@ class Device(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Time limits of a live source, in seconds.
-
-    Attributes:
-        open_timeout_s: longest wait for it to open.
-        silence_s: without a frame for this long it is given up and reopened.
-        pause_s: between tries; a plug pushed back in guides again within two seconds.
-    """
+    """Time limits of a live source, in seconds: to open, without a frame before it is reopened,
+    and between tries (a plug pushed back in guides again within two seconds)."""
 
     open_timeout_s: float = 10.0
     silence_s: float = CAMERA_SILENCE_S
@@ -70,10 +65,8 @@ class StreamTime:
     passed, so that clocks may drift and be reset.
     """
 
-    def __init__(self) -> None:
-        self._offset_s: float | None = None
-        self._pts_s = 0.0
-        self._arrival_s = 0.0
+    _offset_s: float | None = None
+    _pts_s = _arrival_s = 0.0
 
     def captured_at(self, pts_s: float, arrival_s: float) -> float:
         """Capture time, at most ``arrival_s``."""
@@ -88,14 +81,13 @@ class StreamTime:
 class _Connection:
     """A device in a thread of its own, which starts at once and may hang in the driver for ever.
 
-    The source's lock guards its attributes. ``error`` is why it ended; ``last_sign_s`` is when it
-    last gave a sign of life.
+    The source's lock guards its attributes.
     """
 
     def __init__(self, device: Device, source: "LiveSource") -> None:
         self.device = device
         self.opened = self.delivered = self.ended = self.cancelled = False
-        self.error: SonarError | None = None
+        self.error: SonarError | None = None  # why it ended
         self.last_sign_s = source.clock.now()
         self._source = source
         self.thread = GuardedThread("sonar-capture", self._run, restarts=0)
@@ -141,20 +133,14 @@ class LiveSource:
     """A camera or stream as a :class:`sonar.ports.FrameSource`: the newest frame wins.
 
     Each connection runs in a daemon thread that keeps the newest frame only and stamps it with
-    its capture time. All decisions are taken in ``read``: a connection that fails, or is silent
-    for ``silence_s``, is let go (its thread is not waited for) and another is tried after
-    ``pause_s``, for as long as ``read`` is called.
+    its capture time. ``read`` decides: a connection that fails, or is silent for ``silence_s``, is
+    let go (its thread is not waited for) and another is tried after ``pause_s``, for ever.
 
     Args:
         label: for people; free of credentials.
         connect: makes a fresh, unopened device.
         limits: how long to wait, and for what.
         clock: stamps the frames and times the pauses.
-
-    Attributes:
-        rate_hz: what the device says; None before ``open`` or where unknown.
-        dropped: frames that a newer one replaced before they were read.
-        news: the lock of all state; notified of each change.
     """
 
     live = True
@@ -165,8 +151,8 @@ class LiveSource:
     ) -> None:
         self.label = label
         self.clock = clock
-        self.news = threading.Condition()
-        self.dropped = 0
+        self.news = threading.Condition()  # the lock of all state; notified of each change
+        self.dropped = 0  # frames that a newer one replaced before they were read
         self.rate_hz: float | None = None
         self._connect = connect
         self._limits = limits
@@ -253,9 +239,7 @@ class LiveSource:
             self._let_go(connection)
             self._retry_at_s = now + limits.pause_s
             reason = str(connection.error or f"silent for {limit_s:g} s").rstrip(".")
-            _log.warning(
-                "%s: no connection (%s); next try in %g s.", self.label, reason, limits.pause_s
-            )
+            _log.warning("%s: no connection (%s); it is tried again.", self.label, reason)
         if now >= self._retry_at_s and not self._too_many_stuck():
             self._tries = min(self._tries + 1, 9)
             self._connection = _Connection(self._connect(), self)
@@ -266,14 +250,13 @@ class LiveSource:
         """How long this connection may be silent.
 
         A first frame takes longer than the next: cameras start up, streams send a whole frame
-        every second or two only. So that a short ``silence_s`` does not give up again and again
-        just before it, patience doubles with each try, up to ``open_timeout_s``.
+        every second or two only. So patience doubles with each try, up to ``open_timeout_s``.
         """
-        if not connection.opened:
-            return self._limits.open_timeout_s
         if connection.delivered:
             return self._limits.silence_s
-        return min(self._limits.silence_s * 2.0 ** max(self._tries, 1), self._limits.open_timeout_s)
+        limit_s = self._limits.open_timeout_s
+        doubled_s = self._limits.silence_s * 2.0 ** max(self._tries, 1)
+        return min(doubled_s, limit_s) if connection.opened else limit_s
 
     def _let_go(self, connection: _Connection) -> None:
         connection.cancelled = True

@@ -27,12 +27,8 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class Recording:
-    """What all recordings share of :class:`sonar.ports.FrameSource`.
-
-    Attributes:
-        corrupt: what could not be decoded and was skipped.
-        rate_hz, frame_count: as the file states them; None before ``open`` or where unknown.
-    """
+    """What all recordings share of :class:`sonar.ports.FrameSource`; ``corrupt`` counts what could
+    not be decoded and was skipped."""
 
     live = False
     dropped = 0  # a file waits for its reader

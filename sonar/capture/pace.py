@@ -1,11 +1,14 @@
 """A recording at its own pace."""
 
+from collections.abc import Generator
+
+from sonar.capture.media import Recording
 from sonar.errors import SourceError
 from sonar.ports import Clock, FrameSource
 from sonar.types import Frame
 
 
-class PacedSource:
+class PacedSource(Recording):
     """A recording played as if it happened now.
 
     A frame is returned when its media time has come; ``read`` sleeps on the clock until then,
@@ -13,71 +16,41 @@ class PacedSource:
     counted in ``dropped``, as a camera would. ``Frame.t`` stays media time. The first frame comes
     at once and time runs from the second ``read`` on: what the reader prepares with the first
     frame (loading, warming up) costs nothing of the recording.
-
-    Args:
-        source: a recording (``live`` False).
-        clock: what to sleep on.
     """
 
-    live = False
-
     def __init__(self, source: FrameSource, clock: Clock) -> None:
-        self.label = source.label
-        self._source = source
-        self._clock = clock
-        self._late = 0
-        self._ahead: Frame | SourceError | None = None  # read but not yet due
-        self._first_t: float | None = None
-        self._start_s: float | None = None  # when media time 0 was, on the clock
+        super().__init__(source.label, source.rate_hz, source.frame_count)
+        self._source, self._clock = source, clock
 
-    @property
-    def frame_count(self) -> int | None:
-        """The recording's."""
-        return self._source.frame_count
+    def _play(self) -> Generator[Frame | None, None, None]:
+        try:
+            self._source.open()
+            self.rate_hz, self.frame_count = self._source.rate_hz, self._source.frame_count
+            self.dropped = 0
+            yield None
+            yield from self._paced()
+        finally:
+            self._source.close()
 
-    @property
-    def rate_hz(self) -> float | None:
-        """The recording's."""
-        return self._source.rate_hz
-
-    @property
-    def dropped(self) -> int:
-        """Frames skipped because the reader was late."""
-        return self._late + self._source.dropped
-
-    def open(self) -> None:
-        """Open the recording."""
-        self._source.open()
-        self._ahead = self._first_t = self._start_s = None
-        self._late = 0
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """The newest frame that is due, or the next one once it is."""
-        ahead, self._ahead = self._ahead, None
-        if isinstance(ahead, SourceError):
-            raise ahead
-        frame = ahead or self._source.read(timeout_s)
-        if frame is None:
-            return None
-        # A fixed "now": where decoding is slower than the recording, skipping still ends.
-        now = self._clock.now()
-        if self._first_t is None:
-            self._first_t = frame.t
-            return frame
-        if self._start_s is None:
-            self._start_s = now - self._first_t
-        while True:
-            try:
-                self._ahead = self._source.read(timeout_s)
-            except SourceError as error:  # waits until the frame before it has been returned
-                self._ahead = error
-            if not isinstance(self._ahead, Frame) or self._ahead.t + self._start_s > now:
-                break
-            frame = self._ahead
-            self._late += 1
-        self._clock.sleep(frame.t + self._start_s - self._clock.now())
-        return frame
-
-    def close(self) -> None:
-        """Close the recording."""
-        self._source.close()
+    def _paced(self) -> Generator[Frame, None, None]:
+        first = self._source.read(0.0)
+        if first is None:
+            return
+        yield first
+        start_s = self._clock.now() - first.t
+        ahead = self._source.read(0.0)
+        error: SourceError | None = None
+        while ahead is not None:
+            # A fixed "now": where decoding is slower than the recording, skipping still ends.
+            now, frame = self._clock.now(), ahead
+            while ahead is frame or (ahead is not None and ahead.t + start_s <= now):
+                self.dropped += ahead is not frame
+                frame = ahead
+                try:
+                    ahead = self._source.read(0.0)
+                except SourceError as damage:  # waits until the frame before it has been returned
+                    ahead, error = None, damage
+            self._clock.sleep(frame.t + start_s - self._clock.now())
+            yield frame
+        if error is not None:
+            raise error

@@ -37,13 +37,10 @@ class NetworkStream:
     def __init__(self, url: str, open_timeout_s: float) -> None:
         self.rate_hz: float | None = None
         self.one_behind = False
-        self._url = url
-        self._name = redact_url(url)
+        self._url, self._name = url, redact_url(url)
         self._is_rtsp = scheme_of(url) in ("rtsp", "rtsps")
         self._open_timeout_s = open_timeout_s
         self._container: Any = None
-        self._pixels: Any = None
-        self._frames: Iterator[Any] = iter(())
         self._frame: Any = None
 
     def open(self) -> None:
@@ -60,8 +57,7 @@ class NetworkStream:
         stream.thread_type = "SLICE"  # frame threads would each hold a frame back
         stream.codec_context.flags |= int(av.codec.context.Flags.low_delay)
         self.rate_hz = stream_rate_hz(stream) if self._is_rtsp else None
-        self._pixels = Pixels(stream)
-        self._frames = self._decode(stream)
+        self._pixels, self._frames = Pixels(stream), self._decode(stream)
 
     def wait(self) -> float | None:
         """Blocks for the read timeout at most. Only RTSP has a sender's clock to trust."""
@@ -86,7 +82,7 @@ class NetworkStream:
     def close(self) -> None:
         """Disconnect."""
         container, self._container = self._container, None
-        self._frames, self._frame = iter(()), None
+        self._frame = None
         if container is not None:
             container.close()
 
@@ -98,17 +94,15 @@ class NetworkStream:
             segmented = path_of(self._url).lower().endswith(_PLAYLISTS)
         except ValueError:
             raise SourceError(f"{self._name} is not a valid address{_HINT}.") from None
+        # TCP: over UDP a lost packet smears the frame until the next key frame.
         options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
-        if self._is_rtsp:
-            # TCP: over UDP a lost packet smears the frame until the next key frame.
-            options["rtsp_transport"] = "tcp"
+        options |= {"rtsp_transport": "tcp"} if self._is_rtsp else {}
         # Longer than the reader's own limits, which give the clearer message: what ffmpeg says
         # when it is interrupted depends on where. These only end the thread.
         limits_s = (self._open_timeout_s + _THREAD_GRACE_S, STREAM_SILENCE_S + _THREAD_GRACE_S)
         # Some cameras label MJPEG, or its parts (image/jpg), so oddly that it must be named; the
         # last way looks for the images themselves.
         formats: tuple[str | None, ...] = (None,) if self._is_rtsp else (None, "mpjpeg", "mjpeg")
-        reason = "no frame was found in it"
         for name in () if segmented else formats:
             try:
                 self._container = container = open_container(
@@ -116,8 +110,7 @@ class NetworkStream:
                 )
             except av.error.ExitError:
                 raise SourceTimeout(f"{self._name} did not answer in time.") from None
-            except (av.error.InvalidDataError, av.error.EOFError) as error:
-                reason = _reason(error)
+            except (av.error.InvalidDataError, av.error.EOFError):
                 continue
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 # Not "from error": its text repeats the address with the password.
@@ -137,7 +130,7 @@ class NetworkStream:
                 f"{self._name} is sent in segments (HLS, DASH): its frames arrive seconds too late "
                 "to guide by. Use the camera's RTSP or MJPEG address."
             )
-        raise SourceError(f"{self._name} sends no video that ffmpeg can read: {reason}.")
+        raise SourceError(f"{self._name} sends no video that ffmpeg can read.")
 
     def _decode(self, stream: Any) -> Iterator[Any]:
         import av

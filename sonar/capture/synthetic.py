@@ -29,7 +29,7 @@ INF = math.inf
 _STEP_HZ = 1.8  # steps per second of a walk; the body rolls at half of that
 _EPS = 1e-12
 _MIN_Z_M = 0.02  # nearer than any lens sees; a camera that touches a box stays outside it
-_SKY = (0.62, 0.75, 0.92)
+_TILE_M = 0.25  # of the checkers on every face
 
 Float = NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -44,6 +44,14 @@ class Role(StrEnum):
     OVERHEAD = "overhead"  # a ceiling: never in the way
 
 
+_COLORS = {
+    Role.GROUND: (140, 128, 115),
+    Role.BELOW: (107, 107, 115),
+    Role.OBSTACLE: (204, 166, 110),
+    Role.OVERHEAD: (217, 217, 217),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """An axis-aligned box between two corners (x, y, z) in meters; infinite sides allowed."""
@@ -52,8 +60,6 @@ class Box:
     high: Triple
     role: Role = Role.OBSTACLE
     name: str = "box"  # boxes of one name are one obstacle (a person is three boxes)
-    color: Triple = (0.7, 0.5, 0.35)  # RGB in [0, 1]
-    tile_m: float = 0.25  # size of the checker pattern
     velocity_mps: Triple = (0.0, 0.0, 0.0)
 
     def at(self, t: float) -> "Box":
@@ -176,50 +182,38 @@ class SyntheticScene:
 
 def paint(view: SceneView) -> RgbImage:
     """An image of the view, uint8 RGB (H, W, 3): checkers in the world, darker farther away."""
-    colors = np.array([*(box.color for box in view.boxes), _SKY], np.float32)
-    tiles_m = np.array([*(box.tile_m for box in view.boxes), 1.0], np.float32)
+    colors = np.array([*(_COLORS[box.role] for box in view.boxes), (158, 191, 235)])  # last: sky
     # Half a millimeter keeps a face that lies on a cell's edge in one cell.
-    cells = np.floor((view.points_m + np.float32(5e-4)) / tiles_m[view.hit])
-    shade = np.where(cells.sum(axis=0) % 2 == 1, 0.94, 0.72)
-    shade *= 1.15 / (1.0 + np.minimum(view.depth_m, 30.0) * 0.05)
+    cells = np.floor((view.points_m + np.float32(5e-4)) / np.float32(_TILE_M)).sum(axis=0)
+    shade = np.where(cells % 2 == 1, 1.08, 0.83) / (1.0 + np.minimum(view.depth_m, 30.0) * 0.05)
     shade[view.hit < 0] = 1.0
-    return np.clip(colors[view.hit] * (255.0 * shade[:, :, None]), 0, 255).astype(np.uint8)
+    return np.clip(colors[view.hit] * shade[:, :, None], 0, 255).astype(np.uint8)
 
 
 def floor(until_y: float = INF) -> Box:
     """Ground without end, or up to an edge across the way."""
-    high = (INF, until_y, 0.0)
-    return Box((-INF, -INF, -INF), high, Role.GROUND, "floor", (0.55, 0.5, 0.45), 0.4)
-
-
-def _below(from_y: float, to_y: float, depth_m: float) -> Box:
-    high = (INF, to_y, -depth_m)
-    return Box((-INF, from_y, -INF), high, Role.BELOW, "below", (0.42, 0.42, 0.45), 0.3)
-
-
-def wall(low: tuple[float, float], high: tuple[float, float], name: str = "wall") -> Box:
-    """From the ground to 2.7 m, between two (x, y) corners."""
-    return Box((*low, 0.0), (*high, 2.7), Role.OBSTACLE, name, (0.8, 0.76, 0.66), 0.5)
+    return Box((-INF, -INF, -INF), (INF, until_y, 0.0), Role.GROUND, "floor")
 
 
 def ceiling(z_m: float = 2.7) -> Box:
     """A ceiling without end."""
-    low = (-INF, -INF, z_m)
-    return Box(low, (INF, INF, INF), Role.OVERHEAD, "ceiling", (0.85, 0.85, 0.85), 0.6)
+    return Box((-INF, -INF, z_m), (INF, INF, INF), Role.OVERHEAD, "ceiling")
 
 
-def person(x_m: float, y_m: float, velocity_mps: Triple, color: Triple) -> tuple[Box, ...]:
+def wall(low: tuple[float, float], high: tuple[float, float], name: str = "wall") -> Box:
+    """From the ground to 2.7 m, between two (x, y) corners."""
+    return Box((*low, 0.0), (*high, 2.7), Role.OBSTACLE, name)
+
+
+def person(x_m: float, y_m: float, velocity_mps: Triple) -> tuple[Box, ...]:
     """Somebody upright: legs, trunk and head."""
 
-    def part(half_w: float, half_d: float, low_m: float, high_m: float, tint: Triple) -> Box:
+    def part(half_w: float, half_d: float, low_m: float, high_m: float) -> Box:
         low, high = (x_m - half_w, y_m - half_d, low_m), (x_m + half_w, y_m + half_d, high_m)
-        return Box(low, high, Role.OBSTACLE, "person", tint, 0.12, velocity_mps)
+        return Box(low, high, Role.OBSTACLE, "person", velocity_mps)
 
-    return (
-        part(0.19, 0.12, 0.0, 0.82, (0.2, 0.22, 0.35)),
-        part(0.25, 0.14, 0.82, 1.46, color),
-        part(0.10, 0.11, 1.46, 1.74, (0.75, 0.58, 0.47)),
-    )
+    sizes = ((0.19, 0.12, 0.0, 0.82), (0.25, 0.14, 0.82, 1.46), (0.10, 0.11, 1.46, 1.74))
+    return tuple(part(*size) for size in sizes)
 
 
 def hall(half_width_m: float, end_y_m: float) -> tuple[Box, ...]:
@@ -234,9 +228,8 @@ def hall(half_width_m: float, end_y_m: float) -> tuple[Box, ...]:
     )
 
 
-def _head_bar(d: float) -> tuple[Box, ...]:
-    low, high = (-0.9, d, 1.55), (0.9, d + 0.12, 1.8)
-    return (*hall(2.5, 14.0), Box(low, high, Role.OBSTACLE, "bar", (0.75, 0.3, 0.15), 0.1))
+def _below(from_y: float, to_y: float, depth_m: float) -> Box:
+    return Box((-INF, from_y, -INF), (INF, to_y, -depth_m), Role.BELOW, "below")
 
 
 def _stairs_down(d: float) -> tuple[Box, ...]:
@@ -250,34 +243,28 @@ def _platform(d: float) -> tuple[Box, ...]:
     return (floor(d), _below(d, INF, 1.1), ceiling(4.5), tunnel)
 
 
-def _kerb(d: float) -> tuple[Box, ...]:
-    return (floor(d), _below(d, INF, 0.15), wall((-8.0, d + 12.0), (8.0, d + 12.5), "house"))
-
-
 def _box(x_m: float, d: float) -> tuple[Box, ...]:
     return (*hall(2.5, 14.0), Box((x_m - 0.25, d, 0.0), (x_m + 0.25, d + 0.5, 0.9)))
 
 
 def _person(speed_mps: float, d: float) -> tuple[Box, ...]:
-    return (*hall(2.0, 40.0), *person(0.0, d, (0.0, speed_mps, 0.0), (0.65, 0.25, 0.22)))
+    return (*hall(2.0, 40.0), *person(0.0, d, (0.0, speed_mps, 0.0)))
 
 
-# Of each walk: its boxes for a distance, that distance in meters, and how far before it the walker
-# stops; None: the camera stands.
-_WALKS: dict[str, tuple[Callable[[float], tuple[Box, ...]], float, float | None]] = {
-    "corridor": (lambda d: hall(1.0, 20.0), 12.0, 0.0),
-    "box": (partial(_box, 0.0), 5.0, 0.5),
-    "left_box": (partial(_box, -0.5), 5.0, 0.5),
-    "right_box": (partial(_box, 0.5), 5.0, 0.5),
-    "person_approaching": (partial(_person, -1.0), 7.0, None),
-    "person_leaving": (partial(_person, 1.0), 2.0, None),
-    "head_bar": (_head_bar, 5.0, 0.5),
-    "stairs_down": (_stairs_down, 5.0, 0.3),
-    "kerb": (_kerb, 5.0, 0.3),
-    "platform": (_platform, 5.0, 0.3),
-    "wall": (lambda d: (floor(), ceiling(), wall((-6, d), (6, d + 0.2))), 4.0, 0.5),
-    "empty_hall": (lambda d: hall(6.0, 30.0), 12.0, 0.0),
-    "wall_beside": (lambda d: (*hall(9.0, 99.0)[:2], wall((-1.2, -5.0), (-1.0, 30.0))), 12.0, 0.0),
+# Of each walk: its boxes for a distance, and that distance in meters.
+_WALKS: dict[str, tuple[Callable[[float], tuple[Box, ...]], float]] = {
+    "corridor": (lambda d: hall(1.0, 20.0), 12.0),
+    "box": (partial(_box, 0.0), 5.0),
+    "left_box": (partial(_box, -0.5), 5.0),
+    "right_box": (partial(_box, 0.5), 5.0),
+    "person_approaching": (partial(_person, -1.0), 7.0),
+    "person_leaving": (partial(_person, 1.0), 2.0),
+    "head_bar": (lambda d: (*hall(2.5, 14.0), Box((-0.9, d, 1.55), (0.9, d + 0.12, 1.8))), 5.0),
+    "stairs_down": (_stairs_down, 5.0),
+    "platform": (_platform, 5.0),
+    "wall": (lambda d: (floor(), ceiling(), wall((-6, d), (6, d + 0.2))), 4.0),
+    "empty_hall": (lambda d: hall(6.0, 30.0), 12.0),
+    "wall_beside": (lambda d: (floor(), ceiling(), wall((-1.2, -5.0), (-1.0, 30.0))), 12.0),
 }
 SCENARIOS: tuple[str, ...] = tuple(_WALKS)
 
@@ -285,7 +272,7 @@ SCENARIOS: tuple[str, ...] = tuple(_WALKS)
 def scenario(
     name: str, camera: Camera | None = None, *, distance_m: float | None = None, **others: float
 ) -> SyntheticScene:
-    """A named walk at 1 m/s.
+    """A named walk at 1 m/s that ends half a meter before the obstacle; a person is waited for.
 
     Args:
         name: one of :data:`SCENARIOS`.
@@ -299,12 +286,12 @@ def scenario(
         raise SourceError(
             f"There is no synthetic scene called {name!r}; there are: {', '.join(SCENARIOS)}."
         )
-    boxes_at, usual_m, before_m = _WALKS[name]
+    boxes_at, usual_m = _WALKS[name]
     d = usual_m if distance_m is None else distance_m
     boxes = boxes_at(d)
-    made: dict[str, Any] = {"drop_y_m": d} if any(b.role is Role.BELOW for b in boxes) else {}
-    if before_m is not None:
-        made |= {"speed_mps": 1.0, "walk_m": d - before_m}
+    drops = any(box.role is Role.BELOW for box in boxes)
+    made: dict[str, Any] = {"walk_m": d - 0.5, "drop_y_m": d if drops else None}
+    made["speed_mps"] = 0.0 if name.startswith("person") else 1.0
     return SyntheticScene(boxes, camera or Camera(), **{**made, **others})
 
 

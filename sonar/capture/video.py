@@ -156,16 +156,13 @@ class MediaTime:
         period_s: step where a frame carries no time.
         leaps: whether the container's clock is known to leap.
         label: of the recording, for people.
-
-    Attributes:
-        longest_gap_s: longest time between two frames that is believed.
     """
 
     def __init__(self, period_s: float, leaps: bool = False, label: str = "") -> None:
+        # Between two frames; longer is a step of the clock.
         longest_s = _LEAPING_GAP_S if leaps else _LONGEST_GAP_S
         self.longest_gap_s = max(longest_s, _LONGEST_GAP_PERIODS * period_s)
-        self._period_s = period_s
-        self._label = label
+        self._period_s, self._label = period_s, label
         self._origin_s: float | None = None
         self._last_s: float | None = None
 

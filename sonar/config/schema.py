@@ -260,7 +260,7 @@ class ModelConfig(Section):
     url: str | None = _key(None, "where `sonar models fetch` gets it", pattern=r"^https?://\S+$")
     sha256: str | None = _key(
         None,
-        "of the file; unknown = recorded at the first fetch, with a note",
+        "of the file; null = nothing proves that the file is the right one",
         pattern=r"^[0-9a-f]{64}$",
     )
     size_bytes: int | None = _key(None, "of the file", gt=0)

@@ -104,7 +104,7 @@ def test_a_low_box_is_forgotten_after_a_turn_away():
 
 def test_who_crosses_ones_way_is_gone_once_past():
     # Walks through the middle at about 1.3 m; his feet are below the frame's edge.
-    man = person(-2.4, START_M + 0.2, (1.0, 0.0, 0.0), (0.6, 0.3, 0.2))
+    man = person(-2.4, START_M + 0.2, (1.0, 0.0, 0.0))
     out = approach(*man, stop_m=1.3, seconds=4.5)
     assert any(s.center.band in (Band.NEAR, Band.CLOSE) for _, s, _ in out)
     past = [s for _, s, t in out[35:] if t.center.distance_m > 4.0]
