@@ -29,7 +29,8 @@ INF = math.inf
 _STEP_HZ = 1.8  # steps per second of a walk; the body rolls at half of that
 _EPS = 1e-12
 _MIN_Z_M = 0.02  # nearer than any lens sees; a camera that touches a box stays outside it
-_TILE_M = 0.25  # of the checkers on every face
+_TILE_M = 0.5  # of the checkers on every face
+_SALTS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)  # of the noise, per axis
 
 Float = NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -181,11 +182,17 @@ class SyntheticScene:
 
 
 def paint(view: SceneView) -> RgbImage:
-    """An image of the view, uint8 RGB (H, W, 3): checkers in the world, darker farther away."""
+    """An image of the view, uint8 RGB (H, W, 3): checkers and noise in the world, darker farther
+    away."""
     colors = np.array([*(_COLORS[box.role] for box in view.boxes), (158, 191, 235)])  # last: sky
     # Half a millimeter keeps a face that lies on a cell's edge in one cell.
-    cells = np.floor((view.points_m + np.float32(5e-4)) / np.float32(_TILE_M)).sum(axis=0)
-    shade = np.where(cells % 2 == 1, 1.08, 0.83) / (1.0 + np.minimum(view.depth_m, 30.0) * 0.05)
+    points = view.points_m + np.float32(5e-4)
+    checkers = np.floor(points / np.float32(_TILE_M)).sum(axis=0) % 2
+    grains = np.floor(points * np.float32(24)).astype(np.int64).astype(np.uint32)
+    code = np.bitwise_xor.reduce(grains * _SALTS[:, None, None], axis=0)
+    code = (code ^ (code >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
+    noise = ((code ^ (code >> np.uint32(12))) & np.uint32(255)) / 255.0 - 0.5
+    shade = (0.9 + 0.18 * checkers + 0.25 * noise) / (1.0 + np.minimum(view.depth_m, 30.0) * 0.05)
     shade[view.hit < 0] = 1.0
     return np.clip(colors[view.hit] * shade[:, :, None], 0, 255).astype(np.uint8)
 
