@@ -194,7 +194,8 @@ def paint(view: SceneView) -> RgbImage:
     noise = ((code ^ (code >> np.uint32(12))) & np.uint32(255)) / 255.0 - 0.5
     shade = (0.9 + 0.18 * checkers + 0.25 * noise) / (1.0 + np.minimum(view.depth_m, 30.0) * 0.05)
     shade[view.hit < 0] = 1.0
-    return np.clip(colors[view.hit] * shade[:, :, None], 0, 255).astype(np.uint8)
+    image: RgbImage = np.clip(colors[view.hit] * shade[:, :, None], 0, 255).astype(np.uint8)
+    return image
 
 
 def floor(until_y: float = INF) -> Box:
