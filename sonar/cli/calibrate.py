@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from typer import Argument, Option
 
-from sonar.cli.ui import OutOrNone, as_sets, common, note
+from sonar.cli.ui import OutOrNone, as_sets, note, options
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.files import atomic_path
@@ -46,7 +46,6 @@ def calibrate(
     from sonar.clock import SystemClock
     from sonar.zones import estimate_mount, judge, subsample
 
-    options = common()
     config = options.ready(own=as_sets(mount__height_m=height, mount__hfov_deg=hfov))
     _refuse_existing(out)
     clock = SystemClock()

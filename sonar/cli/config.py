@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sonar.cli.ui import common, emit_json, result
+from sonar.cli.ui import emit_json, options, result
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError, ModelError, SonarError
 
@@ -23,7 +23,6 @@ def show() -> None:
     File, environment and --set are applied."""
     from sonar.config.load import dump_config
 
-    options = common()
     config = options.load()
     if options.json:
         emit_json(config.model_dump(mode="json"))
@@ -38,7 +37,6 @@ def validate(
     """Check a configuration file.
 
     Exit code 2 and one sentence where it is wrong."""
-    options = common()
     if path is not None:
         options.configs = [path]
     options.load()
@@ -62,7 +60,6 @@ def schema(
 
 def doctor() -> None:
     """Check camera, sound, speech and model; say what to do."""
-    options = common()
     config = options.load()
     findings = []
     for name, check, without in (
@@ -146,4 +143,4 @@ def devices() -> None:
     if not outputs:
         lines.append(f"no sound output found{f' ({trouble})' if trouble else ''}")
     found = {"cameras": [*map(asdict, cameras)], "outputs": [*map(asdict, outputs)]}
-    common().answer({**found, "trouble": trouble}, lines)
+    options.answer({**found, "trouble": trouble}, lines)

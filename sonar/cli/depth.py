@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonar.cli.ui import Out, common
+from sonar.cli.ui import Out, options
 from sonar.errors import OutputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def depth(
     from sonar.replay.folder import output_folder
     from sonar.types import Frame
 
-    options = common()
     config = options.ready()
     paths = [path for spec in images for path in image_paths(spec)]
     names = [job.name for job in plan([str(path) for path in paths], out)]

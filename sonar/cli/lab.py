@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 from typer import Argument, Option
 
-from sonar.cli.ui import Common, OutOrNone, as_sets, common, emit_json, note, prepare, say
+from sonar.cli.ui import OutOrNone, as_sets, emit_json, note, options, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError
 
@@ -52,11 +52,10 @@ def evaluate(
     from sonar.lab import evaluate as lab
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
-    options = common()
     uses = get_args(lab.MountUse)
     if mount not in uses:
         raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
-    configs = _variants(options, models or [])
+    configs = _variants(models or [])
     found = lab.find_data(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
@@ -69,7 +68,7 @@ def evaluate(
         note(f"Written: {', '.join(str(file) for file in written)}.")
 
 
-def _variants(options: Common, models: Sequence[str]) -> dict[str, SonarConfig]:
+def _variants(models: Sequence[str]) -> dict[str, SonarConfig]:
     """A configuration by name for each --config with each --model."""
     found: dict[str, SonarConfig] = {}
     for path, model in product(options.configs or (None,), models or (None,)):
@@ -101,7 +100,6 @@ def simulate(
     from sonar.lab.simulate.closed_loop import as_json, run, table
     from sonar.lab.simulate.scenario import Scenario, load, names
 
-    options = common()
     if schema:
         return emit_json(Scenario.model_json_schema(by_alias=True))
     if list_them:
@@ -114,17 +112,15 @@ def simulate(
     wanted = [name for word in scenarios for name in (names() if word == "all" else (word,))]
     found = [load(name) for name in wanted]
     if not closed_loop:
-        return _record(options, found, out, [Path(word) for word in wanted])
+        return _record(found, out, [Path(word) for word in wanted])
     with ExitStack() as stack:
-        ways = _ways(options, depth, stack)
+        ways = _ways(depth, stack)
         advance = options.progress("walks")
         walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
     options.answer(as_json(walked, range(seeds), short), table(walked))
 
 
-def _record(
-    options: Common, found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]
-) -> None:
+def _record(found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]) -> None:
     from sonar.lab.simulate.record import record
 
     if out is None:
@@ -143,7 +139,7 @@ def _record(
     options.answer(written, lines)
 
 
-def _ways(options: Common, depth: str, stack: ExitStack) -> "list[Way]":
+def _ways(depth: str, stack: ExitStack) -> "list[Way]":
     """What walks the scenarios: nothing, and sonar on each wanted kind of depth."""
     from sonar.app import make_zones, open_engine
     from sonar.audio.cues import PulseMapper
@@ -173,7 +169,6 @@ def bench(
     from sonar.lab.bench import format_table, run_bench
     from sonar.lab.bench.chain import measure
 
-    options = common()
     config = options.load()
     if chain:
         figures = asdict(measure(config))
@@ -203,7 +198,6 @@ def train_ear(
     from sonar.lab.simulate.ear import EarStage, EarTrainer
     from sonar.lab.simulate.ear_scenes import SceneMaker
 
-    options = common()
     config = options.load()
     # A quiet scheme would teach nothing: while one thinks, nothing new is announced.
     scheme = "pulse" if config.audio.scheme == "quiet" else config.audio.scheme

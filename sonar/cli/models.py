@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from sonar.cli.ui import Common, common, note, result, say
+from sonar.cli.ui import note, options, result, say
 from sonar.errors import ConfigError, SonarError
 
 if TYPE_CHECKING:  # not every command's need
@@ -29,8 +29,7 @@ STATUS = {
 @app.command("list")
 def list_models() -> None:
     """Every model sonar knows by name, and whether it is here."""
-    options = common()
-    store = _store(options)
+    store = _store()
     entries = store.entries.values()
     options.answer(
         [_as_json(store, entry) for entry in entries],
@@ -41,8 +40,7 @@ def list_models() -> None:
 @app.command()
 def fetch(name: Name) -> None:
     """Download a model; what broke off goes on where it stopped."""
-    options = common()
-    _report(options, _store(options).fetch(name, options.progress(f"fetching {name}")))
+    _report(_store().fetch(name, options.progress(f"fetching {name}")))
 
 
 @app.command("import")
@@ -51,8 +49,7 @@ def import_model(
     name: Annotated[str | None, Option("--name", help="the model; usually recognized")] = None,
 ) -> None:
     """Install a model file that was downloaded elsewhere."""
-    options = common()
-    _report(options, _store(options).import_file(path, name))
+    _report(_store().import_file(path, name))
 
 
 @app.command()
@@ -69,8 +66,7 @@ def optimise(
     from sonar.lab.quantise.artefacts import PRECISIONS
     from sonar.lab.quantise.artefacts import optimise as make
 
-    options = common()
-    config, store = options.load(), _store(options)
+    config, store = options.load(), _store()
     made = make(
         store.resolve(name),
         precisions=PRECISIONS,
@@ -90,8 +86,7 @@ def verify(
     name: Annotated[str | None, Argument(help="one model; none = all that are here")] = None,
 ) -> None:
     """Read the files again: sum, and a trial run of ONNX. Exit code 5 when one is damaged."""
-    options = common()
-    store = _store(options)
+    store = _store()
     here = [each for each in store.entries if store.path(each).is_file()]
     names = [name] if name else here
     facts: list[dict[str, Any]] = []
@@ -115,15 +110,14 @@ def verify(
 @app.command()
 def remove(name: Name) -> None:
     """Delete a model and what was made from it."""
-    removed = _store(common()).remove(name)
+    removed = _store().remove(name)
     say(f"{name}: removed" if removed else f"{name}: was not installed")
 
 
 @app.command()
 def path(name: Name) -> None:
     """Print where a model's file lies; an error when it is not here."""
-    options = common()
-    resolved = _store(options).resolve(name)
+    resolved = _store().resolve(name)
     if options.json:
         options.answer(_facts(resolved), ())
     else:
@@ -144,13 +138,13 @@ def _frames(spec: str, config: "SonarConfig") -> "Iterator[RgbImage]":
         source.close()
 
 
-def _store(options: Common) -> "Store":
+def _store() -> "Store":
     from sonar.depth.models import Store
 
     return Store(options.load().models, report=note)
 
 
-def _report(options: Common, resolved: "ResolvedModel") -> None:
+def _report(resolved: "ResolvedModel") -> None:
     lines = [f"{resolved.name} is here: {resolved.path}"]
     if resolved.format == "torch":
         lines.append(f"It is converted once: sonar models optimise {resolved.name}")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sonar.cli.process import stops, terminates
-from sonar.cli.ui import INTERRUPTED, Common, Out, common, note, say
+from sonar.cli.ui import INTERRUPTED, Out, note, options, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
@@ -21,30 +22,16 @@ DIFFERENT = 1  # what is heard is not what was, or not what must be
 
 
 def replay(
-    videos: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="VIDEO...", help="video file, image or folder of images; or several videos"
-        ),
-    ],
+    videos: Annotated[list[str], Argument(metavar="VIDEO...", help="videos, image, or folder")],
     out: Out,
-    realtime: Annotated[bool, typer.Option("--realtime", help="keep the recording's pace")] = False,
-    no_video: Annotated[
-        bool, typer.Option("--no-video", help="do not write annotated.mp4 (faster)")
-    ] = False,
-    report: Annotated[
-        bool, typer.Option("--report", help="write report.html: a timeline beside the player")
-    ] = False,
+    realtime: Annotated[bool, Option("--realtime", help="keep the recording's pace")] = False,
+    no_video: Annotated[bool, Option("--no-video", help="no annotated.mp4 (faster)")] = False,
+    report: Annotated[bool, Option("--report", help="write report.html, a timeline")] = False,
     baseline: Annotated[
-        Path | None,
-        typer.Option("--baseline", help="folder of an earlier run: fail where it sounds different"),
+        Path | None, Option("--baseline", help="an earlier run: fail where it sounds different")
     ] = None,
     expect: Annotated[
-        Path | None,
-        typer.Option(
-            "--expect",
-            help='YAML list such as "between 3 s and 5 s: close, left", or one by recording',
-        ),
+        Path | None, Option("--expect", help='YAML list such as "between 3 s and 5 s: close, left"')
     ] = None,
 ) -> None:
     """Process a recording: annotated video, sound, events.
@@ -52,32 +39,31 @@ def replay(
     OUT gets annotated.mp4, audio.wav, events.jsonl, frames.jsonl and summary.json.
 
     Several videos, or a folder of videos: each into a folder of its own in OUT, with a summary
-    page, index.html."""
+    page, index.html; --expect may hold one list for each by name."""
     from sonar.replay.batch import find_videos, plan
     from sonar.replay.regression import read_checks
 
     found = find_videos(videos)
     planned = plan(found or videos, out)
-    options = common()
     config = options.ready("replay")
     checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
     inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
     how: dict[str, Any] = {"video": not no_video, "report": report, "realtime": realtime}
     if found is None:
-        summary, code = _one(options, config, videos[0], out, how, inputs)
+        summary, code = _one(config, videos[0], out, how, inputs)
         options.answer(summary, [_headline(summary, out)])
         if not code and checks.any:
             code = DIFFERENT if _differences(checks, planned[0].name, out) else 0
     else:
         inputs += [baseline / job.name for job in planned] if baseline else []
-        code = _batch(options, config, planned, out, how, checks, inputs)
+        code = _batch(config, planned, out, how, checks, inputs)
     if code:
         raise typer.Exit(code)
 
 
 def demo(
     out: Out = Path("out/demo"),
-    silent: Annotated[bool, typer.Option("--silent", help="do not play the result")] = False,
+    silent: Annotated[bool, Option("--silent", help="do not play the result")] = False,
 ) -> None:
     """Run the main job on the built-in clip.
 
@@ -85,13 +71,12 @@ def demo(
     from sonar.audio.output.portaudio import play_wav
     from sonar.demo import CLIP, MOUNT
 
-    options = common()
     config = options.ready("replay")
     if config.mount == SonarConfig().mount:  # unless the user says otherwise: as it was filmed
         config = config.model_copy(update={"mount": MOUNT})
     if not options.json:
         say("Walking through the built-in clip with the built-in depth model.")
-    summary, code = _one(options, config, str(CLIP), out, {})
+    summary, code = _one(config, str(CLIP), out, {})
     options.answer(summary, [*_story(out / "events.jsonl"), _headline(summary, out)])
     if code:
         raise typer.Exit(code)
@@ -103,7 +88,6 @@ def demo(
 
 
 def _one(
-    options: Common,
     config: SonarConfig,
     spec: str,
     out: Path,
@@ -126,7 +110,6 @@ def _one(
 
 
 def _batch(
-    options: Common,
     config: SonarConfig,
     planned: "list[Job]",
     out: Path,

@@ -9,7 +9,7 @@ from typer import Option
 
 from sonar import __version__
 from sonar.cli import calibrate, config, depth, lab, models, replay, run, service, web
-from sonar.cli.ui import COMMON_EPILOG, INTERRUPTED, Common, begin, note, say
+from sonar.cli.ui import COMMON_EPILOG, INTERRUPTED, note, options, say
 from sonar.errors import ConfigError, SonarError
 
 app = typer.Typer(
@@ -80,7 +80,8 @@ def root(
     """Hear what is near: one camera in, stereo tones and short spoken warnings out."""
     if configs and len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
         raise ConfigError("--config is given twice; only sonar evaluate compares several.")
-    begin(Common(sets or [], as_json, verbose, configs or []))
+    options.configs, options.sets = configs or [], sets or []
+    options.json, options.verbose = as_json, verbose
 
 
 _FLAGS = {"--json", "--plain", "-v", "-vv", "--verbose"}

@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from sonar.cli import process
-from sonar.cli.ui import INTERRUPTED, Common, Source, common, note, prepare, say
+from sonar.cli.ui import INTERRUPTED, Source, note, options, prepare, say
 from sonar.errors import ConfigError
 from sonar.ports import AudioSink
 from sonar.records import Event, Step, Update
@@ -29,12 +29,11 @@ def run(
     if headless:
         from sonar.cli.service import guide
 
-        guide(common(), source)
+        guide(source)
     from sonar import app
     from sonar.clock import SystemClock
     from sonar.controls.listen import listening
 
-    options = common()
     config = options.load()
     process.never_wait()
     prepare(config)
@@ -49,7 +48,7 @@ def run(
     ):
         for found in notes:
             note(found)
-        outcome = running.run(_Printer(options, running).consume)
+        outcome = running.run(_Printer(running).consume)
     if outcome.error is not None:
         raise outcome.error
     if not options.json:
@@ -61,12 +60,12 @@ def run(
 class _Printer:
     """Prints what is heard: a line for each change, or every frame's record with ``--json``."""
 
-    def __init__(self, options: Common, running: "Running") -> None:
-        self._options, self._running = options, running
+    def __init__(self, running: "Running") -> None:
+        self._running = running
         self._loss_reported = False
 
     def consume(self, update: Update) -> None:
-        if not self._options.json:
+        if not options.json:
             for event in update.events:
                 self._print(event)
         elif isinstance(update, Step):
@@ -83,7 +82,7 @@ class _Printer:
             say(f"{event.name}{reason}" + (": Ctrl-C ends" if event.name == State.READY else ""))
         elif event.kind == "speech":
             say(f'"{event.text}"')
-        elif self._options.verbose and event.name != "silence":
+        elif options.verbose and event.name != "silence":
             say(event.why or event.name)
 
 
@@ -111,4 +110,4 @@ def control(
     verdict, _, text = send(choose_instance(instance), " ".join(words)).partition(" ")
     if verdict != "ok":
         raise ConfigError(text)
-    common().answer({"answer": text}, [text])
+    options.answer({"answer": text}, [text])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer import Option
 
-from sonar.cli.ui import Common, Source, common, note, prepare, say
+from sonar.cli.ui import Source, note, options, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError, DeviceError, OutputError
 from sonar.files import expanded
@@ -40,7 +40,7 @@ def install(
     if dry_run:
         say(unit.unit_text(places).rstrip())
         return
-    _load(common())  # a wrong configuration is reported now, not at the next boot
+    _load()  # a wrong configuration is reported now, not at the next boot
     for line in unit.install(places, _run, source):
         say(line)
 
@@ -59,7 +59,7 @@ def service_status(system: System = False) -> None:
     """What systemd and the service itself report."""
     from sonar.service import unit
 
-    if unit.booted() and not common().json:
+    if unit.booted() and not options.json:
         systemctl = unit.control(unit.Places.of(system))
         _run([*systemctl, "--no-pager", "--lines=0", "status", unit.NAME])
     status()
@@ -95,10 +95,9 @@ def run(
     source: Source = "0",
 ) -> None:
     """Guide under supervision: failures are sounded and mended. What the unit starts."""
-    options = common()
-    config, path = _load(options)
+    config, path = _load()
     prepare(config)
-    settings = supervisor_settings(options, config, path)
+    settings = supervisor_settings(options.sets, config, path)
     # Not on the command line, which everybody can read: a stream's address may hold a password.
     os.environ["SONAR_SOURCE"] = source
     sys.stdout.flush()
@@ -111,8 +110,7 @@ def status() -> None:
     Exit code 0 while it guides, 4 else."""
     from sonar.service.health import ask
 
-    options = common()
-    service = _load(options)[0].service
+    service = _load()[0].service
     found = ask(service)
     if found is None:
         where = f"{service.health_host}:{service.health_port}"
@@ -141,17 +139,17 @@ def in_words(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def guide(options: Common, source: str) -> NoReturn:
+def guide(source: str) -> NoReturn:
     """``sonar run --headless``: this process guides, and ends when that ends."""
     from sonar import app as product
     from sonar.clock import SystemClock
     from sonar.service.guide.headless import main
 
     open_source = partial(product.open_source, source, realtime=True)
-    main(lambda: _load(options)[0], open_source, SystemClock(), recording_folder=_recordings())
+    main(lambda: _load()[0], open_source, SystemClock(), recording_folder=_recordings())
 
 
-def supervisor_settings(options: Common, config: SonarConfig, path: str) -> str:
+def supervisor_settings(sets: Sequence[str], config: SonarConfig, path: str) -> str:
     """The start settings of the supervisor; see :mod:`sonar.service.supervisor.runner`."""
     from sonar.pipeline import READ_TIMEOUT_S
     from sonar.service.supervisor.runner import SupervisorSettings
@@ -159,9 +157,9 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str) -> str:
     from sonar.service.supervisor.supervisor import WatchLimits
 
     service = config.service
-    sets = [word for one in options.sets for word in ("--set", one)]
+    words = [word for one in sets for word in ("--set", one)]
     settings = SupervisorSettings(
-        command=(sys.executable, "-m", "sonar", "--config", path, *sets, "run", "--headless"),
+        command=(sys.executable, "-m", "sonar", "--config", path, *words, "run", "--headless"),
         limits=WatchLimits(
             # A wait for a frame is progress once it is heard; the limit must let it be heard.
             alarm_after_s=READ_TIMEOUT_S + 0.2,
@@ -176,7 +174,7 @@ def supervisor_settings(options: Common, config: SonarConfig, path: str) -> str:
     return settings.text()
 
 
-def _load(options: Common) -> tuple[SonarConfig, str]:
+def _load() -> tuple[SonarConfig, str]:
     """The configuration and the file or profile it came from.
 
     Without --config: ~/.config/sonar/config.yaml, /etc/sonar/config.yaml, the profile headless.

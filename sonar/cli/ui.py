@@ -90,22 +90,12 @@ class Common:
         return advance
 
 
-_current = [Common()]  # of the command line that runs; the root command puts it there
+options = Common()  # of the command line that runs; the root command sets them
 
 
 def as_sets(**values: object) -> list[str]:
     """``mount__height_m=1.35`` as ``mount.height_m=1.35``, without those that are None."""
     return [f"{k.replace('__', '.')}={v}" for k, v in values.items() if v is not None]
-
-
-def begin(options: Common) -> None:
-    """Make ``options`` those of this run; the root command does."""
-    _current[0] = options
-
-
-def common() -> Common:
-    """The shared options of this run."""
-    return _current[0]
 
 
 def prepare(config: SonarConfig) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Option
 
 from sonar.cli.process import terminates
-from sonar.cli.ui import as_sets, common, note, say
+from sonar.cli.ui import as_sets, note, options, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError, MissingExtraError
 
@@ -24,7 +24,6 @@ def web(
     from sonar.web.gate import USER, password_for
     from sonar.web.page import serve
 
-    options = common()
     own = as_sets(web__host=host, web__port=port)
 
     def load(more: list[str]) -> SonarConfig:

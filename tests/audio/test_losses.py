@@ -9,7 +9,6 @@ from sonar.audio.cues import PulseMapper
 from sonar.audio.speech.bank import SpeechStatus
 from sonar.audio.synthesis import Mixer
 from sonar.cli import run as cli_run
-from sonar.cli.ui import Common
 from sonar.controls.controls import Controls
 from sonar.ports import SinkStatus
 from sonar.records import Step
@@ -29,7 +28,7 @@ def test_lost_speech_is_announced_once_by_sound_and_by_text(monkeypatch):
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
     speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
     controls = Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
-    printer = cli_run._Printer(Common(), SimpleNamespace(speech=speech, controls=controls))
+    printer = cli_run._Printer(SimpleNamespace(speech=speech, controls=controls))
     step = a_step()
     printer.consume(step)
     assert not render(mixer, 0.5).any()

@@ -12,7 +12,6 @@ import pytest
 
 from sonar.cli.root import execute as sonar
 from sonar.cli.service import in_words, supervisor_settings
-from sonar.cli.ui import Common
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.service import unit
@@ -96,8 +95,9 @@ def test_a_degraded_state_has_its_reason_and_code_4(capsys: pytest.CaptureFixtur
 
 def test_the_supervisor_gets_limits_that_let_a_wait_be_heard() -> None:
     config = load_config(None, ["capture.open_timeout_s=7"], {})
-    options = Common(sets=["audio.output=null"])
-    settings = SupervisorSettings.parse(supervisor_settings(options, config, "headless"))
+    settings = SupervisorSettings.parse(
+        supervisor_settings(["audio.output=null"], config, "headless")
+    )
     assert settings.limits.alarm_after_s == pytest.approx(0.6)
     assert settings.limits.start_timeout_s == pytest.approx(34.0)
     assert settings.command[1:] == (
