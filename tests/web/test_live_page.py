@@ -50,7 +50,7 @@ def test_a_report_is_shown(alone: Path, allowed: bool) -> None:
     assert "Pulse on the left, 4.0 a second: close, left." in html
     assert "“&lt;Stop&gt;”" in html and "<Stop>" not in html
     if not allowed:
-        assert image_of(report) is None and "The picture is off" in html
+        assert image_of(report) is None and "The image is off" in html
         return
     image = image_of(report)
     assert image is not None and image.shape == (360, 480, 3)
@@ -157,14 +157,14 @@ def test_in_a_browser(browser: Any, address: str, spawn: Spawn, tmp_path: Path) 
     itself = view(folder, service.pid)
     assert itself["muted"] and itself["verbosity"] == "chatty" and itself["scheme"] == "quiet"
 
-    # Of two, one is chosen; this one's picture is off, and the page says so.
+    # Of two, one is chosen; this one's image is off, and the page says so.
     other = spawn("run", "--headless", clip)
     wait_for_view(folder, other.pid)
     page.get_by_role("button", name="Stop watching").click()
     page.locator("#now", has_text="Not watching").wait_for()
     page.get_by_role("button", name="Start watching").click()
     page.get_by_label(str(other.pid)).check()
-    page.locator("#now", has_text="The picture is off").wait_for()
+    page.locator("#now", has_text="The image is off").wait_for()
     assert page.locator("#now img").count() == 0
     check_accessible(page)
     other.terminate()
@@ -187,7 +187,7 @@ def view(folder: Path, pid: int) -> dict[str, Any]:
 
 
 def wait_for_view(folder: Path, pid: int, limit_s: float = 60.0) -> None:
-    """Until that sonar has a picture to tell of."""
+    """Until that sonar has a frame to report."""
     end_s = time.monotonic() + limit_s
     while True:
         try:

@@ -40,13 +40,13 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_photo_comes_back_as_picture_sound_and_sentence(studio: Studio, photo: Path) -> None:
+def test_a_photo_comes_back_as_image_sound_and_sentence(studio: Studio, photo: Path) -> None:
     html = studio.photo(str(photo), *NONE)
     assert "In full: " in html and 'alt="Heat map' in html
-    picture = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)
+    image = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)
     sound = re.search(r'src="data:audio/wav;base64,([^"]+)"', html)
-    assert picture and sound
-    seen = cv2.imdecode(np.frombuffer(base64.b64decode(picture[1]), np.uint8), 1)
+    assert image and sound
+    seen = cv2.imdecode(np.frombuffer(base64.b64decode(image[1]), np.uint8), 1)
     assert seen is not None and seen.shape == (240 + 34, 320, 3)
     greys = np.arange(256, dtype=np.uint8)[:, None]
     palette = cv2.applyColorMap(greys, cv2.COLORMAP_INFERNO).reshape(-1, 3)
@@ -59,7 +59,7 @@ def test_a_photo_comes_back_as_picture_sound_and_sentence(studio: Studio, photo:
     assert len(samples) / 48_000 == pytest.approx(3.0, abs=0.1)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
+@pytest.mark.parametrize("content", [b"", b"no image"])
 def test_a_bad_file_is_one_sentence_without_our_paths(
     studio: Studio, tmp_path: Path, content: bytes
 ) -> None:
