@@ -143,13 +143,10 @@ def video_of(container: Any, name: str) -> Any:
 
 def stream_rate_hz(stream: Any) -> float | None:
     """Nominal frames per second, or None. A raw stream has it from its codec, if at all."""
-    raw = is_raw(stream.container)
-    rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
-    slowest_hz = _SLOWEST_RAW_HZ if raw else _SLOWEST_HZ
-    for rate in [stream.codec_context.framerate] if raw else rates:
-        if rate and slowest_hz <= float(rate) <= 1000.0:
-            return float(rate)
-    return None
+    rates, slowest_hz = [stream.average_rate, stream.guessed_rate, stream.base_rate], _SLOWEST_HZ
+    if is_raw(stream.container):
+        rates, slowest_hz = [stream.codec_context.framerate], _SLOWEST_RAW_HZ
+    return next((float(r) for r in rates if r and slowest_hz <= float(r) <= 1000.0), None)
 
 
 def is_raw(container: Any) -> bool:

@@ -182,8 +182,7 @@ class SyntheticScene:
 
 
 def paint(view: SceneView) -> RgbImage:
-    """An image of the view, uint8 RGB (H, W, 3): checkers and noise in the world, darker farther
-    away."""
+    """An image of the view, uint8 RGB (H, W, 3): checkers and noise, darker farther away."""
     colors = np.array([*(_COLORS[box.role] for box in view.boxes), (158, 191, 235)])  # last: sky
     # Half a millimeter keeps a face that lies on a cell's edge in one cell.
     points = view.points_m + np.float32(5e-4)
@@ -216,12 +215,13 @@ def wall(low: tuple[float, float], high: tuple[float, float], name: str = "wall"
 def person(x_m: float, y_m: float, velocity_mps: Triple) -> tuple[Box, ...]:
     """Somebody upright: legs, trunk and head."""
 
-    def part(half_w: float, half_d: float, low_m: float, high_m: float) -> Box:
-        low, high = (x_m - half_w, y_m - half_d, low_m), (x_m + half_w, y_m + half_d, high_m)
-        return Box(low, high, Role.OBSTACLE, "person", velocity_mps)
-
     sizes = ((0.19, 0.12, 0.0, 0.82), (0.25, 0.14, 0.82, 1.46), (0.10, 0.11, 1.46, 1.74))
-    return tuple(part(*size) for size in sizes)
+    return tuple(
+        Box(
+            (x_m - w, y_m - d, low), (x_m + w, y_m + d, high), Role.OBSTACLE, "person", velocity_mps
+        )
+        for w, d, low, high in sizes
+    )
 
 
 def hall(half_width_m: float, end_y_m: float) -> tuple[Box, ...]:
@@ -283,12 +283,10 @@ def scenario(
     """A named walk at 1 m/s that ends half a meter before the obstacle; a person is waited for.
 
     Args:
-        name: one of :data:`SCENARIOS`.
+        name: one of :data:`SCENARIOS`; SourceError for another.
         camera: height, angles and field of view; chest height, 10 degrees down by default.
         distance_m: where the obstacle or the edge is at time 0.
         others: of :class:`SyntheticScene`, such as ``sway_deg`` or another ``speed_mps``.
-
-    Raises SourceError for an unknown name.
     """
     if name not in _WALKS:
         raise SourceError(
@@ -298,8 +296,8 @@ def scenario(
     d = usual_m if distance_m is None else distance_m
     boxes = boxes_at(d)
     drops = any(box.role is Role.BELOW for box in boxes)
-    made: dict[str, Any] = {"walk_m": d - 0.5, "drop_y_m": d if drops else None}
-    made["speed_mps"] = 0.0 if name.startswith("person") else 1.0
+    made: dict[str, Any] = {"walk_m": d - 0.5, "drop_y_m": d if drops else None, "speed_mps": 1.0}
+    made |= {"speed_mps": 0.0} if name.startswith("person") else {}
     return SyntheticScene(boxes, camera or Camera(), **{**made, **others})
 
 

@@ -142,17 +142,13 @@ def _from_texts(given: Iterable[tuple[str, Path, str]]) -> _Layer:
         target = layer.values
         for name in path[:-1]:
             target = target.setdefault(name, {})
-        target[path[-1]] = _value(path, text, origin)
+        key = key_at(path)
+        is_list = key is not None and key.schema.get("type") == "array"
+        target[path[-1]] = (
+            parse(text, origin).value if is_list else (None if text in NULLS else text)
+        )
         layer.origins[path] = origin
     return layer
-
-
-def _value(path: Path, text: str, origin: str) -> Any:
-    """``text`` as written in YAML; only a list needs to be taken apart."""
-    key = key_at(path)
-    if key is not None and key.schema.get("type") == "array":
-        return parse(text, origin).value
-    return None if text in NULLS else text
 
 
 def _leave_out_removed(layer: _Layer) -> None:
