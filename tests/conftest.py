@@ -5,6 +5,10 @@ import ctypes.util
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("sonar", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("sonar")
 
 _FE_DFL_ENV = ctypes.c_void_p(-1)  # glibc, x86-64 and aarch64
 

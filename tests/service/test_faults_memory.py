@@ -93,7 +93,7 @@ def test_no_memory_for_the_recording_costs_frames_only(
     def none(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(recorders.Part, "record", none)
+    monkeypatch.setattr(recorders.RecordedPart, "record", none)
     service.wait(lambda: bool(service.logged("recording_failed")), "word of it")
     assert "memory" in service.logged("recording_failed")[0]["problem"]
     service.wait_frames(10)

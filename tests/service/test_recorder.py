@@ -16,7 +16,7 @@ from sonar.config import RecordingConfig
 from sonar.errors import OutputError
 from sonar.records import Event, FrameRecord, Step, Update
 from sonar.service.guide import recorder
-from sonar.service.guide.recorder import Part, Recorder, parts, recordings
+from sonar.service.guide.recorder import RecordedPart, Recorder, parts, recordings
 from sonar.types import Cue, CueKind, Frame, Priority, Scene, State
 
 RATE_HZ = 5.0
@@ -227,7 +227,7 @@ def test_a_full_disk_costs_frames_not_guidance(
     def full(*_: Any) -> None:
         raise OutputError("No space left on device")
 
-    monkeypatch.setattr(Part, "record", full)
+    monkeypatch.setattr(RecordedPart, "record", full)
     one.walk(3)
     assert [event for event, _ in one.logged] == ["recording_failed"]
     assert one.recorder.skipped > 0
@@ -243,7 +243,7 @@ def test_a_disk_that_blocks_never_blocks_the_loop(
 ) -> None:
     one = walk()
     gate = threading.Event()
-    monkeypatch.setattr(Part, "record", lambda *_: gate.wait(10))
+    monkeypatch.setattr(RecordedPart, "record", lambda *_: gate.wait(10))
     one.drained = lambda: None
     start = time.monotonic()
     one.walk(60)
@@ -317,7 +317,7 @@ def test_a_failure_that_nobody_expects_is_logged_and_recording_goes_on(
         def broken(*_: object) -> None:
             raise IndexError("a mistake of ours")
 
-        patch.setattr(Part, "record", broken)
+        patch.setattr(RecordedPart, "record", broken)
         one.walk(0.2)
         deadline = time.monotonic() + 10
         while not one.logged:

@@ -43,7 +43,7 @@ _CLOSE_S = 1.0
 Log = Callable[..., None]
 
 
-class Part:
+class RecordedPart:
     """One part being written. Raises OutputError when it cannot be.
 
     ``size`` is height and width of its frames, even; ``t0`` the source time in seconds of its
@@ -99,7 +99,7 @@ class Recorder:
         self._next_t = self._danger_t = float("-inf")
         # From here on the thread's.
         self._last_t = 0.0
-        self._part: Part | None = None
+        self._part: RecordedPart | None = None
         self._blocked_until_s = float("-inf")
         self._keep_at: tuple[float, str] | None = None  # source time at which the ring is kept
         self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
@@ -183,7 +183,7 @@ class Recorder:
             for event in update.events:
                 self._part.record(EVENTS, event.model_dump(mode="json"), self._last_t)
 
-    def _part_for(self, frame: Frame) -> Part:
+    def _part_for(self, frame: Frame) -> RecordedPart:
         """The present part, or a new one when that is full or of other frames."""
         height, width = frame.image.shape[:2]
         scale = min(1.0, WIDTH_PX / width)
@@ -194,7 +194,7 @@ class Recorder:
             self._trim()
             folder = self._ring / f"part-{self._number:08d}"
             self._number += 1
-            part = self._part = Part(folder, size, frame.t)
+            part = self._part = RecordedPart(folder, size, frame.t)
         return part
 
     def _end_part(self) -> None:
