@@ -61,7 +61,7 @@ class SourceTimeout(SourceError):
 
 
 class SourceLost(SourceError):
-    """A live source is gone and the reconnect limit is reached."""
+    """A connection to a live source is gone, or the source is."""
 
 
 class OutputError(SonarError):

@@ -117,12 +117,11 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneView:
-    """What a camera sees: meters along the optical axis (infinite where nothing is hit), an index
-    into ``boxes`` (-1 for nothing) and the point in world axes (undefined for nothing)."""
+    """What a camera sees."""
 
-    depth_m: FloatImage  # float32 (H, W)
-    hit: NDArray[np.int16]  # (H, W)
-    points_m: NDArray[np.float32]  # (3, H, W)
+    depth_m: FloatImage  # float32 (H, W), along the optical axis; infinite where nothing is hit
+    hit: NDArray[np.int16]  # (H, W), index into boxes, -1 for nothing
+    points_m: NDArray[np.float32]  # (3, H, W), in world axes; undefined for nothing
     boxes: tuple[Box, ...]  # where they were at that moment
     camera: Camera
 
@@ -322,10 +321,9 @@ class SyntheticSource(Recording):
         frames: int = 60,
         size: tuple[int, int] = (192, 256),
     ) -> None:
-        named = isinstance(scene, str)
-        super().__init__(f"synthetic:{scene if named else 'scene'}", rate_hz, frames)
-        self.scene = scenario(scene) if isinstance(scene, str) else scene
-        self.size = size
+        name = scene if isinstance(scene, str) else "scene"
+        super().__init__(f"synthetic:{name}", rate_hz, frames)
+        self.scene, self.size = scenario(scene) if isinstance(scene, str) else scene, size
         self._last: tuple[int, SceneView] | None = None
 
     def frame_at(self, frame_id: int) -> Frame:
@@ -345,8 +343,8 @@ class SyntheticSource(Recording):
     def walkable_at(self, frame_id: int) -> FloatImage:
         """1 where the ground that is walked on is seen, else 0; float32 (H, W)."""
         view = self.view_at(frame_id)
-        ground = np.array([b.role is Role.GROUND for b in view.boxes] + [False])
-        return ground[view.hit].astype(np.float32)
+        ground = [*(box.role is Role.GROUND for box in view.boxes), False]
+        return np.array(ground, np.float32)[view.hit]
 
     def _play(self) -> Generator[Frame | None, None, None]:
         yield None
