@@ -27,7 +27,6 @@ from sonar.types import FloatImage, Frame, RgbImage
 
 INF = math.inf
 _STEP_HZ = 1.8  # steps per second of a walk; the body rolls at half of that
-_EPS = 1e-12
 _MIN_Z_M = 0.02  # nearer than any lens sees; a camera that touches a box stays outside it
 _TILE_M = 0.5  # of the checkers on every face
 _SALTS = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)  # of the noise, per axis
@@ -166,7 +165,7 @@ class SyntheticScene:
         x, y = camera.pixel_rays(height, width)
         across, down, ahead = camera.axes[:, :, None, None]
         rays = x[None, None, :] * across + y[None, :, None] * down + ahead  # (3, H, W)
-        rays[np.abs(rays) < _EPS] = _EPS
+        rays[np.abs(rays) < 1e-12] = 1e-12
         inverse, origin = 1.0 / rays, camera.origin[:, None, None]
         depth, hit = np.full((height, width), INF), np.full((height, width), -1, np.int16)
         for index, box in enumerate(boxes):
