@@ -50,7 +50,11 @@ def is_image(path: Path) -> bool:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS):
             return True
     except Exception:  # a stranger made the file: Pillow may raise anything
-        return path.suffix.lower() in IMAGE_SUFFIXES or _heif_brand(path) is not None
+        if _heif_brand(path) is not None:
+            return True
+        head = _head(path)
+        is_video = head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
+        return path.suffix.lower() in IMAGE_SUFFIXES and not is_video
 
 
 def read_image(path: Path | str) -> RgbImage:

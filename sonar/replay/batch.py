@@ -137,6 +137,9 @@ def run_batch(
             code, problem = error.exit_code, str(error)
         except OSError as error:
             code, problem = OutputError.exit_code, f"{job.out}: {error.strerror or error}"
+        except Exception as error:  # a fault of ours costs this recording, not the others
+            _log.exception("%s failed", job.spec)
+            code, problem = 1, f"{type(error).__name__}: {error}"
         except KeyboardInterrupt:  # before its frames
             interrupted = True
             code, problem = INTERRUPTED, "interrupted"

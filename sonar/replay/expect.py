@@ -23,7 +23,7 @@ _SENTENCE = re.compile(
     rf"\s*(never\s+)?between\s+{_NUMBER}\s*s?\s+and\s+{_NUMBER}\s*s?\s*:\s*(.+?)\s*",
     re.IGNORECASE,
 )
-_CAUSES = ("unknown", "unchanged", "no evidence", "no news from the pipeline", "possible drop")
+_CAUSES = ("unknown", "unchanged", "no evidence", "possible drop")
 _KINDS = ("cue", "speech", "state", "ahead")
 _MEASURED = re.compile(r"(\d+(\.\d+)? m|collision in \d+(\.\d+)? s|nearest \d+(\.\d+)?)")
 

@@ -11,6 +11,7 @@ from conftest import jpeg
 from PIL import Image
 
 from sonar.capture import ImageSource, read_image
+from sonar.capture.images import is_image
 from sonar.errors import SourceError
 
 RED = (255, 0, 0)
@@ -137,6 +138,12 @@ def test_bad_files(tmp_path, content, message):
     with pytest.raises(SourceError, match=message) as caught:
         read_image(path)
     assert "bad.jpg" in str(caught.value)
+
+
+def test_a_video_with_the_name_of_an_image_is_no_image(tmp_path):
+    path = tmp_path / "walk.jpg"
+    path.write_bytes(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(64))
+    assert not is_image(path)
 
 
 def test_floating_point_image_is_refused(tmp_path):

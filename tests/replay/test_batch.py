@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sonar.errors import ConfigError
-from sonar.replay.batch import Done, Job, find_videos, plan, write_batch
+from sonar.replay.batch import Done, Job, find_videos, plan, run_batch, write_batch
+from sonar.replay.session import ReplayResult
 from tests.cli.conftest import Run, sonar, spawn, write_video
 
 __all__ = ["sonar"]  # the fixture
@@ -67,6 +68,17 @@ def test_an_interrupted_batch_ends_in_order(tmp_path: Path) -> None:
     assert codes(out) == {"a": 130, "b": 130}
     assert json.loads((out / "a" / "summary.json").read_text())["interrupted"] is True
     assert not (out / "b").exists()
+
+
+def test_a_fault_of_ours_costs_that_recording_only(tmp_path: Path) -> None:
+    def broken(spec: str, out: Path) -> ReplayResult:
+        raise ValueError(f"nobody thought of {spec}")
+
+    ended: list[int] = []
+    jobs = plan(["a.mp4", "b.mp4"], tmp_path)
+    results = run_batch(jobs, broken, lambda done, count, of: ended.append(count))
+    assert [result.code for result in results] == [1, 1] and ended == [1, 2]
+    assert results[1].problem == "ValueError: nobody thought of b.mp4"
 
 
 def test_folders_are_named_after_recordings_and_never_shared(tmp_path: Path) -> None:

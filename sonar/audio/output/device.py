@@ -119,7 +119,7 @@ class DeviceSink(LiveSink):
 
     def _watch(self) -> None:
         first = blocks = self._blocks
-        opened_s = since_s = self._clock.now()
+        opened_s = since_s = paced_s = self._clock.now()
         while not self._closing.wait(_WATCH_S):
             now_s, stream = self._clock.now(), self._stream
             if self._blocks != blocks:
@@ -127,7 +127,9 @@ class DeviceSink(LiveSink):
             gap = self.xruns != self._xruns_at_open
             limit_s = _SILENT_S if gap or now_s - opened_s > _WAKING_S else _WAKING_S
             taken_s = (blocks - first) * BLOCK_SIZE / self._mixer.rate_hz
-            runaway = taken_s > _RUNAWAY * max(now_s - opened_s, _PACE_S)
+            runaway = taken_s > _RUNAWAY * max(now_s - paced_s, _PACE_S)
+            if now_s - paced_s >= _PACE_S:
+                first, paced_s = blocks, now_s
             plays = stream is not None and stream.active and now_s - since_s <= limit_s
             if plays and not runaway:
                 continue
@@ -142,7 +144,7 @@ class DeviceSink(LiveSink):
                 self._closing.wait(_LONGEST_PAUSE_S)
             self._regain()
             first = blocks = self._blocks
-            opened_s = since_s = self._clock.now()
+            opened_s = since_s = paced_s = self._clock.now()
 
     def _regain(self) -> None:
         pause_s = _FIRST_PAUSE_S

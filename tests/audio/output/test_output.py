@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,6 +135,24 @@ def test_a_device_without_a_clock_is_left_alone_between_tries(portaudio, monkeyp
         thread.join(5)
     assert wait_for(lambda: own.reopened >= 1 and not own.lost)
     assert own.note is None
+    own.close()
+
+
+def test_a_device_that_loses_its_clock_later_is_noticed_within_seconds(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_PACE_S", 0.2)
+    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.05)
+    own = sink()
+    own.start()
+    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
+    status = SimpleNamespace(output_underflow=False)
+    block, stream = np.zeros((480, 2), np.float32), portaudio.streams[0]
+    for _ in range(150):  # 1.5 s at about its own pace
+        stream.callback(block, 480, moment, status)
+        time.sleep(0.01)
+    assert own.reopened == 0
+    for _ in range(400):  # 4 s of sound at once: 20 times as much as may be taken in 0.2 s
+        stream.callback(block, 480, moment, status)
+    assert wait_for(lambda: own.reopened >= 1)
     own.close()
 
 
