@@ -37,8 +37,8 @@ class Running:
     view: "RunView"
 
     def run(self, *consumers: Consumer) -> Outcome:
-        """Run the pipeline; the view for helpers takes its steps too. See Pipeline.run."""
-        return self.pipeline.run([*consumers, self.view.consume])
+        """Run the pipeline; the view takes its steps first: the last may wait. See Pipeline.run."""
+        return self.pipeline.run([self.view.consume, *consumers])
 
 
 def open_source(

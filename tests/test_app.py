@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -38,6 +39,16 @@ def test_what_was_opened_is_closed_when_a_later_part_fails(monkeypatch: pytest.M
     with pytest.raises(DeviceError):
         app.assemble(SILENT, SyntheticSource("box"), no_sink)
     assert closed == ["speech"] and engine.closed
+
+
+def test_the_view_has_a_step_before_others_take_it_and_wait() -> None:
+    seen: list[str] = []
+    pipeline: Any = SimpleNamespace(run=lambda consumers: [consume(None) for consume in consumers])
+    view: Any = SimpleNamespace(consume=lambda update: seen.append("view"))
+    none: Any = None
+    running = app.Running(pipeline, none, none, none, none, none, view)
+    running.run(lambda update: seen.append("governor"))
+    assert seen == ["view", "governor"]
 
 
 def image_of_the_walk(number: int) -> np.ndarray:

@@ -8,11 +8,12 @@ import contextlib
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 FD_VARIABLE = "SONAR_HEARTBEAT_FD"  # number of the guide's end of the socket, in its environment
 LONGEST_BYTES = 65_536
+_TYPES: tuple[Any, ...] = (str, str, int, int, int | None, bool, dict | None)  # of its fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class Heartbeat:
     def parse(cls, packet: bytes) -> "Heartbeat | None":
         """None for what is no heartbeat: whatever is sent, the supervisor goes on."""
         try:
-            return cls(**json.loads(packet))
-        except (ValueError, TypeError):
+            heartbeat = cls(**json.loads(packet))
+            return heartbeat if all(map(isinstance, astuple(heartbeat), _TYPES)) else None
+        except (ValueError, TypeError, RecursionError):
             return None
 
 

@@ -52,4 +52,4 @@ class Notifier:
     def _send(self, message: str) -> None:
         if self._address:
             with contextlib.suppress(OSError):  # systemd is being re-executed, or is gone
-                self._socket.sendto(message.encode(), self._address)
+                self._socket.sendto(message.encode(errors="replace"), self._address)

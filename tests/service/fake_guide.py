@@ -13,7 +13,8 @@ class FakeGuide:
     """A guide that works by the clock until told otherwise.
 
     It is loading for ``loads_s``, then guides at ``rate_hz`` with sound at 48 kHz. Assign
-    ``ends_with`` to end it, ``stuck`` ("frames", "sound" or "all") to let it hang.
+    ``ends_with`` to end it, ``stuck`` ("frames", "sound" or "all") to let it hang, ``reason`` to
+    degrade it.
 
     Attributes:
         got: what it was asked: names of signals, "close".
@@ -30,7 +31,7 @@ class FakeGuide:
         self.pid = pid
         self.got: list[str] = []
         self.ends_with: int | None = None
-        self.stuck = ""
+        self.stuck = self.reason = ""
         self._clock = clock
         self._born_s = clock.now()
         self._loads_s, self._rate_hz = loads_s, rate_hz
@@ -49,7 +50,8 @@ class FakeGuide:
             self._frames = int((age_s - self._loads_s) * self._rate_hz)
         if self.stuck == "frames":
             return []  # heartbeats come with frames
-        return [Heartbeat("guiding", frames=self._frames, samples=self._samples)]
+        state = "degraded" if self.reason else "guiding"
+        return [Heartbeat(state, self.reason, frames=self._frames, samples=self._samples)]
 
     def exit_code(self) -> int | None:
         return self.ends_with

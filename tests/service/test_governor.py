@@ -145,6 +145,26 @@ def test_the_next_frame_is_taken_when_it_is_due() -> None:
     assert np.diff(times_s[400:]).mean() == pytest.approx(1 / LOWEST_HZ, rel=0.05)
 
 
+def test_one_long_frame_does_not_stop_the_next_ones() -> None:
+    day = Day()
+    image = np.full((64, 64, 3), 9, np.uint8)
+    waits_s = []
+    for number in range(100):
+        work_s = 60.0 if number == 10 else 0.02  # the machine was suspended
+        step = Step(
+            scene=WALL,
+            cue=Cue(CueKind.SILENCE),
+            frame=Frame(image, number, day.clock.now()),
+            depth=None,
+            timings_ms={"total": 1000.0 * work_s},
+        )
+        day.clock.advance(work_s)
+        began_s = day.clock.now()
+        day.governor.consume(step)
+        waits_s.append(day.clock.now() - began_s)
+    assert max(waits_s) < 0.2 and day.warned == []
+
+
 def test_change_is_measured_by_the_second_whatever_the_rate() -> None:
     def moving(rate_hz: float) -> float:
         meter = ChangeMeter()

@@ -119,6 +119,18 @@ def test_failing_all_the_time_needs_a_new_process(every: int, broken: bool) -> N
     assert engine.broken == broken
 
 
+def test_two_failures_far_apart_are_not_all_the_time() -> None:
+    clock = ManualClock()
+    engine, _ = guarded(
+        FakeEngine(DEPTH, failures={0: DepthError("0"), 1: DepthError("1")}), 5.0, clock
+    )
+    for _ in range(2):
+        with pytest.raises(DepthError):
+            engine.estimate(FRAME)
+        clock.advance(600.0)  # without a frame
+    assert not engine.broken
+
+
 def test_an_unexpected_exception_is_a_depth_error() -> None:
     engine, _ = guarded(FakeEngine(DEPTH, failures={0: RuntimeError("ORT")}))
     with pytest.raises(DepthError, match="RuntimeError"):

@@ -10,7 +10,7 @@ from guide_kit import DEPTH, IMAGES, Hanging, Service
 from sonar.config import SonarConfig
 from sonar.controls.buttons import KEYS
 from sonar.errors import ConfigError, DepthError, ModelError, SourceLost
-from sonar.service.guide.guide import EXIT_AFTER_S
+from sonar.service.guide.guide import BROKEN, EXIT_AFTER_S
 from sonar.testing.capture import Delay, ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame
@@ -92,7 +92,7 @@ def test_an_engine_that_hangs_is_announced_and_ends_the_process(serve: Any) -> N
     service = serve(engine=lambda config: hanging, sets=("service.inference_timeout_s=0.2",))
     service.wait(lambda: ("degraded", "depth_failed") in service.states(), "degraded")
     service._thread.join(15)
-    assert service.code == 1  # only a new process helps: the supervisor starts it
+    assert service.code == BROKEN  # only a new process helps: the supervisor starts it
     hanging.release.set()
 
 
@@ -116,6 +116,39 @@ def test_reload_takes_a_good_configuration(serve: Any) -> None:
     names = [e["name"] for e in service.events if e["event"] == "cue"]
     assert service.stop() < 2.0 and service.code == 0
     assert names.count("loading") == 2
+
+
+def test_a_second_reload_while_the_first_opens_its_model_comes_after_it(serve: Any) -> None:
+    engines: list[FakeEngine] = []
+
+    def engine(config: SonarConfig) -> FakeEngine:
+        engines.append(FakeEngine(DEPTH))
+        if len(engines) == 2:
+            service.sets.append("audio.volume_db=-30")
+            service.guide.reload()
+        return engines[-1]
+
+    service = serve(engine=engine)
+    service.sets.append("audio.volume_db=-20")
+    service.guide.reload()
+    service.wait(lambda: len(engines) == 3 and engines[2].calls > 0, "the last one")
+    assert service.guide.config.audio.volume_db == -30 and service.guide._next is None
+    service.stop()
+    assert all(engine.calls and engine.closed for engine in engines)
+
+
+def test_a_reload_that_is_overtaken_by_the_end_leaves_no_model_open(serve: Any) -> None:
+    engines: list[FakeEngine] = []
+
+    def engine(config: SonarConfig) -> FakeEngine:
+        engines.append(FakeEngine(DEPTH))
+        return engines[-1]
+
+    service = serve(engine=engine)
+    service.guide._stopping.set()  # before what is confirmed now is taken
+    service.guide._prepare()
+    service._thread.join(5)
+    assert service.code == 0 and len(engines) == 2 and all(engine.closed for engine in engines)
 
 
 @pytest.mark.parametrize("bad", ["audio.volume_db=999", "zones.bands.stop_m=50", "no.such.key=1"])

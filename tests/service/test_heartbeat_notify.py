@@ -53,6 +53,22 @@ def test_garbage_is_no_heartbeat(data: bytes) -> None:
     assert Heartbeat.parse(data) is None
 
 
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b'{"state": "guiding", "frames": null}',
+        b'{"state": "guiding", "waits": "1"}',
+        b'{"state": 3}',
+        b'{"state": "guiding", "samples": 0.5}',
+        b'{"state": "guiding", "health": [1]}',
+        b"[" * 60_000,
+        b'{"state": "guiding", "health": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001,
+    ],
+)
+def test_what_only_looks_like_a_heartbeat_is_none(packet: bytes) -> None:
+    assert Heartbeat.parse(packet) is None
+
+
 def test_a_supervisor_that_does_not_read_never_blocks_the_guide() -> None:
     reading, writing = pair()
     sender = HeartbeatSender(writing)
@@ -92,6 +108,7 @@ def test_systemd_is_announced(tmp_path: Path, abstract: bool) -> None:
     for _ in range(25):  # 2.4 s of progress at 10 Hz: fed at 0, 1 and 2 s
         notifier.progress()
         clock.advance(0.1)
+    notifier.status("\ud800")  # cannot be encoded
     notifier.stopping()
     got = []
     server.setblocking(False)
@@ -106,6 +123,7 @@ def test_systemd_is_announced(tmp_path: Path, abstract: bool) -> None:
         "WATCHDOG=1",
         "WATCHDOG=1",
         "WATCHDOG=1",
+        "STATUS=?",
         "STOPPING=1",
     ]
     server.close()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from supervisor_kit import STEP_S, World
 
-from sonar.service.supervisor.supervisor import WatchLimits
+from sonar.service.supervisor.supervisor import BROKEN, WatchLimits
 
 
 def test_a_guide_that_works_is_left_alone() -> None:
@@ -126,6 +126,27 @@ def test_a_device_that_stays_missing_ends_it() -> None:
     world.guide.ends_with = 4
     world.run(60)
     assert world.supervisor.result == 4 and world.alarm.heard("gave_up:gave_up")
+
+
+@pytest.mark.parametrize(("reason", "result"), [("", None), ("depth_failed", BROKEN)])
+def test_a_network_that_hangs_again_and_again_is_waited_for(
+    reason: str, result: int | None
+) -> None:
+    """Slow for a while; without a single depth in between, not for ever."""
+    world = World(WatchLimits(missing_limit_s=100))
+    world.on_launch.append(lambda guide: setattr(guide, "reason", reason))
+    world.guide.reason = reason
+    for _ in range(12):  # 78 s
+        world.run(4)
+        world.guide.ends_with = BROKEN
+        world.run(2.5)
+        assert world.supervisor.result is None and world.alarm.heard("failed")
+    for _ in range(12):
+        world.run(4)
+        world.guide.ends_with = BROKEN
+        world.run(2.5)
+    world.run(20)
+    assert world.supervisor.result == result
 
 
 def test_a_start_that_hangs_is_ended() -> None:

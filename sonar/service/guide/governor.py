@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.pipeline import READ_TIMEOUT_S
 from sonar.ports import Clock
 from sonar.records import Step, Update
 from sonar.service.machine import MachineReading
@@ -84,7 +85,8 @@ class Governor:
         self.update(update.scene, self._meter.update(update.frame), work_s)
         # From when it was due, so that the mean rate is kept though frames come in steps.
         now = self._clock.now()
-        self._due_s = max(self._due_s, now - 1.5 / self.rate_hz) + 1.0 / self.rate_hz
+        due_s = max(self._due_s, now - 1.5 / self.rate_hz) + 1.0 / self.rate_hz
+        self._due_s = min(due_s, now + READ_TIMEOUT_S)  # nothing is heard while it waits
         self._clock.sleep(self._due_s - now)
 
     def update(self, scene: Scene, change: float, work_s: float) -> None:
@@ -97,6 +99,7 @@ class Governor:
         now, reading = self._clock.now(), self._sensors()
         since_s, self._at_s = now - self._at_s, now
         self._change += (1.0 - float(np.exp(-since_s / CHANGE_S))) * (change - self._change)
+        work_s = min(work_s, READ_TIMEOUT_S)  # one frame as the machine was suspended is no rate
         self._work_s = work_s if self._work_s == 0.0 else 0.9 * self._work_s + 0.1 * work_s
         bearable_hz = BUSY_SHARE / max(self._work_s, 1e-6)
         if bearable_hz >= LOWEST_HZ or self._fast_s == float("-inf"):

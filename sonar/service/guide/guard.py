@@ -14,6 +14,7 @@ WARM_UP_LIMIT_S = 30.0
 HANG_LIMITS = 4.0  # a call that lasts this many limits hangs; until then it is only slow
 BUSY_WAIT_S = 0.2  # how long the loop waits each time for a call that is late
 FAILS_S = 30.0  # without a single depth, then the network is given up
+APART_S = 5.0  # failures with more between them do not belong together
 
 
 class GuardedEngine:
@@ -35,7 +36,7 @@ class GuardedEngine:
         self.broken = False
         self._inner, self._clock, self._log, self._limit_s = inner, clock, log, limit_s
         self._late: tuple[Future[Any], float] | None = None  # a call, and when it began
-        self._failing_since_s: float | None = None
+        self._failing_since_s = self._failed_s = float("-inf")
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         GuardedThread("depth", self._run).start()
 
@@ -58,14 +59,15 @@ class GuardedEngine:
         try:
             depth: DepthMap = call.result()
         except Exception as error:
-            if self._failing_since_s is None:
+            if began_s - self._failed_s > APART_S:
                 self._failing_since_s = began_s
-            elif began_s - self._failing_since_s > FAILS_S:
+            self._failed_s = self._clock.now()
+            if began_s - self._failing_since_s > FAILS_S:
                 self._give_up("fails all the time")
             if isinstance(error, SonarError):
                 raise
             raise DepthError(f"{self.label} failed: {type(error).__name__}") from error
-        self._failing_since_s = None
+        self._failed_s = float("-inf")
         return depth
 
     def close(self) -> None:

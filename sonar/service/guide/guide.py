@@ -34,7 +34,7 @@ from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
 EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
-BROKEN = 1  # exit code when only a new process helps
+BROKEN = 6  # exit code when only a new process helps, see sonar.service.supervisor
 
 SourceFactory = Callable[[SonarConfig, Clock], FrameSource]
 SinkMaker = Callable[[SonarConfig, Clock], app.SinkFactory]
@@ -103,11 +103,14 @@ class Guide:
             for key, times in running.pipeline.timings.items():
                 self._log("timing", stage=key, ms=times)
             plan, self._next = self._next, None
+            self._preparing = False
             if self._stopping.is_set():
                 break
             release_soon()  # what the run left behind
         with ExitStack() as stack:  # the last first; one that fails skips none
             stack.callback(self._over.set)
+            if plan is not None:  # asked to stop before it began
+                stack.callback(plan[1].close)
             stack.callback(lambda: self._log("ended", frames=self.reporter.frames))
             stack.callback(self.reporter.close)
             if self.recorder is not None:
@@ -243,17 +246,19 @@ class Guide:
 
     def _prepare(self) -> None:
         """In a thread, while the old run guides on: read and check the new configuration."""
+        running = self.running  # what it stops; never a later one
+        plan: _Plan | None = None
         try:
-            self._next = self._plan(self._load())
+            plan = self._plan(self._load())
         except SonarError as error:
             self._log("reload_refused", level="error", problem=str(error))
             self._announce("refused")
-        else:
-            self._log("reloaded", source=self._next[2].label, engine=self._next[1].label)
-            if self.running is not None and not self._stopping.is_set():
-                self.running.pipeline.stop()
         finally:
-            self._preparing = False
+            self._preparing = plan is not None  # until it is taken: what is asked now comes after
+        if plan is not None and running is not None:
+            self._log("reloaded", source=plan[2].label, engine=plan[1].label)
+            self._next = plan
+            running.pipeline.stop()
 
     def _start_recorder(self) -> None:
         config = self.config.service.recording

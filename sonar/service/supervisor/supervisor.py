@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 AWAY_S = 0.5  # between two steps; more means that this process was not running
 BACKOFF_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
-MISSING_PAUSE_S = 2.5  # between tries while a camera or sound device is missing
+MISSING_PAUSE_S = 2.5  # between tries while a camera, sound device or working network is missing
 # Exit codes of the guide with a cause that a person can mend (sonar.errors), and the words for it.
 CONFIG, INPUT, DEVICE, MODEL = 2, 3, 4, 5
+BROKEN = 6  # the network hangs or fails all the time, as on a starved machine
 WORDS_FOR = {INPUT: "input", DEVICE: "device", MODEL: "model"}
 
 
@@ -189,9 +190,10 @@ class Supervisor:
         if self.state in ("starting", "failed"):
             self._log("guiding", restarts=self.restarts)
             self.state, self.reason = "guiding", ""
-            self._missing_since_s = None
             self._alarm.quiet()
             self._notifier.ready()
+        if heartbeat.reason != "depth_failed":
+            self._missing_since_s = None
         self._notifier.progress()
         self._notifier.status(f"{heartbeat.state} {heartbeat.reason}".strip())
 
@@ -250,7 +252,7 @@ class Supervisor:
         self._notifier.status(f"failed: {why}")
         self._notifier.ready()  # the supervisor does what it is there for
         self._alarm.begin(WORDS_FOR.get(code, "failed"))
-        if code in (INPUT, DEVICE):
+        if code in (INPUT, DEVICE, BROKEN):
             self._missing_since_s = now if self._missing_since_s is None else self._missing_since_s
             too_long = now - self._missing_since_s >= self._limits.missing_limit_s
             pause_s = MISSING_PAUSE_S
