@@ -6,6 +6,7 @@ import socket
 import stat
 import warnings
 from pathlib import Path
+from time import monotonic
 
 from sonar.controls.listen import Do
 from sonar.errors import ConfigError, DeviceError
@@ -67,8 +68,7 @@ class ControlSocket:
         with contextlib.suppress(OSError):  # a client that went away or was too slow
             client, _ = self._server.accept()
             with client:
-                client.settimeout(_LINE_S)
-                line = _receive_line(client, LONGEST_LINE + 1)
+                line = _receive_line(client, LONGEST_LINE + 1, _LINE_S)
                 if line.endswith(b"\n"):
                     answer = self._do(line.partition(b"\n")[0].decode("utf-8", "replace"))
                 else:
@@ -130,7 +130,7 @@ def send(path: Path, line: str) -> str:
             client.settimeout(ANSWER_S)
             client.connect(str(path))
             client.sendall(line.encode() + b"\n")
-            answer = _receive_line(client, 1 << 20)
+            answer = _receive_line(client, 1 << 20, ANSWER_S)
     except OSError as error:
         raise DeviceError(f"sonar did not answer: {error}") from error
     if not answer.endswith(b"\n"):
@@ -138,10 +138,14 @@ def send(path: Path, line: str) -> str:
     return answer.decode("utf-8", "replace").strip()
 
 
-def _receive_line(connection: socket.socket, most_bytes: int) -> bytes:
-    """What comes until a line ends, the other side closes, or there are ``most_bytes``."""
-    line = b""
+def _receive_line(connection: socket.socket, most_bytes: int, limit_s: float) -> bytes:
+    """What comes until a line ends, the other side closes, or there are ``most_bytes``.
+
+    Raises OSError when that takes longer than ``limit_s``.
+    """
+    line, deadline_s = b"", monotonic() + limit_s
     while b"\n" not in line and len(line) < most_bytes:
+        connection.settimeout(max(0.0, deadline_s - monotonic()))
         more = connection.recv(min(4096, most_bytes))
         if not more:
             break

@@ -1,7 +1,8 @@
 """Who takes commands while guiding: keys of a terminal, a local socket, buttons.
 
-One thread waits for all of them. Each hands a line such as ``volume up`` to one function, and
-gives back what it changed when it is closed, whatever happened in between.
+Each has a thread of its own: one that is slow or fails does not hold up the others. Each hands a
+line such as ``volume up`` to one function, and gives back what it changed when it is closed,
+whatever happened in between.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import select
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from time import monotonic
 from typing import Protocol
 
 from sonar.config import ControlsConfig
@@ -74,32 +77,37 @@ def listening(
 
 @contextmanager
 def attending(listeners: Sequence[Listener], announce: Announce | None = None) -> Iterator[None]:
-    """While inside, one thread serves ``listeners``; all are closed at the end."""
+    """While inside, a thread serves each of ``listeners``; all are closed at the end."""
     wake_in, wake_out = os.pipe()
     over = threading.Event()
 
-    def serve() -> None:
+    def serve(listener: Listener) -> None:
         while not over.is_set():
-            owners = {file: listener for listener in listeners for file in listener.files()}
             waiting = select.poll()  # unlike select(), not limited to numbers below 1024
-            for file in (*owners, wake_in):
+            for file in (*listener.files(), wake_in):
                 waiting.register(file, select.POLLIN)
             for file, _ in waiting.poll(1000.0 * LOOK_S):
-                if file in owners and not over.is_set():
-                    owners[file].read(file)
+                if file != wake_in and not over.is_set():
+                    listener.read(file)
 
-    thread = GuardedThread("sonar-controls", serve, announce=announce)
+    threads = [
+        GuardedThread(f"sonar-{type(one).__name__}", partial(serve, one), announce=announce)
+        for one in listeners
+    ]
     with ExitStack() as stack:
         for listener in listeners:
             stack.callback(listener.close)
-        thread.start()
+        for thread in threads:
+            thread.start()
         try:
             yield
         finally:
             over.set()
             with contextlib.suppress(OSError):
                 os.write(wake_out, b"x")
-            thread.join(_PATIENCE_S)
-            if not thread.is_alive():  # else it still holds them; a leak beats a reused number
+            deadline_s = monotonic() + _PATIENCE_S
+            for thread in threads:
+                thread.join(max(0.0, deadline_s - monotonic()))
+            if not any(thread.is_alive() for thread in threads):  # a leak beats a reused number
                 os.close(wake_in)
                 os.close(wake_out)

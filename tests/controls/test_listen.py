@@ -1,5 +1,6 @@
 """Commands by words and by the socket, from a real file descriptor."""
 
+import os
 import socket
 import stat
 import threading
@@ -15,7 +16,7 @@ from sonar.config import ControlsConfig
 from sonar.controls import control_socket as sockets
 from sonar.controls.control_socket import ControlSocket, send
 from sonar.controls.controls import Controls
-from sonar.controls.listen import listening
+from sonar.controls.listen import attending, listening
 from sonar.errors import ConfigError, DeviceError
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Band
@@ -114,6 +115,54 @@ def test_a_client_that_says_nothing_or_too_much_does_not_block_the_next(runtime,
         assert send(server.path, "mute") == "ok mute"
         silent.close()
     assert heard.lines == ["mute"]
+
+
+def test_a_line_that_comes_byte_by_byte_has_one_deadline(monkeypatch):
+    now, timeouts_s = [0.0], []
+
+    class Slow:
+        settimeout = timeouts_s.append
+
+        def recv(self, _bytes):
+            if timeouts_s[-1] < 0.4:
+                raise TimeoutError
+            now[0] += 0.4
+            return b"x"
+
+    monkeypatch.setattr(sockets, "monotonic", lambda: now[0])
+    with pytest.raises(TimeoutError):
+        sockets._receive_line(Slow(), 201, 0.5)
+    assert now == [0.4]
+
+
+def test_a_listener_that_hangs_or_fails_does_not_stop_another():
+    class Other:
+        def __init__(self, read):
+            self.ours, self.theirs = socket.socketpair()
+            self.theirs.send(b"x")
+            self.read = read
+
+        def files(self):
+            return [self.ours.fileno()]
+
+        def close(self):
+            self.ours.close()
+            self.theirs.close()
+
+    def fail(_file):
+        raise IndexError("a mistake of ours")
+
+    gave_up, let_go = threading.Event(), threading.Event()
+    heard = Heard()
+    hanging = Other(lambda _file: let_go.wait(10))
+    working = Other(lambda file: heard(os.read(file, 1).decode()))
+    listeners = [Other(fail), hanging, working]
+    with attending(listeners, lambda _problem, last: last and gave_up.set()):
+        assert gave_up.wait(5)
+        working.theirs.send(b"y")
+        assert heard.wait(2) == ["x", "y"]
+        assert not let_go.is_set()
+        let_go.set()
 
 
 def test_instances_are_told_apart_and_dead_ones_cleared(runtime):

@@ -178,6 +178,56 @@ def test_a_request_at_the_very_end_is_kept(walk: Callable[..., Walk]) -> None:
     assert len(one.kept()) == 1
 
 
+def test_a_request_is_refused_while_nothing_is_recorded(
+    walk: Callable[..., Walk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = walk()
+    assert not one.recorder.keep("button")  # nothing yet
+    one.walk(2)
+    one.recorder.pause(True)
+    assert not one.recorder.keep("button")
+    one.recorder.pause(False)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "_resized", lambda *_: (_ for _ in ()).throw(MemoryError))
+        one.walk(0.4)
+    one.drained()
+    assert not one.recorder.keep("button")  # writing failed
+    one.recorder.close()
+    assert one.kept() == [] and "recording_kept" not in dict(one.logged)
+
+
+def test_guides_that_end_soon_do_not_shorten_what_is_kept(
+    walk: Callable[..., Walk], tmp_path: Path
+) -> None:
+    for seconds in (15, 0.6, 0.6, 0.6, 0.6, 0.6):
+        one = walk()
+        one.walk(seconds)
+        one.recorder.close()
+    one = walk()
+    one.walk(0.6)
+    assert one.recorder.keep("button")
+    one.recorder.close()
+    (kept,) = one.kept()
+    assert len(lines(kept, "frames.jsonl")) == round((15 + 6 * 0.6) * RATE_HZ)
+
+
+def test_recordings_of_the_version_before_are_deleted(
+    walk: Callable[..., Walk], tmp_path: Path
+) -> None:
+    ring = tmp_path / "rec/ring"
+    ring.mkdir(parents=True)
+    for name in ("seg-00000007.mkv", "seg-00000007.frames.jsonl", "seg-notes.mkv"):
+        (ring / name).write_text("")
+    walk()
+    assert [path.name for path in ring.iterdir()] == ["seg-notes.mkv"]
+    old = tmp_path / "rec/kept/20250101T000000.000000Z-danger"
+    old.mkdir()
+    for name in ("walk.mkv", "frames.jsonl", "info.json"):
+        (old / name).write_text("")
+    recorder.remove(old)
+    assert not old.exists()
+
+
 def test_a_crash_loses_at_most_a_second_and_breaks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

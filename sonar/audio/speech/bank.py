@@ -120,10 +120,14 @@ class SpeechWorker:
             raise PhraseError(f"the synthesizer gave silence for {utterance.text!r}")
         return clip
 
-    def close(self) -> None:
-        """End the process at once."""
-        self._connection.close()
+    def kill(self) -> None:
+        """End the process at once; from any thread."""
         self._process.kill()
+
+    def close(self) -> None:
+        """End the process and give back what it used."""
+        self._connection.close()
+        self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
             self._process.wait(_CLOSE_S)
 
@@ -135,7 +139,14 @@ class SpeechWorker:
                     raise SpeechError("speech was stopped")
                 if monotonic() > deadline_s:
                     raise SpeechError(f"the synthesizer gave no answer for {self._timeout_s:g} s")
-            return self._connection.recv()
+            # One that stops in the middle of its answer is ended.
+            watchdog = threading.Timer(max(0.0, deadline_s - monotonic()), self.kill)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                return self._connection.recv()
+            finally:
+                watchdog.cancel()
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise SpeechError("the synthesizer ended unexpectedly") from error
 
@@ -201,6 +212,8 @@ class SpeechBank:
     def close(self) -> None:
         """End the synthesizer and the thread; clips stay. Safe to call twice."""
         self._stop.set()
+        if (worker := self._worker) is not None:
+            worker.kill()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_S)
 

@@ -91,13 +91,16 @@ class Recorder:
         try:
             for path in (self._ring, self._keep):
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for path in (*self._ring.glob("seg-[0-9]*.mkv"), *self._ring.glob("seg-[0-9]*.jsonl")):
+                path.unlink()  # recorded by the version before
         except OSError as error:
             raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
         newest = parts(self._ring)[-1:]
         self._number = 1 + int(newest[0].name.removeprefix("part-")) if newest else 0
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_t = self._danger_t = float("-inf")
-        # From here on the thread's.
+        # From here on the thread's; others may read.
+        self._anything = bool(newest)  # in the ring
         self._last_t = 0.0
         self._part: RecordedPart | None = None
         self._blocked_until_s = float("-inf")
@@ -111,9 +114,8 @@ class Recorder:
         if isinstance(update, Step):
             t, cue = update.frame.t, update.cue
             danger = cue.priority >= Priority.DANGER and cue.kind is not CueKind.SILENCE
-            if danger and t - self._danger_t >= KEEP_AGAIN_S:
+            if danger and t - self._danger_t >= KEEP_AGAIN_S and self.keep("danger"):
                 self._danger_t = t
-                self.keep("danger")
             if t >= self._next_t:
                 self._next_t = max(self._next_t, t - 1.0) + 1.0 / RATE_HZ
                 frame = update.frame
@@ -127,10 +129,13 @@ class Recorder:
     def keep(self, why: str) -> bool:
         """Keep the ring, with what happens in the next ``AFTER_S``; from any thread.
 
-        False where nothing is recorded any more.
+        False, and nothing is kept, while nothing is recorded or before anything was.
         """
+        blocked = self.paused or self._clock.now() < self._blocked_until_s
+        if self._thread.gave_up or blocked or not self._anything:
+            return False
         self._queue.put(lambda: self._keep_soon(why))
-        return not self._thread.gave_up
+        return True
 
     def pause(self, paused: bool) -> None:
         """Record nothing, and hold no frames and no encoder, until it is to go on."""
@@ -195,6 +200,7 @@ class Recorder:
             folder = self._ring / f"part-{self._number:08d}"
             self._number += 1
             part = self._part = RecordedPart(folder, size, frame.t)
+            self._anything = True
         return part
 
     def _end_part(self) -> None:
@@ -212,18 +218,30 @@ class Recorder:
         self._end_part()
         moment = datetime.fromtimestamp(self._clock.wall(), UTC)
         target = self._keep / f"{moment:%Y%m%dT%H%M%S.%fZ}-{why}"
+        self._anything = False
+        if not (recent := self._recent()):
+            raise OutputError("nothing was recorded that could be kept")
         try:
             target.mkdir(mode=0o700)
-            for part in self._recent():
+            for part in recent:
                 part.rename(target / part.name)
         except OSError as error:
+            with contextlib.suppress(OSError):  # not empty
+                target.rmdir()
             raise OutputError(f"cannot keep {target.name}: {error.strerror}") from error
         self.kept += 1
         self._log("recording_kept", folder=str(target), why=why)
         self._trim()
 
     def _recent(self) -> list[Path]:
-        return parts(self._ring)[-1 - int((RING_S + AFTER_S) / PART_S) :]
+        """The newest parts, by their length: a guide that began again ended its part early."""
+        recent: list[Path] = []
+        left_s = RING_S + AFTER_S
+        for part in reversed(parts(self._ring)):
+            if left_s > 0:
+                recent.insert(0, part)
+            left_s -= max(1.0, length_s(part))  # so that their number is bounded too
+        return recent
 
     def _trim(self) -> None:
         """The ring to its length, everything to its size: kept recordings go oldest first."""
@@ -254,6 +272,14 @@ def recordings(folder: Path) -> list[Path]:
     return sorted(p for p in found if p.is_dir() and not p.is_symlink())
 
 
+def length_s(part: Path) -> float:
+    """Of a part, by its last whole record; 0 where there is none."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        *_, last = (part / FRAMES).read_bytes().splitlines()
+        return float(json.loads(last)["t"])
+    return 0.0
+
+
 def size_bytes(path: Path) -> int:
     """Of a part or a recording."""
     total = 0
@@ -268,7 +294,7 @@ def remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         for part in parts(path):
             remove(part)
-        for name in (VIDEO, FRAMES, EVENTS):
+        for name in (VIDEO, FRAMES, EVENTS, "info.json"):  # the last: of the version before
             (path / name).unlink(missing_ok=True)
         path.rmdir()
 

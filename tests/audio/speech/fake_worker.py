@@ -1,7 +1,8 @@
 """A synthesizer that misbehaves on request: ``fake_worker.py LOG MODE...``; speaks in tones.
 
 Modes: ``fatal``, ``dead``, ``dead_from=START``, ``mute_start``, ``silent``, and per text
-``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``. Every text asked for is written to LOG.
+``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``, ``stall=TEXT`` (in mid-answer). Every text asked for
+is written to LOG.
 """
 
 import math
@@ -43,6 +44,9 @@ while True:
         threading.Event().wait(60)
     if options.get("crash") == text:
         os.abort()
+    if options.get("stall") == text:
+        os.write(connection.fileno(), struct.pack("!i", 1000) + b"x" * 10)
+        threading.Event().wait(60)
     if options.get("error") == text:
         connection.send(f"cannot say {text}")
         continue

@@ -199,7 +199,7 @@ def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
     bank.close()
 
 
-@pytest.mark.parametrize("how", ["hang", "crash", "error"])
+@pytest.mark.parametrize("how", ["hang", "crash", "error", "stall"])
 def test_one_bad_phrase_costs_only_itself(make: Make, log: Path, how: str) -> None:
     bank = make(f"{how}=Camera lost", timeout_s=1.5)
     assert not bank.prepare(WAIT_S)
@@ -247,6 +247,20 @@ def test_asking_never_waits_while_the_synthesizer_hangs(make: Make) -> None:
     assert clock.now() - began < 5.0, "closing waited for a hung synthesizer"
     assert bank.status.done and bank.status.lost is None
     bank.close()
+
+
+def test_closing_does_not_wait_for_the_rest_of_an_answer(make: Make, log: Path) -> None:
+    bank = make("stall=Camera lost", timeout_s=60.0)
+    clock = SystemClock()
+    deadline_s = clock.now() + WAIT_S
+    while "Camera lost" not in asked(log):
+        assert clock.now() < deadline_s
+        clock.sleep(0.05)
+    clock.sleep(0.2)  # the beginning of the answer is read
+    began_s = clock.now()
+    bank.close()
+    assert clock.now() - began_s < 3.0
+    assert not bank._thread.is_alive()
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.1, 0.3])
