@@ -141,21 +141,21 @@ def relight(rng: np.random.Generator, image: RgbImage) -> RgbImage:
     x = x ** np.float32(rng.uniform(0.7, 1.4))
     x = x * rng.uniform(0.85, 1.15, 3).astype(np.float32) * np.float32(rng.uniform(0.7, 1.25))
     x = (x - 0.5) * np.float32(rng.uniform(0.75, 1.2)) + 0.5
-    if rng.random() < 0.15:
+    if rng.random() < 0.07:
         x = np.repeat(x.mean(2, keepdims=True), 3, axis=2)
-    if rng.random() < 0.2:  # night: dark, and the noise with it
+    if rng.random() < 0.1:  # night: dark, and the noise with it
         x = np.clip(x, 0, 1) * np.float32(rng.uniform(0.12, 0.5))
         x = x + _noise(rng, x.shape, rng.uniform(0.01, 0.05))
     pick = rng.random()
-    if pick < 0.2:
+    if pick < 0.1:
         length = int(rng.integers(3, 12))  # of a motion across or down
         x = cv2.blur(x, (length, 1) if rng.random() < 0.5 else (1, length))
-    elif pick < 0.35:
+    elif pick < 0.2:
         x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.4, 1.5))
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         x = x + _noise(rng, x.shape, rng.uniform(0.005, 0.03))
     out: RgbImage = (np.clip(x, 0, 1) * 255).astype(np.uint8)
-    if rng.random() < 0.2:
+    if rng.random() < 0.12:
         quality = int(rng.integers(20, 70))
         ok, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
         again = cv2.imdecode(data, cv2.IMREAD_COLOR) if ok else None
