@@ -64,10 +64,9 @@ class Walk:
             self.drained()
 
     def drained(self) -> None:
-        deadline = time.monotonic() + 10
-        while self.recorder._queue.qsize():
-            assert time.monotonic() < deadline
-            time.sleep(0.0005)
+        written = threading.Event()
+        self.recorder._queue.put(written.set)
+        assert written.wait(10)
 
     def kept(self) -> list[Path]:
         return sorted((self.folder / "kept").iterdir())
