@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from sonar.config import BandEdges
 from sonar.types import BANDS_BY_NEARNESS, Band, Side, ZoneReading
 from sonar.zones.evidence import Estimate, Evidence
@@ -16,6 +18,7 @@ NEARER_DWELL_SHARE = 0.3  # of the dwell of a farther band: warnings come sooner
 MAX_BAND_LOG = 0.7  # uncertainty of the log distance beyond which a band would be a guess
 MAX_METERS_LOG = 0.45  # and beyond which meters are not reported
 AT_HAND_S = 5.0  # something at hand that fills a blank frame is believed to stay for this long
+MIN_VALID_SHARE = 0.7  # of a zone's cells; with fewer, no obstacle found is not a free way
 REGRESS_S = 0.05  # statistics of a zone hold for so long: they cost, and change slowly
 
 
@@ -104,6 +107,9 @@ class ZoneState:
         latch, distance = self.latch, track.distance_m
         sigma = evidence.free_sigma(edges.near_m) if distance is None else track.sigma_log
         known = sigma < MAX_BAND_LOG
+        if distance is None:
+            valid = int(np.count_nonzero(evidence.cells.valid & zone))
+            known = known and valid >= MIN_VALID_SHARE * int(np.count_nonzero(zone))
         if below is not None and below.near_edge_m is None:  # passed
             known = known and distance is not None and distance < below.seen_m
         elif below is not None and below.near_edge_m is not None:

@@ -136,3 +136,24 @@ def test_lost_makes_everything_unknown_with_its_reason():
     scene = zones.lost(4, 1.5, Reason.STALE)
     assert (scene.frame_id, scene.t, scene.reason) == (4, 1.5, Reason.STALE)
     assert all(z.band is Band.UNKNOWN for z in scene.zones)
+
+
+@pytest.mark.parametrize("kind", [DepthKind.METRIC, DepthKind.RELATIVE_INVERSE])
+def test_a_hole_in_the_depth_is_no_free_way(kind):
+    rows = np.mgrid[0:48, 0:64][0].astype(np.float32)
+    down = (rows - 23.5) / 53.3 + math.tan(math.radians(12))  # a free floor, 1.4 m below the camera
+    inverse = np.maximum(down, 0.02).astype(np.float32) / np.float32(1.4)
+    values = 1.0 / inverse if kind is DepthKind.METRIC else inverse
+    mount = MountConfig(height_m=1.4, pitch_deg=12.0, roll_deg=0.0, hfov_deg=62.0)
+
+    def bands(holed):
+        seen = values.copy()
+        if holed:
+            seen[10:40, 10:50] = np.nan
+        zones = DepthZones(ZonesConfig(), mount)
+        for k in range(60):
+            scene = zones.update_map(DepthMap(seen, kind), k, (480, 640), k / 30)
+        return [zone.band for zone in scene.zones]
+
+    assert bands(holed=False) == [Band.CLEAR] * 3
+    assert bands(holed=True)[1] is Band.UNKNOWN  # 62 % of the center is missing

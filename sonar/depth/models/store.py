@@ -240,7 +240,7 @@ def _resolve_path(text: str) -> ResolvedModel:
         stem, _, word = text.rpartition("#")
         kinds = [kind.value for kind in DepthKind]
         if word not in kinds:
-            raise ConfigError(f"{text}: after # stands what the values are: {' or '.join(kinds)}")
+            raise ConfigError(f"{text}: after # comes what the values are: {' or '.join(kinds)}")
         path, contract = files.expanded(stem), InputContract(kind=DepthKind(word))
     if not path.is_file():
         raise ModelError(f"the model file {path} is missing")
