@@ -134,7 +134,8 @@ def test_a_second_reload_while_the_first_opens_its_model_comes_after_it(serve: A
     service.wait(lambda: len(engines) == 3 and engines[2].calls > 0, "the last one")
     assert service.guide.config.audio.volume_db == -30 and service.guide._next is None
     service.stop()
-    assert all(engine.calls and engine.closed for engine in engines)
+    # The second may be replaced before it has seen a frame.
+    assert len(engines) == 3 and all(engine.closed for engine in engines)
 
 
 def test_a_reload_that_is_overtaken_by_the_end_leaves_no_model_open(serve: Any) -> None:
