@@ -5,8 +5,8 @@ measured from the frames of one camera: they are given.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import yaml
 from typer import Argument, Option
 
-from sonar.cli.ui import OutOrNone, as_sets, note, options
-from sonar.config import MountConfig, SonarConfig
+from sonar.cli.ui import OutOrNone, as_sets, note, options, voice
+from sonar.config import MountConfig
 from sonar.errors import ConfigError, SourceError
 from sonar.files import atomic_path
 from sonar.records import Step
@@ -31,9 +31,9 @@ GOOD_QUALITY = 0.5
 def calibrate(
     source: Annotated[str, Argument(help="camera or stream")] = "0",
     recording: Annotated[str | None, Option("--from", help="a recording instead")] = None,
-    height: Annotated[float | None, Option("--height", help="meters above the ground")] = None,
-    hfov: Annotated[float | None, Option("--hfov", help="field of view, degrees")] = None,
-    seconds: Annotated[float, Option("--seconds", min=2, max=120)] = 15.0,
+    height: Annotated[float | None, Option(help="meters above the ground")] = None,
+    hfov: Annotated[float | None, Option(help="field of view, degrees")] = None,
+    seconds: Annotated[float, Option(min=2, max=120)] = 15.0,
     out: OutOrNone = None,
 ) -> None:
     """Find how the camera sits: its tilt and roll.
@@ -47,14 +47,23 @@ def calibrate(
     from sonar.zones import estimate_mount, judge, subsample
 
     config = options.ready(own=as_sets(mount__height_m=height, mount__hfov_deg=hfov))
-    _refuse_existing(out)
+    if out is not None and out.exists():
+        raise ConfigError(f"{out} exists already; name another file, or remove it")
     clock = SystemClock()
     camera = app.open_source(recording or source, config, clock)
-    run = app.assemble(config, camera, lambda _mixer: UnheardSink(), clock=clock, spoken=False)
-    pipeline = run.pipeline
-    steps = pipeline.steps()
-    spoken = recording is None
-    with closing(pipeline), closing(steps), _voice(config, spoken=spoken) as guide:
+    pipeline = app.assemble(config, camera, lambda _: UnheardSink(), spoken=False).pipeline
+    with ExitStack() as stack:
+        stack.enter_context(closing(pipeline))
+        steps = stack.enter_context(closing(pipeline.steps()))
+        if recording is None:  # somebody stands before the camera
+            mixer, sink, _ = stack.enter_context(voice(config.audio, config.speech))
+
+        def guide(key: str, text: str) -> None:
+            note(text)
+            if recording is None:
+                mixer.announce(None, key)
+                sink.drain(3.0)
+
         guide("calibrate_begin", "Face a free way ahead: an empty corridor or an open floor.")
         guide("calibrate_hold", "Stand still, or walk slowly.")
         deadline_s = clock.now() + seconds + WAIT_S
@@ -72,8 +81,7 @@ def calibrate(
             if spent_s > seconds:
                 break
             advance(round(10 * spent_s), round(10 * seconds))
-            reason = judge(subsample(step.frame.image))
-            if reason is not None:
+            if reason := judge(subsample(step.frame.image)):
                 blind[reason] += 1
             elif step.depth is not None and step.frame.image.shape == first.frame.image.shape:
                 depths.append(step.depth)
@@ -89,7 +97,6 @@ def calibrate(
             raise SourceError("too few frames show enough free floor to calibrate with")
         mount = found.applied_to(config.mount)
         if out is not None:
-            _refuse_existing(out)
             _write(out, mount, found)
         if found.quality >= GOOD_QUALITY:
             guide("calibrate_good", "Done.")
@@ -97,38 +104,6 @@ def calibrate(
             guide("calibrate_poor", "Done, but only roughly: better do it again.")
     facts = {"mount": mount.model_dump(mode="json"), **asdict(found)}
     options.answer(facts, _lines(mount, found, out))
-
-
-def _refuse_existing(path: Path | None) -> None:
-    if path is not None and path.exists():
-        raise ConfigError(f"{path} exists already; name another file, or remove it")
-
-
-@contextmanager
-def _voice(config: SonarConfig, *, spoken: bool) -> Iterator[Callable[[str, str], None]]:
-    """A function that prints each step, and speaks it where somebody stands before the camera."""
-    if not spoken:
-        yield lambda _key, text: note(text)
-        return
-
-    from sonar import app
-    from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis import Mixer
-    from sonar.clock import SystemClock
-
-    with ExitStack() as stack:
-        bank = stack.enter_context(closing(SpeechBank(config.speech, config.audio.rate_hz)))
-        bank.prepare()
-        mixer = Mixer(config.audio, config.speech, bank)
-        sink = stack.enter_context(closing(app.device_sink(config, SystemClock())(mixer)))
-        sink.start()
-
-        def guide(key: str, text: str) -> None:
-            note(text)
-            mixer.announce(None, key)
-            sink.drain(3.0)
-
-        yield guide
 
 
 def _write(path: Path, mount: MountConfig, found: "MountEstimate") -> None:
@@ -150,10 +125,8 @@ def _lines(mount: MountConfig, found: "MountEstimate", out: Path | None) -> Iter
         f"pitch {mount.pitch_deg:.1f} degrees down, roll {mount.roll_deg:.1f} degrees "
         f"(give or take {mount.angle_sigma_deg:.1f})."
     )
-    yield (
-        f"From {found.frames_used} of {found.frames} frames; quality {found.quality:.2f} of 1"
-        f"{again}."
-    )
+    used = f"{found.frames_used} of {found.frames}"
+    yield f"From {used} frames; quality {found.quality:.2f} of 1{again}."
     if mount.height_m is None:
         yield "The height is not known (--height): distances are not announced in meters."
     if mount.hfov_deg is None and mount.fx_px is None:

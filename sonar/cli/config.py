@@ -1,13 +1,11 @@
-"""``sonar config``: what is set, whether a file is right, what can be set.
-
-``sonar doctor`` and ``sonar devices``: what this machine has, and what to do about the rest.
-"""
+"""``sonar config``, and ``sonar doctor`` and ``sonar devices``: what this machine has."""
 
 from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from sonar.cli.ui import emit_json, options, result
 from sonar.config import SonarConfig
@@ -32,7 +30,7 @@ def show() -> None:
 
 @app.command()
 def validate(
-    path: Annotated[str | None, typer.Argument(help="YAML file or profile name")] = None,
+    path: Annotated[str | None, Argument(help="YAML file or profile name")] = None,
 ) -> None:
     """Check a configuration file.
 
@@ -45,9 +43,7 @@ def validate(
 
 @app.command()
 def schema(
-    records: Annotated[
-        bool, typer.Option("--records", help="of frames.jsonl and events.jsonl instead")
-    ] = False,
+    records: Annotated[bool, Option("--records", help="of the records instead")] = False,
 ) -> None:
     """Print the JSON Schema of the configuration or records."""
     from sonar.records import Event, FrameRecord, schema_of
@@ -62,26 +58,25 @@ def doctor() -> None:
     """Check camera, sound, speech and model; say what to do."""
     config = options.load()
     findings = []
-    for name, check, without in (
-        ("model", _model, ""),
-        ("sound", _sound, " Recordings still get their sound as a file."),
-        ("speech", _speech, " Tones work without it."),
-        ("camera", _camera, " Recordings and streams work without it."),
+    for check, without in (
+        (model, ""),
+        (sound, " Recordings still get their sound as a file."),
+        (speech, " Tones work without it."),
+        (camera, " Recordings and streams work without it."),
     ):
         try:
             ok, text = True, check(config)
         except SonarError as error:
             ok, text = False, f"{str(error).rstrip('.')}.{without}"
-        findings.append({"name": name, "ok": ok, "text": text, "essential": name == "model"})
-    options.answer(
-        findings,
-        (f"{f['name']}: {'OK' if f['ok'] else 'MISSING'}. {f['text']}" for f in findings),
-    )
+        name = check.__name__
+        findings.append({"name": name, "ok": ok, "text": text, "essential": check is model})
+    lines = (f"{f['name']}: {'OK' if f['ok'] else 'MISSING'}. {f['text']}" for f in findings)
+    options.answer(findings, lines)
     if not findings[0]["ok"]:
         raise typer.Exit(ModelError.exit_code)
 
 
-def _model(config: SonarConfig) -> str:
+def model(config: SonarConfig) -> str:
     import numpy as np
 
     from sonar.app import open_engine
@@ -93,7 +88,7 @@ def _model(config: SonarConfig) -> str:
         return f"{engine.label} runs."
 
 
-def _sound(config: SonarConfig) -> str:
+def sound(config: SonarConfig) -> str:
     from sonar.audio.output.portaudio import choose_output, list_outputs
 
     chosen = choose_output(list_outputs(), config.audio.device)
@@ -102,7 +97,7 @@ def _sound(config: SonarConfig) -> str:
     return f"Output: {chosen.name}."
 
 
-def _speech(config: SonarConfig) -> str:
+def speech(config: SonarConfig) -> str:
     from sonar.audio.speech.bank import SpeechBank
 
     if not config.speech.enabled:
@@ -115,7 +110,7 @@ def _speech(config: SonarConfig) -> str:
     return f"{status.ready} of {status.total} phrases are ready."
 
 
-def _camera(_config: SonarConfig) -> str:
+def camera(_config: SonarConfig) -> str:
     from sonar.capture import list_cameras
 
     names = ", ".join(f"{camera.path} ({camera.name})" for camera in list_cameras())
@@ -137,9 +132,8 @@ def devices() -> None:
         trouble = str(error)
     lines = [f"camera {camera.path}: {camera.name}" for camera in cameras] or ["no camera found"]
     for output in outputs:
-        lines.append(
-            f"output {output.index}: {output.name}{' (default)' if output.default else ''}"
-        )
+        default = " (default)" if output.default else ""
+        lines.append(f"output {output.index}: {output.name}{default}")
     if not outputs:
         lines.append(f"no sound output found{f' ({trouble})' if trouble else ''}")
     found = {"cameras": [*map(asdict, cameras)], "outputs": [*map(asdict, outputs)]}

@@ -1,10 +1,4 @@
-"""The commands of :mod:`sonar.lab`: what measures sonar, and what trains its user.
-
-``sonar evaluate``: how well distances and warnings agree with what was really there.
-``sonar simulate``: rendered walks with truth, and a walker that only hears.
-``sonar bench``: how fast this machine is, and how little the fast ways deviate.
-``sonar train-ear``: what the sounds mean, by ear and with single keys.
-"""
+"""The commands of :mod:`sonar.lab`: evaluate, simulate, bench and train-ear."""
 
 import os
 import select
@@ -17,11 +11,11 @@ from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
-from sonar.cli.ui import OutOrNone, as_sets, emit_json, note, options, prepare, say
+from sonar.cli.ui import OutOrNone, as_sets, note, options, prepare, say, voice
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError
 
@@ -29,15 +23,13 @@ if TYPE_CHECKING:  # not every command's need
     from sonar.lab.simulate.closed_loop import Way
     from sonar.lab.simulate.scenario import Scenario
 
-DEPTHS = ("exact", "network", "both")
-
 
 def evaluate(
     data: Annotated[
         list[Path], Argument(metavar="DATA...", help="folders of RGB-D pairs, labeled videos")
     ],
     mount: Annotated[
-        str, Option("--mount", help="RGB-D, the known pose: of all frames, or none")
+        Literal["frames", "none"], Option("--mount", help="RGB-D: use the known poses?")
     ] = "frames",
     models: Annotated[
         list[str] | None, Option("--model", help="depth model; several are compared")
@@ -52,16 +44,12 @@ def evaluate(
     from sonar.lab import evaluate as lab
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
-    uses = get_args(lab.MountUse)
-    if mount not in uses:
-        raise ConfigError(f"--mount is one of {', '.join(uses)}, not {mount!r}")
     configs = _variants(models or [])
     found = lab.find_data(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
-    mount_use = cast("lab.MountUse", mount)
-    evaluated = lab.evaluate(configs, found, mount_use, options.progress("evaluate"))
+    evaluated = lab.evaluate(configs, found, mount, options.progress("evaluate"))
     options.answer(lab.document(evaluated), lab.lines(evaluated))
     if out is not None:
         written = lab.write_results(out, evaluated, data)
@@ -85,9 +73,8 @@ def simulate(
     ] = None,
     out: OutOrNone = None,
     list_them: Annotated[bool, Option("--list", help="the scenarios there are")] = False,
-    schema: Annotated[bool, Option("--schema", help="JSON Schema of a scenario file")] = False,
     closed_loop: Annotated[bool, Option("--closed-loop", help="a walker that only hears")] = False,
-    depth: Annotated[str, Option("--depth", help="for it: exact, network or both")] = "exact",
+    depth: Annotated[Literal["exact", "network", "both"], Option(help="for it")] = "exact",
     seeds: Annotated[int, Option("--seeds", min=1, max=100, help="starts of each")] = 1,
     short: Annotated[bool, Option("--short", help="only the first meters of each")] = False,
 ) -> None:
@@ -98,17 +85,13 @@ def simulate(
     evaluate` reads. With it a walker goes the same ways, with the sound and without it, and its
     contacts are counted."""
     from sonar.lab.simulate.closed_loop import as_json, run, table
-    from sonar.lab.simulate.scenario import Scenario, load, names
+    from sonar.lab.simulate.scenario import load, names
 
-    if schema:
-        return emit_json(Scenario.model_json_schema(by_alias=True))
     if list_them:
         about = {name: load(name).about for name in names()}
         return options.answer(about, [f"{name:<20}{text}" for name, text in about.items()])
     if not scenarios:
         raise ConfigError("Name a scenario, or all; `sonar simulate --list` shows them.")
-    if depth not in DEPTHS:
-        raise ConfigError(f"--depth is one of {', '.join(DEPTHS)}, not {depth!r}.")
     wanted = [name for word in scenarios for name in (names() if word == "all" else (word,))]
     found = [load(name) for name in wanted]
     if not closed_loop:
@@ -128,13 +111,14 @@ def _record(found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]) -
     written, lines = [], []
     for scenario in found:
         done = record(scenario, out, progress=options.progress(scenario.name), inputs=inputs)
-        events = done.truth.events
-        facts = [event.model_dump(mode="json") for event in events]
-        one = {"scenario": scenario.name, "folder": str(done.folder), "frames": done.frames}
-        written.append({**one, "events": facts})
-        touched = sum(event.contact_s is not None for event in events)
+        events = [event.model_dump(mode="json") for event in done.truth.events]
+        folder = str(done.folder)
+        written.append(
+            {"scenario": scenario.name, "folder": folder, "frames": done.frames, "events": events}
+        )
+        touched = sum(event["contact_s"] is not None for event in events)
         lines.append(
-            f"{done.folder}: {done.frames} frames, {len(events)} events, {touched} of them touched"
+            f"{folder}: {done.frames} frames, {len(events)} events, {touched} of them touched"
         )
     options.answer(written, lines)
 
@@ -173,12 +157,8 @@ def bench(
     if chain:
         figures = asdict(measure(config))
         return options.answer(figures, [f"{name:<16} {value}" for name, value in figures.items()])
-    report = run_bench(
-        model,
-        threads=config.engine.threads,
-        store=Store(config.models),
-        report=note,
-    )
+    threads, store = config.engine.threads, Store(config.models)
+    report = run_bench(model, threads=threads, store=store, report=note)
     options.answer(asdict(report), [format_table(report)])
 
 
@@ -191,31 +171,20 @@ def train_ear(
     Listen, answer with 1 2 3 4, hear your score.
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
-    from sonar.audio.output.device import open_sink
-    from sonar.audio.speech.bank import SpeechBank
-    from sonar.audio.synthesis import Mixer
     from sonar.clock import SystemClock
     from sonar.lab.simulate.ear import EarStage, EarTrainer
     from sonar.lab.simulate.ear_scenes import SceneMaker
 
     config = options.load()
-    # A quiet scheme would teach nothing: while one thinks, nothing new is announced.
-    scheme = "pulse" if config.audio.scheme == "quiet" else config.audio.scheme
-    audio = config.audio.model_copy(update={"scheme": scheme})
+    audio = config.audio
+    if audio.scheme == "quiet":  # it would teach nothing: while one thinks, nothing is announced
+        audio = audio.model_copy(update={"scheme": "pulse"})
     chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
-    clock = SystemClock()
-    with closing(SpeechBank(config.speech, audio.rate_hz, clock=clock)) as speech:
-        speech.prepare()
-        mixer = Mixer(audio, config.speech, speech, stale_s=3600.0)
-        sink = open_sink(audio, mixer, clock)
-        if problem := sink.status.note:
-            note(problem)
-        with single_keys() as keys, closing(sink):
-            sink.start()
-            stage = EarStage(mixer, sink, clock, speech, note if options.json else say)
-            trainer = EarTrainer(SceneMaker(audio, chosen), stage, keys, questions, chosen)
-            score = trainer.run()
-            sink.drain(1.0)
+    with single_keys() as keys, voice(audio, config.speech, 3600.0) as (mixer, sink, bank):
+        stage = EarStage(mixer, sink, SystemClock(), bank, note if options.json else say)
+        trainer = EarTrainer(SceneMaker(audio, chosen), stage, keys, questions, chosen)
+        score = trainer.run()
+        sink.drain(1.0)
     options.answer({**asdict(score), "seed": chosen}, ())
 
 
@@ -233,12 +202,11 @@ def single_keys() -> Iterator[Callable[[float], str | None]]:
             return None
         return os.read(file, 1).decode("ascii", "replace").lower()
 
-    if not os.isatty(file):
-        yield read
-        return
-    before = termios.tcgetattr(file)
+    before = termios.tcgetattr(file) if os.isatty(file) else None
     try:
-        tty.setcbreak(file, termios.TCSADRAIN)
+        if before is not None:
+            tty.setcbreak(file, termios.TCSADRAIN)
         yield read
     finally:
-        termios.tcsetattr(file, termios.TCSADRAIN, before)
+        if before is not None:
+            termios.tcsetattr(file, termios.TCSADRAIN, before)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from sonar.cli.ui import note, options, result, say
-from sonar.errors import ConfigError, SonarError
+from sonar.cli.ui import note, options, say
+from sonar.errors import SonarError
+from sonar.files import mebibytes
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.config import SonarConfig
     from sonar.depth.models import ModelEntry, ResolvedModel, Store
-    from sonar.types import RgbImage
 
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
 
@@ -30,11 +29,8 @@ STATUS = {
 def list_models() -> None:
     """Every model sonar knows by name, and whether it is here."""
     store = _store()
-    entries = store.entries.values()
-    options.answer(
-        [_as_json(store, entry) for entry in entries],
-        (line for entry in entries for line in _lines(store, entry)),
-    )
+    found = [_as_json(store, entry) for entry in store.entries.values()]
+    options.answer(found, (line for one in found for line in _lines(one)))
 
 
 @app.command()
@@ -56,27 +52,27 @@ def import_model(
 def optimise(
     name: Annotated[str, Argument(metavar="NAME", help="a model's name, or a path")],
     images: Annotated[
-        str | None, Option("--images", help="images or recording to calibrate int8 with")
+        str | None, Option("--images", help="folder of images to calibrate int8 with")
     ] = None,
 ) -> None:
     """Make the files of a model that run fastest here.
 
     Needs the extra [midas]. The best --images are of the place where sonar will be used; without
     them, int8 is calibrated with made-up images."""
+    from sonar.capture import image_paths, read_image
     from sonar.lab.quantise.artefacts import PRECISIONS
     from sonar.lab.quantise.artefacts import optimise as make
 
-    config, store = options.load(), _store()
+    store = _store()
     made = make(
         store.resolve(name),
         precisions=PRECISIONS,
-        images=None if images is None else _frames(images, config),
+        images=None if images is None else map(read_image, image_paths(images)),
         store=store,
         report=lambda sentence: None if options.json else note(sentence),
     )
-    keys = ("precision", "path", "deviation")
     options.answer(
-        [dict(zip(keys, (m.precision, str(m.path), m.deviation), strict=True)) for m in made],
+        [{"precision": m.precision, "path": str(m.path), "deviation": m.deviation} for m in made],
         [f"{name} {m.precision}: {m.deviation:.2%} off float32, {m.path}" for m in made],
     )
 
@@ -87,22 +83,16 @@ def verify(
 ) -> None:
     """Read the files again: sum, and a trial run of ONNX. Exit code 5 when one is damaged."""
     store = _store()
-    here = [each for each in store.entries if store.path(each).is_file()]
-    names = [name] if name else here
     facts: list[dict[str, Any]] = []
     failed: SonarError | None = None
-    for each in names:
+    for each in [name] if name else [n for n in store.entries if store.path(n).is_file()]:
         try:
-            resolved = store.verify(each)
-            facts.append({"name": each, "ok": True, "sha256": resolved.sha256})
-            line = f"{each}: OK"
+            facts.append({"name": each, "ok": True, "sha256": store.verify(each).sha256})
         except SonarError as error:
             failed = failed or error
             facts.append({"name": each, "ok": False, "error": str(error)})
-            line = f"{each}: NOT OK. {error}"
-        if not options.json:  # at once: the next one takes a while
-            say(line)
-    options.answer(facts, ())
+    lines = (f"{f['name']}: {'OK' if f['ok'] else 'NOT OK. ' + f['error']}" for f in facts)
+    options.answer(facts, lines)
     if failed is not None:
         raise typer.Exit(failed.exit_code)
 
@@ -114,30 +104,6 @@ def remove(name: Name) -> None:
     say(f"{name}: removed" if removed else f"{name}: was not installed")
 
 
-@app.command()
-def path(name: Name) -> None:
-    """Print where a model's file lies; an error when it is not here."""
-    resolved = _store().resolve(name)
-    if options.json:
-        options.answer(_facts(resolved), ())
-    else:
-        result(str(resolved.path))
-
-
-def _frames(spec: str, config: "SonarConfig") -> "Iterator[RgbImage]":
-    from sonar.app import open_source
-
-    source = open_source(spec, config)
-    if source.live:
-        raise ConfigError(f"--images {spec}: a folder or a recording is needed, not a camera")
-    source.open()
-    try:
-        while (frame := source.read(10.0)) is not None:
-            yield frame.image
-    finally:
-        source.close()
-
-
 def _store() -> "Store":
     from sonar.depth.models import Store
 
@@ -145,36 +111,27 @@ def _store() -> "Store":
 
 
 def _report(resolved: "ResolvedModel") -> None:
-    lines = [f"{resolved.name} is here: {resolved.path}"]
+    name, path = resolved.name, str(resolved.path)
+    lines = [f"{name} is here: {path}", f"Use it with --set engine.model={name}."]
     if resolved.format == "torch":
-        lines.append(f"It is converted once: sonar models optimise {resolved.name}")
-    lines.append(f"Use it with --set engine.model={resolved.name}.")
-    options.answer(_facts(resolved), lines)
+        lines.insert(1, f"It is converted once: sonar models optimise {name}")
+    options.answer({"name": name, "path": path, "sha256": resolved.sha256}, lines)
 
 
-def _facts(resolved: "ResolvedModel") -> dict[str, Any]:
-    return {"name": resolved.name, "path": str(resolved.path), "sha256": resolved.sha256}
-
-
-def _lines(store: "Store", entry: "ModelEntry") -> list[str]:
-    from sonar.files import mebibytes
-
-    size = "" if entry.size_bytes is None else f", {mebibytes(entry.size_bytes)}"
-    first = f"{entry.name}: {STATUS[store.status(entry)]}{size}"
-    return [first, f"    {entry.what}", f"    licence: {entry.licence}"]
+def _lines(model: dict[str, Any]) -> Iterator[str]:
+    size = "" if model["size_bytes"] is None else f", {mebibytes(model['size_bytes'])}"
+    yield f"{model['name']}: {STATUS[model['status']]}{size}"
+    yield f"    {model['what']}"
+    yield f"    licence: {model['licence']}"
 
 
 def _as_json(store: "Store", entry: "ModelEntry") -> dict[str, Any]:
     status = store.status(entry)
+    same = ("name", "what", "size_bytes", "sha256", "licence", "format")
     return {
-        "name": entry.name,
-        "what": entry.what,
+        **{field: getattr(entry, field) for field in same},
         "status": status,
         "path": None if status == "absent" else str(store.path(entry.name)),
         "urls": [entry.url] if entry.url else [],
-        "size_bytes": entry.size_bytes,
-        "sha256": entry.sha256,
-        "licence": entry.licence,
-        "format": entry.format,
         "kind": entry.contract.kind.value,
     }

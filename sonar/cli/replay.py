@@ -1,7 +1,6 @@
 """``sonar replay`` and ``sonar demo``: a recording in, annotated video and sound out."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.replay.batch import Done, Job
+    from sonar.replay.batch import Job
     from sonar.replay.regression import Checks
 
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -77,7 +76,7 @@ def demo(
     if not options.json:
         say("Walking through the built-in clip with the built-in depth model.")
     summary, code = _one(config, str(CLIP), out, {})
-    options.answer(summary, [*_story(out / "events.jsonl"), _headline(summary, out)])
+    options.answer(summary, [*_story(out), _headline(summary, out)])
     if code:
         raise typer.Exit(code)
     if not silent and not options.json:
@@ -101,12 +100,13 @@ def _one(
     result = process(spec, out, config, progress=progress, guard=stops, inputs=inputs, **how)
     if problem := result.summary["speech"].get("lost"):
         note(f"speech is missing: {problem}")
+    code, error = 0, result.outcome.error
     if result.outcome.interrupted:
-        return result.summary, INTERRUPTED
-    if result.outcome.error is not None:
-        note(f"sonar: {result.outcome.error}")
-        return result.summary, result.outcome.error.exit_code
-    return result.summary, 0
+        code = INTERRUPTED
+    elif error is not None:
+        note(f"sonar: {error}")
+        code = error.exit_code
+    return result.summary, code
 
 
 def _batch(
@@ -117,9 +117,10 @@ def _batch(
     checks: "Checks",
     inputs: Sequence[Path],
 ) -> int:
+    from sonar.replay import output_folder, refuse_overwrite
     from sonar.replay import replay as process
     from sonar.replay.batch import PAGE, run_batch, write_batch
-    from sonar.replay.folder import BATCH_FILES, REPLAY_FILES, output_folder, refuse_overwrite
+    from sonar.replay.folder import BATCH_FILES, REPLAY_FILES
 
     reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
     refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
@@ -127,21 +128,15 @@ def _batch(
         folder.claim(BATCH_FILES)
         with terminates():
             one = partial(process, config=config, guard=stops, inputs=reads, **how)
-            results = run_batch(planned, one, _note_end)
-        code = max(result.code for result in results)
+            results = run_batch(planned, one, note)
         different: dict[str, list[str]] | None = None
         if checks.any:
             whole = [result.job for result in results if result.code == 0]
             different = {job.name: _differences(checks, job.name, job.out) for job in whole}
-            code = code or (DIFFERENT if any(different.values()) else 0)
         document = write_batch(out, results, different)
     good = sum(result.code == 0 for result in results)
     options.answer(document, [f"{good} of {len(results)} recordings done. See {out / PAGE}."])
-    return code
-
-
-def _note_end(result: "Done", done: int, total: int) -> None:
-    note(f"{done} of {total}: {result.job.spec}: {result.problem or 'done'}")
+    return document["code"] or (DIFFERENT if any((different or {}).values()) else 0)
 
 
 def _differences(checks: "Checks", name: str, folder: Path) -> list[str]:
@@ -156,24 +151,20 @@ def _differences(checks: "Checks", name: str, folder: Path) -> list[str]:
 
 def _headline(summary: dict[str, Any], out: Path) -> str:
     """One sentence: how far it came and where the files are."""
-    reached = summary["duration_s"] or 0.0
+    reached = f"{summary['frames']} frames, {summary['duration_s'] or 0.0:.1f} s"
     names = ", ".join(sorted(f.name for f in out.iterdir() if not f.name.startswith(".")))
     if summary["complete"]:
-        return f"{summary['frames']} frames, {reached:.1f} s done. In {out}: {names}."
-    return (
-        f"Stopped after {summary['frames']} frames ({reached:.1f} s); what was done until then "
-        f"is in {out}: {names}."
-    )
+        return f"{reached} done. In {out}: {names}."
+    return f"Stopped after {reached}; what was done until then is in {out}: {names}."
 
 
-def _story(events: Path) -> list[str]:
+def _story(out: Path) -> Iterator[str]:
     """What was heard, in words, from the event log."""
-    lines = []
-    for line in events.read_text("utf-8").splitlines():
-        event = json.loads(line)
-        t = max(0.0, event["t"])
-        if event["kind"] == "speech":
-            lines.append(f'{t:5.1f} s  spoken: "{event["text"]}"')
-        elif event["kind"] == "cue" and event["name"] != "silence":
-            lines.append(f"{t:5.1f} s  sound:  {event['why'] or event['name']}")
-    return lines
+    from sonar.replay.regression import read_events
+
+    for event in read_events(out):
+        t = f"{max(0.0, event.t):5.1f} s"
+        if event.kind == "speech":
+            yield f'{t}  spoken: "{event.text}"'
+        elif event.kind == "cue" and event.name != "silence":
+            yield f"{t}  sound:  {event.why or event.name}"

@@ -1,7 +1,4 @@
-"""``sonar run``: guide now, from a camera, a stream, or a recording at its own pace.
-
-``sonar control``: a word to a sonar that is guiding.
-"""
+"""``sonar run``: guide now; ``sonar control``: a word to a sonar that is guiding."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +8,6 @@ from typer import Argument, Option
 from sonar.cli import process
 from sonar.cli.ui import INTERRUPTED, Source, note, options, prepare, say
 from sonar.errors import ConfigError
-from sonar.ports import AudioSink
 from sonar.records import Event, Step, Update
 from sonar.types import State
 
@@ -52,7 +48,10 @@ def run(
     if outcome.error is not None:
         raise outcome.error
     if not options.json:
-        say(f"Stopped after {outcome.frames} frames.{_gaps(running.sink)}")
+        gaps = running.sink.status.gaps
+        say(
+            f"Stopped after {outcome.frames} frames." + (f" {gaps} gaps in the sound." * bool(gaps))
+        )
     if outcome.interrupted and not running.controls.quitting:
         raise typer.Exit(INTERRUPTED)
 
@@ -84,11 +83,6 @@ class _Printer:
             say(f'"{event.text}"')
         elif options.verbose and event.name != "silence":
             say(event.why or event.name)
-
-
-def _gaps(sink: AudioSink) -> str:
-    """How often the sound broke off."""
-    return f" {sink.status.gaps} gaps in the sound." if sink.status.gaps else ""
 
 
 def control(

@@ -4,21 +4,31 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from platformdirs import user_state_path
 from typer import Option
 
 from sonar.cli.ui import Source, note, options, prepare, say
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError, DeviceError, OutputError
-from sonar.files import expanded
+from sonar.errors import ConfigError, DeviceError
 
-NOT_WELL = 4
 ALARM_VOLUME_DB = -6.0
 START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's opening aside
+
+FIGURES = {
+    "fps": "{:.1f} frames per second.",
+    "age_ms": "{:.0f} ms from frame to sound.",
+    "dropped": "{} frames left out.",
+    "xruns": "{} gaps in the sound.",
+    "restarts": "{} restarts.",
+    "temperature_c": "{:.0f} degrees Celsius.",
+    "battery_percent": "Battery at {:.0f} %.",
+}
 
 app = typer.Typer(help="Run unattended: install, watch and end the service.", no_args_is_help=True)
 
@@ -60,40 +70,12 @@ def service_status(system: System = False) -> None:
     from sonar.service import unit
 
     if unit.booted() and not options.json:
-        systemctl = unit.control(unit.Places.of(system))
-        _run([*systemctl, "--no-pager", "--lines=0", "status", unit.NAME])
+        _run([*unit.control(unit.Places.of(system)), "--no-pager", "status", unit.NAME])
     status()
 
 
 @app.command()
-def logs(
-    system: System = False,
-    follow: Annotated[bool, Option("--follow", "-f", help="until Ctrl-C")] = False,
-    lines: Annotated[int, Option("--lines", "-n", min=1, help="how many")] = 50,
-) -> None:
-    """Show the log: one JSON object a line."""
-    from sonar.service import unit
-
-    if code := _run(unit.journal(unit.Places.of(system), follow, lines)):
-        raise typer.Exit(code)
-
-
-@app.command()
-def keep(system: System = False) -> None:
-    """Keep the recording of the last minutes.
-
-    As its button does; the service must record (service.recording)."""
-    from sonar.service import unit
-
-    systemctl = unit.control(unit.Places.of(system))
-    if _run([*systemctl, "kill", "--kill-who=main", "--signal=SIGUSR1", unit.NAME]):
-        raise OutputError("The service does not run.")
-
-
-@app.command()
-def run(
-    source: Source = "0",
-) -> None:
+def run(source: Source = "0") -> None:
     """Guide under supervision: failures are sounded and mended. What the unit starts."""
     config, path = _load()
     prepare(config)
@@ -117,26 +99,14 @@ def status() -> None:
         raise DeviceError(f"sonar does not run, or does not answer at {where}.")
     options.answer(found, in_words(found))
     if not found.get("ok"):
-        raise typer.Exit(NOT_WELL)
+        raise typer.Exit(DeviceError.exit_code)
 
 
 def in_words(found: dict[str, Any]) -> list[str]:
     """The health endpoint's answer as sentences."""
-    reason = str(found.get("reason") or "").replace("_", " ")
-    lines = [f"State: {found.get('state')}{f' ({reason})' if reason else ''}."]
-    for key, text in (
-        ("fps", "{:.1f} frames per second."),
-        ("age_ms", "{:.0f} ms from frame to sound."),
-        ("dropped", "{} frames left out."),
-        ("xruns", "{} gaps in the sound."),
-        ("restarts", "{} restarts."),
-        ("temperature_c", "{:.0f} degrees Celsius."),
-        ("battery_percent", "Battery at {:.0f} %."),
-    ):
-        value = found.get(key)
-        if isinstance(value, int | float):
-            lines.append(text.format(value))
-    return lines
+    reason = f" ({found['reason']})".replace("_", " ") if found.get("reason") else ""
+    known = (text.format(found[key]) for key, text in FIGURES.items() if found.get(key) is not None)
+    return [f"State: {found.get('state')}{reason}.", *known]
 
 
 def guide(source: str) -> NoReturn:
@@ -194,13 +164,10 @@ def _load() -> tuple[SonarConfig, str]:
 
 
 def _recordings() -> Path | None:
-    """Where recordings go unless service.recording.folder is set."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    try:
-        base = Path(state) if state.startswith("/") else expanded("~/.local/state")
-    except ConfigError:  # no home folder
-        return None
-    return base / "sonar" / "recordings"
+    """Where recordings go unless service.recording.folder is set; None without a home folder."""
+    with suppress(RuntimeError):
+        return user_state_path("sonar") / "recordings"
+    return None
 
 
 def _run(command: Sequence[str]) -> int:
@@ -209,5 +176,3 @@ def _run(command: Sequence[str]) -> int:
     except FileNotFoundError:
         note(f"{command[0]} is not on this machine.")
         return 127
-    except KeyboardInterrupt:
-        return 0

@@ -5,22 +5,26 @@ stay readable. Nothing is drawn.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonar.cli import process
-from sonar.config import SonarConfig
+from sonar.config import AudioConfig, SonarConfig, SpeechConfig
 from sonar.errors import OutputError
-from sonar.files import json_text
+from sonar.files import Progress, json_text
+
+if TYPE_CHECKING:  # not every command's need
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis import Mixer
+    from sonar.ports import AudioSink
 
 INTERRUPTED = 130
-COMMON_EPILOG = (
-    "Common options (any place): --config, --set, --json, --plain, -v. See sonar --help."
-)
+COMMON_EPILOG = "Common options (any place): --config, --set, --json, -v. See sonar --help."
 Out = Annotated[Path, typer.Option("--out", "-o", help="folder for the results")]
 OutOrNone = Annotated[Path | None, typer.Option("--out", "-o", help="where the result goes")]
 Source = Annotated[
@@ -30,17 +34,11 @@ Source = Annotated[
         help="camera number or /dev/videoN, rtsp:// or http:// stream, video, images",
     ),
 ]
-Advance = Callable[[int, int | None], None]  # amount done, total where known
 
 
 @dataclass
 class Common:
-    """The options that every command shares.
-
-    Attributes:
-        sets: every ``--set``.
-        configs: every ``--config``; most commands take one.
-    """
+    """The options that every command shares; several ``--config`` only where they are compared."""
 
     sets: list[str] = field(default_factory=list)
     json: bool = False
@@ -76,7 +74,7 @@ class Common:
         for line in lines:
             say(line)
 
-    def progress(self, label: str) -> Advance:
+    def progress(self, label: str) -> Progress:
         """A function that notes each tenth of the work on a line (nothing with ``--json``)."""
         reported = 0
 
@@ -93,6 +91,26 @@ class Common:
 options = Common()  # of the command line that runs; the root command sets them
 
 
+@contextmanager
+def voice(
+    audio: AudioConfig, speech: SpeechConfig, stale_s: float | None = None
+) -> "Iterator[tuple[Mixer, AudioSink, SpeechBank]]":
+    """Sound and words without a camera, started; every phrase is rendered first."""
+    from sonar.audio.output.device import open_sink
+    from sonar.audio.speech.bank import SpeechBank
+    from sonar.audio.synthesis import Mixer
+    from sonar.clock import SystemClock
+
+    with closing(SpeechBank(speech, audio.rate_hz)) as bank:
+        bank.prepare()
+        mixer = Mixer(audio, speech, bank, stale_s=stale_s)
+        with closing(open_sink(audio, mixer, SystemClock())) as sink:
+            if problem := sink.status.note:
+                note(problem)
+            sink.start()
+            yield mixer, sink, bank
+
+
 def as_sets(**values: object) -> list[str]:
     """``mount__height_m=1.35`` as ``mount.height_m=1.35``, without those that are None."""
     return [f"{k.replace('__', '.')}={v}" for k, v in values.items() if v is not None]
@@ -101,11 +119,8 @@ def as_sets(**values: object) -> list[str]:
 def prepare(config: SonarConfig) -> None:
     """Convert a checkpoint, or quantize to int8, where the configured model needs it once.
 
-    Reports it on standard error; takes from half a minute to some minutes. Does nothing for a
-    model that is ready, as the built-in one always is.
-
-    Raises ModelError when the model is missing or cannot be converted, MissingExtraError without
-    the extra [midas].
+    Takes up to some minutes, and is reported on standard error. Raises ModelError when the model
+    is missing or cannot be converted, MissingExtraError without the extra [midas].
     """
     if config.engine.model == "builtin":
         return

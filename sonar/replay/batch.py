@@ -108,7 +108,7 @@ def plan(specs: Sequence[str], out: Path) -> list[Job]:
 def run_batch(
     jobs: Sequence[Job],
     replay: Callable[[str, Path], ReplayResult],
-    ended: Callable[[Done, int, int], None],
+    report: Callable[[str], None],
 ) -> list[Done]:
     """``replay`` every job; what goes wrong with a recording costs that recording only.
 
@@ -116,7 +116,7 @@ def run_batch(
 
     Args:
         replay: recording and folder to result; see :func:`sonar.replay.replay`.
-        ended: called as each ends, with how many have ended, of how many.
+        report: called with one line as each ends.
     """
     results: list[Done] = []
     interrupted = False
@@ -144,7 +144,7 @@ def run_batch(
             interrupted = True
             code, problem = INTERRUPTED, "interrupted"
         results.append(Done(job, code, problem, summary))
-        ended(results[-1], len(results), len(jobs))
+        report(f"{len(results)} of {len(jobs)}: {job.spec}: {problem or 'done'}")
     return results
 
 

@@ -101,7 +101,7 @@ def install(
         # Without it a user's services start at login only, and end with it.
         run(["loginctl", "enable-linger"])
     if failed:
-        raise OutputError(f"systemctl could not start {NAME}; `sonar service logs` shows why.")
+        raise OutputError(f"systemctl could not start {NAME}; `sonar service status` shows why.")
     return [*done, "Started; it starts by itself at boot from now on."]
 
 
@@ -123,12 +123,6 @@ def uninstall(places: Places, run: Run) -> list[str]:
 def control(places: Places) -> list[str]:
     """``systemctl`` for this unit's manager."""
     return ["systemctl"] if places.system else ["systemctl", "--user"]
-
-
-def journal(places: Places, follow: bool, lines: int) -> list[str]:
-    """The command that shows the log."""
-    scope = ["-u", NAME] if places.system else ["--user-unit", NAME]
-    return ["journalctl", *scope, "-o", "cat", "-n", str(lines), *(["-f"] if follow else [])]
 
 
 def booted(root: Path = Path("/")) -> bool:

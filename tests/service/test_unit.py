@@ -153,13 +153,6 @@ def test_config_is_looked_up_user_first(tmp_path: Path) -> None:
     assert unit.find_config(root, home) == mine
 
 
-def test_journal(tmp_path: Path) -> None:
-    system = unit.journal(Places.of(True, tmp_path), follow=True, lines=9)
-    assert system == ["journalctl", "-u", "sonar.service", "-o", "cat", "-n", "9", "-f"]
-    user = unit.journal(Places.of(False, home=tmp_path), follow=False, lines=9)
-    assert user[1:3] == ["--user-unit", "sonar.service"]
-
-
 def test_the_unit_in_deploy_is_what_install_writes() -> None:
     shipped = Path(__file__).parents[2] / "deploy/systemd/sonar.service"
     written = unit.unit_text(Places.of(True), "/opt/sonar/bin/python")
