@@ -21,8 +21,8 @@ def depth(
 ) -> None:
     """The depth of images: heat maps and numbers.
 
-    Writes for each NAME_depth.png (heat map, bright = near), NAME_depth.npy (float32, as the
-    network gave it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
+    For each NAME_depth.png (heat map, bright = near), NAME_depth.npy (float32, as the network gave
+    it) and NAME_depth16.png (16 bit, scale in NAME_depth.json)."""
     from sonar.app import open_engine
     from sonar.capture import image_paths, read_image
     from sonar.replay.batch import plan
@@ -35,8 +35,8 @@ def depth(
     written: list[dict[str, Any]] = []
     with output_folder(out, [*images, *paths, *options.configs]) as folder:
         folder.check(f"{name}{suffix}" for name in names for suffix in SUFFIXES)
+        advance = options.progress("depth")
         try:
-            advance = options.progress("depth")
             with closing(open_engine(config)) as engine:
                 for index, (path, name) in enumerate(zip(paths, names, strict=True)):
                     estimate = engine.estimate(Frame(read_image(path), index, float(index)))
@@ -57,18 +57,14 @@ def _write(out: Path, stem: str, estimate: "DepthMap") -> dict[str, Any]:
     from sonar.replay.annotate import heat_map, nearness
     from sonar.replay.folder import write_json
 
-    values = estimate.values
-    near = nearness(estimate)
+    values, near = estimate.values, nearness(estimate)
     black, bright = (float(v) for v in np.percentile(near, (1, 99)))
     lowest, highest = float(values.min()), float(values.max())
     scaled = (values - lowest) * (65535.0 / max(highest - lowest, 1e-12))
-    images = {
-        "_depth.png": cv2.cvtColor(heat_map(near, black, bright), cv2.COLOR_RGB2BGR),
-        "_depth16.png": scaled.astype(np.uint16),
-    }
+    colors = cv2.cvtColor(heat_map(near, black, bright), cv2.COLOR_RGB2BGR)
     try:
         np.save(out / f"{stem}_depth.npy", values)
-        for suffix, array in images.items():
+        for suffix, array in (("_depth.png", colors), ("_depth16.png", scaled.astype(np.uint16))):
             (out / f"{stem}{suffix}").write_bytes(cv2.imencode(".png", array)[1].tobytes())
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error

@@ -6,7 +6,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
@@ -29,22 +29,20 @@ def evaluate(
         list[Path], Argument(metavar="DATA...", help="folders of RGB-D pairs, labeled videos")
     ],
     mount: Annotated[
-        Literal["frames", "none"], Option("--mount", help="RGB-D: use the known poses?")
+        Literal["frames", "none"], Option(help="RGB-D: use the known poses, or none")
     ] = "frames",
-    models: Annotated[
-        list[str] | None, Option("--model", help="depth model; several are compared")
-    ] = None,
+    models: Annotated[list[str], Option("--model", help="several are compared")] = [],  # noqa: B006
     out: OutOrNone = None,
 ) -> None:
     """Figures of distances, bands and warnings.
 
-    Folders of images with measured depth (beside per-frame min-max), and videos with labels of
-    what was there (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4).
-    --out gets evaluation.json and .html. Several --model or --config are compared."""
+    Of folders of images with measured depth, and of videos with labels of what was there
+    (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4). --out gets
+    evaluation.json and .html. Several --model or --config are compared."""
     from sonar.lab import evaluate as lab
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
-    configs = _variants(models or [])
+    configs = _variants(models)
     found = lab.find_data(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
@@ -96,8 +94,7 @@ def simulate(
     found = [load(name) for name in wanted]
     if not closed_loop:
         return _record(found, out, [Path(word) for word in wanted])
-    with ExitStack() as stack:
-        ways = _ways(depth, stack)
+    with _ways(depth) as ways:
         advance = options.progress("walks")
         walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
     options.answer(as_json(walked, range(seeds), short), table(walked))
@@ -123,7 +120,8 @@ def _record(found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]) -
     options.answer(written, lines)
 
 
-def _ways(depth: str, stack: ExitStack) -> "list[Way]":
+@contextmanager
+def _ways(depth: str) -> "Iterator[list[Way]]":
     """What walks the scenarios: nothing, and sonar on each wanted kind of depth."""
     from sonar.app import make_zones, open_engine
     from sonar.audio.cues import PulseMapper
@@ -135,11 +133,12 @@ def _ways(depth: str, stack: ExitStack) -> "list[Way]":
     ways = [closed_loop.WITHOUT]
     if depth != "network":
         ways.append(closed_loop.exact(partial(DepthZones, config.zones), mapper))
-    if depth != "exact":
-        prepare(config)
-        engine = stack.enter_context(closing(open_engine(config)))
-        ways.append(closed_loop.network(engine, partial(make_zones, config), mapper))
-    return ways
+    if depth == "exact":
+        yield ways
+        return
+    prepare(config)
+    with closing(open_engine(config)) as engine:
+        yield [*ways, closed_loop.network(engine, partial(make_zones, config), mapper)]
 
 
 def bench(

@@ -1,18 +1,16 @@
 """This process: standard output and error that never stop the work, signals that end it in order.
 
-A line that cannot be written (full disk, a reader or a terminal that went away, a character that
-the encoding lacks) is dropped, and the work goes on. What is lost is remembered, so that a command
-whose only product is its text can end with an error.
+A line that cannot be written (full disk, a reader or a terminal that went away) is dropped, and the
+work goes on. What is lost is remembered, so that a command whose only product is its text can end
+with an error.
 """
 
-import codecs
 import errno
 import io
 import os
 import select
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from sonar.pipeline import Pipeline
 
 _CHUNK_BYTES = 512  # POSIX's least PIPE_BUF: a pipe that poll calls writable takes so much at once
-_ERRORS = "sonar.printable"
 
 
 class _Raw(io.RawIOBase):
@@ -64,19 +61,17 @@ _raw: dict[str, _Raw] = {}
 
 def install() -> None:
     """Replace ``sys.stdout`` and ``sys.stderr`` of this process; once, by ``main``."""
-    codecs.register_error(_ERRORS, _printable)
     for number in (0, 1, 2):  # a closed one would be given to the next file that is opened
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        before = getattr(sys, name)
         raw = _raw[name] = _Raw(number)
         stream = io.TextIOWrapper(
             io.BufferedWriter(raw),  # type: ignore[type-var]  # a RawIOBase is what it takes
-            encoding=before.encoding if before is not None else "utf-8",
-            errors=_ERRORS,
+            encoding=getattr(getattr(sys, name), "encoding", "utf-8"),
+            errors="backslashreplace",
             line_buffering=True,
         )
         setattr(sys, name, stream)
@@ -93,16 +88,6 @@ def lost() -> OSError | None:
     """Why text to stdout was lost; None where all of it was written, or its reader had enough."""
     reason = _raw["stdout"].lost if _raw else None
     return None if reason is None or reason.errno == errno.EPIPE else reason
-
-
-def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Bytes of a name that is not UTF-8 as they are, other characters as ``\\xe9``."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    character = error.object[error.start]
-    if "\udc80" <= character <= "\udcff":
-        return bytes([ord(character) - 0xDC00]), error.start + 1
-    return character.encode("ascii", "backslashreplace").decode("ascii"), error.start + 1
 
 
 @contextmanager
@@ -135,9 +120,6 @@ def terminates() -> Iterator[None]:
 def _handled(
     numbers: list[signal.Signals], handler: Callable[[int, FrameType | None], None]
 ) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

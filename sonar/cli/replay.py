@@ -26,11 +26,9 @@ def replay(
     realtime: Annotated[bool, Option("--realtime", help="keep the recording's pace")] = False,
     no_video: Annotated[bool, Option("--no-video", help="no annotated.mp4 (faster)")] = False,
     report: Annotated[bool, Option("--report", help="write report.html, a timeline")] = False,
-    baseline: Annotated[
-        Path | None, Option("--baseline", help="an earlier run: fail where it sounds different")
-    ] = None,
+    baseline: Annotated[Path | None, Option(help="earlier run that must sound the same")] = None,
     expect: Annotated[
-        Path | None, Option("--expect", help='YAML list such as "between 3 s and 5 s: close, left"')
+        Path | None, Option(help="YAML list: between 3 s and 5 s: close, left")
     ] = None,
 ) -> None:
     """Process a recording: annotated video, sound, events.
@@ -160,11 +158,8 @@ def _headline(summary: dict[str, Any], out: Path) -> str:
 
 def _story(out: Path) -> Iterator[str]:
     """What was heard, in words, from the event log."""
-    from sonar.replay.regression import read_events
+    from sonar.replay.regression import heard, read_events
 
-    for event in read_events(out):
-        t = f"{max(0.0, event.t):5.1f} s"
-        if event.kind == "speech":
-            yield f'{t}  spoken: "{event.text}"'
-        elif event.kind == "cue" and event.name != "silence":
-            yield f"{t}  sound:  {event.why or event.name}"
+    for event in heard(read_events(out)):
+        words = f'"{event.text}"' if event.text else event.why or event.name
+        yield f"{max(0.0, event.t):5.1f} s  {words}"

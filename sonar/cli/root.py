@@ -1,7 +1,7 @@
 """The root command: shared options, errors as one sentence, exit codes."""
 
 import traceback
-from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -47,6 +47,11 @@ for group in (app, config.app, models.app, service.app):
         registered.epilog = COMMON_EPILOG
 
 
+_CONFIG = "YAML file, or a profile: default, wearable, headless, replay"
+_SET = "one setting, e.g. audio.volume_db=-3"
+_FLAGS = {"--json", "--plain", "-v", "-vv", "--verbose"}
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         say(f"sonar {__version__}")
@@ -56,50 +61,34 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     ctx: typer.Context,
-    configs: Annotated[
-        list[str] | None,
-        Option(
-            "--config",
-            metavar="FILE",
-            help="YAML file, or a profile: default, wearable, headless, replay",
-        ),
-    ] = None,
-    sets: Annotated[
-        list[str] | None,
-        Option("--set", metavar="KEY=VALUE", help="one setting, e.g. audio.volume_db=-3"),
-    ] = None,
+    configs: Annotated[list[str], Option("--config", metavar="FILE", help=_CONFIG)] = [],  # noqa: B006
+    sets: Annotated[list[str], Option("--set", metavar="KEY=VALUE", help=_SET)] = [],  # noqa: B006
     as_json: Annotated[bool, Option("--json", help="machine-readable output")] = False,
     plain: Annotated[bool, Option("--plain", help="accepted; output is always plain")] = False,
-    verbose: Annotated[
-        int, Option("-v", "--verbose", count=True, help="details; -vv tracebacks")
-    ] = 0,
+    verbose: Annotated[int, Option("-v", "--verbose", count=True, help="details; -vv more")] = 0,
     version: Annotated[
         bool, Option("--version", help="print the version", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Hear what is near: one camera in, stereo tones and short spoken warnings out."""
-    if configs and len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
+    if len(configs) > 1 and ctx.invoked_subcommand != "evaluate":
         raise ConfigError("--config is given twice; only sonar evaluate compares several.")
-    options.configs, options.sets = configs or [], sets or []
+    options.configs, options.sets = configs, sets
     options.json, options.verbose = as_json, verbose
-
-
-_FLAGS = {"--json", "--plain", "-v", "-vv", "--verbose"}
-_WITH_VALUE = {"--config", "--set"}
 
 
 def hoist(argv: list[str]) -> list[str]:
     """Shared options may stand anywhere; the parser wants them before the command."""
     front: list[str] = []
     rest: list[str] = []
-    words: Iterator[str] = iter(argv)
+    words = iter(argv)
     for word in words:
         if word == "--":
             rest += [word, *words]
-        elif word in _FLAGS or (word.split("=", 1)[0] in _WITH_VALUE and "=" in word):
+        elif word in _FLAGS or word.startswith(("--config=", "--set=")):
             front.append(word)
-        elif word in _WITH_VALUE:
-            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word in ("--config", "--set"):
+            front += [word, *islice(words, 1)]
         else:
             rest.append(word)
     return front + rest
@@ -107,10 +96,9 @@ def hoist(argv: list[str]) -> list[str]:
 
 def execute(argv: list[str]) -> int:
     """Run the command line; returns the exit code and never raises."""
-    words = hoist(argv)
-    traced = "-vv" in words or sum(word in ("-v", "--verbose") for word in words) > 1
+    options.verbose = 0
     try:
-        code = app(args=words, standalone_mode=False, prog_name="sonar")
+        code = app(args=hoist(argv), standalone_mode=False, prog_name="sonar")
     except (KeyboardInterrupt, typer.Abort):
         note("sonar: interrupted.")
         return INTERRUPTED
@@ -118,7 +106,7 @@ def execute(argv: list[str]) -> int:
         if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
             error.show()
             return 2
-        if traced:
+        if options.verbose > 1:
             traceback.print_exc()
         if isinstance(error, SonarError):
             note(f"sonar: {error}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def run(
     source: Source = "0",
     headless: Annotated[
-        bool, Option("--headless", help="for supervisors: JSON log, health, SIGHUP reloads")
+        bool, Option("--headless", help="for the service: JSON log, health")
     ] = False,
 ) -> None:
     """Guide live until Ctrl-C: tones and warnings on the sound card."""
@@ -65,8 +65,8 @@ class _Printer:
 
     def consume(self, update: Update) -> None:
         if not options.json:
-            for event in update.events:
-                self._print(event)
+            for line in filter(None, map(_line, update.events)):
+                say(line)
         elif isinstance(update, Step):
             say(update.record().model_dump_json())
         lost = self._running.speech.status.lost
@@ -75,14 +75,14 @@ class _Printer:
             self._running.controls.announce_speech_lost()
             note(f"{lost}. Tones go on without it.")
 
-    def _print(self, event: Event) -> None:
-        if event.kind == "state":
-            reason = f" ({event.why.replace('_', ' ')})" if event.why else ""
-            say(f"{event.name}{reason}" + (": Ctrl-C ends" if event.name == State.READY else ""))
-        elif event.kind == "speech":
-            say(f'"{event.text}"')
-        elif options.verbose and event.name != "silence":
-            say(event.why or event.name)
+
+def _line(event: Event) -> str | None:
+    if event.kind == "speech":
+        return f'"{event.text}"'
+    if event.kind == "cue":
+        return event.why or event.name if options.verbose and event.name != "silence" else None
+    reason = f" ({event.why.replace('_', ' ')})" if event.why else ""
+    return event.name + reason + (": Ctrl-C ends" if event.name == State.READY else "")
 
 
 def control(
@@ -94,9 +94,7 @@ def control(
             "scheme NAME|next | describe | repeat | keep | quit",
         ),
     ],
-    instance: Annotated[
-        str | None, Option("--instance", metavar="PID", help="which, where several run")
-    ] = None,
+    instance: Annotated[str | None, Option(metavar="PID", help="where several run")] = None,
 ) -> None:
     """Send a command to a running sonar, such as mute or describe."""
     from sonar.controls.control_socket import choose_instance, send

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -15,7 +14,7 @@ from typer import Option
 
 from sonar.cli.ui import Source, note, options, prepare, say
 from sonar.config import SonarConfig
-from sonar.errors import ConfigError, DeviceError
+from sonar.errors import DeviceError
 
 ALARM_VOLUME_DB = -6.0
 START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's opening aside
@@ -41,17 +40,12 @@ def install(
         str | None, Option("--source", envvar="SONAR_SOURCE", help="camera or stream; kept secret")
     ] = None,
     system: System = False,
-    dry_run: Annotated[bool, Option("--dry-run", help="only print the unit")] = False,
 ) -> None:
     """Write the systemd unit, enable and start it."""
     from sonar.service import unit
 
-    places = unit.Places.of(system)
-    if dry_run:
-        say(unit.unit_text(places).rstrip())
-        return
     _load()  # a wrong configuration is reported now, not at the next boot
-    for line in unit.install(places, _run, source):
+    for line in unit.install(unit.Places.of(system), _run, source):
         say(line)
 
 
@@ -62,16 +56,6 @@ def uninstall(system: System = False) -> None:
 
     for line in unit.uninstall(unit.Places.of(system), _run):
         say(line)
-
-
-@app.command(name="status")
-def service_status(system: System = False) -> None:
-    """What systemd and the service itself report."""
-    from sonar.service import unit
-
-    if unit.booted() and not options.json:
-        _run([*unit.control(unit.Places.of(system)), "--no-pager", "status", unit.NAME])
-    status()
 
 
 @app.command()
@@ -116,12 +100,14 @@ def guide(source: str) -> NoReturn:
     from sonar.service.guide.headless import main
 
     open_source = partial(product.open_source, source, realtime=True)
-    main(lambda: _load()[0], open_source, SystemClock(), recording_folder=_recordings())
+    recordings = None  # without a home folder, and unless service.recording.folder is set
+    with suppress(RuntimeError):
+        recordings = user_state_path("sonar") / "recordings"
+    main(lambda: _load()[0], open_source, SystemClock(), recording_folder=recordings)
 
 
 def supervisor_settings(sets: Sequence[str], config: SonarConfig, path: str) -> str:
     """The start settings of the supervisor; see :mod:`sonar.service.supervisor.runner`."""
-    from sonar.pipeline import READ_TIMEOUT_S
     from sonar.service.supervisor.runner import SupervisorSettings
     from sonar.service.supervisor.sounds import in_memory, render
     from sonar.service.supervisor.supervisor import WatchLimits
@@ -130,11 +116,7 @@ def supervisor_settings(sets: Sequence[str], config: SonarConfig, path: str) -> 
     words = [word for one in sets for word in ("--set", one)]
     settings = SupervisorSettings(
         command=(sys.executable, "-m", "sonar", "--config", path, *words, "run", "--headless"),
-        limits=WatchLimits(
-            # A wait for a frame is progress once it is heard; the limit must let it be heard.
-            alarm_after_s=READ_TIMEOUT_S + 0.2,
-            start_timeout_s=START_TIMEOUT_S + 2 * config.capture.open_timeout_s,
-        ),
+        limits=WatchLimits(start_timeout_s=START_TIMEOUT_S + 2 * config.capture.open_timeout_s),
         sounds=in_memory(render(config.speech.language, say), ALARM_VOLUME_DB),
         alarm_device=service.alarm_device,
         health_host=service.health_host,
@@ -149,25 +131,14 @@ def _load() -> tuple[SonarConfig, str]:
 
     Without --config: ~/.config/sonar/config.yaml, /etc/sonar/config.yaml, the profile headless.
     """
-    from sonar.config.load import load_config
-    from sonar.service.health import HealthError, read_token
+    from sonar.service.health import read_token
     from sonar.service.unit import find_config
 
-    path = str(options.config_path or find_config() or "headless")
-    config = load_config(path, options.sets)
-    try:
-        if config.service.health_port:
-            read_token(config.service.health_host, config.service.health_token_file)
-    except HealthError as error:
-        raise ConfigError(str(error)) from error
+    path = options.config_path or str(find_config() or "headless")
+    config = options.load(path)
+    if config.service.health_port:
+        read_token(config.service.health_host, config.service.health_token_file)
     return config, path
-
-
-def _recordings() -> Path | None:
-    """Where recordings go unless service.recording.folder is set; None without a home folder."""
-    with suppress(RuntimeError):
-        return user_state_path("sonar") / "recordings"
-    return None
 
 
 def _run(command: Sequence[str]) -> int:

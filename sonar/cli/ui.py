@@ -51,12 +51,8 @@ class Common:
         return self.configs[0] if self.configs else None
 
     def load(self, profile: str | None = None, own: Sequence[str] = ()) -> SonarConfig:
-        """The configuration.
-
-        Args:
-            profile: used where the user named none.
-            own: settings that the command's own options stand for, as ``--set`` takes them.
-        """
+        """The configuration: ``profile`` where the user named none, and what the command's ``own``
+        options stand for, as ``--set`` takes it."""
         from sonar.config.load import load_config
 
         return load_config(self.config_path or profile, [*self.sets, *own])

@@ -6,18 +6,17 @@ The later outranks the earlier. Every value keeps where it was written, so that 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
+from sonar.config import SonarConfig
 from sonar.config.plain_yaml import MAX_CHARACTERS, NULLS, Path, dump, parse
 from sonar.config.reference import key_at, keys, nearest
 from sonar.config.removed import REMOVED
-from sonar.config.schema import SonarConfig
 from sonar.errors import ConfigError
 
 __all__ = ["PROFILES", "dump_config", "load_config", "profile_path"]
@@ -25,13 +24,7 @@ __all__ = ["PROFILES", "dump_config", "load_config", "profile_path"]
 PROFILES = ("default", "wearable", "headless", "replay")
 _MAX_PROBLEMS = 20
 
-
-@dataclass(slots=True)
-class _Layer:
-    """Values from one place, and where exactly each was written."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path, str] = field(default_factory=dict)
+_Origins = dict[Path, str]  # where each value was written, the later outranking the earlier
 
 
 def load_config(
@@ -50,19 +43,22 @@ def load_config(
         ConfigError: one sentence a problem, one a line: where (file:line, variable or --set),
             which key, and what is allowed.
     """
-    layers = [
-        _from_file(path_or_profile) if path_or_profile is not None else _Layer(),
-        _from_texts(_variables(os.environ if env is None else env)),
-        _from_texts(_overrides(overrides)),
-    ]
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        _leave_out_removed(layer)
-        merged = _merge(merged, layer.values)
+    values: dict[str, Any] = {}
+    origins: _Origins = {}
+    if path_or_profile is not None:
+        values, origins = _from_file(path_or_profile)
+    variables = _variables(os.environ if env is None else env)
+    for origin, path, text in (*variables, *_overrides(overrides)):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ConfigError(f"{origin}: a setting is text in UTF-8; this name is not.")
+        if not _is_removed(path, origin):
+            _set(values, path, _value(path, text, origin))
+            origins.pop(path, None)
+            origins[path] = origin
     try:
-        return SonarConfig.model_validate(merged)
+        return SonarConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_sentences(error.errors(), layers)) from None
+        raise ConfigError(_sentences(error.errors(), origins)) from None
 
 
 def dump_config(config: SonarConfig) -> str:
@@ -74,13 +70,12 @@ def profile_path(name: str) -> FilePath:
     """The file of a profile: packaged with the wheel, or ``config/`` of a checkout."""
     here = FilePath(__file__).resolve().parent
     for folder in (here / "profiles", here.parents[1] / "config"):
-        candidate = folder / f"{name}.yaml"
-        if candidate.is_file():
+        if (candidate := folder / f"{name}.yaml").is_file():
             return candidate
     raise ConfigError(f"The profile {name} is not in this installation; reinstall sonar-assist.")
 
 
-def _from_file(label: str) -> _Layer:
+def _from_file(label: str) -> tuple[dict[str, Any], _Origins]:
     try:
         path = profile_path(label) if label in PROFILES else FilePath(label).expanduser()
         if path.exists() and not path.is_file():
@@ -95,31 +90,38 @@ def _from_file(label: str) -> _Layer:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{label}: not a text file in UTF-8.") from error
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home folder for ~
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{label!r} cannot be read: {reason}.") from error
     document = parse(text, str(path))
-    if not isinstance(document.value, dict | None):
+    values = {} if document.value is None else document.value
+    if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: a configuration is made of sections such as 'audio:'.")
-    return _Layer(document.value or {}, {k: f"{path}:{n}" for k, n in document.lines.items()})
+    origins = {key: f"{path}:{line}" for key, line in document.lines.items()}
+    for key in [key for key, origin in origins.items() if _is_removed(key, origin)]:
+        _section(values, key).pop(key[-1])
+        del origins[key]
+    return values, origins
 
 
 def _variables(env: Mapping[str, str]) -> Iterator[tuple[str, Path, str]]:
     """Of each variable that is a setting: its name, path and text."""
-    known = {key.variable: key.path for key in keys() if not key.is_section}
+    known = {_variable(key.path): key.path for key in keys() if not key.is_section}
     for name in sorted(name for name in env if name.startswith("SONAR_")):
         path = tuple(name.removeprefix("SONAR_").lower().split("__"))
         if name in known or (name.isupper() and ".".join(path) in REMOVED):
             yield name, path, env[name]
         elif len(path) > 1:
-            raise ConfigError(
-                f"{name}: no such key; the nearest is SONAR_{'__'.join(nearest(path)).upper()}."
-            )
+            raise ConfigError(f"{name}: no such key; the nearest is {_variable(nearest(path))}.")
         slips = [v for v, at in known.items() if path[0] in (at[-1], "_".join(at))]
         if slips and name not in known:
             raise ConfigError(f"{name}: write {' or '.join(slips)}, with two underscores.")
 
 
-def _overrides(overrides: Iterable[str]) -> Iterator[tuple[str, Path, str]]:
+def _variable(path: Path) -> str:
+    return "SONAR_" + "__".join(path).upper()
+
+
+def _overrides(overrides: Sequence[str]) -> Iterator[tuple[str, Path, str]]:
     for override in overrides:
         name, equals, text = override.partition("=")
         name, origin = name.strip(), f"--set {override}"
@@ -134,32 +136,34 @@ def _overrides(overrides: Iterable[str]) -> Iterator[tuple[str, Path, str]]:
         yield origin, path, text.strip()
 
 
-def _from_texts(given: Iterable[tuple[str, Path, str]]) -> _Layer:
-    layer = _Layer()
-    for origin, path, text in given:
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ConfigError(f"{origin}: a setting is text in UTF-8; this name is not.")
-        target = layer.values
-        for name in path[:-1]:
-            target = target.setdefault(name, {})
-        key = key_at(path)
-        is_list = key is not None and key.schema.get("type") == "array"
-        target[path[-1]] = (
-            parse(text, origin).value if is_list else (None if text in NULLS else text)
-        )
-        layer.origins[path] = origin
-    return layer
+def _value(path: Path, text: str, origin: str) -> Any:
+    key = key_at(path)
+    if key is not None and key.schema.get("type") == "array":
+        return parse(text, origin).value
+    return None if text in NULLS else text
 
 
-def _leave_out_removed(layer: _Layer) -> None:
-    for path, origin in list(layer.origins.items()):
-        name = ".".join(path)
-        if name in REMOVED:
-            target = layer.values
-            for part in path[:-1]:
-                target = target[part]
-            del target[path[-1]], layer.origins[path]
-            _warn(f"{origin}: {name} is no setting any more: {REMOVED[name]}.")
+def _section(values: dict[str, Any], path: Path) -> Any:
+    """What holds the value at ``path``; what is no section stays there, to be refused."""
+    target: Any = values
+    for name in path[:-1]:
+        if isinstance(target, dict):
+            target[name] = {} if target.get(name) is None else target[name]
+            target = target[name]
+    return target
+
+
+def _set(values: dict[str, Any], path: Path, value: Any) -> None:
+    section = _section(values, path)
+    if isinstance(section, dict):
+        section[path[-1]] = value
+
+
+def _is_removed(path: Path, origin: str) -> bool:
+    name = ".".join(path)
+    if name in REMOVED:
+        _warn(f"{origin}: {name} is no setting any more: {REMOVED[name]}.")
+    return name in REMOVED
 
 
 @cache
@@ -168,27 +172,16 @@ def _warn(sentence: str) -> None:
     logging.getLogger(__name__).warning("%s It is ignored; the next release refuses it.", sentence)
 
 
-def _merge(below: Any, above: Any) -> Any:
-    """What is no section stays where one belongs, to be refused."""
-    if not isinstance(above, dict) or not isinstance(below, dict | None):
-        return below if isinstance(above, dict) else above
-    below = below or {}
-    return below | {k: _merge(below.get(k), v) for k, v in above.items()}
-
-
-def _sentences(problems: Sequence[Any], layers: Sequence[_Layer]) -> str:
+def _sentences(problems: Sequence[Any], origins: _Origins) -> str:
     """One sentence a problem (pydantic's), one a line, in the order they were written."""
-    order = [origin for layer in layers for origin in layer.origins.values()]
-    paths = [tuple(str(part) for part in one["loc"] if part != "[key]") for one in problems]
-    found = [
-        (_origin(path, layers, one["type"] == "value_error"), path, one)
-        for path, one in zip(paths, problems, strict=True)
-    ]
-    found.sort(key=lambda one: order.index(one[0]))
-    sentences = [f"{where}: {_sentence(path, one)}." for where, path, one in found[:_MAX_PROBLEMS]]
-    if len(found) > _MAX_PROBLEMS:
-        sentences.append(f"... and {len(found) - _MAX_PROBLEMS} more.")
-    return "\n".join(sentences)
+    found = []
+    for problem in problems:
+        path = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        where = _origin(path, origins, of_section=problem["type"] == "value_error")
+        found.append((list(origins.values()).index(where), f"{where}: {_sentence(path, problem)}."))
+    sentences = [sentence for _, sentence in sorted(found)]
+    more = len(sentences) - _MAX_PROBLEMS
+    return "\n".join(sentences[:_MAX_PROBLEMS] + [f"... and {more} more."] * (more > 0))
 
 
 def _sentence(path: Path, problem: Any) -> str:
@@ -210,18 +203,14 @@ def _sentence(path: Path, problem: Any) -> str:
     return f"{name}{unit} must be {key.allowed}, not {shown}"
 
 
-def _origin(path: Path, layers: Sequence[_Layer], of_section: bool) -> str:
-    """Where the value at ``path`` was written; of a list's item, where the list was.
-
-    Of a section whose keys contradict each other: the last line of the highest layer that
-    touched it.
-    """
+def _origin(path: Path, origins: _Origins, of_section: bool) -> str:
+    """Where the value at ``path`` was written; of a list's item, where the list was; of a section
+    whose keys contradict each other, where it was touched last."""
     for n in range(len(path), -1, -1):
-        for layer in reversed(layers):
-            if path[:n] in layer.origins and not of_section:
-                return layer.origins[path[:n]]
-            if inside := [where for key, where in layer.origins.items() if key[:n] == path[:n]]:
-                return inside[-1]
+        if path[:n] in origins and not of_section:
+            return origins[path[:n]]
+        if inside := [where for key, where in origins.items() if key[:n] == path[:n]]:
+            return inside[-1]
     raise AssertionError("the defaults are valid, so a wrong value was written somewhere")
 
 

@@ -14,19 +14,17 @@ from sonar.errors import ConfigError
 
 MAX_CHARACTERS = 1_000_000
 NULLS = ("", "~", "null", "Null", "NULL")
-_PLAIN_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str"))
-
 Path = tuple[str, ...]
 
 
 class _Loader(yaml.BaseLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # so in the stubs
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise yaml.MarkedYAMLError(
-                problem="anchors and aliases (& and *) are not used here",
-                problem_mark=event.start_mark,
-            )
+        for name, what in (("anchor", "anchors and aliases (& and *) are"), ("tag", "the tag is")):
+            if getattr(event, name, None) is not None:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{what} not used here", problem_mark=event.start_mark
+                )
         return super().compose_node(parent, index)
 
 
@@ -41,9 +39,8 @@ class Document:
 def parse(text: str, label: str) -> Document:
     """Read one YAML document; ``label`` is the file's name, for messages.
 
-    Raises:
-        ConfigError: one sentence with ``label:line`` for broken YAML, a duplicate key, a key
-            that is not text, an anchor, a tag, or a document that is too large.
+    Raises ConfigError: one sentence with ``label:line`` for broken YAML, a duplicate key, a key
+    that is not text, an anchor, a tag, or a document that is too large.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{label}: too large for a configuration ({len(text)} characters).")
@@ -78,9 +75,6 @@ def dump_scalar(value: Any) -> str:
 
 
 def _build(node: yaml.Node, path: Path, label: str, lines: dict[Path, int]) -> Any:
-    line = node.start_mark.line + 1
-    if node.tag not in _PLAIN_TAGS:
-        raise ConfigError(f"{label}:{line}: the tag {node.tag} is not used here.")
     if isinstance(node, yaml.ScalarNode):
         return None if node.style is None and node.value in NULLS else node.value
     if isinstance(node, yaml.SequenceNode):

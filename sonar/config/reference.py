@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import Any
 
+from sonar.config import SonarConfig
 from sonar.config.plain_yaml import Path, dump_scalar
-from sonar.config.schema import SonarConfig
 from sonar.records import schema_of
 
 UNITS = {"s": "seconds", "m": "meters", "hz": "Hz", "db": "dB", "deg": "degrees", "px": "pixels"}
@@ -33,12 +33,8 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that holds a value, or a section.
-
-    Attributes:
-        path: section names and the key; ``*`` stands for a name that the user chooses.
-        schema: JSON Schema of the value.
-    """
+    """A key that holds a value, or a section: its ``path`` (``*`` stands for a name that the user
+    chooses) and the JSON Schema of its value."""
 
     path: Path
     schema: dict[str, Any]
@@ -51,11 +47,6 @@ class Key:
     def name(self) -> str:
         """Dotted, as ``--set`` takes it."""
         return ".".join(self.path)
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return "SONAR_" + "__".join(self.path).upper()
 
     @property
     def meaning(self) -> str:
@@ -116,35 +107,38 @@ def reference_yaml() -> str:
 
 
 def _entry(key: Key) -> str:
-    depth = len(key.path) - 1
     if key.path[-1] == "*":  # a pattern to copy, not a setting
         return "  # NAME:\n"
+    indent = "  " * (len(key.path) - 1)
     unit = f"{key.unit}; " if key.unit else ""
     note = key.meaning if key.is_section else f"{key.meaning} ({unit}{key.allowed})"
-    lines = [f"# {line}" for line in textwrap.wrap(note, 98 - 2 * depth, break_long_words=False)]
+    lines = [f"# {line}" for line in textwrap.wrap(note, 98 - len(indent), break_long_words=False)]
     value = "" if key.is_section else f" {dump_scalar(key.schema['default'])}"
-    text = textwrap.indent("\n".join([*lines, f"{key.path[-1]}:{value}\n"]), "  " * depth)
+    text = textwrap.indent("\n".join([*lines, f"{key.path[-1]}:{value}\n"]), indent)
     if "*" in key.path:
         return re.sub("^  ", "  # ", text, flags=re.MULTILINE)
-    return f"\n{text}" if depth == 0 else text
+    return text if indent else f"\n{text}"
 
 
 def _allowed(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
-        parts = [_allowed(part) for part in schema["anyOf"]]
-        return ", or ".join(parts)
+        return ", or ".join(map(_allowed, schema["anyOf"]))
     if "enum" in schema:
-        return "one of " + ", ".join(dump_scalar(value) for value in schema["enum"])
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return ("a whole number" if kind == "integer" else "a number") + _range(schema)
-    if kind == "string":
-        return f"text matching {schema['pattern']}" if "pattern" in schema else "text"
-    if kind == "array":
-        items = schema.get("items") or schema["prefixItems"][0]
-        number = f" of {schema['minItems']}" if "prefixItems" in schema else ""
-        return f"a list{number} in [ ], each {_allowed(items)}"
-    return {"boolean": "true or false", "null": "null"}[str(kind)]
+        return "one of " + ", ".join(map(dump_scalar, schema["enum"]))
+    match schema.get("type"):
+        case "integer":
+            return "a whole number" + _range(schema)
+        case "number":
+            return "a number" + _range(schema)
+        case "string":
+            return f"text matching {schema['pattern']}" if "pattern" in schema else "text"
+        case "array":
+            items = schema.get("items") or schema["prefixItems"][0]
+            number = f" of {schema['minItems']}" if "prefixItems" in schema else ""
+            return f"a list{number} in [ ], each {_allowed(items)}"
+        case "boolean":
+            return "true or false"
+    return "null"
 
 
 def _range(schema: dict[str, Any]) -> str:

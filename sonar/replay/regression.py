@@ -54,7 +54,7 @@ def compare(before: Iterable[Event], now: Iterable[Event]) -> list[Difference]:
     ``TOLERANCE_S`` is late or early, one on another side is reported, and what is left over is
     missing or extra. Silences are not matched: the sounds around them are.
     """
-    old, new = _heard(before), _heard(now)
+    old, new = heard(before), heard(now)
     # The same side first: a sound that moved by a moment is not one that changed sides.
     pairs = sorted(
         (a.side != b.side, abs(b.t - a.t), i, j)
@@ -80,7 +80,8 @@ def compare(before: Iterable[Event], now: Iterable[Event]) -> list[Difference]:
     return sorted(found, key=lambda difference: difference.t)
 
 
-def _heard(events: Iterable[Event]) -> list[Event]:
+def heard(events: Iterable[Event]) -> list[Event]:
+    """The sounds and phrases among ``events``."""
     return [event for event in events if event.kind != "state" and event.name != "silence"]
 
 

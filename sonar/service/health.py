@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sonar import __version__
+from sonar.errors import ConfigError
 from sonar.threads import GuardedThread
 
 if TYPE_CHECKING:
@@ -98,10 +99,6 @@ class Snapshot:
                 yield family(name, text, value=factor * value)
 
 
-class HealthError(ValueError):
-    """The endpoint cannot be offered as configured."""
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches ``host``."""
     try:
@@ -113,20 +110,20 @@ def is_loopback(host: str) -> bool:
 def read_token(host: str, path: str | None) -> str | None:
     """The token that clients must send, None where none is asked.
 
-    Raises HealthError where one is needed and is not there or too short to be one.
+    Raises ConfigError where one is needed and is not there or too short to be one.
     """
     if path is None:
         if not is_loopback(host):
-            raise HealthError(
+            raise ConfigError(
                 f"service.health_host {host} is open to others: set service.health_token_file."
             )
         return None
     try:
         token = Path(path).expanduser().read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        raise HealthError(f"service.health_token_file {path} cannot be read.") from error
+        raise ConfigError(f"service.health_token_file {path} cannot be read.") from error
     if len(token) < TOKEN_LENGTH:
-        raise HealthError(f"The token in {path} is shorter than {TOKEN_LENGTH} characters.")
+        raise ConfigError(f"The token in {path} is shorter than {TOKEN_LENGTH} characters.")
     return token
 
 
@@ -162,7 +159,7 @@ class HealthServer(ThreadingHTTPServer):
             return
         try:
             server = cls(host, port, read_token(host, token_file), look)
-        except (OSError, OverflowError, HealthError) as error:
+        except (OSError, OverflowError, ConfigError) as error:
             log("health_off", level="error", problem=str(error))
         else:
             log("health", address=f"{host}:{server.port}")
@@ -226,7 +223,7 @@ def ask(config: "ServiceConfig") -> dict[str, Any] | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     request = urllib.request.Request(f"http://{shown}:{config.health_port}/healthz")
-    with contextlib.suppress(HealthError):
+    with contextlib.suppress(ConfigError):
         if token := read_token(config.health_host, config.health_token_file):
             request.add_header("Authorization", f"Bearer {token}")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy

@@ -101,7 +101,8 @@ def install(
         # Without it a user's services start at login only, and end with it.
         run(["loginctl", "enable-linger"])
     if failed:
-        raise OutputError(f"systemctl could not start {NAME}; `sonar service status` shows why.")
+        shown = " ".join([*systemctl, "status", NAME])
+        raise OutputError(f"systemctl could not start {NAME}; `{shown}` shows why.")
     return [*done, "Started; it starts by itself at boot from now on."]
 
 

@@ -15,7 +15,7 @@ import sonar
 
 ROOT = Path(sonar.__file__).parent
 HOMES = ("api.session", "api.stages")
-HOMES += ("config.schema", "errors", "records", "types")
+HOMES += ("config", "errors", "records", "types")
 PUBLIC = [name for name in sonar.__all__ if name != "__version__"]
 ERRORS = {name for name in PUBLIC if name.endswith(("Error", "Lost", "Timeout"))}
 

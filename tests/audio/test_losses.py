@@ -10,7 +10,6 @@ from sonar.audio.speech.bank import SpeechStatus
 from sonar.audio.synthesis import Mixer
 from sonar.cli import run as cli_run
 from sonar.controls.controls import Controls
-from sonar.ports import SinkStatus
 from sonar.records import Step
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Frame, Scene
@@ -37,11 +36,3 @@ def test_lost_speech_is_announced_once_by_sound_and_by_text(monkeypatch):
         printer.consume(step)
     assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
     assert noted == ["espeak-ng is not installed. Tones go on without it."]
-
-
-def test_gaps_are_reported_at_the_end():
-    def gaps(count):
-        return cli_run._gaps(SimpleNamespace(status=SinkStatus(gaps=count)))
-
-    assert gaps(0) == gaps(None) == ""
-    assert gaps(3) == " 3 gaps in the sound."

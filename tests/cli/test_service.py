@@ -14,6 +14,7 @@ from sonar.cli.root import execute as sonar
 from sonar.cli.service import in_words, supervisor_settings
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
+from sonar.pipeline import READ_TIMEOUT_S
 from sonar.service import unit
 from sonar.service.health import HealthServer, Snapshot
 from sonar.service.supervisor.runner import SupervisorSettings
@@ -24,15 +25,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(unit, "booted", lambda root=Path("/"): False)
     return tmp_path
-
-
-def test_dry_run_prints_the_unit_and_writes_nothing(
-    capsys: pytest.CaptureFixture[str], own_home: Path
-) -> None:
-    assert sonar(["service", "install", "--dry-run", "--source", "rtsp://u:secret@x"]) == 0
-    out = capsys.readouterr().out
-    assert "Type=notify" in out and "secret" not in out
-    assert not (own_home / "config").exists()
 
 
 def test_install_and_uninstall_for_the_user(
@@ -75,7 +67,7 @@ def test_status_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
             "61 ms from frame to sound.",
             "0 restarts.",
         ]
-        assert sonar(["service", "status", "--json", "--set", port]) == 0
+        assert sonar(["status", "--json", "--set", port]) == 0
         assert json.loads(capsys.readouterr().out)["fps"] == 14.52
     finally:
         server.close()
@@ -98,7 +90,8 @@ def test_the_supervisor_gets_limits_that_let_a_wait_be_heard() -> None:
     settings = SupervisorSettings.parse(
         supervisor_settings(["audio.output=null"], config, "headless")
     )
-    assert settings.limits.alarm_after_s == pytest.approx(0.6)
+    # A wait for a frame is progress once it is heard; the limit must let it be heard.
+    assert settings.limits.alarm_after_s == pytest.approx(READ_TIMEOUT_S + 0.2)
     assert settings.limits.start_timeout_s == pytest.approx(34.0)
     assert settings.command[1:] == (
         "-m", "sonar", "--config", "headless", "--set", "audio.output=null", "run", "--headless",

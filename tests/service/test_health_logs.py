@@ -20,9 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sonar import __version__
 from sonar.clock import ManualClock, SystemClock
 from sonar.config import ServiceConfig
+from sonar.errors import ConfigError
 from sonar.records import Event, Step
 from sonar.service.guide.report import Reporter
-from sonar.service.health import METRICS, HealthError, HealthServer, Snapshot, ask, read_token
+from sonar.service.health import METRICS, HealthServer, Snapshot, ask, read_token
 from sonar.service.logs import JsonLog, redacted
 from sonar.service.machine import MachineReading
 from sonar.types import Cue, CueKind, Frame, Scene, State
@@ -122,13 +123,13 @@ def test_a_client_that_says_nothing_holds_up_nobody(serve: Any) -> None:
 def test_tokens(tmp_path: Path) -> None:
     assert read_token("127.0.0.1", None) is None
     assert read_token("::1", None) is None and read_token("localhost", None) is None
-    with pytest.raises(HealthError, match="token"):
+    with pytest.raises(ConfigError, match="token"):
         read_token("0.0.0.0", None)
-    with pytest.raises(HealthError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         read_token("0.0.0.0", str(tmp_path / "none"))
     short = tmp_path / "short"
     short.write_text("abc\n")
-    with pytest.raises(HealthError, match="16"):
+    with pytest.raises(ConfigError, match="16"):
         read_token("0.0.0.0", str(short))
     short.write_text(TOKEN + "\n")
     assert read_token("0.0.0.0", str(short)) == TOKEN
