@@ -16,7 +16,6 @@ class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, values are frozen.
 
     Every field states its unit in its name; its description is the reference that users read.
-    Values are texts as in a file, or of the field's own type.
     """
 
     model_config = ConfigDict(
@@ -57,9 +56,7 @@ class EngineConfig(Section):
     backend: Literal["auto", "onnx", "openvino", "native", "torch"] = _key(
         "onnx", "auto = the fastest of what is installed, by measurement"
     )
-    precision: Literal["auto", "fp32", "int8"] = _key(
-        "auto", "auto = the faster one that is close to fp32"
-    )
+    precision: Literal["auto", "fp32", "int8"] = _key("auto", "auto = int8 where close and faster")
     threads: int = _key(0, "0 = physical cores, less one where there are 4 or more", ge=0, le=256)
 
 
@@ -73,13 +70,9 @@ class MountConfig(Section):
         (1.35, None)
     """
 
-    height_m: float | None = _key(
-        None, "above the ground; null = 1.4, no meters reported", **_METERS
-    )
+    height_m: float | None = _key(None, "above the ground; null = 1.4, no meters", **_METERS)
     pitch_deg: float | None = _key(None, "positive = down; null = estimated", ge=-60, le=80)
-    roll_deg: float | None = _key(
-        None, "positive = right side lower; null = estimated", ge=-180, le=180
-    )
+    roll_deg: float | None = _key(None, "positive = right lower; null = estimated", ge=-180, le=180)
     angle_sigma_deg: float = _key(1.5, "standard deviation of pitch and roll", ge=0.1, le=20)
     hfov_deg: float | None = _key(None, "horizontal field of view; null = 62", gt=10, lt=170)
     fx_px: float | None = _key(None, "focal length; overrides hfov_deg", gt=0)
@@ -124,24 +117,18 @@ class ZonesConfig(Section):
     bands: BandEdges = BandEdges()
 
 
-def _null_is_a_word(value: Any) -> Any:
-    return "null" if value is None else value
-
-
-def _number_if_one(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+_NULL_IS_A_WORD = BeforeValidator(lambda value: "null" if value is None else value)
+_NUMBER_IF_ONE = BeforeValidator(lambda value: int(value) if str(value).isdecimal() else value)
 
 
 class AudioConfig(Section):
     """Tones."""
 
-    output: Annotated[Literal["auto", "device", "null"], BeforeValidator(_null_is_a_word)] = _key(
+    output: Annotated[Literal["auto", "device", "null"], _NULL_IS_A_WORD] = _key(
         "auto", "auto = the sound card, or none where there is none"
     )
     device: str | None = _key(None, "part of an output's name (`sonar devices`); null = default")
-    rate_hz: Annotated[Literal[44100, 48000], BeforeValidator(_number_if_one)] = _key(
-        48000, "sample rate"
-    )
+    rate_hz: Annotated[Literal[44100, 48000], _NUMBER_IF_ONE] = _key(48000, "sample rate")
     scheme: Literal["pulse", "continuous", "scan", "quiet"] = _key(
         "pulse",
         "pulse = faster is nearer; continuous = one tone, higher is nearer; "
@@ -150,16 +137,10 @@ class AudioConfig(Section):
     )
     volume_db: float = _key(-6.0, "gain of everything", ge=-90, le=12)
     swap_sides: bool = _key(False, "exchange left and right")
-    mono: bool = _key(
-        False, "for one ear: both channels alike, a pulse falls in pitch for left, rises for right"
-    )
+    mono: bool = _key(False, "one ear: channels alike, a pulse falls for left, rises for right")
     pan_db: float = _key(30.0, "level difference of a sound fully to one side", ge=6, le=60)
     itd_us: float = _key(
-        0.0,
-        "delay of a sound fully to one side at the other ear; 0 = off, "
-        "650 is natural with headphones, useless with bone conduction",
-        ge=0,
-        le=1000,
+        0.0, "delay at the far ear; 0 = off, 650 = natural with headphones", ge=0, le=1000
     )
 
 
@@ -178,16 +159,13 @@ class SpeechConfig(Section):
 class ControlsConfig(Section):
     """Commands while guiding: keys, buttons, and `sonar control`."""
 
-    socket: bool = _key(True, "listen for `sonar control`, for this user only")
     buttons: str | None = _key(
         "auto",
         "auto = headset media keys and GPIO buttons, never keyboards one types on; or "
         "a path pattern (/dev/input/by-id/*Headset*), or part of a device's name; null = none",
     )
     picture: bool = _key(
-        False,
-        "true = `sonar web` of this user may show what the camera sees; it shows "
-        "people who did not ask for it",
+        False, "true = `sonar web` of this user shows the camera's frames, and people in them"
     )
 
 
@@ -209,9 +187,7 @@ class RecordingConfig(Section):
 
     enabled: bool = _key(False, "true = record what the camera sees, in a ring")
     folder: str | None = _key(None, "where; null = the user's state folder")
-    max_mb: int = _key(
-        500, "megabytes for all; the oldest recording goes first", ge=10, le=1_000_000
-    )
+    max_mb: int = _key(500, "megabytes; the oldest recording goes first", ge=10, le=1_000_000)
 
 
 class ServiceConfig(Section):
@@ -220,15 +196,15 @@ class ServiceConfig(Section):
     alarm_device: str | None = _key(None, "ALSA device of the alarm (`aplay -L`); null = default")
     inference_timeout_s: float = _key(
         0.5,
-        "longest time for one frame's depth; zones are unknown beyond it, and the guide is "
-        "restarted after four times as long",
+        "longest time for a frame's depth, then zones are unknown; after four times as long the "
+        "guide is restarted",
         ge=0.2,
         le=60,
     )
     health_port: int = _key(8737, "/healthz and /metrics; 0 = off", ge=0, le=65535)
     health_host: str = _key("127.0.0.1", "address; any but loopback needs a token")
     health_token_file: str | None = _key(
-        None, "file with the token of clients (16 characters or more)"
+        None, "file with the clients' token, 16 characters or more"
     )
     governor: GovernorConfig = GovernorConfig()
     recording: RecordingConfig = RecordingConfig()
@@ -240,15 +216,15 @@ class WebConfig(Section):
     host: str = _key("127.0.0.1", "any but loopback lets others in, with a password")
     password_file: str | None = _key(
         None,
-        "file with the password that browsers must give (16 characters or more); "
-        "null = none on loopback, elsewhere a new one each time, which is printed",
+        "file with the password, 16 characters or more; null = none on loopback, elsewhere a new "
+        "one each time, which is printed",
     )
     port: int = _key(7860, "TCP port", ge=1, le=65535)
 
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 _Mean = Annotated[float, Field(ge=-10.0, le=10.0)]
-_Deviation = Annotated[float, Field(gt=0.0, le=100.0)]
+_Std = Annotated[float, Field(gt=0.0, le=100.0)]
 
 
 class ModelConfig(Section):
@@ -258,11 +234,7 @@ class ModelConfig(Section):
     what: str = _key("described in the configuration", "one line for people")
     path: Path | None = _key(None, "the file, used where it lies")
     url: str | None = _key(None, "where `sonar models fetch` gets it", pattern=r"^https?://\S+$")
-    sha256: str | None = _key(
-        None,
-        "of the file; null = nothing proves that the file is the right one",
-        pattern=r"^[0-9a-f]{64}$",
-    )
+    sha256: str | None = _key(None, "of the file; null = unknown", pattern=r"^[0-9a-f]{64}$")
     size_bytes: int | None = _key(None, "of the file", gt=0)
     licence: str = _key("not stated", "shown in `sonar models list`")
     size_px: int = _key(256, "the side that fit speaks of", **_SIDE)
@@ -275,9 +247,7 @@ class ModelConfig(Section):
     height_px: int | None = _key(None, "with fit exact", **_SIDE)
     width_px: int | None = _key(None, "with fit exact", **_SIDE)
     mean: tuple[_Mean, _Mean, _Mean] = _key((0.485, 0.456, 0.406), "subtracted, R G B, from 0..1")
-    std: tuple[_Deviation, _Deviation, _Deviation] = _key(
-        (0.229, 0.224, 0.225), "then divided by this"
-    )
+    std: tuple[_Std, _Std, _Std] = _key((0.229, 0.224, 0.225), "then divided by this")
     kind: DepthKind = _key(DepthKind.RELATIVE_INVERSE, "relative_inverse = larger is nearer")
     depth_output: str | None = _key(None, "name of the output; null = the first")
     walkable_output: str | None = _key(None, "output: probability of walkable ground")

@@ -1,11 +1,5 @@
-"""What can be set: every key with its unit, range and meaning, read off the schema.
+"""What can be set: every key with its unit, range and meaning, read off the schema."""
 
-``python -m sonar.config.reference`` prints the commented YAML that is ``config/default.yaml``.
-"""
-
-import re
-import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -18,17 +12,6 @@ from sonar.records import schema_of
 
 UNITS = {"s": "seconds", "m": "meters", "hz": "Hz", "db": "dB", "deg": "degrees", "px": "pixels"}
 UNITS |= {"wpm": "words a minute"}
-
-_HEADER = """\
-# sonar's configuration: every key with its default.
-#
-# Copy what you want to change into a file of your own and give it with --config FILE; keys that
-# are not there keep these values. An environment variable outranks the file
-# (SONAR_AUDIO__VOLUME_DB=-3), and --set audio.volume_db=-3 outranks both. An unknown key is an
-# error. null means "not set".
-#
-# Written by `python -m sonar.config.reference`; a test holds it equal to the code.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +84,6 @@ def nearest(path: Path) -> Path:
     return max((other for other in known if "*" not in other), key=likeness)
 
 
-def reference_yaml() -> str:
-    """The commented YAML of every key: meaning, unit, range, default."""
-    return _HEADER + "".join(_entry(key) for key in keys())
-
-
-def _entry(key: Key) -> str:
-    if key.path[-1] == "*":  # a pattern to copy, not a setting
-        return "  # NAME:\n"
-    indent = "  " * (len(key.path) - 1)
-    unit = f"{key.unit}; " if key.unit else ""
-    note = key.meaning if key.is_section else f"{key.meaning} ({unit}{key.allowed})"
-    lines = [f"# {line}" for line in textwrap.wrap(note, 98 - len(indent), break_long_words=False)]
-    value = "" if key.is_section else f" {dump_scalar(key.schema['default'])}"
-    text = textwrap.indent("\n".join([*lines, f"{key.path[-1]}:{value}\n"]), indent)
-    if "*" in key.path:
-        return re.sub("^  ", "  # ", text, flags=re.MULTILINE)
-    return text if indent else f"\n{text}"
-
-
 def _allowed(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return ", or ".join(map(_allowed, schema["anyOf"]))
@@ -148,7 +112,3 @@ def _range(schema: dict[str, Any]) -> str:
     words = {"exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
     parts = [f"{word} {schema[name]:g}" for name, word in words.items() if name in schema]
     return " " + " and ".join(parts) if parts else ""
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference_yaml())

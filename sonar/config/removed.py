@@ -18,6 +18,7 @@ REMOVED: dict[str, str] = dict.fromkeys(_FIXED.split(), "it has one fixed value 
     "audio.buffer_ms": "the buffer is as small as possible, and grows after each gap",
     "audio.hrtf": "use pan_db and itd_us: measured heads are gone",
     "speech.pitch": "it is the voice's own; choose another with voice",
+    "controls.socket": "it is always there, and opens to this user only",
     "controls.keyboard": "keys are read where sonar run has a terminal",
     "replay.realtime": "use sonar replay --realtime",
     "service.governor.eco_model": "the rate is lowered instead; choose a faster engine.model",

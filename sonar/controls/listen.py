@@ -52,15 +52,14 @@ def listening(
     def announce(_problem: str, _gave_up: bool) -> None:
         controls.refuse()  # a listener failed: what was pressed may not have been done
 
+    from sonar.controls.control_socket import ControlSocket
+
     notes: list[str] = []
     listeners: list[Listener] = []
-    if config.socket:
-        from sonar.controls.control_socket import ControlSocket
-
-        try:
-            listeners.append(ControlSocket(controls))
-        except DeviceError as error:
-            notes.append(str(error))
+    try:
+        listeners.append(ControlSocket(controls))
+    except DeviceError as error:
+        notes.append(str(error))
     if config.buttons:
         from sonar.controls.buttons import Buttons
 

@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are read off the code: configuration.md and records.md.
+"""Writes what is read off the code: config/default.yaml, docs/configuration.md and docs/records.md.
 
 scripts/gen_docs            # write them
 scripts/gen_docs --check    # exit code 1 where they are not what the code says
@@ -6,19 +6,52 @@ scripts/gen_docs --check    # exit code 1 where they are not what the code says
 
 import argparse
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from sonar.config.plain_yaml import dump_scalar
-from sonar.config.reference import keys
+from sonar.config.reference import Key, keys
 from sonar.config.removed import REMOVED
 from sonar.records import Event, FrameRecord, schema_of
 from sonar.replay.batch import SCHEMA as BATCH_SCHEMA
 from sonar.replay.writer import SUMMARY_SCHEMA
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
+REPO = Path(__file__).resolve().parents[3]
 NOTE = "<!-- Written by scripts/gen_docs; a test holds it equal to the code. -->\n\n"
+
+
+_HEADER = """\
+# sonar's configuration: every key with its default.
+#
+# Copy what you want to change into a file of your own and give it with --config FILE; keys that
+# are not there keep these values. An environment variable outranks the file
+# (SONAR_AUDIO__VOLUME_DB=-3), and --set audio.volume_db=-3 outranks both. An unknown key is an
+# error. null means "not set".
+#
+# Written by scripts/gen_docs; a test holds it equal to the code.
+"""
+
+
+def default_yaml() -> str:
+    """Every key as commented YAML: meaning, unit, range, default."""
+    return _HEADER + "".join(_entry(key) for key in keys())
+
+
+def _entry(key: Key) -> str:
+    if key.path[-1] == "*":  # a pattern to copy, not a setting
+        return "  # NAME:\n"
+    indent = "  " * (len(key.path) - 1)
+    unit = f"{key.unit}; " if key.unit else ""
+    note = key.meaning if key.is_section else f"{key.meaning} ({unit}{key.allowed})"
+    lines = [f"# {line}" for line in textwrap.wrap(note, 98 - len(indent), break_long_words=False)]
+    value = "" if key.is_section else f" {dump_scalar(key.schema['default'])}"
+    text = textwrap.indent("\n".join([*lines, f"{key.path[-1]}:{value}\n"]), indent)
+    if "*" in key.path:
+        return re.sub("^  ", "  # ", text, flags=re.MULTILINE)
+    return text if indent else f"\n{text}"
 
 
 def configuration() -> str:
@@ -81,7 +114,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if a page is stale")
     check = parser.parse_args().check
-    pages = {DOCS / "configuration.md": configuration(), DOCS / "records.md": records()}
+    pages = {
+        REPO / "config/default.yaml": default_yaml(),
+        REPO / "docs/configuration.md": configuration(),
+        REPO / "docs/records.md": records(),
+    }
     stale = [p for p, text in pages.items() if not p.exists() or p.read_text("utf-8") != text]
     if check:
         for page in stale:
