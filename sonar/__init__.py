@@ -91,8 +91,7 @@ __all__ = [
     "render",
 ]
 
-# In the order of what they load.
-_HOMES = ("errors", "types", "config", "records", "api")
+_HOMES = ("errors", "types", "config", "records", "api")  # in the order of what they load
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sonar.clock import SystemClock
@@ -26,7 +25,7 @@ SinkFactory = Callable[["Mixer"], AudioSink]
 
 @dataclass(frozen=True)
 class Running:
-    """A pipeline ready to run, and the parts that callers may want to look at."""
+    """A pipeline ready to run, and its parts."""
 
     pipeline: Pipeline
     source: FrameSource
@@ -74,13 +73,6 @@ def device_sink(config: SonarConfig, clock: Clock) -> SinkFactory:
     return lambda mixer: open_sink(config.audio, mixer, clock)
 
 
-def wav_sink(path: Path, on_block: Callable[..., None] | None = None) -> SinkFactory:
-    """A WAV file in media time."""
-    from sonar.audio.output.wav import WavSink
-
-    return lambda mixer: WavSink(mixer, path, on_block=on_block)
-
-
 def assemble(
     config: SonarConfig,
     source: FrameSource,
@@ -91,17 +83,13 @@ def assemble(
     wait_for_speech: bool = False,
     engine: Engine | None = None,
 ) -> Running:
-    """Wire one run.
+    """Wire one run. Raises ModelError or MissingExtraError; nothing opened here stays open then.
 
     Args:
         spoken: render phrases; without, steps and cues are all that is wanted.
-        wait_for_speech: render every phrase first (recordings: the result must not depend on
-            how fast the synthesizer is); live runs start at once and speak when it is ready.
-        engine: to use instead of the configured one (the service guards its own).
-
-    Raises:
-        ModelError, MissingExtraError: the network cannot be opened. Nothing that was opened here
-        stays open; ``engine`` is the caller's until the run begins.
+        wait_for_speech: render every phrase first, so that a recording's result does not depend
+            on how fast the synthesizer is; live runs start at once.
+        engine: instead of the configured one; the caller's until the run begins.
     """
     from sonar.audio.cues import PulseMapper
     from sonar.audio.speech.bank import SpeechBank

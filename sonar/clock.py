@@ -1,7 +1,4 @@
-"""Time comes from here and nowhere else, so tests never sleep; and how long stages take.
-
-Standard library only: the supervisor uses it too.
-"""
+"""The clock, so that tests never sleep, and how long stages take; standard library only."""
 
 import threading
 import time
@@ -21,8 +18,7 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait; negative or zero returns at once."""
-        if seconds > 0:
-            time.sleep(seconds)
+        time.sleep(max(0.0, seconds))
 
     def wall(self) -> float:
         """Seconds since the epoch: for file names and logs only, never for intervals."""
@@ -47,7 +43,6 @@ class ManualClock:
         return self.now()
 
     def advance(self, seconds: float) -> None:
-        """Move forward by ``seconds`` (>= 0)."""
         with self._lock:
             self._now += seconds
 

@@ -20,10 +20,7 @@ Exit code 130 is Ctrl-C.
 
 
 class SonarError(Exception):
-    """Base of every error that sonar raises on purpose; its text is one sentence for a person.
-
-    Attributes:
-        exit_code: of the command line.
+    """Base of every error that sonar raises on purpose; ``exit_code`` is the command line's.
 
     Examples:
         >>> try:

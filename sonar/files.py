@@ -5,38 +5,33 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from sonar.errors import ConfigError, ModelError, OutputError
 
 _NO_HOME = "this user has no home folder; set HOME"
-_ELSEWHERE = "set SONAR_HOME to another place"
-SPARE_BYTES = 16 << 20  # left free beside what is written
 
-Progress = Callable[[int, int | None], None]
-"""Called with bytes done and bytes expected (None where the server does not say)."""
+Progress = Callable[[int, int | None], None]  # done, and expected where known
 
 
 def cache_home() -> Path:
     """Where sonar keeps models and what it derives from them: SONAR_HOME, or the user's cache."""
     if override := os.environ.get("SONAR_HOME"):
         return expanded(override)
-    import platformdirs
-
     try:
-        return platformdirs.user_cache_path("sonar")
+        return user_cache_path("sonar")
     except RuntimeError as error:
         raise ConfigError(f"{_NO_HOME}, or SONAR_HOME to a folder for sonar's files") from error
 
 
 def expanded(path: str | Path) -> Path:
-    """``path`` with ``~`` made a folder. Raises ConfigError where no home folder is known: HOME is
-    unset, and the user has no entry in the system's list (a container's ``--user 12345``)."""
+    """``path`` with ``~`` made a folder. Raises ConfigError where no home folder is known."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -54,23 +49,12 @@ def sha256_of(path: Path) -> str:
 
 def write_error(path: Path, error: OSError) -> OutputError:
     """One sentence for a failed write: full disk, read-only folder, or the system's own words."""
-    folder = path if path.is_dir() else path.parent
+    folder, elsewhere = path if path.is_dir() else path.parent, "set SONAR_HOME to another place"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{folder}: no space left on the disk; free some, or {_ELSEWHERE}")
+        return OutputError(f"{folder}: no space left on the disk; free some, or {elsewhere}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"{folder}: may not be written to; {_ELSEWHERE}")
+        return OutputError(f"{folder}: may not be written to; {elsewhere}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
-
-
-def require_space(folder: Path, needed_bytes: int) -> None:
-    """Raises OutputError when ``needed_bytes`` do not fit beside ``folder``'s other files."""
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise write_error(folder, error) from error
-    if free < needed_bytes + SPARE_BYTES:
-        sizes = f"{mebibytes(needed_bytes)} needed, {mebibytes(free)} free"
-        raise OutputError(f"{folder}: {sizes}; free some, or {_ELSEWHERE}")
 
 
 def printable(name: str | Path) -> str:
@@ -110,16 +94,14 @@ def make_folder(folder: Path) -> None:
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yields a path beside ``target`` to write to; moved over it when the block ends well.
 
-    Whatever happens inside, ``target`` is either as it was or complete, and nothing else stays
-    behind. Raises OutputError for a full disk or a read-only folder.
+    ``target`` is either as it was or complete, and nothing else stays behind. Raises OutputError.
     """
     make_folder(target.parent)
     temporary = None
     try:
-        name = f".{target.name}.", f".new{target.suffix}"
-        handle, path = tempfile.mkstemp(dir=target.parent, prefix=name[0], suffix=name[1])
+        handle, name = tempfile.mkstemp(f".new{target.suffix}", f".{target.name}.", target.parent)
         os.close(handle)
-        temporary = Path(path)
+        temporary = Path(name)
         yield temporary
         replace(temporary, target)
     except OSError as error:
@@ -138,18 +120,14 @@ def replace(source: Path, target: Path) -> None:
 
 @contextmanager
 def exclusive(
-    path: Path, what: str, wait_s: float, report: Callable[[str], None] | None = None
+    path: Path, what: str, wait_s: float, report: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
     """Hold the lock file ``path``: one process (and one thread) at a time.
 
-    The system itself drops the lock when its holder dies, so a crash leaves nothing stale.
+    ``report`` gets a sentence on ``what`` is worked on when there is something to wait for. The
+    system drops the lock when its holder dies.
 
-    Args:
-        what: is worked on, for messages.
-        wait_s: longest wait for another holder.
-        report: called once, with a sentence, when there is something to wait for.
-
-    Raises ModelError when it is not free in time, OutputError when it cannot be made.
+    Raises ModelError when it is not free in ``wait_s``, OutputError when it cannot be made.
     """
     from filelock import FileLock, Timeout
 
@@ -159,8 +137,7 @@ def exclusive(
         with suppress(Timeout):
             lock.acquire(timeout=0)
         if not lock.is_locked:
-            if report is not None:
-                report(f"{busy}; waiting for it.")
+            report(f"{busy}; waiting for it.")
             lock.acquire(timeout=wait_s)
     except Timeout as error:
         raise ModelError(f"{busy}; try again when it is done") from error

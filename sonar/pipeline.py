@@ -4,6 +4,7 @@ It knows protocols only. What goes wrong in a stage becomes a scene that says so
 with a typed reason) and is heard; it never becomes silence.
 """
 
+import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -35,30 +36,21 @@ class Stages:
 
 @dataclass
 class Outcome:
-    """How a run went.
-
-    Attributes:
-        frames: frames processed; ``degraded`` of them (or of the waits between) were unknown.
-        end_t: source time of the last frame in seconds, None without frames.
-        shown_s: how long the last frame is shown: its own duration, else the source's period.
-        error: what ended the run early, or None.
-        interrupted: somebody asked it to stop.
-    """
+    """How a run went."""
 
     frames: int = 0
-    degraded: int = 0
-    end_t: float | None = None
-    shown_s: float = 0.0
-    error: SonarError | None = None
-    interrupted: bool = False
+    degraded: int = 0  # frames, or waits between them, of which nothing was known
+    end_t: float | None = None  # source time of the last frame in seconds
+    shown_s: float = 0.0  # how long that is shown: its own duration, else the source's period
+    error: SonarError | None = None  # what ended the run early
+    interrupted: bool = False  # somebody asked it to stop
 
 
 class Pipeline:
-    """One run from loading to stopped. Make a new one for each run.
+    """One run from loading to stopped; make a new one for each.
 
-    Args:
-        open_timeout_s: longest wait for the first frame.
-        max_frame_age_s: a live frame that is older says nothing of now.
+    It waits ``open_timeout_s`` for the first frame; a live frame older than ``max_frame_age_s``
+    says nothing of now.
     """
 
     def __init__(
@@ -91,10 +83,9 @@ class Pipeline:
         return self._timer.summary()
 
     def run(self, consumers: Sequence[Consumer] = ()) -> Outcome:
-        """Take all steps, and hand each to every consumer in turn.
+        """Take all steps, and hand each to every consumer in turn; raises as :meth:`steps` does.
 
-        A consumer that raises SonarError ends the run in order, with its goodbye; the error is in
-        ``outcome.error``. Raises as :meth:`steps` does.
+        A consumer that raises SonarError ends the run in order; it is in ``outcome.error``.
         """
         with closing(self.steps()) as steps:
             for update in steps:
@@ -108,10 +99,8 @@ class Pipeline:
     def steps(self) -> Generator[Update, None, None]:
         """Loading, ready, guiding, stopped: a :class:`Step` for each frame, and plain updates.
 
-        Stages are closed whatever happens. Closing the iterator early sounds "stopped" too.
-
-        Raises the SonarError of a stage that could not start. Once frames flow, an error ends
-        up in ``outcome.error``, so that what was done before it is kept.
+        Stages are closed whatever happens. Closing the iterator early sounds "stopped" too. Raises
+        the SonarError of a stage that could not start; a later one is in ``outcome.error``.
         """
         stages = self._stages
         try:
@@ -133,21 +122,15 @@ class Pipeline:
             self.close()
 
     def close(self) -> None:
-        """Close every stage, whatever the others' closing raises; the first error is kept.
-
-        For a run whose steps were never taken; safe to call twice.
-        """
+        """Close every stage, whatever the others' closing raises; safe to call twice."""
         if self._closed:
             return
         self._closed = True
         stages = self._stages
         with ExitStack() as stack:
             for stage in (stages.speaker, stages.engine, stages.sink, stages.source):
-                stack.callback(self._close, stage)
-
-    def _close(self, stage: FrameSource | AudioSink | Engine | Speaker) -> None:
-        with self._kept():
-            stage.close()
+                stack.enter_context(self._kept())
+                stack.callback(stage.close)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -224,15 +207,14 @@ class Pipeline:
             cue = self._sound(scene)
         self._last_id, self._last_t = frame.id, frame.t
         outcome.frames, outcome.end_t = outcome.frames + 1, frame.t
-        rate_hz = stages.source.rate_hz
-        outcome.shown_s = frame.duration_s or (1.0 / rate_hz if rate_hz else 0.0)
+        outcome.shown_s = frame.duration_s or 1.0 / (stages.source.rate_hz or math.inf)
         spent_ms, events = timer.finish_frame(), self._events(scene, cue)
         return Step(
             scene=scene, cue=cue, events=events, frame=frame, depth=depth, timings_ms=spent_ms
         )
 
     def _lost(self, reason: Reason) -> Update:
-        """No frame: the zones become unknown, at the time that has passed, and it is heard."""
+        """No frame: the zones become unknown, and it is heard."""
         now = self._clock.now() if self._stages.source.live else self._last_t
         return self._update(self._stages.zones.lost(self._last_id, now, reason))
 

@@ -11,7 +11,7 @@ from sonar.types import Cue, DepthMap, Frame, Reason, Scene
 
 
 class Clock(Protocol):
-    """Monotonic seconds; see :mod:`sonar.clock`."""
+    """See :mod:`sonar.clock`."""
 
     def now(self) -> float: ...
     def sleep(self, seconds: float) -> None: ...
@@ -20,26 +20,17 @@ class Clock(Protocol):
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Where frames come from.
+    """Where frames come from."""
 
-    Attributes:
-        label: what it is, for people and logs; credentials never appear in it.
-        live: True for cameras and streams (newest frame wins, ``Frame.t`` on the monotonic
-            clock), False for recordings (every frame, media time).
-        frame_count: expected number of frames, or None (live, or not known).
-        rate_hz: nominal frame rate, or None.
-        dropped: frames captured but never handed out.
-    """
-
-    label: str
-    live: bool
+    label: str  # for people and logs; credentials never appear in it
+    live: bool  # cameras and streams: newest frame wins, monotonic time; else every frame
 
     @property
     def frame_count(self) -> int | None: ...
     @property
     def rate_hz(self) -> float | None: ...
     @property
-    def dropped(self) -> int: ...
+    def dropped(self) -> int: ...  # captured but never handed out
 
     def open(self) -> None:
         """Raises SourceError or DeviceError when it cannot be opened. May be tried again."""
@@ -47,9 +38,8 @@ class FrameSource(Protocol):
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame; None at the end of a recording.
 
-        Raises SourceTimeout when nothing came in ``timeout_s`` (call again: it may recover),
-        SourceLost when it is gone for good, SourceError when a recording is damaged (frames
-        read before stay valid).
+        Raises SourceTimeout when nothing came in time (call again: it may recover), SourceLost when
+        it is gone for good, SourceError when a recording is damaged.
         """
 
     def close(self) -> None:
@@ -89,8 +79,6 @@ class ZoneAnalyser(Protocol):
     def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
         """No evidence at ``t``: every band UNKNOWN; smoothed state is aged, not kept fresh."""
 
-    def reset(self) -> None: ...
-
 
 class CueMapper(Protocol):
     """Scene in, the one cue to be heard out; keeps what was announced and when."""
@@ -121,18 +109,14 @@ class Spoken(NamedTuple):
 class SinkStatus:
     """How a sink does; None where that cannot be known.
 
-    Attributes:
-        note: what the user must hear of, or None.
-        lost: the device is gone and looked for.
-        gaps, reopened: how often the sound broke off, and how often the device was regained.
-        ages_s: float64, seconds from a frame's capture to the first sample that carries its
-            change, of the last changes; empty where it is not measured.
+    ``ages_s``: seconds from a frame's capture to the first sample that carries its change, of the
+    last changes; empty where it is not measured.
     """
 
-    note: str | None = None
-    lost: bool = False
-    gaps: int | None = None
-    reopened: int | None = None
+    note: str | None = None  # what the user must hear of
+    lost: bool = False  # the device is gone and looked for
+    gaps: int | None = None  # how often the sound broke off
+    reopened: int | None = None  # how often the device was regained
     ages_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
@@ -146,8 +130,7 @@ class AudioSink(Protocol):
         """How it does at present; from any thread."""
 
     def spoken(self) -> Sequence[Spoken]:
-        """Phrases that began to sound since the last call: what was posted may have been dropped,
-        what is returned here was heard."""
+        """Phrases that began to sound since the last call; what was posted may be dropped."""
 
     def start(self) -> None:
         """Raises DeviceError or OutputError."""
@@ -159,8 +142,7 @@ class AudioSink(Protocol):
         """Offline sinks render up to ``t`` seconds since start; live ones return at once."""
 
     def drain(self, limit_s: float) -> None:
-        """Let one-shot sounds and speech end: live sinks wait, offline ones render, at most
-        ``limit_s`` seconds."""
+        """Let one-shot sounds and speech end, in at most ``limit_s``: wait, or render."""
 
     def close(self) -> None:
         """Fade out, stop, release; safe to call twice."""

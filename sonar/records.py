@@ -1,8 +1,7 @@
 """What each step of a run is, and the record of a frame and of an event, written down once.
 
-``frames.jsonl``, ``--json``, reports, evaluation and tests all read these; ``sonar config
-schema --records`` exports them as JSON Schema. A field is added within a version; renaming or
-removing one raises it.
+``frames.jsonl``, ``--json``, reports and evaluation read these; ``sonar config schema --records``
+is their JSON Schema. A field is added within a version; renaming or removing one raises it.
 """
 
 from collections.abc import Mapping
@@ -79,33 +78,15 @@ class FrameRecord(_Record):
     cue: CueRecord | None
     latency_ms: dict[str, float]
 
-    @classmethod
-    def of(cls, scene: Scene, cue: Cue, latency_ms: Mapping[str, float]) -> "FrameRecord":
-        silent = cue.kind is CueKind.SILENCE and not cue.earcon
-        return cls(
-            frame=scene.frame_id,
-            t=round(scene.t, 6),
-            zones=ZonesRecord.model_validate(scene),
-            drop_off=scene.drop_off,
-            drop_off_distance_m=scene.drop_off_distance_m,
-            state=scene.state,
-            reason=scene.reason,
-            cue=None if silent else CueRecord.model_validate(cue),
-            latency_ms={stage: round(ms, 3) for stage, ms in latency_ms.items()},
-        )
-
 
 class Event(_Record):
     """Something that was heard, or a change of state: ``sonar.event/1``.
 
-    ``kind`` is ``cue`` (the sound changed), ``speech`` (a phrase began) or ``state``.
-    ``side`` is left, center or right where the sound has one; ``text`` is what was said or
-    would be said; ``why`` is the cause in words.
-
-    Attributes:
-        t: media time in seconds since the first frame.
-        frame: id of the frame that caused it; -1 before the first.
-        name: of the sound, the phrase or the state.
+    ``kind`` is ``cue`` (the sound changed), ``speech`` (a phrase began) or ``state``; ``name`` is
+    that of the sound, the phrase or the state. ``t`` is media time in seconds since the first
+    frame; ``frame`` the id of the frame that caused it, -1 before the first. ``side`` is left,
+    center or right where the sound has one; ``text`` is what was said or would be said; ``why`` is
+    the cause in words.
 
     Examples:
         >>> with sonar.open("synthetic:box") as run:
@@ -126,14 +107,9 @@ class Event(_Record):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Update:
-    """What is known and heard from now on.
+    """What is known and heard from now on, and the events since the last update, in order.
 
     A plain update has no frame of its own: a state is announced, or no frame came in time.
-
-    Attributes:
-        scene: what is known; every band is unknown where there is no frame.
-        cue: what was handed to the sound output.
-        events: what changed or began to sound since the last update, in order.
     """
 
     scene: Scene
@@ -145,16 +121,12 @@ class Update:
 class Step(Update):
     """One frame on its way through all stages.
 
-    Attributes:
-        frame: as the source gave it.
-        depth: its depth map, or None where the network failed.
-        timings_ms: milliseconds by stage (capture, depth, zones, audio, total).
+    ``depth`` is None where the network failed; ``timings_ms`` are milliseconds by stage (capture,
+    depth, zones, audio, total).
 
     Examples:
         >>> with sonar.open("synthetic:box") as run:
         ...     step = next(iter(run))
-        >>> step.scene.frame_id == step.frame.id == 0
-        True
         >>> step.record().model_dump(by_alias=True)["schema"]
         'sonar.frame/1'
     """
@@ -165,7 +137,19 @@ class Step(Update):
 
     def record(self) -> FrameRecord:
         """As it is written to ``frames.jsonl``."""
-        return FrameRecord.of(self.scene, self.cue, self.timings_ms)
+        scene, cue = self.scene, self.cue
+        silent = cue.kind is CueKind.SILENCE and not cue.earcon
+        return FrameRecord(
+            frame=scene.frame_id,
+            t=round(scene.t, 6),
+            zones=ZonesRecord.model_validate(scene),
+            drop_off=scene.drop_off,
+            drop_off_distance_m=scene.drop_off_distance_m,
+            state=scene.state,
+            reason=scene.reason,
+            cue=None if silent else CueRecord.model_validate(cue),
+            latency_ms={stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
+        )
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:

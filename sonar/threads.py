@@ -1,7 +1,7 @@
 """Long-lived threads: one guard that logs, announces and restarts what fails in them.
 
-Also the place in line of threads and processes, and processes that end with their parent. Standard
-library only: the supervisor uses it too.
+Also real-time scheduling, and processes that end with their parent. Standard library only: the
+supervisor uses it too.
 """
 
 import ctypes
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 RESTARTS, WINDOW_S = 3, 60.0  # more failures than this within the window, and a thread gives up
 FIRST_PAUSE_S = 0.1  # before the first restart in the window; doubles with each further one
 
-Announce = Callable[[str, bool], None]
-"""Called in the thread with one sentence, and whether the thread has given up."""
+Announce = Callable[[str, bool], None]  # one sentence, and whether the thread has given up
 
 _log = logging.getLogger(__name__)
 
@@ -31,16 +30,10 @@ class GuardedThread(threading.Thread):
     """A daemon thread that begins its work again when that raises; not started yet.
 
     Args:
-        name: for logs.
         work: what the thread does; the thread ends when it returns. It may be called again after
             an exception, so it keeps its state elsewhere.
         announce: where the user or the service hears of a failure. What it raises is logged.
-        restarts: at most so many within ``WINDOW_S``; 0 where whoever started the thread starts
-            another.
-        clock: measures the window and the pauses.
-
-    Attributes:
-        gave_up: ``work`` failed too often and is not called again.
+        restarts: at most so many within ``WINDOW_S``; then ``gave_up`` is set.
     """
 
     def __init__(
@@ -94,8 +87,8 @@ def run_briefly(name: str, work: Callable[[], object]) -> GuardedThread:
 
 
 def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Let Linux send signal ``number`` to this process when the process ``parent`` ends (strictly,
-    when the thread that started this process ends). Elsewhere nothing happens."""
+    """Let Linux send signal ``number`` to this process when the thread that started it ends, in
+    the process ``parent``. Elsewhere nothing happens."""
     try:
         ctypes.CDLL(None).prctl(1, int(number), 0, 0, 0)  # PR_SET_PDEATHSIG
     except (OSError, AttributeError):  # not Linux
@@ -107,8 +100,8 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
 def realtime(priority: int, pid: int = 0) -> bool:
     """Let a process (0: the calling thread) run before ordinary ones, but not what it starts.
 
-    Round-robin scheduling, see sched(7); ``priority`` from 1 to 99. Returns whether the system
-    permits it: to root, and where ``ulimit -r`` (``LimitRTPRIO=`` of a unit) allows the priority.
+    Round-robin scheduling, see sched(7); ``priority`` from 1 to 99. Returns whether it is permitted
+    (to root, and by ``ulimit -r`` or a unit's ``LimitRTPRIO=``).
     """
     try:
         policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK

@@ -44,9 +44,7 @@ SIDES: tuple[Side, Side, Side] = (Side.LEFT, Side.CENTER, Side.RIGHT)
 
 
 class Band(StrEnum):
-    """How near the nearest obstacle of a zone is. UNKNOWN is not CLEAR.
-
-    The edges in meters are settings (``zones.bands``): stop 0.6, close 1.2, near 2.5, far 4.0.
+    """How near the nearest obstacle of a zone is; edges: ``zones.bands``. UNKNOWN is not CLEAR.
 
     Examples:
         >>> [band.value for band in sonar.Band]
@@ -68,7 +66,7 @@ class Height(StrEnum):
     """Where an obstacle meets the body.
 
     Examples:
-        >>> sonar.Height.HEAD.value  # nothing below it: a cane passes under
+        >>> sonar.Height.HEAD.value
         'head'
     """
 
@@ -153,10 +151,8 @@ def _check(condition: object, message: str) -> None:
         raise ValueError(message)
 
 
-def _is_array(value: object, dtype: type, ndim: int) -> bool:
-    if not isinstance(value, np.ndarray):
-        return False
-    return value.dtype == dtype and value.ndim == ndim and value.size > 0
+def _is_array(x: object, dtype: type, ndim: int) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype == dtype and x.ndim == ndim and x.size > 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,14 +162,11 @@ class Frame:
     Attributes:
         image: uint8 array of shape ``(H, W, 3)``, RGB.
         id: running number from the source, 0 first; gaps are dropped frames.
-        t: seconds on the source's clock: monotonic capture time for a live source, media time
-            for a recording.
-        duration_s: how long a recording shows the frame, > 0; None where it does not say, and for
-            a live source.
+        t: seconds: monotonic capture time of a live source, media time of a recording.
+        duration_s: how long a recording shows the frame, > 0; None where not known, or live.
 
     Examples:
-        >>> frame = sonar.Frame(np.zeros((480, 640, 3), np.uint8), id=0, t=0.0)
-        >>> frame.image.shape
+        >>> sonar.Frame(np.zeros((480, 640, 3), np.uint8), id=0, t=0.0).image.shape
         (480, 640, 3)
     """
 
@@ -183,10 +176,8 @@ class Frame:
     duration_s: float | None = None
 
     def __post_init__(self) -> None:
-        _check(
-            _is_array(self.image, np.uint8, 3) and self.image.shape[2] == 3,
-            "Frame.image must be a non-empty uint8 array of shape (H, W, 3)",
-        )
+        right = _is_array(self.image, np.uint8, 3) and self.image.shape[2] == 3
+        _check(right, "Frame.image must be a non-empty uint8 array of shape (H, W, 3)")
         _check(np.isfinite(self.t), "Frame.t must be finite")
         _check(self.duration_s is None or self.duration_s > 0.0, "Frame.duration_s must be > 0")
 
@@ -199,13 +190,11 @@ class DepthMap:
         values: float32 array of shape ``(H, W)``; meaning as ``kind`` says.
         kind: relative inverse depth or meters, never mixed silently.
         model: name of the model that made it, by which its traits are known; "" for none.
-        walkable: probability in [0, 1] of walkable ground, same shape, or None.
-        stairs: probability in [0, 1] of stairs, same shape, or None.
+        walkable, stairs: probability in [0, 1] of such ground, same shape, or None.
 
     Examples:
-        >>> depth = sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC)
-        >>> depth.values.shape
-        (192, 256)
+        >>> sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC).kind.value
+        'metric'
     """
 
     values: FloatImage
@@ -217,12 +206,9 @@ class DepthMap:
     def __post_init__(self) -> None:
         for name in ("values", "walkable", "stairs"):
             array = getattr(self, name)
-            _check(
-                _is_array(array, np.float32, 2) or (array is None and name != "values"),
-                f"DepthMap.{name} must be a non-empty float32 array of shape (H, W)",
-            )
-            same = array is None or array.shape == self.values.shape
-            _check(same, f"DepthMap.{name} differs in shape")
+            right = _is_array(array, np.float32, 2) and array.shape == self.values.shape
+            absent = array is None and name != "values"
+            _check(right or absent, f"DepthMap.{name} must be non-empty float32 (H, W), all alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +219,13 @@ class ZoneReading:
         side: left, center or right.
         proximity: 0 (nothing near) to 1 (touching); 0 where the band is unknown.
         band: the latched, flicker-free step.
-        distance_m: meters to the nearest obstacle, or None where meters are not trusted.
-        distance_sigma_m: standard uncertainty of ``distance_m`` in meters, or None.
-        ttc_s: seconds to collision at the present closing speed, or None (not closing, unknown).
-        height: where the obstacle meets the body, or None (no obstacle, unknown).
+        distance_m, distance_sigma_m: meters to the nearest obstacle and their standard
+            uncertainty, or None where meters are not trusted.
+        ttc_s: seconds to collision at the present closing speed, or None.
+        height: where the obstacle meets the body, or None.
 
     Examples:
-        >>> reading = sonar.ZoneReading(sonar.Side.LEFT, sonar.Band.CLOSE, 0.8, distance_m=0.9)
-        >>> reading.distance_m
+        >>> sonar.ZoneReading(sonar.Side.LEFT, sonar.Band.CLOSE, 0.8, distance_m=0.9).distance_m
         0.9
     """
 
@@ -265,7 +250,7 @@ class Column(NamedTuple):
 
     Attributes:
         proximity: 0 (nothing within the far band) to 1 (touching).
-        elevation: where in the frame it is: 0 at the lower edge, 1 at the upper.
+        elevation: where it is: 0 at the frame's lower edge, 1 at the upper.
 
     Examples:
         >>> sonar.Column(proximity=0.7, elevation=0.4).proximity
@@ -282,13 +267,10 @@ class Scene:
 
     Attributes:
         frame_id, t: of the frame it was read from; ``t`` in the source's seconds.
-        left, center, right: the zones.
         drop_off: True possible drop ahead, False none seen, None not known.
         drop_off_distance_m: meters to its edge where known.
-        state: guiding, or degraded with ``reason``.
-        reason: why evidence is missing or weak; None when all is well.
-        profile: the nearest obstacle in each strip of the whole frame, left to right; empty
-            where nothing is known.
+        state, reason: guiding, or degraded and why evidence is missing or weak.
+        profile: the nearest obstacle in each strip, left to right; empty where not known.
 
     Examples:
         >>> scene = sonar.Scene.unknown(frame_id=0, t=0.0, reason=sonar.Reason.DARK)
@@ -330,22 +312,17 @@ class Cue:
     """What is to be heard from now on, until the next cue.
 
     Attributes:
-        kind: silence, pulse, continuous, earcon or scan.
         frame_id, t: of the frame that caused it (source's seconds); for frame-to-sound age.
         pan: -1 (left) to 1 (right).
-        rate_hz: pulses per second, > 0 for pulses.
-        pitch_hz: fundamental.
+        rate_hz, pitch_hz: pulses per second, > 0 for pulses, and their fundamental.
         level_db: dB relative to the scheme's reference level, <= 0.
-        priority: a higher one pre-empts at once.
-        earcon: name of the fixed signal for ``EARCON``; it may also ride on another kind
-            (played once, when it differs from the previous cue's).
+        earcon: name of the fixed signal; with another kind it is played once, when it changes.
         phrase: key into the speech catalogue, or None.
         why: the cause in words, for events and reports ("close, left, 0.9 m").
         columns: of a ``SCAN``, left to right.
 
     Examples:
-        >>> cue = sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0)
-        >>> cue.priority.name
+        >>> sonar.Cue(sonar.CueKind.PULSE, pan=-1.0, rate_hz=4.0, pitch_hz=800.0).priority.name
         'IDLE'
     """
 
@@ -366,9 +343,7 @@ class Cue:
         _check(-1.0 <= self.pan <= 1.0, "Cue.pan must lie in [-1, 1]")
         _check(self.level_db <= 0.0, "Cue.level_db must be <= 0")
         _check(self.rate_hz >= 0.0 and self.pitch_hz >= 0.0, "Cue rates must be >= 0")
-        if self.kind is CueKind.PULSE:
-            _check(self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
-        if self.kind is CueKind.EARCON:
-            _check(self.earcon is not None, "an earcon cue names its earcon")
-        if self.kind is CueKind.SCAN:
-            _check(self.columns, "a scan needs columns")
+        kind = self.kind
+        _check(kind is not CueKind.PULSE or self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
+        _check(kind is not CueKind.EARCON or self.earcon, "an earcon cue names its earcon")
+        _check(kind is not CueKind.SCAN or self.columns, "a scan needs columns")

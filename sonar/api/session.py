@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from sonar import app
 from sonar.api.stages import Settings, borrowed, configured
 from sonar.audio.output import UnheardSink
+from sonar.audio.output.wav import WavSink
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import OutputError
@@ -123,7 +125,7 @@ def _sink_for(
         return lambda mixer: UnheardSink() if sound is None else sound
     if fspath(sound) == "device":
         return app.device_sink(config, clock)
-    return app.wav_sink(Path(fspath(sound)))
+    return partial(WavSink, path=Path(fspath(sound)))
 
 
 def open(

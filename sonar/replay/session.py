@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sonar import __version__, app
+from sonar.audio.output.wav import WavSink
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
+from sonar.files import Progress
 from sonar.pipeline import Outcome, Pipeline
 from sonar.ports import FrameSource
 from sonar.records import Step, Update
@@ -20,7 +22,6 @@ from sonar.replay.report import write_report
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.writer import ReplayWriter
 
-Progress = Callable[[int, int | None], None]  # frames done, frames expected where known
 Guard = Callable[[Pipeline], AbstractContextManager[None]]
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not state theirs
 
@@ -81,7 +82,7 @@ def replay(
             running = app.assemble(
                 config,
                 source,
-                app.wav_sink(out / "audio.wav", on_block=writer.on_sound),
+                partial(WavSink, path=out / "audio.wav", on_block=writer.on_sound),
                 wait_for_speech=True,
             )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.errors import ModelError
-from sonar.files import Progress, mebibytes, require_space, sha256_of, write_error
+from sonar.files import Progress, mebibytes, sha256_of, write_error
 from sonar.ports import Clock
 
 SILENCE_S = 30.0  # longest wait for a connection, and for the next bytes
@@ -109,7 +109,6 @@ def _connection(
                 f"{_label(url)} offers a file of {total} bytes, expected {size_bytes}: not the "
                 "same file"
             )
-        require_space(part.parent, (total or 0) - start)
         done, most = start, MOST_BYTES if total is None else total
         with part.open("ab" if start else "wb") as file:
             while chunk := _read(response):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import psutil
 
 from sonar import app
 from sonar.audio.output import NullSink
+from sonar.audio.output.wav import WavSink
 from sonar.capture import LiveSource, VideoFileSource
 from sonar.capture.live import Waits
 from sonar.clock import SystemClock, quantiles_ms
@@ -78,7 +80,7 @@ def _replay(config: SonarConfig) -> dict[str, Any]:
         running = app.assemble(
             config,
             VideoFileSource(CLIP),
-            app.wav_sink(Path(folder) / "audio.wav"),
+            partial(WavSink, path=Path(folder) / "audio.wav"),
             clock=clock,
             wait_for_speech=True,
         )

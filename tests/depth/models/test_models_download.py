@@ -166,13 +166,6 @@ def test_silence_has_a_limit(server: Server, tmp_path: Path, monkeypatch):
     assert len(server.requests) == module.ATTEMPTS
 
 
-def test_no_space_is_known_beforehand(loaded: Server, tmp_path: Path, monkeypatch):
-    usage = type("Usage", (), {"free": 1 << 20})
-    monkeypatch.setattr("sonar.files.shutil.disk_usage", lambda folder: usage)
-    with pytest.raises(OutputError, match=r"0\.3 MiB needed, 1\.0 MiB free"):
-        fetch(loaded, tmp_path)
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_disk_that_fills_up_meanwhile(loaded: Server, tmp_path: Path):
     (tmp_path / "part").symlink_to("/dev/full")
