@@ -1,7 +1,6 @@
 """The loop: capture -> depth -> zones -> audio.
 
-It knows protocols only. What goes wrong in a stage becomes a scene that says so ("unknown",
-with a typed reason) and is heard; it never becomes silence.
+It knows protocols only. What fails in a stage becomes an unknown scene, and is heard.
 """
 
 import math

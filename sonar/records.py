@@ -1,7 +1,7 @@
 """What each step of a run is, and the record of a frame and of an event, written down once.
 
-``frames.jsonl``, ``--json``, reports and evaluation read these; ``sonar config schema --records``
-is their JSON Schema. A field is added within a version; renaming or removing one raises it.
+``frames.jsonl``, ``--json``, reports and evaluation read these; docs/records.md has their JSON
+Schema. A field is added within a version; renaming or removing one raises it.
 """
 
 from collections.abc import Mapping

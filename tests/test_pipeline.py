@@ -1,5 +1,6 @@
 """The loop: order of states, what each failure becomes, and that everything is closed."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -9,7 +10,6 @@ import pytest
 from sonar.clock import ManualClock
 from sonar.errors import (
     DepthError,
-    DeviceError,
     ModelError,
     OutputError,
     SourceError,
@@ -143,6 +143,13 @@ def build(
     return Pipeline(stages, clock or ManualClock(), open_timeout_s=1.0), stages, log
 
 
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
 def test_a_recording_goes_from_loading_to_stopped() -> None:
     pipeline, stages, log = build(ScriptedSource([IMAGE] * 3, rate_hz=10))
     outcome = pipeline.run([log.consume])
@@ -160,22 +167,16 @@ def test_a_recording_goes_from_loading_to_stopped() -> None:
     assert set(log.frames[1].latency_ms) == {"capture", "depth", "zones", "audio", "total"}
 
 
-def test_all_stages_are_closed_whatever_happens() -> None:
-    source = ScriptedSource([IMAGE], open_errors=[SourceError("no such file")])
-    pipeline, stages, _ = build(source)
-    with pytest.raises(SourceError, match="no such file"):
+@pytest.mark.parametrize("broken", ["source", "sink", "engine"])
+def test_all_stages_are_closed_when_one_cannot_start(broken: str) -> None:
+    error = ModelError("damaged")
+    source = ScriptedSource([IMAGE], open_errors=[error] if broken == "source" else [])
+    pipeline, stages, _ = build(source, sink=Sink(fail_start=error if broken == "sink" else None))
+    if broken == "engine":
+        stages.engine.warm_up = failing(error)
+    with pytest.raises(ModelError, match="damaged"):
         pipeline.run()
-    assert source.closes and stages.sink.closed and stages.engine.closed
-    assert stages.speaker.closed
-
-
-def test_a_sink_that_cannot_start_is_reported_and_the_rest_closed() -> None:
-    sink = Sink(fail_start=DeviceError("no sound card"))
-    source = ScriptedSource([IMAGE])
-    pipeline, stages, _ = build(source, sink=sink)
-    with pytest.raises(DeviceError):
-        pipeline.run()
-    assert stages.engine.closed
+    assert source.closes and stages.sink.closed and stages.engine.closed and stages.speaker.closed
 
 
 def test_the_engine_is_warm_before_ready() -> None:
@@ -282,27 +283,11 @@ def test_speech_and_changes_become_events_once() -> None:
     assert [(e.t, e.text, e.side) for e in spoken] == [(0.105, "words of near_left", "left")]
 
 
-def test_an_engine_error_at_warm_up_is_raised() -> None:
-    engine = FakeEngine(DEPTH)
-
-    def broken(height: int, width: int) -> None:
-        raise ModelError("damaged")
-
-    engine.warm_up = broken
-    pipeline, _, _ = build(ScriptedSource([IMAGE]), engine=engine)
-    with pytest.raises(ModelError):
-        pipeline.run()
-
-
 @pytest.mark.parametrize("error", [OutputError("the disk is full"), RuntimeError("a driver's own")])
 def test_a_stage_that_cannot_be_closed_keeps_no_other_open(error: Exception) -> None:
     source = ScriptedSource([IMAGE] * 3)
     pipeline, stages, _ = build(source)
-
-    def broken() -> None:
-        raise error
-
-    source.close = broken
+    source.close = failing(error)
     if isinstance(error, OutputError):
         outcome = pipeline.run()
         assert outcome.error is error and outcome.frames == 3
@@ -352,19 +337,6 @@ def test_whoever_takes_no_more_steps_closes_everything_and_says_goodbye(how: str
     sink = stages.sink
     assert isinstance(sink, Sink)
     assert sink.posted[-1].earcon == "stopped" and sink.drained > 0
-
-
-def test_ctrl_c_inside_a_stage_closes_everything() -> None:
-    def interrupted(frame: Frame) -> DepthMap:
-        if frame.id == 2:
-            raise KeyboardInterrupt
-        return DEPTH
-
-    engine = FakeEngine(interrupted)
-    pipeline, stages, _ = build(ScriptedSource([IMAGE] * 5), engine=engine)
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.run()
-    assert stages.sink.closed and stages.sink.posted[-1].earcon == "stopped"
 
 
 def test_a_consumer_that_fails_ends_the_run_in_order() -> None:

@@ -97,7 +97,10 @@ def calibrate(
             raise SourceError("too few frames show enough free floor to calibrate with")
         mount = found.applied_to(config.mount)
         if out is not None:
-            _write(out, mount, found)
+            values = {"mount": mount.model_dump(mode="json", exclude_defaults=True)}
+            head = f"# Written by `sonar calibrate`; quality {found.quality:.2f} of 1.\n"
+            with atomic_path(out) as temporary:
+                temporary.write_text(head + yaml.safe_dump(values, sort_keys=False), "utf-8")
         if found.quality >= GOOD_QUALITY:
             guide("calibrate_good", "Done.")
         else:
@@ -106,25 +109,10 @@ def calibrate(
     options.answer(facts, _lines(mount, found, out))
 
 
-def _write(path: Path, mount: MountConfig, found: "MountEstimate") -> None:
-    """A YAML file for ``--config``, with how good it is. Raises OutputError."""
-    values = mount.model_dump(mode="json", exclude_defaults=True)
-    text = (
-        "# Written by `sonar calibrate`.\n"
-        f"# From {found.frames_used} of {found.frames} frames; single frames vary by "
-        f"{found.pitch_spread_deg:.1f} (pitch) and {found.roll_spread_deg:.1f} (roll) degrees; "
-        f"quality {found.quality:.2f} of 1.\n" + yaml.safe_dump({"mount": values}, sort_keys=False)
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
-
-
 def _lines(mount: MountConfig, found: "MountEstimate", out: Path | None) -> Iterator[str]:
     again = "" if found.quality >= GOOD_QUALITY else ": do it again with more free floor"
-    yield (
-        f"pitch {mount.pitch_deg:.1f} degrees down, roll {mount.roll_deg:.1f} degrees "
-        f"(give or take {mount.angle_sigma_deg:.1f})."
-    )
+    pitch, roll, sigma = mount.pitch_deg, mount.roll_deg, mount.angle_sigma_deg
+    yield f"pitch {pitch:.1f} degrees down, roll {roll:.1f} degrees (give or take {sigma:.1f})."
     used = f"{found.frames_used} of {found.frames}"
     yield f"From {used} frames; quality {found.quality:.2f} of 1{again}."
     if mount.height_m is None:

@@ -2,23 +2,21 @@
 
 from contextlib import closing
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
-from typer import Argument, Option
 
 from sonar.cli.ui import emit_json, options, result
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError, ModelError, SonarError
 
-app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
+app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 
 
 @app.command()
 def show() -> None:
-    """Print the configuration in force.
+    """Check the configuration, and print what is in force.
 
-    File, environment and --set are applied."""
+    File, environment and --set are applied. Exit code 2 and one sentence where it is wrong."""
     from sonar.config.load import dump_config
 
     config = options.load()
@@ -26,32 +24,6 @@ def show() -> None:
         emit_json(config.model_dump(mode="json"))
     else:
         result(dump_config(config).rstrip())
-
-
-@app.command()
-def validate(
-    path: Annotated[str | None, Argument(help="YAML file or profile name")] = None,
-) -> None:
-    """Check a configuration file.
-
-    Exit code 2 and one sentence where it is wrong."""
-    if path is not None:
-        options.configs = [path]
-    options.load()
-    options.answer({"ok": True}, [f"{options.config_path or 'configuration'}: ok"])
-
-
-@app.command()
-def schema(
-    records: Annotated[bool, Option("--records", help="of the records instead")] = False,
-) -> None:
-    """Print the JSON Schema of the configuration or records."""
-    from sonar.records import Event, FrameRecord, schema_of
-
-    if records:
-        emit_json({"frame": schema_of(FrameRecord), "event": schema_of(Event)})
-    else:
-        emit_json(schema_of(SonarConfig))
 
 
 def doctor() -> None:

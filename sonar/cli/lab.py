@@ -1,11 +1,7 @@
 """The commands of :mod:`sonar.lab`: evaluate, simulate, bench and train-ear."""
 
-import os
-import select
-import sys
-import termios
-import tty
-from collections.abc import Callable, Iterator, Sequence
+import random
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -70,7 +66,6 @@ def simulate(
         Argument(metavar="SCENARIO...", help="names, YAML files of your own, or all"),
     ] = None,
     out: OutOrNone = None,
-    list_them: Annotated[bool, Option("--list", help="the scenarios there are")] = False,
     closed_loop: Annotated[bool, Option("--closed-loop", help="a walker that only hears")] = False,
     depth: Annotated[Literal["exact", "network", "both"], Option(help="for it")] = "exact",
     seeds: Annotated[int, Option("--seeds", min=1, max=100, help="starts of each")] = 1,
@@ -78,18 +73,16 @@ def simulate(
 ) -> None:
     """Walks through simulated places: recorded, or by ear.
 
-    Without --closed-loop each SCENARIO becomes a folder in --out: video.mp4, depth.npz (exact
-    meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
-    evaluate` reads. With it a walker goes the same ways, with the sound and without it, and its
-    contacts are counted."""
+    Lists them where no SCENARIO is named. Each becomes a folder in --out: video.mp4, depth.npz
+    (exact meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
+    evaluate` reads. With --closed-loop a walker goes the same ways, with the sound and without it,
+    and its contacts are counted."""
     from sonar.lab.simulate.closed_loop import as_json, run, table
     from sonar.lab.simulate.scenario import load, names
 
-    if list_them:
+    if not scenarios:
         about = {name: load(name).about for name in names()}
         return options.answer(about, [f"{name:<20}{text}" for name, text in about.items()])
-    if not scenarios:
-        raise ConfigError("Name a scenario, or all; `sonar simulate --list` shows them.")
     wanted = [name for word in scenarios for name in (names() if word == "all" else (word,))]
     found = [load(name) for name in wanted]
     if not closed_loop:
@@ -109,14 +102,9 @@ def _record(found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]) -
     for scenario in found:
         done = record(scenario, out, progress=options.progress(scenario.name), inputs=inputs)
         events = [event.model_dump(mode="json") for event in done.truth.events]
-        folder = str(done.folder)
-        written.append(
-            {"scenario": scenario.name, "folder": folder, "frames": done.frames, "events": events}
-        )
-        touched = sum(event["contact_s"] is not None for event in events)
-        lines.append(
-            f"{folder}: {done.frames} frames, {len(events)} events, {touched} of them touched"
-        )
+        one = {"scenario": scenario.name, "folder": str(done.folder), "frames": done.frames}
+        written.append({**one, "events": events})
+        lines.append(f"{done.folder}: {done.frames} frames, {len(events)} events")
     options.answer(written, lines)
 
 
@@ -171,6 +159,7 @@ def train_ear(
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
     from sonar.clock import SystemClock
+    from sonar.controls.keyboard import single_keys
     from sonar.lab.simulate.ear import EarStage, EarTrainer
     from sonar.lab.simulate.ear_scenes import SceneMaker
 
@@ -178,34 +167,10 @@ def train_ear(
     audio = config.audio
     if audio.scheme == "quiet":  # it would teach nothing: while one thinks, nothing is announced
         audio = audio.model_copy(update={"scheme": "pulse"})
-    chosen = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    chosen = random.randrange(1 << 32) if seed is None else seed
     with single_keys() as keys, voice(audio, config.speech, 3600.0) as (mixer, sink, bank):
         stage = EarStage(mixer, sink, SystemClock(), bank, note if options.json else say)
         trainer = EarTrainer(SceneMaker(audio, chosen), stage, keys, questions, chosen)
         score = trainer.run()
         sink.drain(1.0)
     options.answer({**asdict(score), "seed": chosen}, ())
-
-
-@contextmanager
-def single_keys() -> Iterator[Callable[[float], str | None]]:
-    """Keys one by one from standard input, a terminal or not; put back afterwards."""
-    try:
-        file = sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):
-        yield lambda _timeout_s: ""
-        return
-
-    def read(timeout_s: float) -> str | None:
-        if not select.select([file], [], [], timeout_s)[0]:
-            return None
-        return os.read(file, 1).decode("ascii", "replace").lower()
-
-    before = termios.tcgetattr(file) if os.isatty(file) else None
-    try:
-        if before is not None:
-            tty.setcbreak(file, termios.TCSADRAIN)
-        yield read
-    finally:
-        if before is not None:
-            termios.tcsetattr(file, termios.TCSADRAIN, before)

@@ -1,6 +1,5 @@
 """``sonar models``: which depth models there are, and bringing them here."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +7,6 @@ import typer
 from typer import Argument, Option
 
 from sonar.cli.ui import note, options, say
-from sonar.errors import SonarError
 from sonar.files import mebibytes
 
 if TYPE_CHECKING:  # not every command's need
@@ -17,12 +15,8 @@ if TYPE_CHECKING:  # not every command's need
 app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
 
 Name = Annotated[str, Argument(metavar="NAME", help="as in `sonar models list`")]
-STATUS = {
-    "packaged": "here, part of sonar",
-    "installed": "here",
-    "absent": "not here",
-    "damaged": "DAMAGED, fetch it again",
-}
+STATUS = {"packaged": "here, part of sonar", "installed": "here", "absent": "not here"}
+STATUS |= {"damaged": "DAMAGED, fetch it again"}
 
 
 @app.command("list")
@@ -30,7 +24,12 @@ def list_models() -> None:
     """Every model sonar knows by name, and whether it is here."""
     store = _store()
     found = [_as_json(store, entry) for entry in store.entries.values()]
-    options.answer(found, (line for one in found for line in _lines(one)))
+    lines: list[str] = []
+    for one in found:
+        size = "" if one["size_bytes"] is None else f", {mebibytes(one['size_bytes'])}"
+        lines.append(f"{one['name']}: {STATUS[one['status']]}{size}")
+        lines += [f"    {one['what']}", f"    licence: {one['licence']}"]
+    options.answer(found, lines)
 
 
 @app.command()
@@ -51,9 +50,7 @@ def import_model(
 @app.command()
 def optimise(
     name: Annotated[str, Argument(metavar="NAME", help="a model's name, or a path")],
-    images: Annotated[
-        str | None, Option("--images", help="folder of images to calibrate int8 with")
-    ] = None,
+    images: Annotated[str | None, Option(help="folder of images to calibrate int8 with")] = None,
 ) -> None:
     """Make the files of a model that run fastest here.
 
@@ -78,26 +75,6 @@ def optimise(
 
 
 @app.command()
-def verify(
-    name: Annotated[str | None, Argument(help="one model; none = all that are here")] = None,
-) -> None:
-    """Read the files again: sum, and a trial run of ONNX. Exit code 5 when one is damaged."""
-    store = _store()
-    facts: list[dict[str, Any]] = []
-    failed: SonarError | None = None
-    for each in [name] if name else [n for n in store.entries if store.path(n).is_file()]:
-        try:
-            facts.append({"name": each, "ok": True, "sha256": store.verify(each).sha256})
-        except SonarError as error:
-            failed = failed or error
-            facts.append({"name": each, "ok": False, "error": str(error)})
-    lines = (f"{f['name']}: {'OK' if f['ok'] else 'NOT OK. ' + f['error']}" for f in facts)
-    options.answer(facts, lines)
-    if failed is not None:
-        raise typer.Exit(failed.exit_code)
-
-
-@app.command()
 def remove(name: Name) -> None:
     """Delete a model and what was made from it."""
     removed = _store().remove(name)
@@ -116,13 +93,6 @@ def _report(resolved: "ResolvedModel") -> None:
     if resolved.format == "torch":
         lines.insert(1, f"It is converted once: sonar models optimise {name}")
     options.answer({"name": name, "path": path, "sha256": resolved.sha256}, lines)
-
-
-def _lines(model: dict[str, Any]) -> Iterator[str]:
-    size = "" if model["size_bytes"] is None else f", {mebibytes(model['size_bytes'])}"
-    yield f"{model['name']}: {STATUS[model['status']]}{size}"
-    yield f"    {model['what']}"
-    yield f"    licence: {model['licence']}"
 
 
 def _as_json(store: "Store", entry: "ModelEntry") -> dict[str, Any]:

@@ -23,17 +23,12 @@ _CHUNK_BYTES = 512  # POSIX's least PIPE_BUF: a pipe that poll calls writable ta
 
 
 class _Raw(io.RawIOBase):
-    """The descriptor ``fd``; a write never raises.
-
-    Attributes:
-        lost: the first reason for which something could not be written.
-        wait_s: longest wait for a reader that is slow; None waits.
-    """
+    """The descriptor ``fd``; a write never raises."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.lost: OSError | None = None
-        self.wait_s: float | None = None
+        self.lost: OSError | None = None  # the first reason why something was not written
+        self.wait_s: float | None = None  # longest wait for a slow reader; None waits
 
     def writable(self) -> bool:
         return True
@@ -92,10 +87,8 @@ def lost() -> OSError | None:
 
 @contextmanager
 def stops(pipeline: "Pipeline") -> Iterator[None]:
-    """While inside, the first Ctrl-C, SIGTERM or closed terminal asks ``pipeline`` to stop.
-
-    A second Ctrl-C ends the process at once. A SIGHUP that is ignored (``nohup``) stays ignored.
-    """
+    """While inside, the first Ctrl-C, SIGTERM or closed terminal asks ``pipeline`` to stop, and a
+    second Ctrl-C ends the process. A SIGHUP that is ignored (``nohup``) stays ignored."""
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if pipeline.outcome.interrupted and number == signal.SIGINT:

@@ -71,8 +71,6 @@ def demo(
     config = options.ready("replay")
     if config.mount == SonarConfig().mount:  # unless the user says otherwise: as it was filmed
         config = config.model_copy(update={"mount": MOUNT})
-    if not options.json:
-        say("Walking through the built-in clip with the built-in depth model.")
     summary, code = _one(config, str(CLIP), out, {})
     options.answer(summary, [*_story(out), _headline(summary, out)])
     if code:
@@ -85,11 +83,7 @@ def demo(
 
 
 def _one(
-    config: SonarConfig,
-    spec: str,
-    out: Path,
-    how: Mapping[str, Any],
-    inputs: Sequence[Path] = (),
+    config: SonarConfig, spec: str, out: Path, how: Mapping[str, Any], inputs: Sequence[Path] = ()
 ) -> tuple[dict[str, Any], int]:
     """Replay ``spec``: the summary and the exit code."""
     from sonar.replay import replay as process

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from sonar.cli import process
 from sonar.cli.ui import INTERRUPTED, Source, note, options, prepare, say
 from sonar.errors import ConfigError
+from sonar.pipeline import Consumer
 from sonar.records import Event, Step, Update
 from sonar.types import State
 
@@ -44,7 +45,7 @@ def run(
     ):
         for found in notes:
             note(found)
-        outcome = running.run(_Printer(running).consume)
+        outcome = running.run(_printer(running))
     if outcome.error is not None:
         raise outcome.error
     if not options.json:
@@ -56,24 +57,24 @@ def run(
         raise typer.Exit(INTERRUPTED)
 
 
-class _Printer:
+def _printer(running: "Running") -> Consumer:
     """Prints what is heard: a line for each change, or every frame's record with ``--json``."""
+    loss_reported = False
 
-    def __init__(self, running: "Running") -> None:
-        self._running = running
-        self._loss_reported = False
-
-    def consume(self, update: Update) -> None:
+    def consume(update: Update) -> None:
+        nonlocal loss_reported
         if not options.json:
             for line in filter(None, map(_line, update.events)):
                 say(line)
         elif isinstance(update, Step):
             say(update.record().model_dump_json())
-        lost = self._running.speech.status.lost
-        if lost and not self._loss_reported:  # once, by sound and here
-            self._loss_reported = True
-            self._running.controls.announce_speech_lost()
+        lost = running.speech.status.lost
+        if lost and not loss_reported:  # once, by sound and here
+            loss_reported = True
+            running.controls.announce_speech_lost()
             note(f"{lost}. Tones go on without it.")
+
+    return consume
 
 
 def _line(event: Event) -> str | None:

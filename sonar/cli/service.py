@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from platformdirs import user_state_path
@@ -16,6 +16,7 @@ from sonar.cli.ui import Source, note, options, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
+HEALTH = {"health_host", "health_port", "health_token_file"}
 ALARM_VOLUME_DB = -6.0
 START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's opening aside
 
@@ -81,16 +82,11 @@ def status() -> None:
     if found is None:
         where = f"{service.health_host}:{service.health_port}"
         raise DeviceError(f"sonar does not run, or does not answer at {where}.")
-    options.answer(found, in_words(found))
+    reason = f" ({found['reason']})".replace("_", " ") if found.get("reason") else ""
+    lines = [text.format(found[key]) for key, text in FIGURES.items() if found.get(key) is not None]
+    options.answer(found, [f"State: {found.get('state')}{reason}.", *lines])
     if not found.get("ok"):
         raise typer.Exit(DeviceError.exit_code)
-
-
-def in_words(found: dict[str, Any]) -> list[str]:
-    """The health endpoint's answer as sentences."""
-    reason = f" ({found['reason']})".replace("_", " ") if found.get("reason") else ""
-    known = (text.format(found[key]) for key, text in FIGURES.items() if found.get(key) is not None)
-    return [f"State: {found.get('state')}{reason}.", *known]
 
 
 def guide(source: str) -> NoReturn:
@@ -112,16 +108,12 @@ def supervisor_settings(sets: Sequence[str], config: SonarConfig, path: str) -> 
     from sonar.service.supervisor.sounds import in_memory, render
     from sonar.service.supervisor.supervisor import WatchLimits
 
-    service = config.service
     words = [word for one in sets for word in ("--set", one)]
     settings = SupervisorSettings(
         command=(sys.executable, "-m", "sonar", "--config", path, *words, "run", "--headless"),
         limits=WatchLimits(start_timeout_s=START_TIMEOUT_S + 2 * config.capture.open_timeout_s),
         sounds=in_memory(render(config.speech.language, say), ALARM_VOLUME_DB),
-        alarm_device=service.alarm_device,
-        health_host=service.health_host,
-        health_port=service.health_port,
-        health_token_file=service.health_token_file,
+        **config.service.model_dump(include={"alarm_device", *HEALTH}),
     )
     return settings.text()
 
@@ -134,7 +126,7 @@ def _load() -> tuple[SonarConfig, str]:
     from sonar.service.health import read_token
     from sonar.service.unit import find_config
 
-    path = options.config_path or str(find_config() or "headless")
+    path = (options.configs or [str(find_config() or "headless")])[0]
     config = options.load(path)
     if config.service.health_port:
         read_token(config.service.health_host, config.service.health_token_file)

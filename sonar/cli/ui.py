@@ -1,7 +1,6 @@
 """What commands share: options, results and notes, progress.
 
-Output is plain lines, and progress is a line now and then, so that screen readers and log files
-stay readable. Nothing is drawn.
+Output is plain lines, and progress a line now and then, for screen readers and log files.
 """
 
 import sys
@@ -45,17 +44,12 @@ class Common:
     verbose: int = 0
     configs: list[str] = field(default_factory=list)
 
-    @property
-    def config_path(self) -> str | None:
-        """The first ``--config``."""
-        return self.configs[0] if self.configs else None
-
     def load(self, profile: str | None = None, own: Sequence[str] = ()) -> SonarConfig:
         """The configuration: ``profile`` where the user named none, and what the command's ``own``
         options stand for, as ``--set`` takes it."""
         from sonar.config.load import load_config
 
-        return load_config(self.config_path or profile, [*self.sets, *own])
+        return load_config(self.configs[0] if self.configs else profile, [*self.sets, *own])
 
     def ready(self, profile: str | None = None, own: Sequence[str] = ()) -> SonarConfig:
         """As :meth:`load`, with the configured depth model prepared."""

@@ -2,8 +2,12 @@
 
 import os
 import re
+import select
 import sys
 import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sonar.controls.listen import Do
 
@@ -82,6 +86,28 @@ class Keyboard:
             return os.tcgetpgrp(self._file) == os.getpgrp()
         except OSError:
             return False
+
+
+@contextmanager
+def single_keys() -> Iterator[Callable[[float], str | None]]:
+    """The next key of standard input: None after so many seconds, "" when no more will come."""
+    file = _stdin()
+
+    def read(timeout_s: float) -> str | None:
+        if file < 0:
+            return ""
+        if not select.select([file], [], [], timeout_s)[0]:
+            return None
+        return os.read(file, 1).decode("ascii", "replace").lower()
+
+    before = termios.tcgetattr(file) if file >= 0 and os.isatty(file) else None
+    try:
+        if before is not None:
+            tty.setcbreak(file, termios.TCSADRAIN)
+        yield read
+    finally:
+        if before is not None:
+            _set(file, before)
 
 
 def _set(file: int, modes: list[int | list[bytes | int]]) -> bool:

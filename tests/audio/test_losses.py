@@ -27,12 +27,12 @@ def test_lost_speech_is_announced_once_by_sound_and_by_text(monkeypatch):
     mixer = Mixer(AUDIO, SPEECH, ToneSpeaker(RATE, missing=["unknown_speech_lost"]))
     speech = SimpleNamespace(status=SpeechStatus(0, 9, False))
     controls = Controls(mixer, PulseMapper(AUDIO, SPEECH), 0.0)
-    printer = cli_run._Printer(SimpleNamespace(speech=speech, controls=controls))
+    consume = cli_run._printer(SimpleNamespace(speech=speech, controls=controls))
     step = a_step()
-    printer.consume(step)
+    consume(step)
     assert not render(mixer, 0.5).any()
     speech.status = SpeechStatus(0, 9, True, "espeak-ng is not installed")
     for _ in range(3):
-        printer.consume(step)
+        consume(step)
     assert onsets(render(mixer, 2.0)).size == 2  # "degraded": two notes falling, once
     assert noted == ["espeak-ng is not installed. Tones go on without it."]

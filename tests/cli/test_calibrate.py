@@ -22,7 +22,6 @@ def test_angles_of_the_built_in_clip(sonar: Run, tmp_path: Path) -> None:
     facts = json.loads(out)
     assert facts["mount"]["pitch_deg"] == pytest.approx(10, abs=5)
     assert facts["mount"]["roll_deg"] == pytest.approx(0, abs=4)
-    assert sonar("config", "validate", "mount.yaml")[0] == 0
     shown = json.loads(sonar("config", "show", "--config", "mount.yaml", "--json")[1])
     assert shown["mount"]["pitch_deg"] == facts["mount"]["pitch_deg"]
     code, _, err = sonar("calibrate", "--from", CLIP, "--out", "mount.yaml")

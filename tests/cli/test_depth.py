@@ -60,18 +60,10 @@ def test_floating_point_images(sonar: Run, tmp_path: Path) -> None:
     assert code == 3 and "convert it to PNG" in err and one_sentence(err)
 
 
-@pytest.mark.parametrize("name", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"])
-def test_photos(sonar: Run, tmp_path: Path, name: str) -> None:
-    code, _, err = sonar("depth", shipped("scikit-image", name), "--out", "out")
-    assert code == 0, err
-    values = np.load(tmp_path / "out" / f"{Path(name).stem}_depth.npy")
-    assert np.isfinite(values).all() and np.ptp(values) > 0.05
-
-
 def test_the_cup_is_nearer_than_the_table_behind_it(sonar: Run, tmp_path: Path) -> None:
     assert sonar("depth", shipped("scikit-image", "coffee.png"), "--out", "out")[0] == 0
     values = np.load(tmp_path / "out" / "coffee_depth.npy")
     rows, columns = values.shape
     cup = values[rows // 2 : 3 * rows // 4, columns // 3 : 2 * columns // 3]
     behind = values[: rows // 10]
-    assert np.median(cup) > np.median(behind)
+    assert np.isfinite(values).all() and np.median(cup) > np.median(behind)

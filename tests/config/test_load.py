@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sonar.config import SonarConfig
+from sonar.config import SonarConfig, load
 from sonar.config.load import PROFILES, dump_config, load_config, profile_path
+from sonar.config.reference import keys
+from sonar.config.removed import REMOVED
 from sonar.errors import ConfigError
 
 
@@ -86,6 +88,9 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
         ("mount:\n  distortion: [0.1, x]\n", 2, "mount.distortion must be a list"),
         ("mount:\n  distortion: 0.1\n", 2, "mount.distortion must be a list"),
         ("zones:\n  bands:\n    stop_m: 3\n", 3, "zones.bands: band edges must ascend"),
+        ("mount:\n  cx_px: 320\n", 2, "mount: fy_px, cx_px, cy_px and the calibrated size go with"),
+        ("mount:\n  fx_px: 5\n  calibrated_width_px: 6\n", 3, "calibrated_height_px go together"),
+        ("capture:\n  open_timeout_s: 0\n", 2, "capture.open_timeout_s (seconds) must be a number"),
         ("speech: {}\naudio: 5\n", 2, "audio is a section"),
         ("zones:\n  bands: [1, 2]\n", 2, "zones.bands is a section"),
         ("- audio\n", 1, "made of sections"),
@@ -208,15 +213,11 @@ def test_a_users_own_model_is_a_section_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        (
-            "models:\n  mine:\n    pth: x\n",
-            3,
-            "no such key models.mine.pth; the nearest is models.mine.path",
-        ),
+        ("models:\n  mine:\n    pth: x\n", 3, "no such key models.mine.pth; the nearest is "),
         (
             "models:\n  mine:\n    path: x\n    multiple: 0\n",
             4,
-            "models.mine.multiple must be a whole number",
+            "models.mine.multiple must be a whole",
         ),
         (
             "models:\n  mine:\n    path: x\n    std: [1, 2]\n",
@@ -284,3 +285,36 @@ def test_a_wrong_variable_is_named(name: str, says: str) -> None:
 def test_other_programs_variables_are_left_alone() -> None:
     env = {"SONAR_TOKEN": "x", "SONAR_HOST_URL": "y", "SONAR_HOME": "/x", "SONARX__Y": "z"}
     assert load_config(env=env) == SonarConfig()
+
+
+@pytest.fixture
+def warned(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    load._warn.cache_clear()
+    return caplog
+
+
+@pytest.mark.parametrize("key", REMOVED)
+def test_a_removed_setting_is_ignored_with_a_warning(
+    tmp_path: Path, warned: pytest.LogCaptureFixture, key: str
+) -> None:
+    """For one release; the warning says where it is written and what holds instead."""
+    section, _, name = key.rpartition(".")
+    path = tmp_path / "sonar.yaml"
+    path.write_text("".join(f"{'  ' * i}{part}:\n" for i, part in enumerate(section.split("."))))
+    with path.open("a") as file:
+        file.write(f"{'  ' * key.count('.')}{name}: 3\n")
+    variable = f"SONAR_{key.replace('.', '__').upper()}"
+    assert load_config(str(path), [f"{key}=x"], {variable: "no"}) == SonarConfig()
+    line = key.count(".") + 1
+    origins = [f"{path}:{line}", variable, f"--set {key}=x"]
+    assert len(warned.messages) == 3
+    for origin, message in zip(origins, warned.messages, strict=True):
+        assert message.startswith(f"{origin}: {key} is no setting any more: {REMOVED[key]}.")
+    load_config(str(path), env={})
+    assert len(warned.messages) == 3  # each once
+
+
+def test_no_setting_is_both_there_and_removed() -> None:
+    assert not REMOVED.keys() & {key.name for key in keys()}
+    settings = [key for key in keys() if not key.is_section and "*" not in key.path]
+    assert len(settings) <= 60

@@ -95,21 +95,6 @@ def test_any_value_loads_or_is_refused(tmp_path: Path, key: Key, value: Any) -> 
 
 
 @QUIET
-@given(st.text(max_size=200))
-def test_any_text_loads_or_is_refused(tmp_path: Path, text: str) -> None:
-    try_file(tmp_path, text)
-
-
-@QUIET
-@given(st.data())
-def test_any_damage_to_a_real_file_loads_or_is_refused(tmp_path: Path, data: st.DataObject) -> None:
-    text = dump_config(SonarConfig())
-    at = data.draw(st.integers(0, len(text)))
-    cut = data.draw(st.integers(0, 30))
-    try_file(tmp_path, text[:at] + data.draw(st.text(max_size=5)) + text[at + cut :])
-
-
-@QUIET
 @given(st.sampled_from([key.name for key in KEYS]) | texts, texts)
 def test_any_override_loads_or_is_refused(key: str, value: str) -> None:
     try:

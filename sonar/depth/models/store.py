@@ -101,13 +101,6 @@ class Store:
         contract = check_onnx(path, entry.contract) if own else entry.contract
         return ResolvedModel(entry.name, path, entry.format, contract, sha256)
 
-    def verify(self, name: str) -> ResolvedModel:
-        """:meth:`resolve`, and try the network on images. Raises ModelError likewise."""
-        resolved = self.resolve(name)
-        if resolved.format == "onnx":
-            check_onnx(resolved.path, resolved.contract)
-        return resolved
-
     def fetch(self, name: str, progress: files.Progress | None = None) -> ResolvedModel:
         """Download a model, check it, and only then put it into the store.
 
@@ -189,7 +182,7 @@ class Store:
         return True
 
     def status(self, entry: ModelEntry) -> Status:
-        """Whether a model is here, and of the right size; :meth:`verify` reads the file."""
+        """Whether a model is here, and of the right size."""
         path = self.path(entry.name)
         if not path.is_file():
             return "absent"

@@ -64,8 +64,7 @@ def _configuration() -> Iterator[str]:
         "# Configuration\n\n"
         "Precedence: defaults, then the file given with `--config`, then environment variables, "
         "then `--set`. An unknown key is an error that names the line and the nearest key. "
-        "`sonar config show` prints what is in force, `sonar config validate FILE` checks a "
-        "file, `sonar config schema` prints the JSON Schema.\n\n"
+        "`sonar config show --config FILE` checks a file and prints what is in force.\n\n"
         "`audio.volume_db` in a file is `--set audio.volume_db=-3` on the command line and "
         "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` stands for a name you choose.\n"
     )
@@ -95,8 +94,7 @@ def records() -> str:
         "# Records and JSON Schema\n\n"
         "`frames.jsonl` and `sonar run --json` hold one `sonar.frame/1` a line, `events.jsonl` one "
         f"`sonar.event/1`; `summary.json` is `{SUMMARY_SCHEMA}`, `batch.json` `{BATCH_SCHEMA}`. "
-        "Within a version fields are only added. `sonar config schema --records` prints what "
-        "stands here.\n",
+        "Within a version fields are only added.\n",
     ]
     for model in (FrameRecord, Event):
         described = str(schema_of(model)["description"])

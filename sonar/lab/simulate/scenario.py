@@ -208,7 +208,7 @@ def load(which: str | Path) -> Scenario:
     path = FOLDER / f"{which}.yaml" if str(which) in names() else Path(which)
     if path.suffix not in (".yaml", ".yml"):
         hint = nearest(str(which), names())
-        raise ConfigError(f"There is no scenario {str(which)!r}{hint}; `sonar simulate --list`.")
+        raise ConfigError(f"There is no scenario {str(which)!r}{hint}; see `sonar simulate`.")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is too large for a scenario.")

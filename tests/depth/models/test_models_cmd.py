@@ -48,20 +48,12 @@ def test_list(sonar):
     assert all("licence" in row and "urls" in row for row in rows)
 
 
-def test_fetch_verify_remove(sonar, tmp_path: Path):
+def test_fetch_and_remove(sonar, tmp_path: Path):
     result = sonar("models", "fetch", "mine")
     assert result.exit_code == 0
     assert "mine is here: " in result.stdout
     assert "fetching mine: 100 %" in result.stderr
-    file = tmp_path / "home" / "models" / "mine" / "mine.onnx"
-    assert file.is_file()
-    assert "mine: OK" in sonar("models", "verify").stdout
-    file.write_bytes(b"broken")
-    result = sonar("models", "verify")
-    assert result.exit_code == 5
-    assert "builtin: OK" in result.stdout and "mine: NOT OK." in result.stdout
-    report = json.loads(sonar("--json", "models", "verify", "mine").stdout)
-    assert report[0]["ok"] is False
+    assert (tmp_path / "home" / "models" / "mine" / "mine.onnx").is_file()
     assert sonar("models", "remove", "mine").stdout == "mine: removed\n"
     assert sonar("models", "remove", "mine").stdout == "mine: was not installed\n"
 

@@ -31,7 +31,7 @@ def test_builtin_is_there_and_is_what_it_says():
     assert resolved.sha256 == BUILTIN.sha256 == sha256_of(resolved.path)
     assert resolved.path.stat().st_size == BUILTIN.size_bytes
     assert resolved.contract == BUILTIN_CONTRACT
-    assert Store().verify("builtin").format == "onnx"
+    assert Store().resolve("builtin").format == "onnx"
 
 
 def test_official_entries_are_complete():
@@ -142,7 +142,7 @@ def test_failed_fetch_leaves_the_previous_model(shop: Shop):
         shop.server.always = act
         with pytest.raises(ModelError, match=r"sonar models import FILE --name mine"):
             newer.fetch("mine")
-        assert shop.store().verify("mine").path.read_bytes() == shop.good
+        assert shop.store().resolve("mine").path.read_bytes() == shop.good
     shop.server.reset(OTHER)
     with shop.store().path("mine").open("rb") as running:  # a sonar that is using it meanwhile
         assert newer.fetch("mine").path.read_bytes() == OTHER

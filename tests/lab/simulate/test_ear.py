@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from sonar.audio.cues.phrases import HIGHEST_NUMBER, PHRASES
 from sonar.audio.synthesis import Mixer
-from sonar.cli import lab
 from sonar.cli.root import app
 from sonar.clock import ManualClock
 from sonar.config import AudioConfig, SpeechConfig
+from sonar.controls import keyboard
 from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarStage, EarTrainer
 from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
 from sonar.testing.audio import CollectSink, ToneSpeaker
@@ -196,13 +196,13 @@ def test_the_command_tells_the_score_and_ends_with_the_input(offline, monkeypatc
     os.write(writer, b"222")
     os.close(writer)
     with os.fdopen(reader) as stdin:
-        keys = lab.single_keys
+        keys = keyboard.single_keys
 
         def piped():
             monkeypatch.setattr(sys, "stdin", stdin)
             return keys()
 
-        monkeypatch.setattr(lab, "single_keys", piped)
+        monkeypatch.setattr(keyboard, "single_keys", piped)
         words = ["--json", "--set", "speech.enabled=false", "train-ear", "--seed", "4"]
         result = CliRunner().invoke(app, [*words, "--questions", "4"])
     assert result.exception is None
@@ -224,7 +224,7 @@ def test_keys_come_singly_from_a_terminal_and_it_is_put_back(monkeypatch):
     before = termios.tcgetattr(theirs)
     with os.fdopen(theirs) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(RuntimeError), lab.single_keys() as key:
+        with pytest.raises(RuntimeError), keyboard.single_keys() as key:
             assert key(0.0) is None
             os.write(mine, b"3Q")
             assert [key(5.0), key(5.0)] == ["3", "q"]

@@ -32,17 +32,16 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_list_is_all_with_a_word_about_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["simulate", "--list"]) == 0
+    assert run(["simulate"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(names())
-    assert run(["simulate", "--list", "--json"]) == 0
+    assert run(["simulate", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == set(names())
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "Name a scenario"),
         (["corridr", "--closed-loop"], "nearest is corridor"),
         (["corridor"], "--out names the folder"),
         (["corridor", "--closed-loop", "--depth", "exat"], "'--depth'"),
