@@ -30,25 +30,24 @@ def doctor() -> None:
     """Check camera, sound, speech and model; say what to do."""
     config = options.load()
     findings = []
-    for check, without in (
-        (model, ""),
-        (sound, " Recordings still get their sound as a file."),
-        (speech, " Tones work without it."),
-        (camera, " Recordings and streams work without it."),
+    for name, check, without in (
+        ("model", _model, ""),
+        ("sound", _sound, " Recordings still get their sound as a file."),
+        ("speech", _speech, " Tones work without it."),
+        ("camera", _camera, " Recordings and streams work without it."),
     ):
         try:
             ok, text = True, check(config)
         except SonarError as error:
             ok, text = False, f"{str(error).rstrip('.')}.{without}"
-        name = check.__name__
-        findings.append({"name": name, "ok": ok, "text": text, "essential": check is model})
+        findings.append({"name": name, "ok": ok, "text": text, "essential": name == "model"})
     lines = (f"{f['name']}: {'OK' if f['ok'] else 'MISSING'}. {f['text']}" for f in findings)
     options.answer(findings, lines)
     if not findings[0]["ok"]:
         raise typer.Exit(ModelError.exit_code)
 
 
-def model(config: SonarConfig) -> str:
+def _model(config: SonarConfig) -> str:
     import numpy as np
 
     from sonar.app import open_engine
@@ -60,7 +59,7 @@ def model(config: SonarConfig) -> str:
         return f"{engine.label} runs."
 
 
-def sound(config: SonarConfig) -> str:
+def _sound(config: SonarConfig) -> str:
     from sonar.audio.output.portaudio import choose_output, list_outputs
 
     chosen = choose_output(list_outputs(), config.audio.device)
@@ -69,7 +68,7 @@ def sound(config: SonarConfig) -> str:
     return f"Output: {chosen.name}."
 
 
-def speech(config: SonarConfig) -> str:
+def _speech(config: SonarConfig) -> str:
     from sonar.audio.speech.bank import SpeechBank
 
     if not config.speech.enabled:
@@ -82,7 +81,7 @@ def speech(config: SonarConfig) -> str:
     return f"{status.ready} of {status.total} phrases are ready."
 
 
-def camera(_config: SonarConfig) -> str:
+def _camera(_config: SonarConfig) -> str:
     from sonar.capture import list_cameras
 
     names = ", ".join(f"{camera.path} ({camera.name})" for camera in list_cameras())

@@ -67,7 +67,7 @@ def simulate(
     ] = None,
     out: OutOrNone = None,
     closed_loop: Annotated[bool, Option("--closed-loop", help="a walker that only hears")] = False,
-    depth: Annotated[Literal["exact", "network", "both"], Option(help="for it")] = "exact",
+    depth: Annotated[Literal["exact", "network", "both"], Option(help="of the walker")] = "exact",
     seeds: Annotated[int, Option("--seeds", min=1, max=100, help="starts of each")] = 1,
     short: Annotated[bool, Option("--short", help="only the first meters of each")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ from sonar.files import mebibytes
 if TYPE_CHECKING:  # not every command's need
     from sonar.depth.models import ModelEntry, ResolvedModel, Store
 
-app = typer.Typer(help="List, fetch, check and remove depth models.", no_args_is_help=True)
+app = typer.Typer(help="List, fetch and remove depth models.", no_args_is_help=True)
 
 Name = Annotated[str, Argument(metavar="NAME", help="as in `sonar models list`")]
 STATUS = {"packaged": "here, part of sonar", "installed": "here", "absent": "not here"}

@@ -30,7 +30,7 @@ FIGURES = {
     "battery_percent": "Battery at {:.0f} %.",
 }
 
-app = typer.Typer(help="Run unattended: install, watch and end the service.", no_args_is_help=True)
+app = typer.Typer(help="Run unattended: install, run and end the service.", no_args_is_help=True)
 
 System = Annotated[bool, Option("--system/--user", help="for the machine, or for this user")]
 
