@@ -37,14 +37,12 @@ def test_letting_the_network_in_needs_a_password(
         asked.append((config.host, config.port, password))
 
     monkeypatch.setattr(page, "serve", serve)
-    passwords = []
     for _ in range(2):
         code, _, err = sonar("web", "--host", "0.0.0.0")
-        host, _, password = asked.pop()
+        host, _, password = asked[-1]
         assert code == 0 and host == "0.0.0.0" and password is not None
         assert password in err and "sonar" in err and len(password) >= 16
-        passwords.append(password)
-    assert passwords[0] != passwords[1]
+    assert asked.pop() != asked.pop()
     code, _, err = sonar("web")
     assert code == 0 and not err and asked.pop() == ("127.0.0.1", 7860, None)
     file = tmp_path / "password"
@@ -53,10 +51,6 @@ def test_letting_the_network_in_needs_a_password(
         code, _, err = sonar("web", "--host", host, "--set", f"web.password_file={file}")
         assert code == 0 and asked.pop() == (host, 7860, "correct horse battery")
         assert "web.password_file" in err and "horse" not in err
-    for text in ("short", None):
-        if text is None:
-            file.unlink()
-        else:
-            file.write_text(text)
-        code, _, err = sonar("web", "--host", "0.0.0.0", "--set", f"web.password_file={file}")
-        assert code == 2 and str(file) in err and err.count("\n") == 1 and not asked
+    file.write_text("short")
+    code, _, err = sonar("web", "--host", "0.0.0.0", "--set", f"web.password_file={file}")
+    assert code == 2 and str(file) in err and err.count("\n") == 1 and not asked
