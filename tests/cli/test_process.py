@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,44 +96,6 @@ def test_a_result_that_is_lost_is_an_error(
     done = shell(f"sonar {words} >/dev/full", tmp_path, environment)
     assert done.returncode == 3
     assert done.stderr == "sonar: standard output cannot be written (No space left on device)\n"
-
-
-@pytest.fixture
-def odd(tmp_path: Path) -> Callable[[str], str]:
-    """A recording in a folder of its own whose name holds the byte 0xe9, which is no UTF-8."""
-    good = write_video(tmp_path / "good.mp4", frames=5)
-
-    def place(folder: str) -> str:
-        (tmp_path / folder).mkdir()
-        name = os.fsdecode(b"caf\xe9.mp4")
-        (tmp_path / folder / name).write_bytes(good.read_bytes())
-        return f"{folder}/{name}"
-
-    return place
-
-
-def test_a_recording_whose_name_is_not_utf_8(
-    sonar: Run, tmp_path: Path, odd: Callable[[str], str]
-) -> None:
-    name = odd("in")
-    code, _, err = sonar("replay", name, "--out", "out", "--report", *QUIET)
-    assert code == 0, err
-    source = json.loads((tmp_path / "out/summary.json").read_text())["source"]
-    assert source == "caf\\xe9.mp4"
-    assert "caf\\xe9.mp4" in (tmp_path / "out/report.html").read_text()
-
-
-def test_one_such_name_costs_a_batch_nothing(
-    sonar: Run, tmp_path: Path, odd: Callable[[str], str]
-) -> None:
-    odd("in")
-    write_video(tmp_path / "in/plain.mp4", frames=5)
-    code, _, err = sonar("replay", "in", "--out", "out", "--no-video", *QUIET)
-    assert code == 0, err
-    page = (tmp_path / "out/index.html").read_text()
-    assert "caf\\xe9" in page and "caf%E9/audio.wav" in page and "plain/audio.wav" in page
-    facts = json.loads((tmp_path / "out/batch.json").read_text())
-    assert [one["code"] for one in facts["recordings"]] == [0, 0]
 
 
 @pytest.mark.parametrize("json_too", [True, False])
