@@ -74,10 +74,11 @@ def test_a_fault_of_ours_costs_that_recording_only(tmp_path: Path) -> None:
     def broken(spec: str, out: Path) -> ReplayResult:
         raise ValueError(f"nobody thought of {spec}")
 
-    ended: list[int] = []
+    lines: list[str] = []
     jobs = plan(["a.mp4", "b.mp4"], tmp_path)
-    results = run_batch(jobs, broken, lambda done, count, of: ended.append(count))
-    assert [result.code for result in results] == [1, 1] and ended == [1, 2]
+    results = run_batch(jobs, broken, lines.append)
+    assert [result.code for result in results] == [1, 1]
+    assert [line[:6] for line in lines] == ["1 of 2", "2 of 2"]
     assert results[1].problem == "ValueError: nobody thought of b.mp4"
 
 
