@@ -15,6 +15,9 @@ FloatImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
 
 
+FOCAL = 0.832  # focal length over the longer side of the lens that is assumed: 62 degrees
+
+
 class DepthKind(StrEnum):
     """What the values of a depth map mean.
 
@@ -25,6 +28,9 @@ class DepthKind(StrEnum):
 
     RELATIVE_INVERSE = "relative_inverse"  # larger is nearer; unknown scale and shift
     METRIC = "metric"  # meters along the optical axis; larger is farther
+    # Camera height above the ground / Z times (f / longer side) / FOCAL, f the focal length in
+    # pixels; larger is nearer.
+    PER_CAMERA_HEIGHT = "per_camera_height"
 
 
 class Side(StrEnum):
@@ -188,9 +194,11 @@ class DepthMap:
 
     Attributes:
         values: float32 array of shape ``(H, W)``; meaning as ``kind`` says.
-        kind: relative inverse depth or meters, never mixed silently.
+        kind: relative inverse depth, meters or camera heights, never mixed silently.
         model: name of the model that made it, by which its traits are known; "" for none.
-        walkable, stairs: probability in [0, 1] of such ground, same shape, or None.
+        walkable, stairs, drop: probability in [0, 1] of ground, of stairs, and of ground that lies
+            lower than the walker's; same shape, or None.
+        log_sigma: log of the standard deviation of the log of depth, same shape, or None.
 
     Examples:
         >>> sonar.DepthMap(np.full((192, 256), 2.5, np.float32), sonar.DepthKind.METRIC).kind.value
@@ -201,10 +209,12 @@ class DepthMap:
     kind: DepthKind = DepthKind.RELATIVE_INVERSE
     walkable: FloatImage | None = None
     stairs: FloatImage | None = None
+    drop: FloatImage | None = None
+    log_sigma: FloatImage | None = None
     model: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("values", "walkable", "stairs"):
+        for name in ("values", "walkable", "stairs", "drop", "log_sigma"):
             array = getattr(self, name)
             right = _is_array(array, np.float32, 2) and array.shape == self.values.shape
             absent = array is None and name != "values"

@@ -248,10 +248,14 @@ class ModelConfig(Section):
     width_px: int | None = _key(None, "with fit exact", **_SIDE)
     mean: tuple[_Mean, _Mean, _Mean] = _key((0.485, 0.456, 0.406), "subtracted, R G B, from 0..1")
     std: tuple[_Std, _Std, _Std] = _key((0.229, 0.224, 0.225), "then divided by this")
-    kind: DepthKind = _key(DepthKind.RELATIVE_INVERSE, "relative_inverse = larger is nearer")
+    kind: DepthKind = _key(
+        DepthKind.RELATIVE_INVERSE, "relative_inverse and per_camera_height = larger is nearer"
+    )
     depth_output: str | None = _key(None, "name of the output; null = the first")
     walkable_output: str | None = _key(None, "output: probability of walkable ground")
     stairs_output: str | None = _key(None, "output: probability of stairs")
+    drop_output: str | None = _key(None, "output: probability of lower ground")
+    log_sigma_output: str | None = _key(None, "output: log of the uncertainty of log depth")
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelConfig":

@@ -74,17 +74,13 @@ class NetworkEngine:
         low, high = float(depth.min()), float(depth.max())
         if high - low <= 1e-6 * max(abs(low), abs(high)):
             raise DepthError(f"{self.label} gave the same value everywhere")
-        walkable, stairs = (
+        walkable, stairs, drop = (
             None if name is None else np.clip(self._plane(outputs, name, shape), 0.0, 1.0)
-            for name in (contract.walkable_output, contract.stairs_output)
+            for name in (contract.walkable_output, contract.stairs_output, contract.drop_output)
         )
-        return DepthMap(
-            values=depth,
-            kind=contract.kind,
-            walkable=walkable,
-            stairs=stairs,
-            model=self.model,
-        )
+        sigma = contract.log_sigma_output
+        log_sigma = None if sigma is None else self._plane(outputs, sigma, shape)
+        return DepthMap(depth, contract.kind, walkable, stairs, drop, log_sigma, self.model)
 
     def close(self) -> None:
         self.backend.close()

@@ -13,9 +13,10 @@ from sonar.zones.ground import GroundFit, fit_ground, refine
 from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.network import NetworkPrior, follow_uncertainty, out_of_distribution, prior_for
 from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
-from sonar.zones.scale import GroundLine, Scale, farthest_output, metric_line
+from sonar.zones.scale import GroundLine, Scale, calibrated_line, farthest_output
 from sonar.zones.turning import Turning, follow_turn
 
+NEAR_END = 0.5  # standard deviations of a cell by which it may be nearer
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
 POSE_FOLLOW_S = 0.5
@@ -92,11 +93,12 @@ class DepthZones:
         """
         if (depth.model, depth.kind) != self._made_by:
             self._made_by = depth.model, depth.kind
-            self._set_prior(None if depth.kind is DepthKind.METRIC else prior_for(depth.model))
+            relative = depth.kind is DepthKind.RELATIVE_INVERSE
+            self._set_prior(prior_for(depth.model) if relative else None)
         cells = None if blind else to_cells(depth, frame_hw, self._mount, self._prior)
         if cells is None:
             return self.lost(frame_id, t, blind or Reason.DEPTH_FAILED)
-        return self._seen(cells, frame_id, t, depth.kind is DepthKind.METRIC)
+        return self._seen(cells, frame_id, t, depth.kind)
 
     def _set_prior(self, prior: NetworkPrior | None) -> None:
         """Maps of other units follow; what is known in meters and degrees stays."""
@@ -106,16 +108,18 @@ class DepthZones:
         self._searched_t, self._share, self._uncertainty = 0.0, 0.0, None
         self._zones = [replace(z, regressed_t=None, regressed=None) for z in self._zones]
 
-    def _seen(self, cells: Cells, frame_id: int, t: float, metric: bool) -> Scene:
+    def _seen(self, cells: Cells, frame_id: int, t: float, kind: DepthKind) -> Scene:
         dt = self._tick(t)
         pose = pose_of(self._mount, TRACKED_SWAY_DEG if self._tracked else SWAY_DEG)
         if self._tracked:
             self._pitch_deg, self._roll_deg = pose.pitch_deg, pose.roll_deg
         prior, optics, coarse = self._prior, cells.optics, cells.coarse()
-        line = metric_line(pose) if metric else self._line
+        line = calibrated_line(kind, pose) or self._line
         fine_view, coarse_view = optics.views(self._pitch_deg, self._roll_deg)
         fit = self._find_ground(coarse, coarse_view, line, t)
-        far_d = farthest_output(cells) if prior is None else None
+        far_d = None
+        if prior is None and kind is not DepthKind.PER_CAMERA_HEIGHT:
+            far_d = farthest_output(cells)
         scale = self._scale.updated(fit, pose, fine_view, line, dt, far_d)
         self._scale = scale
         pitch_deg = fine_view.pitch_deg + float(np.degrees(scale.pitch_error))
@@ -133,7 +137,10 @@ class DepthZones:
             undecided = out_of_distribution(cells.walkable, view)
             self._uncertainty = follow_uncertainty(self._uncertainty, undecided, dt)
         evidence = gather(cells, view, scale, fit, pose, prior, self._uncertainty or 0.0)
-        corridor = np.abs(evidence.side_m) < self._config.corridor_width_m / 2
+        side_m = np.abs(evidence.side_m)
+        if cells.sigma is not None:  # by the near end of the distance interval
+            side_m *= np.exp(-NEAR_END * cells.sigma)
+        corridor = side_m < self._config.corridor_width_m / 2
         weight = evidence.weights(corridor, self._config)
         edges, bearing_deg = self._config.bands, self._turning.deg
         self._zones = [
@@ -145,7 +152,7 @@ class DepthZones:
         if prior is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
             edge, judged = find_edge(evidence)
         self._drop = follow_drop(self._drop, edge, t, dt, judged)
-        scene = self._scene(frame_id, t, pose.height_known or metric)
+        scene = self._scene(frame_id, t, pose.height_known or kind is DepthKind.METRIC)
         return replace(scene, profile=profile(evidence, self._config))
 
     def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:

@@ -13,10 +13,10 @@ import numpy as np
 from sonar.config import MountConfig
 from sonar.types import DepthKind, DepthMap
 from sonar.zones.evidence import to_cells
-from sonar.zones.geometry import Pose, intrinsics, pose_of
+from sonar.zones.geometry import Cells, Pose, intrinsics, pose_of
 from sonar.zones.ground import fit_ground
-from sonar.zones.network import NetworkPrior, prior_for
-from sonar.zones.scale import Scale, farthest_output, metric_line
+from sonar.zones.network import prior_for
+from sonar.zones.scale import GroundLine, Scale, calibrated_line, farthest_output
 
 ROUNDS = 4
 WIDE_PITCH_DEG, WIDE_ROLL_DEG = 20.0, 12.0
@@ -27,7 +27,7 @@ GOOD_SPREAD_DEG = 3.0  # of single frames; a walker's gait alone gives about 1.5
 FREE_FAR = (0.06, 0.04)  # 1/m: a free corridor ends 10 m off or more
 HORIZON_DEG = 5.0  # so much of the frame must lie above the horizon for it to be found
 UNSEEN_SIGMA_DEG, UNSEEN_QUALITY = 8.0, 0.3
-METRIC_SIGMA_DEG = 1.0  # what lens, floor and network leave open at best
+LEAST_SIGMA_DEG = 1.0  # what lens, floor and network leave open at best
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ def estimate_mount(
         frame_hw: (height, width) of the frames.
         mount: height and field of view or intrinsics; its pitch and roll are not used.
     """
-    count, metric, prior, found = 0, False, None, []
+    count, line, found = 0, None, []
     for depth in depths:
         count += 1
-        metric = depth.kind is DepthKind.METRIC
-        prior = None if metric else prior_for(depth.model)
-        angles = _frame_angles(depth, frame_hw, mount, prior)
+        prior = prior_for(depth.model) if depth.kind is DepthKind.RELATIVE_INVERSE else None
+        line = prior.ground_line if prior else calibrated_line(depth.kind, pose_of(mount))
+        angles = _frame_angles(to_cells(depth, frame_hw, mount, prior), mount, line)
         if angles is not None:
             found.append(angles)
     if len(found) < MIN_FRAMES:
@@ -88,11 +88,10 @@ def estimate_mount(
     # Errors of neighboring frames are correlated: count a third of them.
     error = 1.25 * spread.max() / np.sqrt(max(len(found) / 3.0, 1.0))
     quality = len(found) / count * min(1.0, GOOD_SPREAD_DEG / spread.max())
-    sigma = METRIC_SIGMA_DEG
-    if prior is not None:
+    if line is not None:
         # Pitch is known no better than the output at infinity.
-        sigma = np.degrees(prior.ground_line.beta_sigma)
-    elif not metric:
+        sigma = max(np.degrees(line.beta_sigma), LEAST_SIGMA_DEG)
+    else:
         sigma = np.degrees(FREE_FAR[1] * pose_of(mount).height_m)
         lens = intrinsics(mount, frame_hw[1], frame_hw[0])
         if np.degrees(np.arctan2(lens.cy, lens.fy)) - pitch_deg < HORIZON_DEG:
@@ -104,16 +103,12 @@ def estimate_mount(
 
 
 def _frame_angles(
-    depth: DepthMap, frame_hw: tuple[int, int], mount: MountConfig, prior: NetworkPrior | None
+    cells: Cells | None, mount: MountConfig, line: GroundLine | None
 ) -> tuple[float, float] | None:
     """(pitch, roll) in degrees from one map, or None where it shows too little ground."""
-    cells = to_cells(depth, frame_hw, mount, prior)
     if cells is None:
         return None
     pose = pose_of(mount)
-    line = prior.ground_line if prior else None
-    if depth.kind is DepthKind.METRIC:
-        line = metric_line(pose)
     far_d = farthest_output(cells) if line is None else None
     coarse, (pitch, roll) = cells.coarse(), (START_PITCH_DEG, 0.0)
     for _ in range(ROUNDS):

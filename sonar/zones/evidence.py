@@ -21,7 +21,10 @@ from sonar.zones.scale import Scale
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
 MIN_AREA_WEIGHED = 0.002  # the same where cells are weighed by the probability of an obstacle
 MIN_PROBABILITY = 0.4  # cells less likely to be an obstacle than this count nothing
+LOWEST_M = -0.1  # what is lower is no obstacle
 MAX_OUTPUT = 1e12  # an output beyond is a broken cell
+MIN_METERS = 0.05  # a metric output nearer than this too
+LOG_SIGMAS = -4.0, 1.5  # the range of a network's log standard deviation
 MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
@@ -52,23 +55,36 @@ def to_cells(
 ) -> Cells | None:
     """Reduce a map; None where most of it is missing."""
     # A network with a prior blurs.
-    optics = optics_for(mount, frame_hw, depth.values.shape, prior is not None)
-    walkable = None
-    with np.errstate(invalid="ignore", over="ignore"):
+    blurred = prior is not None or depth.log_sigma is not None
+    optics = optics_for(mount, frame_hw, depth.values.shape, blurred)
+    sigma = None
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         d = optics.fine.reduce(depth.values)
-        if depth.kind is DepthKind.METRIC:
-            d = np.where(d > 0.05, 1.0 / np.maximum(d, np.float32(0.05)), np.float32(np.nan))
         valid = np.abs(d) < MAX_OUTPUT  # false for NaN too
-        if depth.walkable is not None:
-            walkable = optics.fine.reduce(depth.walkable)
-            walkable = np.where(np.abs(walkable) < np.inf, walkable, np.float32(0))
-            walkable = np.minimum(np.maximum(walkable, np.float32(0)), np.float32(1))
+        if depth.kind is DepthKind.PER_CAMERA_HEIGHT:
+            d = d * np.float32(optics.lens)
+        if depth.kind is DepthKind.METRIC:
+            valid &= d > MIN_METERS
+            d = np.float32(1.0) / d
+        if depth.log_sigma is not None:
+            log_sigma = np.nan_to_num(optics.fine.reduce(depth.log_sigma), nan=LOG_SIGMAS[1])
+            sigma = np.exp(np.clip(log_sigma, *LOG_SIGMAS))
+        walkable, drop = (
+            None if probability is None else _probability(optics.fine.reduce(probability))
+            for probability in (depth.walkable, depth.drop)
+        )
     seen = int(np.count_nonzero(valid))
     if seen < 0.4 * valid.size:
         return None
     if seen < valid.size:
         d = np.where(valid, d, np.float32(0))
-    return Cells(d, valid, walkable, optics)
+    return Cells(d, valid, walkable, optics, drop, sigma)
+
+
+def _probability(cells: Array) -> Array:
+    """Between 0 and 1; what is missing is 0."""
+    cells = np.where(np.abs(cells) < np.inf, cells, np.float32(0))
+    return np.minimum(np.maximum(cells, np.float32(0)), np.float32(1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +95,8 @@ class Evidence:
         prior: traits of the network that made the map, or None.
         uncertainty: of such a network (:func:`sonar.zones.network.out_of_distribution`).
         noise_w: standard deviation of inverse depth around the ground, 1/m.
-        ground: probability per cell, or None without a prior.
+        ground: probability per cell that no obstacle is there but ground, also lower ground; None
+            where no network gives it.
         w: inverse depth in 1/m, at least ``MIN_INVERSE_M``.
         ahead_m, side_m, height_m: distance in walking direction, offset to the right, and height
             above the ground.
@@ -101,7 +118,7 @@ class Evidence:
     @property
     def needed(self) -> float:
         """The weight of cells that makes an obstacle."""
-        if self.prior is None:
+        if self.ground is None:
             return max(6.0, MIN_AREA * self.w.size)
         return MIN_AREA_WEIGHED * self.w.size
 
@@ -140,14 +157,15 @@ class Evidence:
         prior = self.prior
         return NETWORK_NOISE if prior is None else prior.sigma("obstacle", self.uncertainty)
 
-    def sigma_log(self, d: float, u: float) -> float:
+    def sigma_log(self, d: float, u: float, network: float | None = None) -> float:
         """Standard deviation of the log of a distance: scale, network, unknown camera height.
 
-        ``d`` is the raw output there, ``u`` the inverse distance in camera heights.
+        ``d`` is the raw output there, ``u`` the inverse distance in camera heights, ``network``
+        the network's own deviation.
         """
         row = np.array([d, 1.0])
         variance = float(row @ self.scale.cov @ row) / max(u, 0.02) ** 2
-        variance += self._network_sigma**2
+        variance += (self._network_sigma if network is None else network) ** 2
         if not self.pose.height_known:
             variance += UNKNOWN_HEIGHT_LOG**2
         return math.sqrt(variance)
@@ -213,6 +231,9 @@ def gather(
     np.maximum(w, np.float32(MIN_INVERSE_M), out=w)
     z = np.float32(1.0) / w
     place = view.ahead * z, view.side * z, np.float32(pose.height_m) - view.q * z
+    if cells.sigma is not None and cells.walkable is not None:
+        ground = cells.walkable + cells.drop if cells.drop is not None else cells.walkable.copy()
+        ground[place[2] < LOWEST_M] = 1.0
     return Evidence(cells, view, scale, pose, prior, uncertainty, noise_w, ground, w, *place)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.config import MountConfig, ZonesConfig
+from sonar.types import FOCAL
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -197,6 +198,7 @@ class Optics:
 
     fine: Grid
     coarse: Grid
+    lens: float  # FOCAL over this lens's focal length: see DepthKind.PER_CAMERA_HEIGHT
 
     def views(self, pitch_deg: float, roll_deg: float) -> tuple[View, View]:
         """Fine and coarse tables for the nearest quarter degree; a swaying walker's repeat."""
@@ -210,7 +212,8 @@ def optics_for(
     """Grids for this camera, frame size and network size; what is ``blurred`` needs fewer cells."""
     intr = intrinsics(mount, frame_hw[1], frame_hw[0])
     fine = make_grid(intr, depth_hw, COARSE_CELLS if blurred else FINE_CELLS)
-    return Optics(fine, fine if blurred else make_grid(intr, fine.shape, COARSE_CELLS))
+    lens = FOCAL * max(intr.width, intr.height) / float(np.sqrt(intr.fx * intr.fy))
+    return Optics(fine, fine if blurred else make_grid(intr, fine.shape, COARSE_CELLS), lens)
 
 
 @lru_cache(maxsize=32)
@@ -222,12 +225,15 @@ def _views(optics: Optics, pitch_step: int, roll_step: int) -> tuple[View, View]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """One map, reduced to a grid: float32 arrays of its shape; ``d`` is larger for nearer."""
+    """One map, reduced to a grid: float32 arrays of its shape; ``d`` is larger for nearer,
+    ``sigma`` the standard deviation of its natural log."""
 
     d: Array
     valid: Mask
     walkable: Array | None
     optics: Optics
+    drop: Array | None = None
+    sigma: Array | None = None
 
     def coarse(self) -> "Cells":
         """The cells of the coarse grid."""

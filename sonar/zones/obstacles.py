@@ -77,7 +77,7 @@ def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
     goes_below = False
     if cut and _quantile(np.abs(evidence.side_m.ravel()[chosen]), share, 0.1) <= BODY_HALF_M:
         # Depth separates a horizontal surface from an upright one; a small network bends both.
-        if evidence.prior is None:
+        if evidence.ground is None:
             goes_below = _deviation(heights, share) < HORIZONTAL * _deviation(ahead, share)
         # Or only its top is left in the frame: nothing at about its distance is higher.
         with_it = bins < bins[member].min() + TOGETHER_BINS
@@ -85,7 +85,10 @@ def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
         goes_below = goes_below or float(carried[with_it & higher].sum()) < 0.5 * needed
     d = float(share @ evidence.cells.d.ravel()[chosen]) / total
     w = float(share @ evidence.w.ravel()[chosen]) / total
-    sigma_log = evidence.sigma_log(d, w * evidence.pose.height_m)
+    network = None
+    if evidence.cells.sigma is not None:
+        network = float(share @ evidence.cells.sigma.ravel()[chosen]) / total
+    sigma_log = evidence.sigma_log(d, w * evidence.pose.height_m, network)
     distance_m = max(_quantile(ahead, share, NEAR_SHARE), NEAREST_M)
     return Obstacle(distance_m, sigma_log, height, goes_below)
 

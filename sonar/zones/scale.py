@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from sonar.types import DepthKind
 from sonar.zones.geometry import Cells, Pose, View
 from sonar.zones.ground import GroundFit
 
@@ -34,6 +35,7 @@ SUDDEN_S = 0.3
 SURPRISE, SURPRISE_SHARE = 0.03, 0.1
 RAISED, RAISED_S = 1.25, 5.0  # a plane nearer by this factor is not the ground, for so long
 METRIC_SIGMA = 0.02  # meters need no alignment, only a little margin
+HEIGHT_SIGMA, HEIGHT_SHIFT_SIGMA = 0.08, 0.02  # of a network that gives camera height / Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,14 @@ class GroundLine:
     correlation: float = 0.0
 
 
-def metric_line(pose: Pose) -> GroundLine:
-    """The line of a metric map's ``1/Z`` in camera heights."""
-    return GroundLine(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
+def calibrated_line(kind: DepthKind, pose: Pose) -> GroundLine | None:
+    """The line of a map whose values have a scale: meters (``1/Z``), or camera heights. None for
+    relative values."""
+    if kind is DepthKind.METRIC:
+        return GroundLine(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
+    if kind is DepthKind.PER_CAMERA_HEIGHT:
+        return GroundLine(1.0, 0.0, HEIGHT_SIGMA, HEIGHT_SHIFT_SIGMA)
+    return None
 
 
 @lru_cache(maxsize=8)

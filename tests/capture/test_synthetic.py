@@ -207,6 +207,9 @@ def test_exact_depth_engine() -> None:
     assert np.array_equal(depth.walkable, source.walkable_at(1))
     metric = ExactDepth(source, kind=DepthKind.METRIC).estimate(frame)
     np.testing.assert_allclose(metric.values, source.depth_at(1), rtol=1e-5)
+    heights = ExactDepth(source, kind=DepthKind.PER_CAMERA_HEIGHT).estimate(frame)
+    np.testing.assert_allclose(heights.values, 1.4 / source.depth_at(1), rtol=1e-3)  # 62 degrees
+    assert heights.drop is not None and heights.drop.max() == 0.0  # no step down in this scene
     noisy = ExactDepth(source, noise=0.05, seed=3)
     assert np.array_equal(noisy.estimate(frame).values, noisy.estimate(frame).values)
     spoilt = noisy.estimate(frame).values - 1.0 / source.depth_at(1)

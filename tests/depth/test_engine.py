@@ -137,6 +137,26 @@ def test_nan_in_walkable_is_found_and_probabilities_are_clipped():
         engine_with(np.nan).estimate(frame_of(image))
 
 
+def test_every_output_of_the_contract_is_in_the_map():
+    image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    names = {"walkable": "g", "stairs": "s", "drop": "l", "log_sigma": "u"}
+    planes = dict(zip(names.values(), (0.1, 0.2, 0.3, -2.0), strict=True))
+    contract = InputContract(
+        kind=DepthKind.PER_CAMERA_HEIGHT,
+        depth_output="d",
+        **{f"{attribute}_output": name for attribute, name in names.items()},
+    )
+
+    def compute(tensor):
+        depth = tensor.mean(axis=1)
+        return {"d": depth} | {name: np.full_like(depth, x) for name, x in planes.items()}
+
+    depth = NetworkEngine(FakeBackend(compute), contract, "fake").estimate(frame_of(image))
+    assert depth.kind is DepthKind.PER_CAMERA_HEIGHT
+    for attribute, name in names.items():
+        assert getattr(depth, attribute).mean() == pytest.approx(planes[name])
+
+
 def test_other_shapes_and_missing_outputs_are_depth_errors():
     image = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     half = NetworkEngine(

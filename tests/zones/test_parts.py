@@ -7,7 +7,7 @@ import pytest
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig
 from sonar.testing.exact import ExactDepth
-from sonar.types import Frame, Height, Reason
+from sonar.types import DepthKind, Frame, Height, Reason
 from sonar.zones import estimate_mount, tracks
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
 from sonar.zones.image_quality import ImageQuality, assess
@@ -202,17 +202,18 @@ def test_edges_here_and_there_never_add_up():
         assert track.reading is False
 
 
-def mount_seen_in(scene):
+def mount_seen_in(scene, kind=DepthKind.RELATIVE_INVERSE):
     source = SyntheticSource(scene, frames=16, size=(96, 128))
-    engine = ExactDepth(source, scale=4.0, shift=1.0, noise=0.02)
+    engine = ExactDepth(source, scale=4.0, shift=1.0, noise=0.02, kind=kind)
     maps = [engine.estimate(source.frame_at(k)) for k in range(16)]
     return estimate_mount(maps, (96, 128), MountConfig(height_m=1.4, hfov_deg=62))
 
 
+@pytest.mark.parametrize("kind", DepthKind)
 @pytest.mark.parametrize(("pitch", "roll"), [(5.0, 0.0), (20.0, 4.0), (12.0, -6.0)])
-def test_mount_is_found_in_a_corridor(pitch, roll):
+def test_mount_is_found_in_a_corridor(pitch, roll, kind):
     camera = Camera(pitch_deg=pitch, roll_deg=roll)
-    found = mount_seen_in(scenario("corridor", camera, sway_deg=1.0))
+    found = mount_seen_in(scenario("corridor", camera, sway_deg=1.0), kind)
     assert found is not None
     assert found.pitch_deg == pytest.approx(pitch, abs=2.5)
     assert abs(found.pitch_deg - pitch) < 2 * found.sigma_deg

@@ -1,6 +1,7 @@
 """Zones on drawn walks with exact depth: the right side, distance, height and silence."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,15 @@ from sonar.testing.exact import ExactDepth
 from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
 from sonar.zones import DepthZones
 from tests.zones.kit import play
+
+# What a map may be: relative with and without a walkable mask, in camera heights, in meters.
+MAPS = [
+    {"walkable": True},
+    {"walkable": False},
+    {"kind": DepthKind.PER_CAMERA_HEIGHT},
+    {"kind": DepthKind.METRIC, "walkable": False},
+]
+every_map = pytest.mark.parametrize("maps", MAPS, ids=["relative", "bare", "heights", "meters"])
 
 
 def walk(
@@ -37,11 +47,11 @@ def walk(
     return [(s, t) for _, s, t in play(scene, frames, rate_hz=15, mount=mount, **depth)]
 
 
-@pytest.mark.parametrize("walkable", [True, False])
+@every_map
 @pytest.mark.parametrize(("name", "side"), [("box", 1), ("left_box", 0), ("right_box", 2)])
-def test_box_is_found_where_it_stands(name, side, walkable):
+def test_box_is_found_where_it_stands(name, side, maps):
     # A box to the side enters its zone as one comes near: the first half second there is free.
-    pairs = [(s.zones[side], t.zones[side]) for s, t in walk(name, walkable=walkable, frames=60)]
+    pairs = [(s.zones[side], t.zones[side]) for s, t in walk(name, frames=60, **maps)]
     pairs = [p for p in pairs if p[1].distance_m is not None][8:]
     assert len(pairs) > 15
     for reading, real in pairs:
@@ -49,24 +59,20 @@ def test_box_is_found_where_it_stands(name, side, walkable):
         assert reading.height is Height.BODY
 
 
-def test_metric_maps_take_the_same_path():
-    for scene, truth in walk("box", kind=DepthKind.METRIC)[8:]:
-        assert scene.center.distance_m == pytest.approx(truth.center.distance_m, rel=0.15)
-
-
-def test_bar_at_head_height_is_called_so():
+@every_map
+def test_bar_at_head_height_is_called_so(maps):
     heights = [
         scene.center.height
-        for scene, truth in walk("head_bar")[15:]
+        for scene, truth in walk("head_bar", **maps)[15:]
         if truth.center.distance_m > 1.5
     ]
     assert heights.count(Height.HEAD) >= 0.95 * len(heights)
 
 
 @pytest.mark.parametrize("name", ["empty_hall", "corridor", "wall_beside"])
-@pytest.mark.parametrize("walkable", [True, False])
-def test_free_way_is_clear_and_known(name, walkable):
-    for scene, _ in walk(name, walkable=walkable, sway=1.0)[8:]:
+@every_map
+def test_free_way_is_clear_and_known(name, maps):
+    for scene, _ in walk(name, sway=1.0, **maps)[8:]:
         assert scene.state is State.GUIDING
         assert scene.drop_off is False
         assert [z.band for z in scene.zones].count(Band.UNKNOWN) == 0
@@ -74,8 +80,18 @@ def test_free_way_is_clear_and_known(name, walkable):
         assert all(z.ttc_s is None or z.ttc_s > 2.0 for z in scene.zones)
 
 
-def test_nobody_leaving_collides():
-    assert all(s.center.ttc_s is None for s, _ in walk("person_leaving"))
+@every_map
+def test_nobody_leaving_collides(maps):
+    assert all(s.center.ttc_s is None for s, _ in walk("person_leaving", **maps))
+
+
+@pytest.mark.parametrize("hfov_deg", [50.0, 90.0])
+def test_camera_heights_are_right_behind_any_lens(hfov_deg):
+    camera = Camera(hfov_deg=hfov_deg)
+    mount = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=hfov_deg)
+    out = walk("box", kind=DepthKind.PER_CAMERA_HEIGHT, camera=camera, mount=mount)[8:]
+    for scene, truth in out:
+        assert scene.center.distance_m == pytest.approx(truth.center.distance_m, rel=0.1)
 
 
 def test_without_mount_data_there_are_bands_but_no_meters():
@@ -100,21 +116,25 @@ def numbers(scene: Scene):
         yield scene.drop_off_distance_m
 
 
+@pytest.mark.parametrize("kind", DepthKind)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
-def test_no_nan_leaves(bad, share):
+def test_no_nan_leaves(bad, share, kind):
     source = SyntheticSource("box", size=(96, 128), frames=12)
-    engine = ExactDepth(source, noise=0.02)
+    engine = ExactDepth(source, noise=0.02, kind=kind)
     zones = DepthZones(ZonesConfig(), MountConfig())
     source.open()
     rng = np.random.default_rng(3)
     while (frame := source.read()) is not None:
         depth = engine.estimate(frame)
-        values = depth.values.copy()
-        values[rng.random(values.shape) < share] = bad
-        walkable = depth.walkable.copy()
-        walkable[rng.random(values.shape) < share] = bad
-        scene = zones.update(DepthMap(values, depth.kind, walkable), frame)
+        planes = {
+            name: plane.copy()
+            for name in ("values", "walkable", "drop", "log_sigma")
+            if (plane := getattr(depth, name)) is not None
+        }
+        for plane in planes.values():
+            plane[rng.random(plane.shape) < share] = bad
+        scene = zones.update(replace(depth, **planes), frame)
         assert all(math.isfinite(v) for v in numbers(scene))
         if share == 1.0:
             assert all(z.band is Band.UNKNOWN for z in scene.zones)

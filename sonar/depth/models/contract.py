@@ -27,8 +27,9 @@ class InputContract:
         mean, std: per channel, RGB, for values in [0, 1]; 0 and 1 where the network normalizes
             by itself.
         kind: what the output means.
-        depth_output, walkable_output, stairs_output: names of the outputs; a depth of None
-            takes the first output; the two others are None where the network has none.
+        depth_output: name of the output; None takes the first.
+        walkable_output, stairs_output, drop_output, log_sigma_output: the same; None where the
+            network has none.
     """
 
     size_px: int = 256
@@ -41,6 +42,8 @@ class InputContract:
     depth_output: str | None = None
     walkable_output: str | None = None
     stairs_output: str | None = None
+    drop_output: str | None = None
+    log_sigma_output: str | None = None
 
 
 BUILTIN_CONTRACT = InputContract(depth_output="inverse_depth", walkable_output="walkable")
