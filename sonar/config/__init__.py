@@ -139,9 +139,6 @@ class AudioConfig(Section):
     swap_sides: bool = _key(False, "exchange left and right")
     mono: bool = _key(False, "one ear: channels alike, a pulse falls for left, rises for right")
     pan_db: float = _key(30.0, "level difference of a sound fully to one side", ge=6, le=60)
-    itd_us: float = _key(
-        0.0, "delay at the far ear; 0 = off, 650 = natural with headphones", ge=0, le=1000
-    )
 
 
 class SpeechConfig(Section):

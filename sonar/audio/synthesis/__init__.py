@@ -4,7 +4,6 @@
 """
 
 from sonar.audio.synthesis.earcons import EARCONS, Earcon, render_earcons
-from sonar.audio.synthesis.mixer import Mixer
-from sonar.audio.synthesis.scheduler import SILENCE, Onset
+from sonar.audio.synthesis.mixer import SILENCE, Mixer, Onset
 
 __all__ = ["EARCONS", "SILENCE", "Earcon", "Mixer", "Onset", "render_earcons"]

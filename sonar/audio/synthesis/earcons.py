@@ -5,18 +5,13 @@ has heard them once distinguishes them, also one who does not hear pitch well.
 """
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from sonar.audio.synthesis import waves
-from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.voices import OnceVoice, add_all, recorded
-from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, Wave, db_to_gain, ease
+from sonar.audio.synthesis.voices import OnceVoice, add_all
+from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, Wave, ears, rise
 from sonar.types import Cue, Priority
 
 _RELEASE_S = 0.025
@@ -45,14 +40,10 @@ class _Static(NamedTuple):
 _Part = _Note | _Static | float  # a number is a pause in seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Earcon:
-    """How a signal is used.
+class Earcon(NamedTuple):
+    """A signal: its name in ``Cue.earcon``; its meaning in words, as documented; its priority.
 
-    Attributes:
-        name: as in ``Cue.earcon``.
-        meaning: in words, for documentation and `sonar demo`.
-        priority: a higher one cuts off a lower one; equals wait.
+    A higher priority cuts off a lower one; equals wait.
     """
 
     name: str
@@ -74,7 +65,7 @@ _ALL = (
     Earcon("muted", "sound is switched off: two soft ticks", Priority.INFO),
     Earcon("refused", "a command could not be done: two thuds", Priority.INFO),
 )
-EARCONS: Mapping[str, Earcon] = MappingProxyType({earcon.name: earcon for earcon in _ALL})
+EARCONS = {earcon.name: earcon for earcon in _ALL}
 
 _C5, _E5, _G5 = 523.25, 659.26, 783.99
 _FALL, _TRILL = _Note(1600.0, 0.26, 10.0, to_hz=220.0), (_Note(1000.0, 0.07), _Note(1500.0, 0.07))
@@ -114,10 +105,12 @@ def _render(part: _Part, rate_hz: int) -> Wave:
         to_hz, attack_s = part.to_hz or part.pitch_hz, 0.004
         pitch_hz = part.pitch_hz * (to_hz / part.pitch_hz) ** (index / index.size)
         weights = waves.timbre((part.pitch_hz * to_hz) ** 0.5)
-        wave = part.gain * waves.harmonics(np.cumsum(pitch_hz) / rate_hz, weights)[0].astype(float)
-        wave *= np.exp(-index / (part.decay_s * rate_hz))
-    wave *= ease((index + 1) / round(attack_s * rate_hz))
-    return wave * ease((index.size - index) / round(_RELEASE_S * rate_hz))
+        wave = part.gain * waves.harmonics(np.cumsum(pitch_hz) / rate_hz, weights)[0]
+        wave = wave * np.exp(-index / (part.decay_s * rate_hz))
+    attack, release = rise(round(attack_s * rate_hz)), rise(round(_RELEASE_S * rate_hz))
+    wave[: attack.size] *= attack
+    wave[-release.size :] *= release[::-1]
+    return wave
 
 
 def _static(count: int, rate_hz: int, seed: int) -> Wave:
@@ -136,8 +129,8 @@ class EarconTrack:
         ends_at: sample at which the earcon now playing ends; pulses wait for it.
     """
 
-    def __init__(self, rate_hz: int, panning: Panning) -> None:
-        self._clips, self._rate_hz, self._panning = render_earcons(rate_hz), rate_hz, panning
+    def __init__(self, rate_hz: int, pan_db: float) -> None:
+        self._clips, self._rate_hz, self._pan_db = render_earcons(rate_hz), rate_hz, pan_db
         self._voices: list[OnceVoice] = []
         self._priority = Priority.IDLE
         self._waiting: deque[tuple[str, float, float, int]] = deque(maxlen=4)
@@ -185,8 +178,7 @@ class EarconTrack:
     def _begin(self, name: str, pan: float, gain_db: float, position: int) -> None:
         self._cut()
         clip = self._clips[name]
-        ears = self._panning.ears(pan, db_to_gain(gain_db))
-        self._voices.append(OnceVoice(partial(recorded, clip), ears, clip.size))
+        self._voices.append(OnceVoice(clip, ears(pan, self._pan_db, gain_db)))
         self._priority = EARCONS[name].priority
         self._last[name] = position
         self.ends_at = position + clip.size

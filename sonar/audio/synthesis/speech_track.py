@@ -1,13 +1,11 @@
 """The speech track: one phrase at a time, danger first, nothing late."""
 
 from collections import deque
-from functools import partial
 from typing import NamedTuple
 
 from sonar.audio.cues import PHRASES
-from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.voices import OnceVoice, add_all, recorded
-from sonar.audio.synthesis.waves import QUANTUM, Samples
+from sonar.audio.synthesis.voices import OnceVoice, add_all
+from sonar.audio.synthesis.waves import QUANTUM, Samples, ears
 from sonar.ports import Speaker
 from sonar.types import Priority, Side
 
@@ -30,8 +28,8 @@ class SpeechTrack:
         speaking: a phrase is to be heard now, and the tones give way.
     """
 
-    def __init__(self, speaker: Speaker | None, rate_hz: int, panning: Panning) -> None:
-        self._speaker, self._rate_hz, self._panning = speaker, rate_hz, panning
+    def __init__(self, speaker: Speaker | None, rate_hz: int, pan_db: float) -> None:
+        self._speaker, self._rate_hz, self._pan_db = speaker, rate_hz, pan_db
         self._voices: list[OnceVoice] = []
         self._voice: OnceVoice | None = None
         self._priority = Priority.IDLE  # of what is being said
@@ -94,9 +92,8 @@ class SpeechTrack:
             return False
         for voice in self._voices:
             voice.cut(_CUT_SAMPLES)
-        ears = self._panning.ears(_PAN[PHRASES[key].side])
-        edge = round(_EDGE_S * self._rate_hz)
-        self._voice = OnceVoice(partial(recorded, clip), ears, clip.size, attack=edge, release=edge)
+        edge, gains = round(_EDGE_S * self._rate_hz), ears(_PAN[PHRASES[key].side], self._pan_db)
+        self._voice = OnceVoice(clip, gains, attack=edge, release=edge)
         self._voices.append(self._voice)
         self.said.append((position, key))
         return True

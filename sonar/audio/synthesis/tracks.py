@@ -3,12 +3,9 @@
 ``add`` adds a quantum to the bus and returns whether there was anything to add.
 """
 
-from functools import partial
-
 from sonar.audio.synthesis import waves
-from sonar.audio.synthesis.panning import Panning
-from sonar.audio.synthesis.voices import OnceVoice, ToneVoice, add_all, recorded
-from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, db_to_gain
+from sonar.audio.synthesis.voices import OnceVoice, ToneVoice, add_all
+from sonar.audio.synthesis.waves import CUT_SAMPLES, QUANTUM, Samples, ears
 from sonar.config import AudioConfig
 from sonar.types import Column, Cue, Priority
 
@@ -38,8 +35,8 @@ class PulseTrack:
     A pulse fills at most the share ``duty`` of its period: the street is heard in between.
     """
 
-    def __init__(self, audio: AudioConfig, panning: Panning, duty: float) -> None:
-        self._rate_hz, self._panning, self._duty = audio.rate_hz, panning, duty
+    def __init__(self, audio: AudioConfig, pan_db: float, duty: float) -> None:
+        self._rate_hz, self._pan_db, self._duty = audio.rate_hz, pan_db, duty
         self._glide = (-_MONO_GLIDE if audio.swap_sides else _MONO_GLIDE) if audio.mono else 0.0
         self._voices: list[OnceVoice] = []
         self._cue: Cue | None = None
@@ -82,15 +79,10 @@ class PulseTrack:
         length = round(min(waves.LONGEST_PULSE_S * self._rate_hz, self._duty * self._period(cue)))
         length = max(length, 2 * release)
         bend = 0.5 * cue.pan * self._glide / length
-        pitch_hz = min(cue.pitch_hz, waves.HIGHEST_PITCH_HZ)
-        read = partial(waves.struck, self._rate_hz, pitch_hz, bend)
-        if bend == 0.0:
-            read = partial(recorded, waves.pulse(self._rate_hz, pitch_hz))
-        ears = self._panning.ears(cue.pan, db_to_gain(cue.level_db))
+        clip = waves.pulse(self._rate_hz, min(cue.pitch_hz, waves.HIGHEST_PITCH_HZ), bend)[:length]
+        gains = ears(cue.pan, self._pan_db, cue.level_db)
         attack = round(_ATTACK_S * self._rate_hz)
-        self._voices.append(
-            OnceVoice(read, ears, length, attack=attack, release=release, offset=offset)
-        )
+        self._voices.append(OnceVoice(clip, gains, attack=attack, release=release, offset=offset))
 
 
 class ToneTrack:
@@ -99,8 +91,8 @@ class ToneTrack:
     In its pauses the street is heard. A danger has no pauses.
     """
 
-    def __init__(self, rate_hz: int, panning: Panning, duty: float) -> None:
-        self._voice, self._panning = ToneVoice(rate_hz), panning
+    def __init__(self, rate_hz: int, pan_db: float, duty: float) -> None:
+        self._voice, self._pan_db = ToneVoice(rate_hz), pan_db
         self._period = round(GATE_S * rate_hz)
         self._open = round((duty * GATE_S - _RELEASE_S) * rate_hz) if duty < 1.0 else self._period
         self._cue: Cue | None = None
@@ -132,9 +124,8 @@ class ToneTrack:
         return cue.priority is Priority.DANGER or position - self._since < self._open
 
     def _sound(self, cue: Cue) -> None:
-        ears = self._panning.ears(cue.pan, db_to_gain(cue.level_db))
         warble = WARBLE_DEPTH if cue.priority is Priority.DANGER else 0.0
-        self._voice.set(cue.pitch_hz, ears, warble)
+        self._voice.set(cue.pitch_hz, ears(cue.pan, self._pan_db, cue.level_db), warble)
 
 
 class ScanTrack:
@@ -144,8 +135,8 @@ class ScanTrack:
     how high up in the frame, loudness how near.
     """
 
-    def __init__(self, rate_hz: int, panning: Panning) -> None:
-        self._voice, self._panning = ToneVoice(rate_hz), panning
+    def __init__(self, rate_hz: int, pan_db: float) -> None:
+        self._voice, self._pan_db = ToneVoice(rate_hz), pan_db
         self._period, self._sweep = round(PERIOD_S * rate_hz), round(SWEEP_S * rate_hz)
         self._columns: tuple[Column, ...] = ()
         self._begun = 0
@@ -170,5 +161,5 @@ class ScanTrack:
 
     def _sound(self, column: Column, pan: float) -> None:
         pitch_hz = LOWEST_HZ * (HIGHEST_HZ / LOWEST_HZ) ** column.elevation
-        gain = db_to_gain(FAINTEST_DB * (1.0 - column.proximity))
-        self._voice.set(pitch_hz, self._panning.ears(pan, gain))
+        gain_db = FAINTEST_DB * (1.0 - column.proximity)
+        self._voice.set(pitch_hz, ears(pan, self._pan_db, gain_db))

@@ -1,4 +1,4 @@
-"""What sounds are made of: timbre, ramps, harmonics, the limiter. Pure functions.
+"""What sounds are made of: timbre, ramps, harmonics, panning, the limiter.
 
 Frequencies in hertz, gains in dB, times in seconds, samples float32 in [-1, 1]. numpy gives up the
 interpreter's lock for more than 500 elements, and the audio callback would have to wait until it
@@ -17,13 +17,13 @@ Wave = NDArray[np.float64]
 QUANTUM = 240  # samples: 5 ms at 48 kHz, the grid on which changes take effect
 CUT_SAMPLES = 2 * QUANTUM  # the fade of a sound that is cut off, 10 ms
 INDEX = np.arange(QUANTUM, dtype=np.float64)
+RAMP = (INDEX + 1.0) / QUANTUM
 HIGHEST_PITCH_HZ = 2500.0  # its eighth harmonic stays below half of 44.1 kHz
 LOUDNESS = 0.16  # A-weighted RMS of a steady tone at 0 dB, before panning
 CEILING = 10 ** (-1 / 20)  # -1 dBFS: no sample is ever beyond it
 _KNEE = 0.7  # the limiter leaves smaller samples alone
 _FORMANT_HZ = 2000.0  # where bone conduction leaks least between the ears
 LONGEST_PULSE_S, _DECAY_S = 0.12, 0.07
-RAMP = (INDEX + 1.0) / QUANTUM
 _ORDERS = (2.0 * np.pi * np.arange(1, 9)).astype(np.float32)[:, None]
 _PART = 60  # samples: eight harmonics of them stay below 500 elements
 
@@ -31,6 +31,22 @@ _PART = 60  # samples: eight harmonics of them stay below 500 elements
 def db_to_gain(gain_db: float) -> float:
     """Amplitude ratio of a gain in dB."""
     return float(10.0 ** (gain_db / 20.0))
+
+
+def pan_gain(pan: float, pan_db: float) -> float:
+    """Gain of the left ear for a ``pan`` from -1 (left) to 1; the right ear's is that of ``-pan``.
+
+    The squares of both sum to 1 (constant power), and at ``pan`` = -1 the left ear gets
+    ``pan_db`` more than the right: a level difference, exaggerated, is what bone conduction
+    needs; a time difference hardly helps there.
+    """
+    return 1.0 / math.sqrt(1.0 + 10.0 ** (pan * pan_db / 10.0))
+
+
+def ears(pan: float, pan_db: float, gain_db: float = 0.0) -> tuple[float, float]:
+    """Gains of the left and the right ear; the opposite pan exchanges them, exactly."""
+    gain = db_to_gain(gain_db)
+    return gain * pan_gain(pan, pan_db), gain * pan_gain(-pan, pan_db)
 
 
 def approach(value: float, target: float, step: float) -> float:
@@ -43,10 +59,10 @@ def ramp(before: float, after: float) -> Wave | float:
     return before if before == after else before + (after - before) * RAMP
 
 
-def ease(share: Wave) -> Wave:
-    """Raised cosine: 0 up to a share of 0, 1 from a share of 1 on."""
-    within = np.minimum(np.maximum(share, 0.0), 1.0)  # np.clip takes three times as long
-    return np.asarray(0.5 - 0.5 * np.cos(np.pi * within))
+@lru_cache(maxsize=16)
+def rise(length: int) -> Samples:
+    """Raised cosine from 0 (excluded) to 1, float32 ``(length,)``; to be read only."""
+    return (0.5 - 0.5 * np.cos(np.pi * np.arange(1, length + 1) / length)).astype(np.float32)
 
 
 def a_weighting(frequency_hz: Wave) -> Wave:
@@ -83,30 +99,27 @@ def harmonics(turns: Wave, *weights: Samples) -> Samples:
     Returns:
         float32 ``(len(weights), n)``.
     """
-    share = (turns % 1.0).astype(np.float32)  # of one turn; the rest would cost float32 its digits
+    # only the share of a turn: the rest would cost float32 its digits
+    share = (turns - np.floor(turns)).astype(np.float32)
     rows, out = np.array(weights), np.empty((len(weights), share.size), np.float32)
     for begin in range(0, share.size, _PART):
         part = slice(begin, begin + _PART)
-        out[:, part] = rows @ np.sin(_ORDERS * share[part])
+        angles = _ORDERS * share[part]
+        np.matmul(rows, np.sin(angles, out=angles), out=out[:, part])
     return out
 
 
-def struck(rate_hz: int, pitch_hz: float, bend: float, begin: int) -> Wave:
-    """A quantum of a tone that was struck ``begin`` samples ago and rings out.
+@lru_cache(maxsize=16)
+def pulse(rate_hz: int, pitch_hz: float, bend: float) -> Samples:
+    """A tone that was struck and rings out, whole, float32; few are used, again and again.
 
     Its pitch rises by the share ``2 * bend`` of itself a sample.
     """
-    index = begin + INDEX
-    turns = index * (1.0 + bend * index) * (pitch_hz / rate_hz)
-    wave = harmonics(turns, timbre(pitch_hz))[0] * np.exp(-index / (_DECAY_S * rate_hz))
-    return np.asarray(wave)
-
-
-@lru_cache(maxsize=16)
-def pulse(rate_hz: int, pitch_hz: float) -> Samples:
-    """A tone that was struck, whole and without bend: few pitches are used, again and again."""
-    begins = range(0, round(LONGEST_PULSE_S * rate_hz), QUANTUM)
-    parts = [struck(rate_hz, pitch_hz, 0.0, begin) for begin in begins]
+    parts, weights = [], timbre(pitch_hz)
+    for begin in range(0, round(LONGEST_PULSE_S * rate_hz), QUANTUM):
+        index = begin + INDEX
+        turns = index * (1.0 + bend * index) * (pitch_hz / rate_hz)
+        parts.append(harmonics(turns, weights)[0] * np.exp(-index / (_DECAY_S * rate_hz)))
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -119,6 +132,8 @@ class Fader:
 
     def over(self, target: float, quanta: int) -> Wave | float:
         """The gain over the coming quantum, on the way to ``target``."""
+        if target == self._value:
+            return target
         if target != self._target:
             self._target, self._step = target, abs(target - self._value) / quanta
         before, self._value = self._value, approach(self._value, target, self._step)

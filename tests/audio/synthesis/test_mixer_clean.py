@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from sonar.audio.cues import PHRASES
 from sonar.audio.synthesis import EARCONS, Mixer, waves
-from sonar.audio.synthesis.panning import pan_gain
 from sonar.testing.audio import ToneSpeaker
 from sonar.types import Cue, CueKind, Priority
 
@@ -53,7 +52,7 @@ def bend_bound(cue: Cue) -> float:
     omega = 2 * np.pi * cue.pitch_hz * (1.12 if danger else 1.0) / RATE
     weights = np.array(waves.timbre(cue.pitch_hz))
     k = np.arange(1, weights.size + 1)
-    gain = waves.db_to_gain(cue.level_db) * pan_gain(-abs(cue.pan), 30.0)
+    gain = waves.db_to_gain(cue.level_db) * waves.pan_gain(-abs(cue.pan), 30.0)
     return float(1.2 * gain * (weights * (k * omega) ** 2).sum()) + 2e-5
 
 

@@ -212,6 +212,14 @@ def test_swapped_sides_swap_the_channels_exactly():
     assert np.array_equal(render(plain, 0.3), render(swapped, 0.3)[:, ::-1])
 
 
+@pytest.mark.parametrize("make", [pulse, stop])
+def test_one_ear_hears_both_channels_alike(make):
+    mixer = Mixer(AUDIO.model_copy(update={"mono": True}), SPEECH)
+    mixer.post(make(pan=-1.0))
+    samples = render(mixer, 0.5)
+    assert samples.any() and np.array_equal(samples[:, 0], samples[:, 1])
+
+
 def test_volume_is_a_gain():
     quiet, loud = Mixer(AUDIO.model_copy(update={"volume_db": -20.0}), SPEECH), Mixer(AUDIO, SPEECH)
     for mixer in (quiet, loud):

@@ -7,7 +7,7 @@ from hearing import AUDIO, CLEAR, RATE, SPEECH, biggest_bend, cents, pitch_hz, r
 from sonar import app
 from sonar.audio.cues import SCHEMES, PulseMapper
 from sonar.audio.synthesis import Mixer
-from sonar.audio.synthesis.panning import pan_gain
+from sonar.audio.synthesis.waves import pan_gain
 from sonar.capture.synthetic import Box, Camera, SyntheticScene, SyntheticSource, floor
 from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
