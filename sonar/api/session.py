@@ -13,7 +13,7 @@ import numpy as np
 from sonar import app
 from sonar.api.stages import Settings, borrowed, configured
 from sonar.audio.output import UnheardSink
-from sonar.audio.output.wav import WavSink
+from sonar.audio.output.sinks import WavSink
 from sonar.clock import SystemClock
 from sonar.config import MountConfig, SonarConfig
 from sonar.errors import OutputError

@@ -60,12 +60,9 @@ def _model(config: SonarConfig) -> str:
 
 
 def _sound(config: SonarConfig) -> str:
-    from sonar.audio.output.portaudio import choose_output, list_outputs
+    from sonar.audio.output.device import choose_output, list_outputs
 
-    chosen = choose_output(list_outputs(), config.audio.device)
-    if chosen is None:
-        raise DeviceError("No output found: plug in headphones")
-    return f"Output: {chosen.name}."
+    return f"Output: {choose_output(list_outputs(), config.audio.device).name}."
 
 
 def _speech(config: SonarConfig) -> str:
@@ -92,7 +89,7 @@ def _camera(_config: SonarConfig) -> str:
 
 def devices() -> None:
     """List cameras and sound outputs."""
-    from sonar.audio.output.portaudio import list_outputs
+    from sonar.audio.output.device import list_outputs
     from sonar.capture import list_cameras
 
     cameras = list_cameras()

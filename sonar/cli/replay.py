@@ -65,7 +65,7 @@ def demo(
     """Run the main job on the built-in clip.
 
     A walk past obstacles: seen, heard and put into words."""
-    from sonar.audio.output.portaudio import play_wav
+    from sonar.audio.output.device import play_wav
     from sonar.demo import CLIP, MOUNT
 
     config = options.ready("replay")

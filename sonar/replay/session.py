@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar import __version__, app
-from sonar.audio.output.wav import WavSink
+from sonar.audio.output.sinks import WavSink
 from sonar.config import SonarConfig
 from sonar.controls.view import zone_borders
 from sonar.errors import SonarError

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.audio.output import OfflineSink, OnBlock, UnheardSink
+from sonar.audio.output import OfflineSink, UnheardSink
 from sonar.audio.synthesis import Mixer
 from sonar.types import Cue
 
@@ -30,8 +30,8 @@ class CollectSink(OfflineSink):
 
     label = "memory"
 
-    def __init__(self, mixer: Mixer, on_block: OnBlock | None = None) -> None:
-        super().__init__(mixer, on_block)
+    def __init__(self, mixer: Mixer) -> None:
+        super().__init__(mixer)
         self._blocks: list[NDArray[np.float32]] = []
         self.cues: list[tuple[float, Cue]] = []
 
@@ -45,7 +45,7 @@ class CollectSink(OfflineSink):
         super().post(cue)
 
     def _write(self, block: NDArray[np.float32]) -> None:
-        self._blocks.append(block.copy())
+        self._blocks.append(block)
 
 
 class CueSink(UnheardSink):

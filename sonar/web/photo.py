@@ -11,7 +11,7 @@ import numpy as np
 from sonar import app
 from sonar.api import Session
 from sonar.audio.cues import describe
-from sonar.audio.output.wav import WavSink
+from sonar.audio.output.sinks import WavSink
 from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource

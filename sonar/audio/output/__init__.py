@@ -4,14 +4,6 @@
 """
 
 from sonar.audio.output.device import DeviceSink, open_sink
-from sonar.audio.output.sinks import LiveSink, NullSink, OfflineSink, OnBlock, UnheardSink
+from sonar.audio.output.sinks import LiveSink, NullSink, OfflineSink, UnheardSink
 
-__all__ = [
-    "DeviceSink",
-    "LiveSink",
-    "NullSink",
-    "OfflineSink",
-    "OnBlock",
-    "UnheardSink",
-    "open_sink",
-]
+__all__ = ["DeviceSink", "LiveSink", "NullSink", "OfflineSink", "UnheardSink", "open_sink"]

@@ -1,17 +1,22 @@
-"""What sinks share: without a mixer, in media time, in real time; and the one nobody hears.
+"""Sinks without a device: nothing rendered, a WAV file in media time, silence in real time.
 
 Their methods are those of :class:`sonar.ports.AudioSink`.
 """
 
+import os
+import struct
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonar.audio.synthesis import Mixer
-from sonar.errors import SourceError
+from sonar.errors import OutputError, SourceError
 from sonar.ports import Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread
 from sonar.types import Cue
@@ -24,6 +29,10 @@ LONGEST_GAP_S = 3600.0  # between two frames; more is a clock that jumped, not a
 _FADE_OUT_S = 0.03
 _LATE_S = 1.0  # further behind than this (the machine slept), the schedule starts anew
 _KEPT = 8192  # ages
+_END_S = 6.0  # for the thread to end; it may be waiting for PortAudio
+_HEADER = struct.Struct("<4sI4s 4sIQQQI 4sIHHIIHH 4sI")  # RIFF, JUNK or ds64, fmt, data
+_FRAME_BYTES = 4  # two channels of 16 bits
+_UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 
 class UnheardSink:
@@ -59,18 +68,9 @@ class MixerSink(UnheardSink):
 
 
 class OfflineSink(MixerSink):
-    """Base of sinks without a clock: ``advance`` renders, ``_write`` keeps.
+    """Base of sinks without a clock: ``advance`` renders, ``_write`` keeps."""
 
-    Args:
-        mixer: what to render.
-        on_block: called with each rendered block, float32 ``(n, 2)``; valid during the call.
-    """
-
-    def __init__(self, mixer: Mixer, on_block: OnBlock | None = None) -> None:
-        super().__init__(mixer)
-        self._on_block = on_block
-        self._buffer = np.zeros((LONGEST_BLOCK, 2), np.float32)
-        self._open = False
+    _open = False
 
     def start(self) -> None:
         self._open = True
@@ -81,9 +81,9 @@ class OfflineSink(MixerSink):
         Raises OutputError when it cannot be written, SourceError when ``t`` jumps by more than
         :data:`LONGEST_GAP_S`: a broken time stamp may ask for years of silence.
         """
+        done_s = self._mixer.rendered / self._mixer.rate_hz
         if not self._open:
             return
-        done_s = self._mixer.rendered / self._mixer.rate_hz
         if not t - done_s <= LONGEST_GAP_S:  # NaN too
             raise SourceError(
                 f"the recording's time stamps jump by {(t - done_s) / 3600:.3g} hours after "
@@ -93,35 +93,92 @@ class OfflineSink(MixerSink):
 
     def drain(self, limit_s: float) -> None:
         last = self._mixer.rendered + round(limit_s * self._mixer.rate_hz)
-        step = self._mixer.rate_hz // 100
         while self._open and self._mixer.busy and self._mixer.rendered < last:
-            self._render_to(min(last, self._mixer.rendered + step))
+            self._render_to(min(last, self._mixer.rendered + BLOCK_SIZE))
 
     def close(self) -> None:
         """Fade out over 30 ms and finish. Raises OutputError, once, when that failed."""
-        if not self._open:
-            return
-        try:
+        if self._open:
             self._mixer.fade_out()
-            self._render_to(self._mixer.rendered + round(_FADE_OUT_S * self._mixer.rate_hz))
-        finally:
-            self._open = False
-            self._finish()
+            try:
+                self._render_to(self._mixer.rendered + round(_FADE_OUT_S * self._mixer.rate_hz))
+            finally:
+                self._open = False
 
     def _render_to(self, sample: int) -> None:
         while self._open and self._mixer.rendered < sample:
-            block = self._buffer[: min(LONGEST_BLOCK, sample - self._mixer.rendered)]
+            block = np.empty((min(LONGEST_BLOCK, sample - self._mixer.rendered), 2), np.float32)
             self._mixer.render(block)
             self._write(block)
-            if self._on_block is not None:
-                self._on_block(block)
 
     @abstractmethod
     def _write(self, block: NDArray[np.float32]) -> None:
-        """Keep one rendered block, float32 ``(n, 2)``; it is reused after the call."""
+        """Keep one rendered block, float32 ``(n, 2)``."""
 
-    def _finish(self) -> None:
-        """Release what :meth:`start` took."""
+
+class WavSink(OfflineSink):
+    """Writes what is heard to ``path``, 16-bit stereo, in media time.
+
+    The file is complete and playable at every moment, also when the disk is full or the process is
+    killed right then. Beyond 4 GB (six hours at 48 kHz) it becomes RF64 (EBU Tech 3306), whose
+    ``ds64`` chunk has 64-bit sizes. ``on_block`` is called with each rendered block.
+    """
+
+    def __init__(self, mixer: Mixer, path: Path | str, on_block: OnBlock | None = None) -> None:
+        super().__init__(mixer)
+        self._path, self._on_block = Path(path), on_block
+        self.label = f"WAV file {self._path}"
+        self._file: FileIO | None = None
+        self._file_bytes = 0
+
+    def start(self) -> None:
+        super().start()
+        self._append(self._header(0))
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def _write(self, block: NDArray[np.float32]) -> None:
+        self._append(np.rint(block * np.float32(32767.0)).astype("<i2").tobytes())
+        if self._on_block is not None:
+            self._on_block(block)
+
+    def _append(self, data: bytes) -> None:
+        """All of it, and the new length into the header; or OutputError, and what fitted."""
+        view = memoryview(data)
+        try:
+            self._file = file = self._file or self._path.open("wb", buffering=0)
+            while view:
+                written = file.write(view)
+                self._file_bytes += written
+                view = view[written:]
+            self._seal(file)
+        except OSError as error:
+            self._open = False
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.truncate(self._seal(self._file))
+                self._file.close()
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+    def _seal(self, file: FileIO) -> int:
+        """Bring the header up to date; returns where the last whole frame ends."""
+        size = max(0, (self._file_bytes - _HEADER.size) // _FRAME_BYTES * _FRAME_BYTES)
+        os.pwrite(file.fileno(), self._header(size), 0)
+        return _HEADER.size + size
+
+    def _header(self, size: int) -> bytes:
+        """The header of a file with ``size`` bytes of samples."""
+        rate_hz, whole = self._mixer.rate_hz, size + _HEADER.size - 8
+        kind, sizes = (b"RF64", b"ds64") if whole >= _UNKNOWN else (b"RIFF", b"JUNK")
+        riff = (kind, min(whole, _UNKNOWN), b"WAVE")
+        ds64 = (sizes, 28, whole, size, size // _FRAME_BYTES, 0)
+        layout = (16, 1, 2, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 16)
+        return _HEADER.pack(*riff, *ds64, b"fmt ", *layout, b"data", min(size, _UNKNOWN))
 
 
 class LiveSink(MixerSink):
@@ -153,13 +210,14 @@ class LiveSink(MixerSink):
         now = self._count
         return now, self._ages[np.arange(max(count, now - _KEPT), now) % _KEPT]
 
-    def _heard(self, block_sample: int, heard_at_s: float) -> None:
-        """A block was rendered whose first sample is heard at ``heard_at_s`` on the clock that the
-        frames' times are on."""
+    def _render(self, block: NDArray[np.float32], heard_at_s: float) -> None:
+        """Fill ``block``, whose first sample is heard at ``heard_at_s`` on the frames' clock."""
+        first = self._mixer.rendered
+        self._mixer.render(block)
         while self._mixer.onsets:
             onset = self._mixer.onsets.popleft()
             if onset.frame_id >= 0:
-                into_s = (onset.sample - block_sample) / self._mixer.rate_hz
+                into_s = (onset.sample - first) / self._mixer.rate_hz
                 self._ages[self._count % _KEPT] = heard_at_s + into_s - onset.t
                 self._count += 1
 
@@ -169,15 +227,22 @@ class LiveSink(MixerSink):
             self._clock.sleep(0.01)
         self._clock.sleep(min(self.latency_s, max(0.0, deadline - self._clock.now())))
 
-    def _start(self, name: str, work: Callable[[], None]) -> None:
-        self._thread = GuardedThread(name, work, announce=self._announce, clock=self._clock)
-        self._thread.start()
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = GuardedThread(
+                "sonar-output", self._run, announce=self._announce, clock=self._clock
+            )
+            self._thread.start()
 
-    def _stop(self, limit_s: float) -> None:
+    def close(self) -> None:
         self._closing.set()
         thread, self._thread = self._thread, None
         if thread is not None:
-            thread.join(limit_s)
+            thread.join(_END_S)
+
+    @abstractmethod
+    def _run(self) -> None:
+        """The thread's work until ``_closing`` is set."""
 
     def _announce(self, problem: str, gave_up: bool) -> None:
         """Nobody renders or watches the device any more: for the supervisor it is lost."""
@@ -194,24 +259,14 @@ class NullSink(LiveSink):
 
     label = "no sound output"
 
-    def start(self) -> None:
-        if self._thread is None:
-            self._start("sonar-null", self._run)
-
-    def close(self) -> None:
-        self._stop(limit_s=1.0)
-
     def _run(self) -> None:
         block = np.zeros((BLOCK_SIZE, 2), np.float32)
         period_s = BLOCK_SIZE / self._mixer.rate_hz
         due = self._clock.now()
         while not self._closing.is_set():
-            first = self._mixer.rendered
-            self._mixer.render(block)
             due += period_s
+            self._render(block, max(due, self._clock.now()))
             now = self._clock.now()
-            self._heard(first, max(now, due))
             self.xruns += now > due + period_s
-            if now > due + _LATE_S:
-                due = now
+            due = now if now > due + _LATE_S else due
             self._clock.sleep(due - now)

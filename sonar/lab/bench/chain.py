@@ -18,7 +18,7 @@ import psutil
 
 from sonar import app
 from sonar.audio.output import NullSink
-from sonar.audio.output.wav import WavSink
+from sonar.audio.output.sinks import WavSink
 from sonar.capture import LiveSource, VideoFileSource
 from sonar.capture.live import Waits
 from sonar.clock import SystemClock, quantiles_ms

@@ -34,7 +34,7 @@ Sounds = Mapping[str, tuple[int, float]]  # by name: number of the open WAV file
 _LAST_RESORT = """
 import sys
 from pathlib import Path
-from sonar.audio.output.portaudio import play_wav
+from sonar.audio.output.device import play_wav
 from sonar.config import AudioConfig
 play_wav(Path(sys.argv[1]), AudioConfig())
 """

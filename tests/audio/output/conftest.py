@@ -9,7 +9,7 @@ from sonar.audio.output import device as output
 @pytest.fixture
 def portaudio(monkeypatch):
     fake = FakePortAudio()
-    monkeypatch.setattr("sonar.audio.output.portaudio.sounddevice_module", lambda: fake)
+    monkeypatch.setattr("sonar.audio.output.device.sounddevice_module", lambda: fake)
     times = {
         "_WATCH_S": 0.01,
         "_SILENT_S": 0.1,

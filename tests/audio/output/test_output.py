@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +10,7 @@ from fake_portaudio import sink, wait_for
 from hearing import AUDIO, SPEECH
 
 from sonar.audio.output import NullSink
-from sonar.audio.output import device as output
-from sonar.audio.output.device import DeviceSink, open_sink
-from sonar.audio.output.portaudio import OutputDevice, choose_output
+from sonar.audio.output.device import DeviceSink, OutputDevice, choose_output, open_sink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import DeviceError
@@ -37,14 +34,18 @@ PULSE = device(3, "pulse")
         ([HDMI, SPEAKERS, HEADSET, PULSE], None, PULSE),
         ([HDMI, SPEAKERS, HEADSET], None, SPEAKERS),
         ([HDMI, SPEAKERS, device(4, "USB DAC", default=True)], None, device(4, "USB DAC", True)),
-        ([HDMI], None, None),
-        ([], None, None),
         ([HDMI, SPEAKERS], "hdmi", HDMI),
         ([HDMI, SPEAKERS, HEADSET], "HEADSET", HEADSET),
     ],
 )
 def test_the_chosen_device(devices, pattern, chosen):
     assert choose_output(devices, pattern) == chosen
+
+
+@pytest.mark.parametrize("devices", [[HDMI], []])
+def test_no_device_that_may_be_taken_unasked_is_none(devices):
+    with pytest.raises(DeviceError, match="no sound device; see `sonar devices`"):
+        choose_output(devices, None)
 
 
 def test_a_name_that_no_device_has_is_reported_with_those_there_are():
@@ -108,56 +109,8 @@ def test_a_stream_that_plays_is_left_alone(portaudio):
     own.close()
 
 
-def test_a_device_without_a_clock_is_left_alone_between_tries(portaudio, monkeypatch):
-    monkeypatch.setattr(output, "_PACE_S", 0.05)
-    monkeypatch.setattr(output, "_RUNAWAY", 1.5)
-    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.2)
-    own, ending = sink(), threading.Event()
-    own.start()
-    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
-    status = SimpleNamespace(output_underflow=False)
-    block = np.zeros((480, 2), np.float32)
-
-    def spin():
-        while not ending.is_set():
-            stream = portaudio.streams[-1]
-            if not stream.closed:
-                stream.callback(block, 480, moment, status)
-            ending.wait(0.0001)  # the others must come to their turn
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        assert wait_for(lambda: own.note is not None and portaudio.streams[0].closed)
-        assert own.note == "pulse (ALSA) has no clock, so nothing is heard; trying again"
-    finally:
-        ending.set()
-        thread.join(5)
-    assert wait_for(lambda: own.reopened >= 1 and not own.lost)
-    assert own.note is None
-    own.close()
-
-
-def test_a_device_that_loses_its_clock_later_is_noticed_within_seconds(portaudio, monkeypatch):
-    monkeypatch.setattr(output, "_PACE_S", 0.2)
-    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.05)
-    own = sink()
-    own.start()
-    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
-    status = SimpleNamespace(output_underflow=False)
-    block, stream = np.zeros((480, 2), np.float32), portaudio.streams[0]
-    for _ in range(150):  # 1.5 s at about its own pace
-        stream.callback(block, 480, moment, status)
-        time.sleep(0.01)
-    assert own.reopened == 0
-    for _ in range(400):  # 4 s of sound at once: 20 times as much as may be taken in 0.2 s
-        stream.callback(block, 480, moment, status)
-    assert wait_for(lambda: own.reopened >= 1)
-    own.close()
-
-
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
-    monkeypatch.setattr("sonar.audio.output.portaudio.PATIENCE_S", 0.05)
+    monkeypatch.setattr("sonar.audio.output.device.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
     with pytest.raises(DeviceError, match="did not answer"):
         sink().start()
@@ -165,7 +118,7 @@ def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
 
 
 def test_a_stream_that_opens_after_its_limit_is_closed_and_plays_nothing(portaudio, monkeypatch):
-    monkeypatch.setattr("sonar.audio.output.portaudio.PATIENCE_S", 0.05)
+    monkeypatch.setattr("sonar.audio.output.device.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()
     late = sink()
     with pytest.raises(DeviceError, match="did not answer"):

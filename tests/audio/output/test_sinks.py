@@ -13,7 +13,7 @@ import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
 from sonar.audio.output import NullSink
-from sonar.audio.output.wav import WavSink, read_wav
+from sonar.audio.output.sinks import WavSink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
 from sonar.errors import OutputError, SourceError
@@ -69,7 +69,7 @@ def test_a_cue_is_heard_from_the_time_at_which_it_was_posted():
 def test_a_wav_holds_what_was_rendered(tmp_path):
     path = tmp_path / "a.wav"
     blocks = []
-    written = WavSink(mixer(), path, on_block=lambda block: blocks.append(block.copy()))
+    written = WavSink(mixer(), path, on_block=blocks.append)
     kept = CollectSink(mixer())
     for sink in (written, kept):
         sink.start()
@@ -202,13 +202,11 @@ def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
         sink.advance(step * 0.1)
         with path.open("rb") as file:
             kinds.append(file.read(4))
-        rate_hz, samples = read_wav(path)
-        sizes.append(len(samples))
-        assert rate_hz == RATE and len(samples) * 4 + 80 == path.stat().st_size
+        sizes.append((path.stat().st_size - 80) // 4)
     assert kinds[-1] == b"RF64" and (kinds[0] == b"RF64") == past
     assert np.diff(sizes).min() == RATE // 10
     sink.close()
-    _, samples = read_wav(path)
+    samples = np.memmap(path, "<i2", "r", 80).reshape(-1, 2)
     assert np.abs(samples[-RATE // 2 :]).max() > 300
     with av.open(str(path)) as container:
         assert float(container.duration) / 1e6 == pytest.approx(len(samples) / RATE, abs=0.01)
@@ -219,19 +217,6 @@ def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert float(probe.stdout) == pytest.approx(len(samples) / RATE, abs=0.01)
-
-
-def test_what_is_no_wav_of_ours(tmp_path):
-    path = tmp_path / "a.wav"
-    for content in (b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"ID3" + bytes(100)):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="it "):
-            read_wav(path)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 10, "NONE", ""))
-        file.writeframes(bytes(20))
-    with pytest.raises(ValueError, match="it "):
-        read_wav(path)
 
 
 @pytest.mark.parametrize("t", [1e12, float("nan"), float("inf")])
