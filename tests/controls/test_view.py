@@ -135,7 +135,7 @@ def test_a_state_that_came_after_the_frame_counts():
     assert bands(found) == ["unknown"] * 3
     assert "the camera is gone" in found["sentence"]
     seen.state(State.STOPPED)
-    assert seen.answer()["sentence"] == "sonar has stopped"
+    assert seen.answer()["sentence"] == "sonar is stopped"
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -6,10 +6,9 @@ so a recording sounds as the live run did.
 
 import math
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
-from sonar.audio.cues.describe import why_of, why_silent, why_unknown
-from sonar.audio.cues.phrases import Phrasing, Verbosity
+from sonar.audio.cues.phrases import Phrasing, Verbosity, why_of, why_silent, why_unknown
 from sonar.audio.cues.urgency import FASTEST_HZ, Lead, LeadChooser, SideWatch, gain_db, tone_hz
 from sonar.config import AudioConfig, SpeechConfig
 from sonar.types import SIDES, Band, Cue, CueKind, Height, Priority, Scene, Side, State
@@ -26,11 +25,6 @@ SETTLING_S = 0.4  # after "ready", which is heard meanwhile, zones may still be 
 STATE_EARCON_S = 3.0  # "degraded" and "sees again" are heard at most once in this time
 Scheme = Literal["pulse", "continuous", "scan", "quiet"]
 SCHEMES: tuple[Scheme, ...] = ("pulse", "continuous", "scan", "quiet")
-_STATE_EARCONS = {
-    State.LOADING: ("loading", REMINDER_RATE_HZ, Priority.INFO),
-    State.READY: ("ready", 0.0, Priority.INFO),
-    State.STOPPED: ("stopped", 0.0, Priority.WARNING),
-}
 
 
 class PulseMapper:
@@ -53,45 +47,33 @@ class PulseMapper:
         self.last_scene: Scene | None = None
         self.last_phrase: str | None = None
         self._leads = LeadChooser()
+        self._before: State | None = None
         self._state: State | None = None
         self._settling_until_t = -math.inf
-        self._reminded_t: float | None = None  # when "unknown" was last heard beside a pulse
-        self._drop_heard_t: float | None = None
+        self._reminded_t = -math.inf  # when "unknown" was last heard beside a pulse
+        self._drop_heard_t = self._change_heard_t = -math.inf
         self._head_heard: Side | None = None
-        self._change_heard_t: float | None = None
 
     def update(self, scene: Scene) -> Cue:
         """The cue for ``scene``; scenes come in the order of their time."""
-        cue = self._update(scene)
-        self.last_scene = scene
-        self.last_phrase = cue.phrase or self.last_phrase
-        return cue
-
-    def _update(self, scene: Scene) -> Cue:
-        before, self._state = self._state, scene.state
-        if scene.state in _STATE_EARCONS:
-            return self._state_cue(scene)
         zones, t = scene.zones, scene.t
-        audible = {zone.side for zone in zones if self._watches[zone.side].audible(zone, t)}
-        lead = self._leads.choose(zones, audible, t)
-        if before is State.READY:
-            self._settling_until_t = t + SETTLING_S
+        self._before, self._state = self._state, scene.state
         weak = scene.state is State.DEGRADED
+        guiding = weak or scene.state is State.GUIDING
+        if guiding and self._before is State.READY:
+            self._settling_until_t = t + SETTLING_S
         settling = not weak and t < self._settling_until_t
         blind = tuple(zone.side for zone in zones if zone.band is Band.UNKNOWN and not settling)
         unsure = bool(blind) or weak
-        cue = self._sound(scene, lead, blind, unsure, before)
+        audible = {one.side for one in zones if guiding and self._watches[one.side].audible(one, t)}
+        lead = self._leads.choose(zones, audible, t)
+        cue = self._sound(scene, lead, blind, unsure) if guiding else self._state_cue(scene)
         zone = lead.zone if lead else None
-        return replace(cue, phrase=self._phrasing.choose(scene, zone, unsure, self.verbosity))
+        phrase = self._phrasing.choose(scene, zone, unsure, self.verbosity)
+        self.last_scene, self.last_phrase = scene, phrase or self.last_phrase
+        return replace(cue, frame_id=scene.frame_id, t=t, phrase=phrase)
 
-    def _sound(
-        self,
-        scene: Scene,
-        lead: Lead | None,
-        blind: tuple[Side, ...],
-        unsure: bool,
-        before: State | None,
-    ) -> Cue:
+    def _sound(self, scene: Scene, lead: Lead | None, blind: tuple[Side, ...], unsure: bool) -> Cue:
         if lead is not None and lead.stop:
             return self._tone(scene, lead, unsure)
         distance_m = scene.drop_off_distance_m
@@ -103,11 +85,11 @@ class PulseMapper:
         if lead is not None and self.scheme != "quiet":
             return self._tone(scene, lead, unsure)
         if unsure:
-            return self._unknown(scene, blind, before)
-        self._reminded_t = None
-        recovered = before is State.DEGRADED and self._may_announce(scene.t)
+            return self._unknown(scene, blind)
+        self._reminded_t = -math.inf
+        recovered = self._before is State.DEGRADED and self._may_announce(scene.t)
         earcon = "guiding" if recovered else None
-        return _cue(scene, CueKind.SILENCE, earcon=earcon, why=why_silent(scene))
+        return Cue(CueKind.SILENCE, earcon=earcon, why=why_silent(scene))
 
     def _tone(self, scene: Scene, lead: Lead, unsure: bool) -> Cue:
         if lead.stop:
@@ -117,8 +99,7 @@ class PulseMapper:
         else:
             rate_hz, pitch_hz = lead.rate_hz, PITCH_HZ[lead.zone.height or Height.BODY]
         steady = lead.stop or self.scheme == "continuous"
-        return _cue(
-            scene,
+        return Cue(
             CueKind.CONTINUOUS if steady else CueKind.PULSE,
             pan=PAN[lead.zone.side],
             rate_hz=rate_hz,
@@ -134,8 +115,7 @@ class PulseMapper:
         beside = None
         if unsure or lead is not None:
             beside = self._beside(scene, lead or Lead(scene.center, 0.0), unsure)
-        return _cue(
-            scene,
+        return Cue(
             CueKind.SCAN,
             priority=Priority.WARNING,
             earcon=beside,
@@ -146,8 +126,7 @@ class PulseMapper:
     def _drop(self, scene: Scene, near: bool) -> Cue:
         self._drop_heard_t = scene.t
         distance_m = scene.drop_off_distance_m
-        return _cue(
-            scene,
+        return Cue(
             CueKind.EARCON,
             rate_hz=DROP_RATE_HZ,
             priority=Priority.DANGER if near else Priority.WARNING,
@@ -155,13 +134,12 @@ class PulseMapper:
             why="possible drop, ahead" + ("" if distance_m is None else f", {distance_m:.1f} m"),
         )
 
-    def _unknown(self, scene: Scene, blind: tuple[Side, ...], before: State | None) -> Cue:
+    def _unknown(self, scene: Scene, blind: tuple[Side, ...]) -> Cue:
         """Heard from the sides that are not seen; from the middle when all or none are."""
         self._reminded_t = scene.t
-        newly = scene.state is State.DEGRADED and before is State.GUIDING
+        newly = scene.state is State.DEGRADED and self._before is State.GUIDING
         newly = newly and self._may_announce(scene.t)
-        return _cue(
-            scene,
+        return Cue(
             CueKind.EARCON,
             pan=sum(PAN[side] for side in blind) / max(1, len(blind)),
             rate_hz=0.0 if newly else REMINDER_RATE_HZ,
@@ -172,12 +150,12 @@ class PulseMapper:
 
     def _beside(self, scene: Scene, lead: Lead, unsure: bool) -> str | None:
         """The earcon beside the tone, once: a drop, unknown sides, an obstacle at head height."""
-        if scene.drop_off and _due(self._drop_heard_t, scene.t, 1.0 / DROP_RATE_HZ):
+        if scene.drop_off and scene.t - self._drop_heard_t >= 1.0 / DROP_RATE_HZ:
             self._drop_heard_t = scene.t
             return "drop_off"
         if not unsure:
-            self._reminded_t = None
-        elif _due(self._reminded_t, scene.t, 1.0 / REMINDER_RATE_HZ):
+            self._reminded_t = -math.inf
+        elif scene.t - self._reminded_t >= 1.0 / REMINDER_RATE_HZ:
             self._reminded_t = scene.t
             return "unknown"
         heard, self._head_heard = self._head_heard, None
@@ -186,28 +164,15 @@ class PulseMapper:
         return "head" if self._head_heard not in (None, heard) else None
 
     def _may_announce(self, t: float) -> bool:
-        due = _due(self._change_heard_t, t, STATE_EARCON_S)
-        if due:
-            self._change_heard_t = t
+        due = t - self._change_heard_t >= STATE_EARCON_S
+        self._change_heard_t = t if due else self._change_heard_t
         return due
 
     def _state_cue(self, scene: Scene) -> Cue:
-        self._leads.forget()
-        earcon, rate_hz, priority = _STATE_EARCONS[scene.state]
-        return _cue(
-            scene,
+        return Cue(
             CueKind.EARCON,
-            rate_hz=rate_hz,
-            priority=priority,
-            earcon=earcon,
-            phrase=self._phrasing.state(f"state_{scene.state}", scene.t, self.verbosity),
+            rate_hz=REMINDER_RATE_HZ if scene.state is State.LOADING else 0.0,
+            priority=Priority.WARNING if scene.state is State.STOPPED else Priority.INFO,
+            earcon=str(scene.state),
             why=str(scene.state),
         )
-
-
-def _cue(scene: Scene, kind: CueKind, **fields: Any) -> Cue:
-    return Cue(kind, scene.frame_id, scene.t, **fields)
-
-
-def _due(last_t: float | None, t: float, period_s: float) -> bool:
-    return last_t is None or t - last_t >= period_s

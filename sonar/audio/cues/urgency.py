@@ -8,10 +8,11 @@ a wall that one walks along needs no pulse.
 """
 
 import math
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from typing import NamedTuple
 
-from sonar.types import BANDS_BY_NEARNESS, SIDES, Band, Side, ZoneReading
+from sonar.types import BANDS_BY_NEARNESS, Band, Side, ZoneReading
 
 SLOWEST_HZ, FASTEST_HZ = 1.0, 8.0
 BAND_RATES_HZ = {Band.FAR: (1.0, 1.8), Band.NEAR: (2.0, 3.6), Band.CLOSE: (4.0, 8.0)}
@@ -33,11 +34,8 @@ _NOT_FAR = 1.5  # and for _LEAD_HOLD_S
 _FAR_MORE_URGENT = 2.3  # without a time to collision, rates within a band differ by 2 at most
 _AT_HAND = (Band.CLOSE, Band.STOP)
 
-_Weight = tuple[bool, float, bool, float]  # stop, urgency, heard already, proximity
 
-
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(NamedTuple):
     """The side that is heard, and how fast its pulse would be."""
 
     zone: ZoneReading
@@ -100,10 +98,6 @@ class LeadChooser:
         self._changed_t = -math.inf  # when the lead changed last
         self._ahead_t = -math.inf  # when the center last led in its own right
 
-    def forget(self) -> None:
-        """Nothing is being heard."""
-        self._lead = None
-
     def choose(self, zones: Sequence[ZoneReading], audible: Set[Side], t: float) -> Lead | None:
         """The side to be heard at ``t`` seconds, or None.
 
@@ -112,63 +106,44 @@ class LeadChooser:
             audible: the sides that are worth a sound. While one of them is close or stop, the
                 center counts too, although it has not changed for long.
         """
-        leads = [Lead(zone, urgency_hz(zone)) for zone in zones]
-        heard = [lead for lead in leads if lead.zone.side in audible]
+        left, center, right = (Lead(zone, urgency_hz(zone)) for zone in zones)
+        heard = [lead for lead in (left, center, right) if lead.zone.side in audible]
         if not heard:
             self._lead = None
             return None
-        center = leads[SIDES.index(Side.CENTER)]
-        weights = self._weights(heard, t)
-        sides = [side for side in weights if side is not Side.CENTER]
-        best = leads[SIDES.index(max(sides, key=weights.__getitem__))] if sides else center
-        if best is center or self._is_ahead(center, best, weights):
-            self._ahead_t = t
-            lead = _in_place_of(center, best)
-        elif self._holds(center, best, t):
-            lead = center
-        else:
-            lead = best
-        if lead.zone.side is not self._lead:
-            self._lead, self._changed_t = lead.zone.side, t
-        return replace(lead, rate_hz=max(one.rate_hz for one in heard))
-
-    def _weights(self, heard: list[Lead], t: float) -> dict[Side, _Weight]:
+        held_bonus = _LEAD_HELD_BONUS if 0.0 <= t - self._changed_t < _LEAD_HOLD_S else _LEAD_BONUS
         nearest = max(lead.rank for lead in heard)
-        fresh = 0.0 <= t - self._changed_t < _LEAD_HOLD_S
-        weights = {}
-        for lead in heard:
-            held, bonus = lead.zone.side is self._lead, 1.0
-            if held:
-                bonus = _LEAD_HELD_BONUS if fresh and lead.rank == nearest else _LEAD_BONUS
-            weights[lead.zone.side] = (lead.stop, lead.rate_hz * bonus, held, lead.zone.proximity)
-        return weights
 
-    def _is_ahead(self, center: Lead, side: Lead, weights: Mapping[Side, _Weight]) -> bool:
-        """Whether the center leads in its own right over the most urgent side."""
-        if _is_as_near(center, side, _AS_NEAR_HELD if self._lead is Side.CENTER else _AS_NEAR):
-            counts = Side.CENTER in weights or side.zone.band in _AT_HAND
-            return counts and side.rate_hz < _FAR_MORE_URGENT * center.rate_hz
-        return Side.CENTER in weights and weights[Side.CENTER] > weights[side.zone.side]
+        def weight(lead: Lead) -> tuple[bool, float, bool, float]:
+            held = lead.zone.side is self._lead
+            bonus = held_bonus if lead.rank == nearest else _LEAD_BONUS
+            return lead.stop, lead.rate_hz * (bonus if held else 1.0), held, lead.zone.proximity
 
-    def _holds(self, center: Lead, side: Lead, t: float) -> bool:
+        best = max((lead for lead in heard if lead is not center), key=weight, default=center)
+        margin = _AS_NEAR_HELD if self._lead is Side.CENTER else _AS_NEAR
+        if best is center:
+            ahead = True
+        elif _is_as_near(center, best, margin):
+            counts = center in heard or best.zone.band in _AT_HAND
+            ahead = counts and best.rate_hz < _FAR_MORE_URGENT * center.rate_hz
+        else:
+            ahead = center in heard and weight(center) > weight(best)
+        if ahead:
+            self._ahead_t = t
         recent = self._lead is Side.CENTER and 0.0 <= t - self._ahead_t <= _LEAD_HOLD_S
-        return recent and not side.stop and _is_as_near(center, side, _NOT_FAR)
+        if ahead or (recent and not best.stop and _is_as_near(center, best, _NOT_FAR)):
+            # what stops the walker stays a stop, also when it is taken to be ahead
+            band = Band.STOP if best.stop else center.zone.band
+            best = Lead(replace(center.zone, band=band), best.rate_hz)
+        if best.zone.side is not self._lead:
+            self._lead, self._changed_t = best.zone.side, t
+        return best._replace(rate_hz=max(lead.rate_hz for lead in heard))
 
 
 def _is_as_near(center: Lead, side: Lead, factor: float) -> bool:
     """Proximity is linear in distance: 1 minus it is the share of the far band's edge."""
-    if center.rate_hz == 0.0:
-        return False
-    if center.rank >= side.rank:
-        return True
-    return 1.0 - center.zone.proximity <= factor * (1.0 - side.zone.proximity)
-
-
-def _in_place_of(center: Lead, side: Lead) -> Lead:
-    """The center; what stops the walker stays a stop, also when it is taken to be ahead."""
-    if center.stop or not side.stop:
-        return center
-    return replace(center, zone=replace(center.zone, band=Band.STOP))
+    near = 1.0 - center.zone.proximity <= factor * (1.0 - side.zone.proximity)
+    return center.rate_hz > 0.0 and (near or center.rank >= side.rank)
 
 
 class SideWatch:
@@ -181,29 +156,21 @@ class SideWatch:
 
     def __init__(self) -> None:
         self._last: ZoneReading | None = None  # as it was at the last change
-        self._changed_t = 0.0
-        self._receded_t: float | None = None
+        self._changed_t = -math.inf  # of the last change for the nearer; -inf: it receded since
 
     def audible(self, zone: ZoneReading, t: float) -> bool:
         """Whether ``zone``, read at ``t`` seconds, is to be heard. Call once a scene."""
+        last = self._last
         if zone.band in (Band.CLEAR, Band.UNKNOWN):
             self._last = None
             return False
-        self._follow(zone, t)
+        if last is None or _nearer(last, zone) or zone.height not in (None, last.height):
+            self._last, self._changed_t = zone, t
+        elif _nearer(zone, last):
+            self._last, self._changed_t = zone, -math.inf
         if zone.band in _AT_HAND or (zone.ttc_s is not None and zone.ttc_s <= CLOSING_S):
             return True
-        return self._receded_t is None and t - self._changed_t < EARLY_SILENCE_S
-
-    def _follow(self, zone: ZoneReading, t: float) -> None:
-        last = self._last
-        other_height = last is not None and zone.height not in (None, last.height)
-        if last is None or _nearer(last, zone) or other_height:
-            self._changed_t, self._receded_t = t, None
-        elif _nearer(zone, last):
-            self._receded_t = t
-        else:
-            return
-        self._last = zone
+        return t - self._changed_t < EARLY_SILENCE_S
 
 
 def _nearer(before: ZoneReading, after: ZoneReading) -> bool:
