@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.audio.output.sinks import BLOCK_SIZE, LiveSink, NullSink
 from sonar.audio.synthesis import Mixer
@@ -215,10 +214,8 @@ class DeviceSink(LiveSink):
         self.latency_s = float(self._stream.latency)
         self.label = f"{device.name} ({device.host})"
 
-    def _callback(
-        self, life: int, out: NDArray[np.float32], frames: int, time: Any, status: Any
-    ) -> None:
-        """PortAudio's thread: no locks, nothing that waits."""
+    def _callback(self, life: int, out: Any, frames: int, time: Any, status: Any) -> None:
+        """PortAudio's thread: no locks, nothing that waits; ``out`` is float32 ``(n, 2)``."""
         if life != self._life:  # a stream that was given up and came late, or could not be closed
             out.fill(0.0)
             return
@@ -273,8 +270,7 @@ def open_sink(config: AudioConfig, mixer: Mixer, clock: Clock) -> AudioSink:
     """The sink that the configuration asks for.
 
     ``auto`` is the sound card where one can be opened, else a :class:`NullSink` whose ``note``
-    says why nothing is heard. Raises DeviceError only where ``device`` was asked for by
-    ``output`` and there is none.
+    says why nothing is heard. Raises DeviceError for ``output: device`` where there is none.
     """
     if config.output == "null":
         return NullSink(mixer, clock)

@@ -1,7 +1,4 @@
-"""Sinks without a device: nothing rendered, a WAV file in media time, silence in real time.
-
-Their methods are those of :class:`sonar.ports.AudioSink`.
-"""
+"""Sinks without a device: nothing rendered, a WAV file in media time, silence in real time."""
 
 import os
 import struct
@@ -36,7 +33,7 @@ _UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 
 class UnheardSink:
-    """Takes cues and drops them, for runs whose steps are all that is wanted."""
+    """Takes cues and drops them: a :class:`sonar.ports.AudioSink` for who wants the steps only."""
 
     label = "no sound"
 
@@ -129,7 +126,6 @@ class WavSink(OfflineSink):
         self._path, self._on_block = Path(path), on_block
         self.label = f"WAV file {self._path}"
         self._file: FileIO | None = None
-        self._file_bytes = 0
 
     def start(self) -> None:
         super().start()
@@ -153,9 +149,7 @@ class WavSink(OfflineSink):
         try:
             self._file = file = self._file or self._path.open("wb", buffering=0)
             while view:
-                written = file.write(view)
-                self._file_bytes += written
-                view = view[written:]
+                view = view[file.write(view) :]
             self._seal(file)
         except OSError as error:
             self._open = False
@@ -167,7 +161,7 @@ class WavSink(OfflineSink):
 
     def _seal(self, file: FileIO) -> int:
         """Bring the header up to date; returns where the last whole frame ends."""
-        size = max(0, (self._file_bytes - _HEADER.size) // _FRAME_BYTES * _FRAME_BYTES)
+        size = max(0, (file.tell() - _HEADER.size) // _FRAME_BYTES * _FRAME_BYTES)
         os.pwrite(file.fileno(), self._header(size), 0)
         return _HEADER.size + size
 
@@ -229,10 +223,9 @@ class LiveSink(MixerSink):
 
     def start(self) -> None:
         if self._thread is None:
-            self._thread = GuardedThread(
-                "sonar-output", self._run, announce=self._announce, clock=self._clock
-            )
-            self._thread.start()
+            thread = GuardedThread("sonar-sound", self._run, announce=self._lose, clock=self._clock)
+            thread.start()
+            self._thread = thread
 
     def close(self) -> None:
         self._closing.set()
@@ -244,7 +237,7 @@ class LiveSink(MixerSink):
     def _run(self) -> None:
         """The thread's work until ``_closing`` is set."""
 
-    def _announce(self, problem: str, gave_up: bool) -> None:
+    def _lose(self, problem: str, gave_up: bool) -> None:
         """Nobody renders or watches the device any more: for the supervisor it is lost."""
         self.note, self.lost = problem, self.lost or gave_up
 

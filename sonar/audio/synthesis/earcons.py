@@ -105,8 +105,8 @@ def _render(part: _Part, rate_hz: int) -> Wave:
         to_hz, attack_s = part.to_hz or part.pitch_hz, 0.004
         pitch_hz = part.pitch_hz * (to_hz / part.pitch_hz) ** (index / index.size)
         weights = waves.timbre((part.pitch_hz * to_hz) ** 0.5)
-        wave = part.gain * waves.harmonics(np.cumsum(pitch_hz) / rate_hz, weights)[0]
-        wave = wave * np.exp(-index / (part.decay_s * rate_hz))
+        wave = np.asarray(part.gain * np.exp(-index / (part.decay_s * rate_hz)))
+        wave *= waves.harmonics(np.cumsum(pitch_hz) / rate_hz, weights)
     attack, release = rise(round(attack_s * rate_hz)), rise(round(_RELEASE_S * rate_hz))
     wave[: attack.size] *= attack
     wave[-release.size :] *= release[::-1]

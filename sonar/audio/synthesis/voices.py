@@ -117,15 +117,10 @@ class ToneVoice:
             pitch_hz = pitch_hz * (1.0 + warble * np.sin(2.0 * np.pi * swing))
         turns = self._turn + np.cumsum(np.broadcast_to(pitch_hz, QUANTUM)) / self._rate_hz
         self._turn = float(turns[-1]) % 1.0
-        wave = _glide(turns, waves.timbre(before.pitch_hz), waves.timbre(after.pitch_hz))
+        wave = waves.harmonics(turns, waves.timbre(before.pitch_hz))
+        if after.pitch_hz != before.pitch_hz:
+            new = waves.harmonics(turns, waves.timbre(after.pitch_hz))
+            wave += (new - wave) * waves.RAMP
         bus[0] += wave * left
         bus[1] += wave * right
         return True
-
-
-def _glide(turns: waves.Wave, before: Samples, after: Samples) -> Samples:
-    """A quantum at these phases whose timbre goes over from one to the other."""
-    if before is after:
-        return np.asarray(waves.harmonics(turns, before)[0])
-    first, second = waves.harmonics(turns, before, after)
-    return np.asarray(first + (second - first) * waves.RAMP)

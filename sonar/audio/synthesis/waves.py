@@ -89,23 +89,19 @@ def timbre(pitch_hz: float) -> Samples:
     return np.asarray(LOUDNESS / np.sqrt(power) * raw, np.float32)
 
 
-def harmonics(turns: Wave, *weights: Samples) -> Samples:
-    """For each ``weights``, the sum of ``weights[k]`` times the sine of harmonic ``k + 1``.
+def harmonics(turns: Wave, weights: Samples) -> Samples:
+    """The sum of ``weights[k]`` times the sine of harmonic ``k + 1``, float32 ``(n,)``.
 
-    Args:
-        turns: phase of the fundamental in turns, float64 ``(n,)``.
-        weights: float32 ``(8,)`` each.
-
-    Returns:
-        float32 ``(len(weights), n)``.
+    ``turns`` is the phase of the fundamental in turns, float64 ``(n,)``; ``weights`` is as from
+    :func:`timbre`.
     """
     # only the share of a turn: the rest would cost float32 its digits
-    share = (turns - np.floor(turns)).astype(np.float32)
-    rows, out = np.array(weights), np.empty((len(weights), share.size), np.float32)
-    for begin in range(0, share.size, _PART):
+    share = (turns - np.floor(turns)).astype(np.float32)[None, :]
+    out = np.empty(turns.size, np.float32)
+    for begin in range(0, turns.size, _PART):
         part = slice(begin, begin + _PART)
-        angles = _ORDERS * share[part]
-        np.matmul(rows, np.sin(angles, out=angles), out=out[:, part])
+        angles = np.dot(_ORDERS, share[:, part])
+        np.dot(weights, np.sin(angles, out=angles), out=out[part])
     return out
 
 
@@ -119,7 +115,7 @@ def pulse(rate_hz: int, pitch_hz: float, bend: float) -> Samples:
     for begin in range(0, round(LONGEST_PULSE_S * rate_hz), QUANTUM):
         index = begin + INDEX
         turns = index * (1.0 + bend * index) * (pitch_hz / rate_hz)
-        parts.append(harmonics(turns, weights)[0] * np.exp(-index / (_DECAY_S * rate_hz)))
+        parts.append(harmonics(turns, weights) * np.exp(-index / (_DECAY_S * rate_hz)))
     return np.concatenate(parts).astype(np.float32)
 
 

@@ -195,7 +195,7 @@ def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
     sink.start()
     limit = 0xFFFFFFFF - 0xFFFFFFFF % 4
     begin = limit + 4 * 100 if past else limit - 4 * RATE // 2
-    sink._file_bytes = sink._file.seek(begin)
+    sink._file.seek(begin)
     kinds, sizes = [], []
     for step in range(1, 11):
         sink.post(stop())
