@@ -30,7 +30,7 @@ def test_the_figures_are_those_of_the_code():
     assert f"{AudioConfig().pan_db:g} dB louder" in text
 
 
-def test_every_linked_sound_and_picture_is_there_and_small():
+def test_every_linked_sound_and_image_is_there_and_small():
     text = DOC.read_text(encoding="utf-8")
     links = set(re.findall(r"\((sound/[^)]+)\)", text))
     assert len(links) >= 14

@@ -1,7 +1,9 @@
 """A PortAudio whose devices and streams the test decides."""
 
 import threading
+from types import SimpleNamespace
 
+import numpy as np
 from hearing import AUDIO, SPEECH
 
 from sonar.audio.output.device import DeviceSink
@@ -23,6 +25,13 @@ class FakeStream:
 
     def close(self, ignore_errors=True):
         self.closed = True
+
+    def play(self, gap=False, ahead_s=0.01):
+        """A block, as PortAudio asks for it."""
+        block = np.full((480, 2), 0.5, np.float32)
+        moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.0 + ahead_s)
+        self.callback(block, 480, moment, SimpleNamespace(output_underflow=gap))
+        return block
 
 
 class FakePortAudio:

@@ -1,15 +1,14 @@
-"""Choosing a device, and a stream that is lost: without PortAudio."""
+"""Choosing a device, a stream that is lost, and a device's time: without PortAudio."""
 
 import sys
 import threading
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from fake_portaudio import sink, wait_for
-from hearing import AUDIO, SPEECH
+from hearing import AUDIO, SPEECH, pulse
 
 from sonar.audio.output import NullSink
+from sonar.audio.output import device as output
 from sonar.audio.output.device import DeviceSink, OutputDevice, choose_output, open_sink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
@@ -76,12 +75,9 @@ def test_a_stream_whose_callback_no_longer_comes_is_opened_again(portaudio):
 def test_a_stream_that_an_underrun_silenced_is_opened_with_a_longer_buffer(portaudio):
     own = sink()
     own.start()
-    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
-    late = type("Status", (), {"output_underflow": True})
-    block = np.zeros((480, 2), np.float32)
     for life in range(5):
         assert wait_for(lambda life=life: own.reopened == life and not own.lost)
-        portaudio.streams[-1].callback(block, 480, moment, late)
+        portaudio.streams[-1].play(gap=True)
     assert wait_for(lambda: own.reopened == 5)
     assert portaudio.latencies == ["low", 0.03, 0.06, 0.06, 0.06, 0.06]
     own.close()
@@ -99,11 +95,8 @@ def test_a_loss_without_an_underrun_keeps_the_short_buffer(portaudio):
 def test_a_stream_that_plays_is_left_alone(portaudio):
     own, clock = sink(), SystemClock()
     own.start()
-    moment = type("Time", (), {"currentTime": 5.0, "outputBufferDacTime": 5.01})
-    fine = type("Status", (), {"output_underflow": False})
-    block = np.zeros((480, 2), np.float32)
     for _ in range(60):
-        portaudio.streams[0].callback(block, 480, moment, fine)
+        portaudio.streams[0].play()
         clock.sleep(0.01)
     assert (own.reopened, own.xruns, len(portaudio.streams)) == (0, 0, 1)
     own.close()
@@ -127,12 +120,9 @@ def test_a_stream_that_opens_after_its_limit_is_closed_and_plays_nothing(portaud
     assert wait_for(lambda: portaudio.streams and portaudio.streams[0].closed)
     portaudio.hang = None
     late.start()
-    moment = SimpleNamespace(currentTime=5.0, outputBufferDacTime=5.01)
-    fine = SimpleNamespace(output_underflow=False)
-    block = np.full((480, 2), 0.5, np.float32)
-    portaudio.streams[0].callback(block, 480, moment, fine)
-    assert not block.any() and late._mixer.rendered == 0  # two streams would share one mixer
-    portaudio.streams[1].callback(block, 480, moment, fine)
+    # two streams would share one mixer
+    assert not portaudio.streams[0].play().any() and late._mixer.rendered == 0
+    portaudio.streams[1].play()
     assert late._mixer.rendered == 480
     late.close()
     assert portaudio.streams[1].closed
@@ -189,3 +179,38 @@ def test_the_sink_that_was_asked_for(portaudio):
     assert isinstance(open_sink(AUDIO, Mixer(AUDIO, SPEECH), SystemClock()), DeviceSink)
     null = AUDIO.model_copy(update={"output": "null"})
     assert isinstance(open_sink(null, Mixer(null, SPEECH), SystemClock()), NullSink)
+
+
+def test_ages_include_what_the_device_adds(portaudio):
+    own = sink()
+    own.start()
+    clock = SystemClock()
+    own.post(pulse(frame_id=1, t=clock.now()))
+    assert portaudio.streams[-1].play(gap=True, ahead_s=0.25).any()
+    own.close()
+    assert own.status.ages_s == pytest.approx([0.25], abs=0.05)
+    assert own.xruns == 1
+
+
+def test_threads_take_turns_quickly_only_while_it_plays(portaudio):
+    before_s = sys.getswitchinterval()
+    own = sink()
+    own.start()
+    assert sys.getswitchinterval() == pytest.approx(min(before_s, output.SWITCH_S))
+    own.close()
+    assert sys.getswitchinterval() == before_s
+
+
+def test_the_audio_thread_asks_for_its_place_once_a_stream(portaudio, monkeypatch):
+    asked = []
+    monkeypatch.setattr(output, "realtime", lambda _: asked.append(1) is None)
+    own = sink()
+    own.start()
+    for _ in range(3):
+        portaudio.streams[0].play()
+    assert len(asked) == 1
+    portaudio.streams[0].active = False
+    assert wait_for(lambda: own.reopened == 1)
+    portaudio.streams[1].play()
+    assert len(asked) == 2
+    own.close()

@@ -51,7 +51,7 @@ while True:
         connection.send(f"cannot say {text}")
         continue
     level = 0.0 if "silent" in options else 8000.0
-    tone = [level * math.sin(n / 3.0) for n in range(1103 + 10 * len(text))]  # tells the text
+    tone = [level * math.sin(n / 3.0) for n in range(1103 + 10 * len(text))]  # depends on the text
     silence = [0.0] * 4410
     samples = [int(value) for value in silence[:1102] + tone + silence]
     connection.send((22050, struct.pack(f"<{len(samples)}h", *samples)))

@@ -1,4 +1,4 @@
-"""Whatever the synthesizer does, asking never waits and the loss is told."""
+"""Whatever the synthesizer does, asking never waits and the loss is reported."""
 
 import os
 import signal
@@ -179,7 +179,7 @@ def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, wh
         (["silent"], "gave silence", 1),
     ],
 )
-def test_a_useless_synthesizer_is_given_up_and_told(
+def test_a_useless_synthesizer_is_given_up_and_reported(
     make: Make, log: Path, modes: list[str], says: str, most_starts: int
 ) -> None:
     bank = make(*modes, timeout_s=0.3 if "0.3 s" in says else 20.0)
@@ -192,7 +192,7 @@ def test_a_useless_synthesizer_is_given_up_and_told(
     assert starts(log) <= most_starts
 
 
-def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     bank = SpeechBank(SpeechConfig(), RATE, tmp_path, command=("/no/such/program",))
     assert not bank.prepare(WAIT_S)
     assert "cannot be started" in (bank.status.lost or "")
@@ -223,7 +223,7 @@ def test_a_last_phrase_that_fails_twice_ends_well_though_no_start_would_follow(
     assert starts(log) == speech.MAX_TRIES
 
 
-def test_a_mistake_in_the_thread_is_told_when_restarts_are_used_up(
+def test_a_mistake_in_the_thread_is_reported_when_restarts_are_used_up(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Every phrase has words in every language; a slip in one's own catalogue is told."""
+"""Every phrase has words in every language; a slip in one's own catalogue is reported."""
 
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def test_the_rate_stays_within_what_espeak_takes(
         ("phrases: {\n", 2, "not valid YAML"),
     ],
 )
-def test_a_slip_is_told_with_its_line(mine: Path, text: str, line: int, says: str) -> None:
+def test_a_slip_is_reported_with_its_line(mine: Path, text: str, line: int, says: str) -> None:
     mine.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_utterances(SpeechConfig(language=str(mine)))

@@ -53,7 +53,7 @@ def test_each_clip_says_its_own_words(bank: SpeechBank, tmp_path: Path) -> None:
     assert wrong == []
 
 
-def test_a_missing_voice_is_told(tmp_path: Path) -> None:
+def test_a_missing_voice_is_reported(tmp_path: Path) -> None:
     bank = SpeechBank(SpeechConfig(voice="xx/none"), RATE, tmp_path)
     assert not bank.prepare(60.0)
     assert "no voice xx/none" in (bank.status.lost or "")

@@ -37,7 +37,7 @@ def times_s(samples):
 
 
 @pytest.mark.parametrize("index", [0, 5, 12, 23])
-def test_a_column_is_heard_when_and_where_it_stands(index):
+def test_a_column_is_heard_when_and_where_it_is(index):
     samples = render(scan_of(only(index)), 1.0)
     begin, end = times_s(samples)
     assert begin == pytest.approx(index / 24 * 0.8, abs=0.006)
