@@ -1,7 +1,4 @@
-"""Where the mixed sound goes: the sound device, a WAV file, memory, or nowhere.
-
-:func:`open_sink` gives the live one that the configuration asks for.
-"""
+"""Where the mixed sound goes: the sound device (:func:`open_sink`), a WAV file, memory, nowhere."""
 
 from sonar.audio.output.device import DeviceSink, open_sink
 from sonar.audio.output.sinks import LiveSink, NullSink, OfflineSink, UnheardSink

@@ -22,9 +22,10 @@ from sonar.threads import realtime, run_briefly
 T = TypeVar("T")
 
 PRIORITY = 5  # of the audio thread, 1 to 99: after the kernel's own and a sound server's
-SWITCH_S = 0.0005  # the longest that Python code of another thread keeps a block waiting
+SWITCH_S = 0.0005  # the longest that Python code of another thread keeps a block (10 ms) waiting
 PATIENCE_S = 3.0  # PortAudio may hang when it opens or closes a device that is gone
 _WATCH_S = 0.1
+_RUNAWAY = 10.0  # who takes ten times as much sound as time passes (ALSA's null) plays nothing
 _SILENT_S = 0.5  # a callback that has not come for this long is lost
 _WAKING_S = 3.0  # of a device that has just been opened: headsets and idle sinks wake slowly
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
@@ -164,15 +165,13 @@ class DeviceSink(LiveSink):
         self._stream: Any = None
         self._life = 0  # the present stream's; others are silent
         self._buffering = 0  # index into _LATENCIES
-        self._blocks = self._blocks_seen = self._xruns_at_open = 0
-        self._opened_s = self._seen_s = 0.0  # when the newest block was seen
+        self._blocks = self._xruns_at_open = 0
         self._placed = 0  # the life whose thread has asked for its priority
         self._usual_switch_s = sys.getswitchinterval()
 
     def start(self) -> None:
         if self._thread is None:
             self._open()
-            # a block of sound lasts 10 ms, and must not wait for half of that
             sys.setswitchinterval(min(self._usual_switch_s, SWITCH_S))
             super().start()
 
@@ -210,7 +209,7 @@ class DeviceSink(LiveSink):
 
         problem = f"the sound device {device.name!r} cannot be opened"
         self._stream = within(problem, open_stream, discard=methodcaller("close"))
-        self._opened_s = self._seen_s = self._clock.now()
+        self._opened_s = self._clock.now()
         self.latency_s = float(self._stream.latency)
         self.label = f"{device.name} ({device.host})"
 
@@ -228,12 +227,24 @@ class DeviceSink(LiveSink):
         self._blocks += 1
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pause_s, seen = _FIRST_PAUSE_S, self._blocks
+        looked_s = seen_s = self._clock.now()  # when a new block was seen
         while not self._closing.wait(_WATCH_S):
-            if self._plays():
+            now_s, blocks, stream = self._clock.now(), self._blocks, self._stream
+            taken_s = (blocks - seen) * BLOCK_SIZE / self._mixer.rate_hz
+            runaway = taken_s > _RUNAWAY * max(now_s - looked_s, _WATCH_S)
+            seen_s = now_s if blocks != seen else max(seen_s, self._opened_s)
+            seen, looked_s = blocks, now_s
+            gap = self.xruns != self._xruns_at_open
+            limit_s = _SILENT_S if gap or now_s - self._opened_s > _WAKING_S else _WAKING_S
+            plays = stream is not None and stream.active and now_s - seen_s <= limit_s
+            if plays and not runaway:
                 continue
             self.lost = True
             self._release()
+            if runaway:
+                self.note = f"{self.label} has no clock, so nothing is heard; trying again"
+                self._closing.wait(_LONGEST_PAUSE_S)
             try:
                 # PortAudio keeps the list of its first look; it has to look for devices again
                 within("PortAudio cannot end", sounddevice_module()._terminate)
@@ -247,14 +258,6 @@ class DeviceSink(LiveSink):
             pause_s, self.note, self.lost = _FIRST_PAUSE_S, None, False
             self.reopened += 1
             self._mixer.announce("degraded", "unknown_audio_lost")
-
-    def _plays(self) -> bool:
-        now_s, stream = self._clock.now(), self._stream
-        if self._blocks != self._blocks_seen:
-            self._blocks_seen, self._seen_s = self._blocks, now_s
-        gap = self.xruns != self._xruns_at_open
-        limit_s = _SILENT_S if gap or now_s - self._opened_s > _WAKING_S else _WAKING_S
-        return stream is not None and stream.active and now_s - self._seen_s <= limit_s
 
     def _release(self) -> None:
         stream, self._stream = self._stream, None

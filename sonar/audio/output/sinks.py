@@ -18,8 +18,6 @@ from sonar.ports import Clock, SinkStatus, Spoken
 from sonar.threads import GuardedThread
 from sonar.types import Cue
 
-OnBlock = Callable[[NDArray[np.float32]], None]
-
 BLOCK_SIZE = 480  # samples: 10 ms at 48 kHz
 LONGEST_BLOCK = 4800
 LONGEST_GAP_S = 3600.0  # between two frames; more is a clock that jumped, not a recording
@@ -121,9 +119,11 @@ class WavSink(OfflineSink):
     ``ds64`` chunk has 64-bit sizes. ``on_block`` is called with each rendered block.
     """
 
-    def __init__(self, mixer: Mixer, path: Path | str, on_block: OnBlock | None = None) -> None:
+    def __init__(
+        self, mixer: Mixer, path: Path, on_block: Callable[..., None] | None = None
+    ) -> None:
         super().__init__(mixer)
-        self._path, self._on_block = Path(path), on_block
+        self._path, self._on_block = path, on_block
         self.label = f"WAV file {self._path}"
         self._file: FileIO | None = None
 
@@ -243,11 +243,10 @@ class LiveSink(MixerSink):
 
 
 class NullSink(LiveSink):
-    """Renders in real time and throws the sound away.
+    """Renders in real time and throws the sound away: without a sound card, and to measure ages.
 
-    It is used where there is no sound card, and measures frame-to-sound ages where one
-    should not matter. Its clock must run by itself (:class:`~sonar.clock.SystemClock`). A gap is a
-    block that was not rendered in time; the sound counts as heard when its block is due.
+    Its clock must run by itself (:class:`~sonar.clock.SystemClock`). A gap is a block that was not
+    rendered in time; the sound counts as heard when its block is due.
     """
 
     label = "no sound output"

@@ -102,6 +102,48 @@ def test_a_stream_that_plays_is_left_alone(portaudio):
     own.close()
 
 
+def test_a_device_without_a_clock_is_left_alone_between_tries(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_RUNAWAY", 1.5)
+    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.2)
+    own, ending = sink(), threading.Event()
+    own.start()
+
+    def spin():
+        while not ending.is_set():
+            stream = portaudio.streams[-1]
+            if not stream.closed:
+                stream.play()
+            ending.wait(0.0001)  # the others must come to their turn
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        assert wait_for(lambda: own.note is not None and portaudio.streams[0].closed)
+        assert own.note == "pulse (ALSA) has no clock, so nothing is heard; trying again"
+    finally:
+        ending.set()
+        thread.join(5)
+    assert wait_for(lambda: own.reopened >= 1 and not own.lost)
+    assert own.note is None
+    own.close()
+
+
+def test_a_device_that_loses_its_clock_later_is_noticed_within_seconds(portaudio, monkeypatch):
+    monkeypatch.setattr(output, "_RUNAWAY", 5.0)
+    monkeypatch.setattr(output, "_LONGEST_PAUSE_S", 0.05)
+    own = sink()
+    own.start()
+    stream, clock = portaudio.streams[0], SystemClock()
+    for _ in range(50):  # 0.5 s at about its own pace
+        stream.play()
+        clock.sleep(0.01)
+    assert own.reopened == 0
+    for _ in range(400):  # 4 s of sound at once
+        stream.play()
+    assert wait_for(lambda: own.reopened >= 1)
+    own.close()
+
+
 def test_an_open_that_hangs_does_not_hang_the_sink(portaudio, monkeypatch):
     monkeypatch.setattr("sonar.audio.output.device.PATIENCE_S", 0.05)
     portaudio.hang = threading.Event()

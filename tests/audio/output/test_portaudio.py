@@ -230,3 +230,30 @@ print("closed")
     since = recorded(tmp_path / "heard.raw")[already + RATE :].astype(float)
     power = np.square(since).sum(axis=0)
     assert power[1] > 100 * power[0] > 0
+
+
+def test_alsas_null_device_is_recognised_and_does_not_eat_a_processor(tmp_path):
+    """It takes sound as fast as it is made; the walker must hear of it, not the fan."""
+    asound = tmp_path / "asound.conf"
+    asound.write_text("pcm.!default { type null }\nctl.!default { type null }\n")
+    program = """
+audio = AudioConfig(device="default", volume_db=0.0)
+mixer = Mixer(audio, SpeechConfig(), stale_s=60.0)
+sink = DeviceSink(mixer, audio, clock)
+sink.start()
+sink.post(pulse(frame_id=1, t=clock.now()))
+for _ in range(100):
+    if sink.note:
+        break
+    clock.sleep(0.1)
+rendered = mixer.rendered
+clock.sleep(1.0)
+print(sink.note.replace(" ", "_"), mixer.rendered - rendered, len(sink.status.ages_s))
+sink.close()
+"""
+    player = play({**os.environ, "ALSA_CONFIG_PATH": str(asound)}, program)
+    note, more, ages = finish(player)
+    assert "has_no_clock" in note
+    # The stream is closed between two tries; left open it took hundreds of seconds a second.
+    assert int(more) < RATE // 2
+    assert int(ages) == 1
