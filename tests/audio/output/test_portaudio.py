@@ -240,8 +240,8 @@ def test_alsas_null_device_is_recognised_and_does_not_eat_a_processor(tmp_path):
 audio = AudioConfig(device="default", volume_db=0.0)
 mixer = Mixer(audio, SpeechConfig(), stale_s=60.0)
 sink = DeviceSink(mixer, audio, clock)
+sink.post(pulse(frame_id=1, t=clock.now()))  # before: the stream may be closed in milliseconds
 sink.start()
-sink.post(pulse(frame_id=1, t=clock.now()))
 for _ in range(100):
     if sink.note:
         break
