@@ -159,7 +159,7 @@ def train_ear(
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
     from sonar.clock import SystemClock
-    from sonar.controls.keyboard import single_keys
+    from sonar.controls.keys import single_keys
     from sonar.lab.simulate.ear import EarStage, EarTrainer
     from sonar.lab.simulate.ear_scenes import SceneMaker
 

@@ -3,3 +3,5 @@
 Entry points: :class:`~sonar.controls.controls.Controls` does what a line of words asks for,
 :func:`~sonar.controls.listen.listening` takes such lines while a run lasts.
 """
+
+__all__ = ["control_socket", "controls", "listen", "view"]

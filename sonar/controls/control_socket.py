@@ -14,7 +14,6 @@ from sonar.errors import ConfigError, DeviceError
 LONGEST_LINE = 200  # bytes
 ANSWER_S = 2.0
 _LINE_S = 0.5  # a client that is slower loses its turn
-_PREFIX, _SUFFIX = "control-", ".sock"
 _NO_CONTROL = "`sonar control` will not work"
 
 
@@ -22,17 +21,14 @@ def runtime_folder() -> Path:
     """Where the sockets are, mode 0700. Raises DeviceError when it is not ours alone."""
     from platformdirs import user_runtime_path
 
-    with warnings.catch_warnings():  # about XDG_RUNTIME_DIR, where it is not set
-        warnings.simplefilter("ignore")
-        try:
-            folder = user_runtime_path("sonar")
-        except RuntimeError as error:
-            raise DeviceError(
-                f"{_NO_CONTROL}: this user has no home folder; set XDG_RUNTIME_DIR"
-            ) from error
     try:
+        with warnings.catch_warnings():  # about XDG_RUNTIME_DIR, where it is not set
+            warnings.simplefilter("ignore")
+            folder = user_runtime_path("sonar")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = folder.lstat()
+    except RuntimeError as error:
+        raise DeviceError(f"{_NO_CONTROL}: no home folder; set XDG_RUNTIME_DIR") from error
     except OSError as error:
         raise DeviceError(f"{_NO_CONTROL}: {folder} cannot be made ({error.strerror})") from error
     private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
@@ -42,15 +38,12 @@ def runtime_folder() -> Path:
 
 
 class ControlSocket:
-    """Listens at ``path``, by default ``control-PID.sock`` in :func:`runtime_folder`.
-
-    Raises DeviceError when it cannot.
-    """
+    """Listens at ``path``, ``control-PID.sock`` in :func:`runtime_folder`; DeviceError if not."""
 
     def __init__(self, do: Do, path: Path | None = None) -> None:
         self._do = do
-        self.path = path or runtime_folder() / f"{_PREFIX}{os.getpid()}{_SUFFIX}"
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.path = path or runtime_folder() / f"control-{os.getpid()}.sock"
+        self._server = socket.socket(socket.AF_UNIX)
         try:
             self.path.unlink(missing_ok=True)  # of a process with this number that was killed
             self._server.bind(str(self.path))
@@ -69,10 +62,9 @@ class ControlSocket:
             client, _ = self._server.accept()
             with client:
                 line = _receive_line(client, LONGEST_LINE + 1, _LINE_S)
+                answer = f"refused; one line at a time, at most {LONGEST_LINE} bytes"
                 if line.endswith(b"\n"):
                     answer = self._do(line.partition(b"\n")[0].decode("utf-8", "replace"))
-                else:
-                    answer = f"refused; one line at a time, at most {LONGEST_LINE} bytes"
                 client.sendall(answer.encode() + b"\n")
 
     def close(self) -> None:
@@ -81,52 +73,39 @@ class ControlSocket:
             self.path.unlink(missing_ok=True)
 
 
-def running_instances() -> list[Path]:
-    """Sockets of this user's running sonars, oldest first; those left by dead ones are removed."""
-    try:
-        found = list(runtime_folder().glob(f"{_PREFIX}*{_SUFFIX}"))
-    except DeviceError:
-        return []
-    alive: list[tuple[float, Path]] = []
-    for path in found:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-            made_s = path.stat().st_mtime
-            probe.settimeout(ANSWER_S)
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink(missing_ok=True)
-                continue
-            alive.append((made_s, path))
-    return [path for _, path in sorted(alive)]
-
-
-def instance_of(path: Path) -> str:
-    """The process number that a socket's name carries."""
-    return path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+def running_instances() -> dict[str, Path]:
+    """Sockets of this user's running sonars by process number, oldest first."""
+    alive: list[tuple[float, str, Path]] = []
+    with contextlib.suppress(DeviceError):
+        for path in runtime_folder().glob("control-*.sock"):
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(ANSWER_S)
+                try:
+                    probe.connect(str(path))
+                except ConnectionRefusedError:  # left by one that was killed
+                    path.unlink(missing_ok=True)
+                else:
+                    alive.append((path.stat().st_mtime, path.stem.partition("-")[2], path))
+    return {name: path for _, name, path in sorted(alive)}
 
 
 def choose_instance(instance: str | None) -> Path:
     """The one that runs, or the one that is named. Raises ConfigError when that is not clear."""
-    named = {instance_of(path): path for path in running_instances()}
+    named = running_instances()
     known = ", ".join(named) or "none"
-    if instance is not None:
-        if instance not in named:
-            raise ConfigError(
-                f"no sonar with process number {instance} is running; there are: {known}"
-            )
-        return named[instance]
+    if instance is not None and instance not in named:
+        raise ConfigError(f"no sonar with process number {instance} is running; there are: {known}")
     if not named:
         raise ConfigError("no sonar that takes commands is running for this user")
-    if len(named) > 1:
+    if instance is None and len(named) > 1:
         raise ConfigError(f"several sonars are running; choose one with --instance: {known}")
-    return next(iter(named.values()))
+    return named[instance or next(iter(named))]
 
 
 def send(path: Path, line: str) -> str:
     """The answer to ``line``. Raises DeviceError when there is none within ``ANSWER_S``."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(ANSWER_S)
             client.connect(str(path))
             client.sendall(line.encode() + b"\n")

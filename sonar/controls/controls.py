@@ -25,13 +25,7 @@ class Controls:
     """Commands for one run. Call it with a line of words, from any thread.
 
     The answer is one line that begins with ``ok`` or ``refused``. What cannot be understood is
-    refused by sound too, so that a wrong button is noticed.
-
-    Args:
-        mixer, mapper: of that run.
-        volume_db: the volume it started with; the present one as an attribute.
-        stop: ends the run in order, with its goodbye.
-        view: what there is to see and hear at present, or None.
+    refused by sound too, so that a wrong button is noticed. ``stop`` ends the run with its goodbye.
 
     Attributes:
         quitting: the walker ended the run.
@@ -47,9 +41,8 @@ class Controls:
         stop: Callable[[], None] = lambda: None,
         view: "RunView | None" = None,
     ) -> None:
-        self.mixer, self.mapper = mixer, mapper
+        self.mixer, self.mapper, self.volume_db = mixer, mapper, volume_db
         self._stop, self._view = stop, view
-        self.volume_db = volume_db
         self.quitting = False
         self.on_keep: Callable[[], bool] | None = None
 
@@ -75,8 +68,12 @@ class Controls:
                     self.mapper.verbosity = verbosity
                     self.mixer.announce("confirm", f"control_verbosity_{verbosity}")
                     return f"ok verbosity {verbosity}"
-            case ["describe"]:
-                return self._describe()
+            case ["describe"]:  # side by side with distances
+                scene = self.mapper.last_scene
+                if scene is None:
+                    return self.refuse("refused nothing was seen yet")
+                self.mixer.announce("confirm", *describe_keys(scene))
+                return f"ok {describe(scene)}"
             case ["repeat"]:
                 key = self.mapper.last_phrase
                 self.mixer.announce("confirm", key or "control_nothing_to_repeat")
@@ -118,14 +115,6 @@ class Controls:
         else:
             self.mixer.announce("refused", "control_volume_limit")
         return f"ok volume {self.volume_db:g} dB"
-
-    def _describe(self) -> str:
-        """What is around: said, side by side with distances, and returned as one sentence."""
-        scene = self.mapper.last_scene
-        if scene is None:
-            return self.refuse("refused nothing was seen yet")
-        self.mixer.announce("confirm", *describe_keys(scene))
-        return f"ok {describe(scene)}"
 
 
 def _choose(name: str, names: Sequence[Name], present: Name) -> Name | None:

@@ -5,8 +5,6 @@ line such as ``volume up`` to one function, and gives back what it changed when 
 whatever happened in between.
 """
 
-import contextlib
-import os
 import select
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,19 +21,16 @@ from sonar.threads import Announce, GuardedThread
 Do = Callable[[str], str]
 """Takes a command, returns its answer."""
 
-LOOK_S = 0.5  # between looks for what listens now: a device that came, a terminal in front again
+LOOK_S = 0.2  # between looks for what listens now: a device that came, a terminal in front again
 _PATIENCE_S = 2.0  # for a command in hand, at the end
 
 
 class Listener(Protocol):
-    """One way to give commands."""
+    """One way to give commands: file descriptors to wait for, asked before each wait, and what
+    takes that which came at one of them."""
 
-    def files(self) -> Sequence[int]:
-        """The file descriptors to wait for now; asked before each wait."""
-
-    def read(self, file: int) -> None:
-        """Take what came at one of them."""
-
+    def files(self) -> Sequence[int]: ...
+    def read(self, file: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -43,16 +38,12 @@ class Listener(Protocol):
 def listening(
     controls: Controls, config: ControlsConfig, *, keyboard: bool = False
 ) -> Iterator[list[str]]:
-    """While inside, commands reach ``controls``.
+    """While inside, commands reach ``controls``; ``keyboard`` is for runs that own the terminal.
 
     Gives sentences for the user about what does not listen and why: guiding goes on without.
-    ``keyboard`` is for runs that own the terminal.
     """
-
-    def announce(_problem: str, _gave_up: bool) -> None:
-        controls.refuse()  # a listener failed: what was pressed may not have been done
-
     from sonar.controls.control_socket import ControlSocket
+    from sonar.controls.keys import KEYS_HELP, Buttons, Keyboard
 
     notes: list[str] = []
     listeners: list[Listener] = []
@@ -61,15 +52,15 @@ def listening(
     except DeviceError as error:
         notes.append(str(error))
     if config.buttons:
-        from sonar.controls.buttons import Buttons
-
         listeners.append(Buttons(controls, config.buttons))
     if keyboard:
-        from sonar.controls.keyboard import KEYS_HELP, Keyboard
-
         keys = Keyboard(controls)
         listeners.append(keys)
         notes += [KEYS_HELP] if keys.on_terminal else []
+
+    def announce(_problem: str, _gave_up: bool) -> None:
+        controls.refuse()  # a listener failed: what was pressed may not have been done
+
     with attending(listeners, announce):
         yield notes
 
@@ -77,16 +68,15 @@ def listening(
 @contextmanager
 def attending(listeners: Sequence[Listener], announce: Announce | None = None) -> Iterator[None]:
     """While inside, a thread serves each of ``listeners``; all are closed at the end."""
-    wake_in, wake_out = os.pipe()
     over = threading.Event()
 
     def serve(listener: Listener) -> None:
         while not over.is_set():
             waiting = select.poll()  # unlike select(), not limited to numbers below 1024
-            for file in (*listener.files(), wake_in):
+            for file in listener.files():
                 waiting.register(file, select.POLLIN)
             for file, _ in waiting.poll(1000.0 * LOOK_S):
-                if file != wake_in and not over.is_set():
+                if not over.is_set():
                     listener.read(file)
 
     threads = [
@@ -102,11 +92,6 @@ def attending(listeners: Sequence[Listener], announce: Announce | None = None) -
             yield
         finally:
             over.set()
-            with contextlib.suppress(OSError):
-                os.write(wake_out, b"x")
             deadline_s = monotonic() + _PATIENCE_S
             for thread in threads:
                 thread.join(max(0.0, deadline_s - monotonic()))
-            if not any(thread.is_alive() for thread in threads):  # a leak beats a reused number
-                os.close(wake_in)
-                os.close(wake_out)

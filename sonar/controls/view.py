@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 SCHEMA = "sonar.controls.view/1"
 STALE_S = 2.0  # without a frame or an event for so long, nothing is known
 WIDTH_PX = 480
-_QUALITY = 70
-_SAID = 5
+_QUALITY, _SAID = 70, 5
 
 
 class RunView:
-    """Consumes the steps of one run; :meth:`answer` is what ``sonar control view`` gets.
-
-    The frame is in it, as ``picture``, only where ``controls.picture`` allows that: it shows people
-    who did not ask for it.
-    """
+    """Consumes the steps of one run; :meth:`answer` is what ``sonar control view`` gets. The frame
+    is in it only where ``controls.picture`` allows that: it shows people who did not ask for it."""
 
     def __init__(self, config: SonarConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
@@ -43,64 +39,60 @@ class RunView:
 
     def consume(self, update: Update) -> None:
         """Keep what is new."""
+        now = self._clock.now()
         for event in update.events:
             if event.kind == "state":
                 self._state = (State(event.name), Reason(event.why) if event.why else None)
             elif event.kind == "speech":
-                self._said.appendleft((self._clock.now(), event.text or event.name))
+                self._said.appendleft((now, event.text or event.name))
             else:
                 self._heard = {"name": event.name, "side": event.side, "why": event.why}
         if isinstance(update, Step):
-            if self._newest is None:
-                self._first_t = update.frame.t
-            self._newest = (self._clock.now(), update)
+            self._first_t = self._first_t if self._newest else update.frame.t
+            self._newest = (now, update)
 
     def answer(self, controls: "Controls") -> str:
         """One line of JSON, ``sonar.controls.view/1``; from any thread.
 
         ``age_s`` is how old the newest frame is, ``t`` its seconds into the run; ``zones`` and
         ``cue`` are as in its record, or unknown and null where something else happened since.
-        ``heard`` is the sound with its side and cause, ``said`` the last phrases, newest first.
-        ``borders`` are where the zones meet, as fractions of its width; ``picture`` is
-        a JPEG in base64. Both are null without a frame.
+        ``said`` are the last phrases, newest first; ``borders`` are where the zones meet, as
+        fractions of the frame's width; ``picture`` is the frame, a JPEG in base64.
         """
         now = self._clock.now()
         newest, (state, reason) = self._newest, self._state
-        scene, cue = Scene.unknown(-1, 0.0, reason, state), None
-        age_s = t = borders = picture = None
+        shown: dict[str, Any] = dict.fromkeys(("age_s", "t", "cue", "borders", "picture"))
+        scene = Scene.unknown(-1, 0.0, reason, state)
         if newest is not None:
-            seen_s, step = newest
-            last, image = step.scene, step.frame.image
-            age_s, t = round(now - seen_s, 3), round(step.frame.t - self._first_t, 3)
-            if (last.state, last.reason) == (state, reason):  # else the state came after this frame
-                if age_s > STALE_S:
-                    scene = Scene.unknown(last.frame_id, last.t, Reason.STALE)
-                else:
-                    scene, cue = last, step.record().model_dump(mode="json")["cue"]
+            step, image = newest[1], newest[1].frame.image
+            shown["age_s"], shown["t"] = (
+                round(now - newest[0], 3),
+                round(step.frame.t - self._first_t, 3),
+            )
+            # Else the state came after this frame.
+            if (step.scene.state, step.scene.reason) == (state, reason):
+                scene, shown["cue"] = step.scene, step.record().model_dump(mode="json")["cue"]
+                if shown["age_s"] > STALE_S:
+                    scene, shown["cue"] = Scene.unknown(scene.frame_id, scene.t, Reason.STALE), None
             if self._config.controls.picture:
-                borders, picture = zone_borders(self._config, *image.shape[:2]), _jpeg(image)
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "state": scene.state,
-                "reason": scene.reason,
-                "age_s": age_s,
-                "t": t,
-                "sentence": describe(scene),
-                "zones": ZonesRecord.model_validate(scene).model_dump(mode="json"),
-                "drop_off": scene.drop_off,
-                "cue": cue,
-                "heard": self._heard,
-                "said": [{"text": text, "ago_s": round(now - s, 1)} for s, text in [*self._said]],
-                "muted": controls.mixer.muted,
-                "volume_db": controls.volume_db,
-                "verbosity": controls.mapper.verbosity,
-                "scheme": controls.mapper.scheme,
-                "picture_allowed": self._config.controls.picture,
-                "borders": borders,
-                "picture": picture,
-            }
-        )
+                shown["borders"] = zone_borders(self._config, *image.shape[:2])
+                shown["picture"] = _jpeg(image)
+        shown |= {
+            "schema": SCHEMA,
+            "state": scene.state,
+            "reason": scene.reason,
+            "sentence": describe(scene),
+            "zones": ZonesRecord.model_validate(scene).model_dump(mode="json"),
+            "drop_off": scene.drop_off,
+            "heard": self._heard,
+            "said": [{"text": text, "ago_s": round(now - s, 1)} for s, text in [*self._said]],
+            "muted": controls.mixer.muted,
+            "volume_db": controls.volume_db,
+            "verbosity": controls.mapper.verbosity,
+            "scheme": controls.mapper.scheme,
+            "picture_allowed": self._config.controls.picture,
+        }
+        return json.dumps(shown)
 
 
 def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from sonar.audio.cues import SCHEMES, VERBOSITIES
-from sonar.controls.control_socket import choose_instance, instance_of, running_instances, send
+from sonar.controls.control_socket import choose_instance, running_instances, send
 from sonar.controls.view import SCHEMA, WIDTH_PX
 from sonar.errors import DeviceError, SonarError
 from sonar.replay.annotate import Annotator, even_size
@@ -78,7 +78,7 @@ def at_hand(watching: bool) -> Any:
 
 def toggle(watching: bool, which: str | None) -> tuple[Any, ...]:
     """Start or stop watching: new values of what :func:`live_tab` lists."""
-    names = [instance_of(path) for path in running_instances()]
+    names = list(running_instances())
     radio = gr.skip()
     html = _NOT_WATCHING if names else _NOTHING_RUNS
     if not watching:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sonar.audio.cues import mapping, urgency
 from sonar.audio.synthesis import EARCONS
 from sonar.config import AudioConfig
-from sonar.controls import buttons, keyboard
+from sonar.controls import keys
 from sonar.types import Band
 
 DOC = Path(__file__).parents[2] / "docs" / "sound.md"
@@ -45,11 +45,11 @@ def test_every_key_and_button_is_in_the_table():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and "`" in cells[3] and "sonar control" not in cells[3]:
             table[re.findall(r"`(\w+)", cells[3])[0]] = cells
-    for key, command in keyboard.KEYS.items():
+    for key, command in keys.KEYS.items():
         name = {" ": "space", "=": "+"}.get(key, key)
         assert name in table[command.split()[0]][1].replace(",", "").split()
     codes = {113: "MUTE", 114: "VOLUMEDOWN", 115: "VOLUMEUP", 163: "NEXTSONG", 165: "PREVIOUSSONG"}
     for code, name in codes.items():
-        assert f"KEY_{name}" in table[buttons.KEYS[code].split()[0]][2]
+        assert f"KEY_{name}" in table[keys.BUTTONS[code].split()[0]][2]
     for code in (113, 164):
-        assert f"keycode={code},label={buttons.KEYS[code]}" in text
+        assert f"keycode={code},label={keys.BUTTONS[code]}" in text

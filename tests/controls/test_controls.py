@@ -71,7 +71,7 @@ def test_dangers_are_heard_muted():
     assert not rig.walk(1.0).any()
 
 
-def test_that_sight_is_lost_is_told_once_muted():
+def test_that_sight_is_lost_is_announced_once_muted():
     rig = Rig()
     rig.controls("mute")
     rig.walk(1.0)
@@ -95,7 +95,7 @@ def test_volume_steps_are_gains_and_answered():
     assert after - before == pytest.approx(-10.0, abs=0.5)
 
 
-def test_the_volume_has_limits_that_are_told():
+def test_the_volume_has_limits_that_are_announced():
     rig = Rig()
     assert rig.controls("volume 99") == "ok volume 12 dB"
     rig.walk(1.0)

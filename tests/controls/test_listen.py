@@ -59,11 +59,11 @@ def test_words_are_done_and_answered(commands, line, answer):
     ["", "moo", "volume", "volume nan", "volume inf", "volume 1e9", "mute now", "scheme x", "\0"],
 )
 def test_what_is_not_known_is_refused_by_sound_too(commands, line):
-    told = []
-    commands.mixer.announce = lambda *what: told.append(what)
+    asked = []
+    commands.mixer.announce = lambda *what: asked.append(what)
     before = commands.mixer.muted, commands.mapper.scheme
     assert commands(line).startswith("refused")
-    assert told == [("refused",)]
+    assert asked == [("refused",)]
     assert (commands.mixer.muted, commands.mapper.scheme) == before
 
 
@@ -165,7 +165,7 @@ def test_a_listener_that_hangs_or_fails_does_not_stop_another():
         let_go.set()
 
 
-def test_instances_are_told_apart_and_dead_ones_cleared(runtime):
+def test_instances_are_kept_apart_and_dead_ones_cleared(runtime):
     with pytest.raises(ConfigError, match="no sonar that takes commands"):
         sockets.choose_instance(None)
     heard = Heard()

@@ -1,4 +1,4 @@
-"""What a helper is shown while sonar guides: the truth of now, and pictures only where allowed."""
+"""What a helper is shown while sonar guides: the truth of now, and the frame only where allowed."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def configured(*sets: str) -> SonarConfig:
 
 
 class Seen:
-    """A view, its clock, and the controls that it tells of."""
+    """A view, its clock, and the controls that it shows."""
 
     def __init__(self, *sets: str) -> None:
         config = configured(*sets)
@@ -75,7 +75,7 @@ def bands(found: dict) -> list[str]:
     return [found["zones"][side]["band"] for side in SIDES]
 
 
-def test_the_newest_frame_sound_and_words_are_told():
+def test_the_newest_frame_sound_and_words_are_shown():
     seen = Seen()
     seen.state(State.GUIDING)
     seen.frame()
@@ -92,7 +92,7 @@ def test_the_newest_frame_sound_and_words_are_told():
     assert (found["muted"], found["volume_db"], found["scheme"]) == (False, -6.0, "pulse")
 
 
-def test_the_picture_is_off_unless_allowed():
+def test_the_frame_is_off_unless_allowed():
     seen = Seen()
     seen.state(State.GUIDING)
     seen.frame()
@@ -100,7 +100,7 @@ def test_the_picture_is_off_unless_allowed():
     assert not found["picture_allowed"] and found["picture"] is None and found["borders"] is None
 
 
-def test_the_picture_is_a_small_jpeg_with_its_colours_in_place():
+def test_the_frame_is_a_small_jpeg_with_its_colours_in_place():
     seen = Seen("controls.picture=true")
     assert seen.answer()["picture"] is None  # none came yet
     seen.state(State.GUIDING)
@@ -142,11 +142,11 @@ def test_a_state_that_came_after_the_frame_counts():
 def test_a_run_answers_the_command(allowed: bool):
     clock = ManualClock()
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)]
+    images = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)]
     ramp = np.repeat(np.linspace(0.2, 1.0, 48, dtype=np.float32)[:, None], 64, axis=1)
     running = app.assemble(
         configured(f"controls.picture={str(allowed).lower()}"),
-        ScriptedSource(pictures, live=False, clock=clock, rate_hz=10),
+        ScriptedSource(images, live=False, clock=clock, rate_hz=10),
         lambda mixer: NullSink(mixer, clock),
         clock=clock,
         engine=FakeEngine(DepthMap(ramp)),

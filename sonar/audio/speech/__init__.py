@@ -3,3 +3,5 @@
 Entry point: :class:`sonar.audio.speech.bank.SpeechBank`. Nothing is imported here: the worker
 process starts quickly.
 """
+
+__all__ = ["bank", "catalogue", "clips"]

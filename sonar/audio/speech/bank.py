@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from multiprocessing.connection import Connection
@@ -35,11 +34,10 @@ from sonar.ports import Clock
 from sonar.threads import GuardedThread
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "sonar.audio.speech.worker")
-TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0  # for the synthesizer to start, and for each phrase
 MAX_STARTS = 4  # of the synthesizer
-MAX_TRIES = 2  # for one phrase
-MAX_FILES = 2000  # in the cache, about 100 MB; the oldest go first
-_RECIPE = "3"  # raise it when clips.py makes other clips of the same recording
+MAX_FILES = 1000  # in the cache, about 100 MB; the oldest go first
+_RECIPE = "4"  # raise it when clips.py makes other clips of the same recording
 _SLICE_S = 0.1  # a wait for an answer is cut into these, so that a request to stop is seen
 _CLOSE_S = 5.0
 _log = logging.getLogger(__name__)
@@ -47,23 +45,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpeechStatus:
-    """How far speech is.
+    """How far speech is."""
 
-    Attributes:
-        ready: phrases that can be said now.
-        total: phrases there should be; 0 where speech is off.
-        done: nothing more will come.
-        lost: why some or all phrases will not be there, one sentence; None when all is well.
-    """
-
-    ready: int
-    total: int
-    done: bool
-    lost: str | None = None
-
-
-class NoSynthesizerError(SpeechError):
-    """The worker cannot work; trying again would not help."""
+    ready: int  # phrases that can be said now
+    total: int  # phrases there should be; 0 where speech is off
+    done: bool  # nothing more will come
+    lost: str | None = None  # why phrases will not be there, one sentence
 
 
 class PhraseError(SpeechError):
@@ -86,8 +73,8 @@ class SpeechWorker:
         self._timeout_s, self._stopping = timeout_s, stopping
         ours, theirs = socket.socketpair()
         self._connection, self._ready = Connection(ours.detach()), False
-        with theirs:
-            try:
+        try:
+            with theirs:
                 self._process = subprocess.Popen(
                     [*command, str(theirs.fileno()), str(os.getpid())],
                     pass_fds=(theirs.fileno(),),
@@ -96,17 +83,15 @@ class SpeechWorker:
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C is the parent's to handle
                 )
-            except OSError as error:
-                problem = f"the synthesizer cannot be started ({error.strerror})"
-                raise SpeechError(problem) from error
+        except OSError as error:
+            problem = f"the synthesizer cannot be started ({error.strerror})"
+            raise SpeechError(problem) from error
 
     def render(self, utterance: Utterance, rate_hz: int) -> Samples:
-        """The clip for a mixer at ``rate_hz``; see :func:`~.clips.clip_for_mixer`.
-
-        Also raises PhraseError, after which it may be called again, and NoSynthesizerError.
-        """
+        """The clip for a mixer at ``rate_hz``. Also raises PhraseError, after which it may be
+        called again."""
         if not self._ready and (problem := self._answer()) is not None:
-            raise NoSynthesizerError(problem)
+            raise SpeechError(problem)
         self._ready = True
         with contextlib.suppress(OSError):  # its end is seen as its answer is read
             self._connection.send(astuple(utterance))
@@ -159,12 +144,9 @@ class SpeechBank:
         rate_hz: of the mixer.
         cache_dir: where clips are kept; None is ``$SONAR_HOME/speech``, or the user's cache folder.
             One that cannot be written is only read.
-        clock: of the guarded thread.
-        command: the worker's command line, for tests and other synthesizers.
-        timeout_s: longest wait for the synthesizer to start, and for each phrase.
+        command, timeout_s: of the worker, for tests and other synthesizers.
 
-    Raises:
-        ConfigError: the language's catalogue is wrong or does not exist.
+    Raises ConfigError when the language's catalogue is wrong or does not exist.
     """
 
     def __init__(
@@ -206,8 +188,7 @@ class SpeechBank:
     def prepare(self, timeout_s: float = TIMEOUT_S) -> bool:
         """Wait until nothing more will come; True when every phrase is there."""
         self._done.wait(timeout_s)
-        status = self.status
-        return status.done and status.ready == status.total
+        return self._status.done and len(self._clips) == self._status.total
 
     def close(self) -> None:
         """End the synthesizer and the thread; clips stay. Safe to call twice."""
@@ -236,33 +217,24 @@ class SpeechBank:
             for old in (*self._folder.glob("*.part"), *clips[:-MAX_FILES]):
                 old.unlink(missing_ok=True)
 
-    def _render(self, waiting: list[str]) -> str | None:
-        """Render the phrases ``waiting``; why some could not be, or None."""
-        reason: str | None = None
-        failures: Counter[str] = Counter()
-        starts = 0
+    def _render(self, waiting: list[str]) -> str:
+        """Render the phrases ``waiting``; why some could not be."""
+        reason, starts = "", 0
         while waiting and not self._stop.is_set():
-            key = waiting[0]
+            key = waiting.pop(0)
             try:
                 if self._worker is None:
-                    if starts == MAX_STARTS:
-                        return reason
                     starts += 1
                     self._worker = SpeechWorker(self._timeout_s, self._command, self._stop.is_set)
                 self._keep(key, self._worker.render(self._utterances[key], self._rate_hz))
-                waiting.pop(0)
-            except NoSynthesizerError as error:
-                return str(error)
             except PhraseError as error:
                 reason = str(error)
-                waiting.pop(0)
             except SpeechError as error:
                 reason = str(error)
                 self._end_worker()
-                # This phrase may be what brings the synthesizer down; the others do without it.
-                failures[key] += 1
-                if failures[key] >= MAX_TRIES:
-                    waiting.pop(0)
+                if starts == MAX_STARTS:
+                    break
+                waiting.append(key)  # it may be what ends the synthesizer: the others first
         return reason
 
     def _end_worker(self) -> None:
@@ -276,7 +248,7 @@ class SpeechBank:
         self._status = replace(self._status, done=True, lost=lost)
         self._done.set()
 
-    # -- the cache: 16-bit samples, followed by their SHA-256; what is damaged is never played ----
+    # -- the cache: float32 samples, then their SHA-256; what is damaged is never played -----------
 
     def _path(self, key: str) -> Path:
         asked = json.dumps([_RECIPE, *astuple(self._utterances[key]), self._rate_hz])
@@ -284,28 +256,20 @@ class SpeechBank:
 
     def _find(self, key: str) -> bool:
         """Whether the phrase is in the cache; then it can be said from now on."""
-        try:
+        with contextlib.suppress(OSError):
             data = self._path(key).read_bytes()
-        except OSError:
-            return False
-        pcm, digest = data[:-32], data[-32:]
-        if not pcm or hashlib.sha256(pcm).digest() != digest:
-            return False
-        self._add(key, np.frombuffer(pcm, "<i2").astype(np.float32) / 32767.0)
-        return True
+            if data[-32:] == hashlib.sha256(data[:-32]).digest():
+                self._clips[key] = np.frombuffer(data[:-32], np.float32)
+        return key in self._clips
 
     def _keep(self, key: str, clip: Samples) -> None:
-        self._add(key, clip)
-        pcm = np.round(np.clip(clip, -1, 1) * 32767.0).astype("<i2").tobytes()
+        data = clip.tobytes()
+        self._clips[key] = np.frombuffer(data, np.float32)  # read-only
         path = self._path(key)
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(pcm + hashlib.sha256(pcm).digest())
+            temporary.write_bytes(data + hashlib.sha256(data).digest())
             temporary.replace(path)
         except OSError as error:
             _log.debug("speech is not cached: %s", error)
-
-    def _add(self, key: str, clip: Samples) -> None:
-        clip.setflags(write=False)
-        self._clips[key] = clip

@@ -61,12 +61,10 @@ def load_utterances(config: SpeechConfig) -> Mapping[str, Utterance]:
 
 
 def _path(language: str) -> Path:
-    if language in languages():
-        return _FOLDER / f"{language}.yaml"
-    path = expanded(language)
     with contextlib.suppress(OSError, ValueError):  # too long, or not a path at all
-        if path.is_file():
-            return path
+        for path in (_FOLDER / f"{language}.yaml", expanded(language)):
+            if path.is_file():
+                return path
     raise ConfigError(
         f"speech.language: there is no catalogue {language!r}; take one of "
         f"{', '.join(languages())}, or the path of a YAML file."

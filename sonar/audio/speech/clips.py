@@ -19,13 +19,8 @@ _PAD = 256  # samples
 def clip_for_mixer(samples: Samples, source_hz: int, target_hz: int) -> Samples:
     """A recording as the mixer wants it; empty when nothing was spoken.
 
-    Args:
-        samples: float32 of shape ``(n,)``, in [-1, 1], at ``source_hz``.
-        target_hz: the mixer's rate.
-
-    Returns:
-        float32 of shape ``(m,)`` at ``target_hz``: no silence around it, edges faded, its
-        spoken parts at :data:`LOUDNESS_DB` RMS unless a peak would pass :data:`PEAK_DB`.
+    From and to float32 of shape ``(n,)`` in [-1, 1]: no silence around it, edges faded, its
+    spoken parts at :data:`LOUDNESS_DB` RMS unless a peak would pass :data:`PEAK_DB`.
     """
     spoken = trim(samples, source_hz)
     if spoken.size == 0:

@@ -1,9 +1,8 @@
 """The synthesizer as a process of its own: ``python -m sonar.audio.speech.worker SOCKET PARENT``.
 
 espeak-ng, through the binding of pyttsx3. It may hang or crash; here it cannot harm the guiding.
-The binding is used in espeak-ng's synchronous mode. pyttsx3's own loop uses the asynchronous one,
-where a rate came into force one utterance late, in about one start of fifty never, and a phrase
-was now and then the end of the one before.
+The binding is used in espeak-ng's synchronous mode: in the asynchronous one of pyttsx3's own loop a
+rate came into force one utterance late, and a phrase was now and then the end of the one before.
 
 SOCKET is the number of an open socket, PARENT the process to end with. First it says None when it
 is ready, or why it cannot work. To each ``(text, voice, words a minute)`` it answers the sample

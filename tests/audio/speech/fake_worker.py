@@ -1,6 +1,6 @@
 """A synthesizer that misbehaves on request: ``fake_worker.py LOG MODE...``; speaks in tones.
 
-Modes: ``fatal``, ``dead``, ``dead_from=START``, ``mute_start``, ``silent``, and per text
+Modes: ``fatal``, ``dead``, ``mute_start``, ``silent``, and per text
 ``hang=TEXT``, ``crash=TEXT``, ``error=TEXT``, ``stall=TEXT`` (in mid-answer). Every text asked for
 is written to LOG.
 """
@@ -24,8 +24,7 @@ def note(line: str) -> None:
 
 
 note("start")
-starts = Path(log).read_text(encoding="utf-8").splitlines().count("start")
-if "dead" in options or starts >= int(options.get("dead_from", "1000")):
+if "dead" in options:
     sys.exit(3)
 if "mute_start" in options:
     threading.Event().wait(60)

@@ -173,7 +173,7 @@ def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, wh
 @pytest.mark.parametrize(
     ("modes", "says", "most_starts"),
     [
-        (["fatal"], "espeak-ng is not installed", 1),
+        (["fatal"], "espeak-ng is not installed", speech.MAX_STARTS),
         (["dead"], "ended unexpectedly", speech.MAX_STARTS),
         (["mute_start"], "no answer for 0.3 s", speech.MAX_STARTS),
         (["silent"], "gave silence", 1),
@@ -207,8 +207,7 @@ def test_one_bad_phrase_costs_only_itself(make: Make, log: Path, how: str) -> No
     assert bank.get("unknown_source_lost") is None
     assert bank.get("stop") is not None
     assert (bank.status.lost or "").startswith(f"1 of {len(PHRASES)} phrases cannot be spoken: ")
-    assert starts(log) == (1 if how == "error" else 1 + speech.MAX_TRIES)
-    assert asked(log).count("Camera lost") <= speech.MAX_TRIES
+    assert starts(log) == (1 if how == "error" else speech.MAX_STARTS)
 
 
 def test_a_last_phrase_that_fails_twice_ends_well_though_no_start_would_follow(

@@ -15,7 +15,7 @@ from sonar.audio.synthesis import Mixer
 from sonar.cli.root import app
 from sonar.clock import ManualClock
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.controls import keyboard
+from sonar.controls import keys as keyboard
 from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarStage, EarTrainer
 from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
 from sonar.testing.audio import CollectSink, ToneSpeaker
