@@ -1,10 +1,12 @@
 """``sonar service`` and ``sonar status``: run unattended, and how it is."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, NoReturn
 
@@ -16,8 +18,6 @@ from sonar.cli.ui import Source, note, options, prepare, say
 from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
-HEALTH = {"health_host", "health_port", "health_token_file"}
-ALARM_VOLUME_DB = -6.0
 START_TIMEOUT_S = 20.0  # longest wait for a guide that starts, its camera's opening aside
 
 FIGURES = {
@@ -77,11 +77,10 @@ def status() -> None:
     Exit code 0 while it guides, 4 else."""
     from sonar.service.health import ask
 
-    service = _load()[0].service
-    found = ask(service)
+    port = _load()[0].service.health_port
+    found = ask(port)
     if found is None:
-        where = f"{service.health_host}:{service.health_port}"
-        raise DeviceError(f"sonar does not run, or does not answer at {where}.")
+        raise DeviceError(f"sonar does not run, or does not answer at port {port}.")
     reason = f" ({found['reason']})".replace("_", " ") if found.get("reason") else ""
     lines = [text.format(found[key]) for key, text in FIGURES.items() if found.get(key) is not None]
     options.answer(found, [f"State: {found.get('state')}{reason}.", *lines])
@@ -93,7 +92,7 @@ def guide(source: str) -> NoReturn:
     """``sonar run --headless``: this process guides, and ends when that ends."""
     from sonar import app as product
     from sonar.clock import SystemClock
-    from sonar.service.guide.headless import main
+    from sonar.service.guide.guide import main
 
     open_source = partial(product.open_source, source, realtime=True)
     recordings = None  # without a home folder, and unless service.recording.folder is set
@@ -104,18 +103,24 @@ def guide(source: str) -> NoReturn:
 
 def supervisor_settings(sets: Sequence[str], config: SonarConfig, path: str) -> str:
     """The start settings of the supervisor; see :mod:`sonar.service.supervisor.runner`."""
-    from sonar.service.supervisor.runner import SupervisorSettings
+    from sonar.pipeline import READ_TIMEOUT_S
     from sonar.service.supervisor.sounds import in_memory, render
     from sonar.service.supervisor.supervisor import WatchLimits
 
     words = [word for one in sets for word in ("--set", one)]
-    settings = SupervisorSettings(
-        command=(sys.executable, "-m", "sonar", "--config", path, *words, "run", "--headless"),
-        limits=WatchLimits(start_timeout_s=START_TIMEOUT_S + 2 * config.capture.open_timeout_s),
-        sounds=in_memory(render(config.speech.language, say), ALARM_VOLUME_DB),
-        **config.service.model_dump(include={"alarm_device", *HEALTH}),
+    limits = WatchLimits(
+        # A wait for a frame is progress once it is heard; the limit must let it be heard.
+        alarm_after_s=READ_TIMEOUT_S + 0.2,
+        start_timeout_s=START_TIMEOUT_S + 2 * config.capture.open_timeout_s,
     )
-    return settings.text()
+    settings = {
+        "command": [sys.executable, "-m", "sonar", "--config", path, *words, "run", "--headless"],
+        "sounds": in_memory(render(config.speech.language, say)),
+        "limits": asdict(limits),
+        "alarm_device": config.service.alarm_device,
+        "health_port": config.service.health_port,
+    }
+    return json.dumps(settings)
 
 
 def _load() -> tuple[SonarConfig, str]:
@@ -123,14 +128,10 @@ def _load() -> tuple[SonarConfig, str]:
 
     Without --config: ~/.config/sonar/config.yaml, /etc/sonar/config.yaml, the profile headless.
     """
-    from sonar.service.health import read_token
     from sonar.service.unit import find_config
 
     path = (options.configs or [str(find_config() or "headless")])[0]
-    config = options.load(path)
-    if config.service.health_port:
-        read_token(config.service.health_host, config.service.health_token_file)
-    return config, path
+    return options.load(path), path
 
 
 def _run(command: Sequence[str]) -> int:

@@ -198,10 +198,8 @@ class ServiceConfig(Section):
         ge=0.2,
         le=60,
     )
-    health_port: int = _key(8737, "/healthz and /metrics; 0 = off", ge=0, le=65535)
-    health_host: str = _key("127.0.0.1", "address; any but loopback needs a token")
-    health_token_file: str | None = _key(
-        None, "file with the clients' token, 16 characters or more"
+    health_port: int = _key(
+        8737, "/healthz and /metrics, for this machine only; 0 = off", ge=0, le=65535
     )
     governor: GovernorConfig = GovernorConfig()
     recording: RecordingConfig = RecordingConfig()

@@ -23,6 +23,8 @@ REMOVED: dict[str, str] = dict.fromkeys(_FIXED.split(), "it has one fixed value 
     "controls.keyboard": "keys are read where sonar run has a terminal",
     "replay.realtime": "use sonar replay --realtime",
     "service.governor.eco_model": "the rate is lowered instead; choose a faster engine.model",
+    "service.health_host": "it answers this machine only; let others in through a proxy or SSH",
+    "service.health_token_file": "it answers this machine only; let others in through a proxy",
     "service.recording.keep_on_danger": "a danger always keeps the recording",
 }
 """Each with what holds instead."""

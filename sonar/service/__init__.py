@@ -4,3 +4,5 @@ The parent (:mod:`sonar.service.supervisor`) imports the standard library only; 
 (:mod:`sonar.service.guide`) is the whole product. :mod:`~sonar.service.health` shows both to people
 and to Prometheus, :mod:`~sonar.service.unit` installs them under systemd.
 """
+
+__all__ = ["health", "unit"]

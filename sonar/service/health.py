@@ -1,28 +1,19 @@
-"""``/healthz`` and ``/metrics``: how the service is, for people and for Prometheus."""
+"""``/healthz`` and ``/metrics`` on this machine: how the service is, for people and Prometheus."""
 
-import contextlib
-import hmac
-import ipaddress
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from sonar import __version__
-from sonar.errors import ConfigError
 from sonar.threads import GuardedThread
 
-if TYPE_CHECKING:
-    from sonar.config import ServiceConfig
-
-TOKEN_LENGTH = 16
 STATES = ("starting", "loading", "ready", "guiding", "degraded", "failed", "gave_up", "stopped")
-ANSWER_S = 2.0
-_REQUEST_S = 2.0
+HOST = "127.0.0.1"
+LOOPBACK = ("localhost", HOST, "::1")  # names of this machine
+_WAIT_S = 2.0  # for a request, and for an answer
 _LONGEST = 65_536  # bytes of an answer
 
 # figure -> (metric in base units, factor to those, help). Names that end in _total are counters.
@@ -50,190 +41,102 @@ METRICS: dict[str, tuple[str, float, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """How the service is at one moment.
+    """How the service is at one moment."""
 
-    Attributes:
-        state, reason: as in the records, plus starting, failed and gave_up of the supervisor.
-        figures: by the names in METRICS; others are shown by ``/healthz`` only.
-    """
-
-    state: str
+    state: str  # as in the records, plus starting, failed and gave_up of the supervisor
     reason: str = ""
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)  # those not in METRICS: /healthz only
 
-    @property
-    def healthy(self) -> bool:
-        return self.state == "guiding"
-
-    def json(self) -> dict[str, Any]:
+    def json(self) -> bytes:
         """As ``/healthz`` gives it."""
-        return {"ok": self.healthy, "state": self.state, "reason": self.reason, **self.figures}
+        found = {"ok": self.state == "guiding", "state": self.state, "reason": self.reason}
+        return json.dumps(found | self.figures, default=str).encode() + b"\n"
 
     def metrics(self) -> bytes:
         """As ``/metrics`` gives it: Prometheus' text format."""
-        from prometheus_client import CollectorRegistry, generate_latest
+        import prometheus_client as prometheus
 
-        registry = CollectorRegistry()
-        registry.register(self)
-        return generate_latest(registry)
-
-    def collect(self) -> Iterator[Any]:
-        """The metric families, for prometheus_client."""
-        from prometheus_client import core
-
-        build = {"version": __version__}
-        yield core.InfoMetricFamily("sonar_build", "Version of sonar", build)
-        state = core.GaugeMetricFamily("sonar_state", "1 for the present state", labels=["state"])
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = prometheus.CollectorRegistry()
+        build = prometheus.Info("sonar_build", "Version of sonar", registry=registry)
+        build.info({"version": __version__})
+        state = prometheus.Gauge("sonar_state", "1 for the present", ["state"], registry=registry)
         for name in STATES:
-            state.add_metric([name], float(name == self.state))
-        yield state
+            state.labels(name).set(name == self.state)
         if self.reason:
-            reason = core.GaugeMetricFamily("sonar_reason", "Why not guiding", labels=["reason"])
-            reason.add_metric([self.reason], 1.0)
-            yield reason
+            why = prometheus.Gauge("sonar_reason", "Why not guiding", ["reason"], registry=registry)
+            why.labels(self.reason).set(1)
         for key, (name, factor, text) in METRICS.items():
             value = self.figures.get(key)
             if isinstance(value, int | float):
-                is_counter = name.endswith("_total")
-                family = core.CounterMetricFamily if is_counter else core.GaugeMetricFamily
-                yield family(name, text, value=factor * value)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def read_token(host: str, path: str | None) -> str | None:
-    """The token that clients must send, None where none is asked.
-
-    Raises ConfigError where one is needed and is not there or too short to be one.
-    """
-    if path is None:
-        if not is_loopback(host):
-            raise ConfigError(
-                f"service.health_host {host} is open to others: set service.health_token_file."
-            )
-        return None
-    try:
-        token = Path(path).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        raise ConfigError(f"service.health_token_file {path} cannot be read.") from error
-    if len(token) < TOKEN_LENGTH:
-        raise ConfigError(f"The token in {path} is shorter than {TOKEN_LENGTH} characters.")
-    return token
+                kind = prometheus.Counter if name.endswith("_total") else prometheus.Gauge
+                kind(name, text, registry=registry).inc(factor * value)
+        return prometheus.generate_latest(registry)
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Serves snapshots from threads of its own; a slow client holds up nobody.
-
-    Raises OSError when the address is taken.
-    """
+    """Serves what ``look`` gives on loopback, from threads of its own; a slow client holds up
+    nobody. Raises OSError when the port is taken."""
 
     daemon_threads = True
-    request_queue_size = 16
 
-    def __init__(
-        self, host: str, port: int, token: str | None, look: Callable[[], Snapshot]
-    ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.token, self.look = token, look
-        super().__init__((host, port), _Handler)
+    def __init__(self, port: int, look: Callable[[], Snapshot]) -> None:
+        self.look = look
+        super().__init__((HOST, port), _Handler)
         self.port: int = self.server_address[1]
         GuardedThread("health", self.serve_forever).start()
 
     @classmethod
-    def start(
-        cls,
-        host: str,
-        port: int,
-        token_file: str | None,
-        look: Callable[[], Snapshot],
-        log: Callable[..., None],
-    ) -> None:
+    def start(cls, port: int, look: Callable[[], Snapshot], log: Callable[..., None]) -> None:
         """Serve, or log why not: guiding goes on without it. A port of 0 means off."""
         if port == 0:
             return
         try:
-            server = cls(host, port, read_token(host, token_file), look)
-        except (OSError, OverflowError, ConfigError) as error:
+            log("health", address=f"{HOST}:{cls(port, look).port}")
+        except OSError as error:
             log("health_off", level="error", problem=str(error))
-        else:
-            log("health", address=f"{host}:{server.port}")
-
-    def close(self) -> None:
-        """Stop listening; takes at most about half a second."""
-        self.shutdown()
-        self.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: HealthServer
-    timeout = _REQUEST_S
-    server_version = "sonar"
-    sys_version = ""
+    timeout = _WAIT_S
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
-        if path not in ("/healthz", "/metrics"):
-            self._answer(404, "text/plain", b"There is /healthz and /metrics.\n")
-        elif not self._may():
-            self._answer(401, "text/plain", b"Send the token: Authorization: Bearer TOKEN\n")
+        # A web page that the user visits must not read it (DNS rebinding).
+        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in LOOPBACK:
+            self._answer(401, "text/plain", b"Ask for it by the address of this machine.\n")
         elif path == "/metrics":
-            metrics = self.server.look().metrics()
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", metrics)
-        else:
+            kind = "text/plain; version=0.0.4; charset=utf-8"
+            self._answer(200, kind, self.server.look().metrics())
+        elif path == "/healthz":
             snapshot = self.server.look()
-            body = json.dumps(snapshot.json(), default=str) + "\n"
-            self._answer(200 if snapshot.healthy else 503, "application/json", body.encode())
+            code = 200 if snapshot.state == "guiding" else 503
+            self._answer(code, "application/json", snapshot.json())
+        else:
+            self._answer(404, "text/plain", b"There is /healthz and /metrics.\n")
 
-    do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Requests are not logged: they hold addresses of people."""
-
-    def _may(self) -> bool:
-        if self.server.token is None:
-            # A web page that the user visits must not read it (DNS rebinding).
-            return is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or "")
-        kind, _, given = self.headers.get("Authorization", "").partition(" ")
-        return kind == "Bearer" and hmac.compare_digest(
-            given.strip().encode("utf-8", "replace"), self.server.token.encode()
-        )
+    def log_message(self, *_: object) -> None:
+        """Requests are not logged."""
 
     def _answer(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self.wfile.write(body)
 
 
-def ask(config: "ServiceConfig") -> dict[str, Any] | None:
-    """``/healthz`` of the service that runs with ``config``; None where nobody answers."""
-    import urllib.error  # not in the supervisor: it stays small
-    import urllib.request
+def ask(port: int) -> dict[str, Any] | None:
+    """``/healthz`` of the service at ``port``; None where nobody answers."""
+    import http.client  # not in the supervisor: it stays small
 
-    host = config.health_host
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    shown = f"[{host}]" if ":" in host else host
-    request = urllib.request.Request(f"http://{shown}:{config.health_port}/healthz")
-    with contextlib.suppress(ConfigError):
-        if token := read_token(config.health_host, config.health_token_file):
-            request.add_header("Authorization", f"Bearer {token}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
+    connection = http.client.HTTPConnection(HOST, port, timeout=_WAIT_S)
     try:
-        try:
-            answer = opener.open(request, timeout=ANSWER_S)
-        except urllib.error.HTTPError as error:  # 503: it runs and is not well
-            answer = error
-        with answer:
-            found = json.loads(answer.read(_LONGEST))
-    except (OSError, ValueError):
+        connection.request("GET", "/healthz")
+        found = json.loads(connection.getresponse().read(_LONGEST))
+    except (OSError, ValueError, http.client.HTTPException):
         return None
+    finally:
+        connection.close()
     return found if isinstance(found, dict) else None

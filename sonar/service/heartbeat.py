@@ -18,29 +18,20 @@ _TYPES: tuple[Any, ...] = (str, str, int, int, int | None, bool, dict | None)  #
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """How far the guide has come.
+    """How far the guide has come."""
 
-    Attributes:
-        state: loading, ready, guiding, degraded or stopped.
-        reason: why degraded, or empty.
-        frames: processed since the guide started.
-        waits: in vain for a frame, each announced as "unknown".
-        samples: audio samples the sound device has taken, or None without a sound device.
-        reopening: the sound device is lost and looked for.
-        health: figures for the health endpoint, or None (nothing new).
-    """
+    state: str  # loading, ready, guiding, degraded or stopped
+    reason: str = ""  # why degraded
+    frames: int = 0  # processed since the guide started
+    waits: int = 0  # in vain for a frame, each announced as "unknown"
+    samples: int | None = None  # that the sound device has taken; None without one
+    reopening: bool = False  # the sound device is lost and looked for
+    health: dict[str, Any] | None = None  # figures for the health endpoint; None: nothing new
 
-    state: str
-    reason: str = ""
-    frames: int = 0
-    waits: int = 0
-    samples: int | None = None
-    reopening: bool = False
-    health: dict[str, Any] | None = None
-
-    def packet(self) -> bytes:
-        """As sent."""
-        return json.dumps(asdict(self)).encode()
+    def send(self, supervisor: socket.socket) -> None:
+        """Never waits and never raises: a full or closed socket loses it."""
+        with contextlib.suppress(OSError):
+            supervisor.send(json.dumps(asdict(self)).encode(), socket.MSG_DONTWAIT)
 
     @classmethod
     def parse(cls, packet: bytes) -> "Heartbeat | None":
@@ -52,26 +43,9 @@ class Heartbeat:
             return None
 
 
-class HeartbeatSender:
-    """The guide's end. Never blocks and never raises: a full or closed socket loses a heartbeat."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._connection = connection
-
-    @classmethod
-    def from_environment(cls) -> "HeartbeatSender | None":
-        """None where nobody supervises."""
-        try:
-            return cls(socket.socket(fileno=int(os.environ[FD_VARIABLE])))
-        except (KeyError, ValueError, OSError):
-            return None
-
-    def send(self, heartbeat: Heartbeat) -> None:
-        """Send it."""
-        with contextlib.suppress(OSError):  # full, or the supervisor is gone
-            self._connection.send(heartbeat.packet())
-
-    def close(self) -> None:
-        """Safe to call twice."""
-        self._connection.close()
+def supervisor_socket() -> socket.socket | None:
+    """The guide's end; None where nobody supervises."""
+    try:
+        return socket.socket(fileno=int(os.environ[FD_VARIABLE]))
+    except (KeyError, ValueError, OSError):
+        return None

@@ -1,8 +1,10 @@
 """Structured log lines: one JSON object a line on standard error, where journald reads them."""
 
 import json
+import logging
 import os
 import re
+import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,17 +23,16 @@ def redacted(text: str) -> str:
     return _QUERY.sub(r"\1?***", _CREDENTIALS.sub(r"\1***@", text))
 
 
-class JsonLog:
-    """Writes ``{"t": wall seconds, "level": ..., "from": ..., "event": ..., ...}`` lines.
+class JsonLog(logging.Handler):
+    """Writes ``{"t": wall seconds, "level": ..., "from": ..., "event": ..., ...}`` lines; as a
+    handler, also the warnings of the other packages.
 
     Never raises: a log that cannot be written must not end the guiding. Each line is one
-    ``write``, so lines of two processes do not mix.
-
-    Attributes:
-        lost: lines that could not be written.
+    ``write``, so lines of two processes do not mix. ``lost`` counts what could not be written.
     """
 
     def __init__(self, source: str, clock: "Clock", fd: int = 2) -> None:
+        super().__init__(logging.WARNING)
         self.lost = 0
         self._source, self._clock, self._fd = source, clock, fd
 
@@ -45,3 +46,9 @@ class JsonLog:
             os.write(self._fd, line.encode("utf-8", "replace") + b"\n")
         except OSError:
             self.lost += 1
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        lines = "".join(traceback.format_exception(error)) if error else None
+        level, text = record.levelname.lower(), record.getMessage()
+        self("warning", level=level, room=record.name, text=text, traceback=lines)

@@ -14,44 +14,33 @@ from sonar.files import atomic_path, expanded
 NAME = "sonar.service"
 GROUPS = ("audio", "video", "input")
 
-Run = Callable[[Sequence[str]], int]
+Run = Callable[[Sequence[str]], int]  # runs a command, gives its exit code
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a unit and its settings live.
+    """Where a unit and its settings live."""
 
-    Attributes:
-        system: for the machine (starts at boot, before anybody logs in), else for the user.
-        unit, environment, config: files. ``environment`` holds SONAR_SOURCE, which may contain a
-            camera's password: only the owner reads it.
-    """
-
-    system: bool
+    system: bool  # for the machine (starts at boot, before anybody logs in), else for the user
     unit: Path
-    environment: Path
+    environment: Path  # SONAR_SOURCE may contain a camera's password: only the owner reads it
     config: Path
 
     @classmethod
-    def of(cls, system: bool, root: Path = Path("/"), home: Path | None = None) -> "Places":
-        """The usual ones; ``root`` and ``home`` for tests and images being built."""
-        units = root / "etc/systemd/system" if system else _config_home(home) / "systemd/user"
-        settings = root / "etc/sonar" if system else _config_home(home) / "sonar"
-        return cls(system, units / NAME, settings / "sonar.env", settings / "config.yaml")
+    def of(cls, system: bool, etc: Path = Path("/etc")) -> "Places":
+        """The usual ones; ``etc`` for tests and images being built."""
+        if not system:
+            named = os.environ.get("XDG_CONFIG_HOME", "")
+            etc = Path(named) if named.startswith("/") else expanded("~/.config")
+        unit = etc / "systemd" / ("system" if system else "user") / NAME
+        return cls(system, unit, etc / "sonar/sonar.env", etc / "sonar/config.yaml")
 
 
-def _config_home(home: Path | None) -> Path:
-    if home is not None:
-        return home / ".config"
-    named = os.environ.get("XDG_CONFIG_HOME", "")
-    return Path(named) if named.startswith("/") else expanded("~/.config")
-
-
-def find_config(root: Path = Path("/"), home: Path | None = None) -> Path | None:
+def find_config(etc: Path = Path("/etc")) -> Path | None:
     """The user's configuration file, else the machine's, or None."""
     for system in (False, True):
         try:
-            path = Places.of(system, root, home).config
+            path = Places.of(system, etc).config
             if path.is_file():
                 return path
         except (OSError, ConfigError):  # a home that the service may not look into, or none
@@ -64,8 +53,7 @@ def unit_text(places: Places, python: str = sys.executable) -> str:
     wanted, other = ("system: ", "user: ") if places.system else ("user: ", "system: ")
     lines = Path(__file__).with_name("unit.template").read_text("utf-8").splitlines()
     kept = [line.removeprefix(wanted) for line in lines if not line.startswith(other)]
-    # A checkout in a home must be readable.
-    in_home = python.startswith(("/home/", "/root/"))
+    in_home = python.startswith(("/home/", "/root/"))  # a checkout there must be readable
     return Template("\n".join(kept) + "\n").substitute(
         environment=str(places.environment).replace("%", "%%"),
         start=shlex.join([python, "-m", "sonar", "service", "run"]),
@@ -74,15 +62,10 @@ def unit_text(places: Places, python: str = sys.executable) -> str:
     )
 
 
-def install(
-    places: Places, run: Run, source: str | None, python: str = sys.executable
-) -> list[str]:
-    """Write unit and environment, enable and start; what was done, one sentence each.
-
-    ``source`` None keeps what the environment file names. Raises OutputError when a file cannot
-    be written.
-    """
-    _write(places.unit, unit_text(places, python), 0o644)
+def install(places: Places, run: Run, source: str | None) -> list[str]:
+    """Write unit and environment, enable and start; what was done, one sentence each. ``source``
+    None keeps the old one. Raises OutputError when a file cannot be written."""
+    _write(places.unit, unit_text(places), 0o644)
     done = [f"Wrote {places.unit}."]
     if source is not None:
         if "\n" in source or '"' in source:
@@ -95,12 +78,11 @@ def install(
         run(["systemd-sysusers", "--inline", 'u sonar - "sonar" /var/lib/sonar'])
         for group in GROUPS:
             run(["usermod", "-aG", group, "sonar"])
-    systemctl = control(places)
-    failed = run([*systemctl, "daemon-reload"]) or run([*systemctl, "enable", "--now", NAME])
-    if not places.system:
+    else:
         # Without it a user's services start at login only, and end with it.
         run(["loginctl", "enable-linger"])
-    if failed:
+    systemctl = control(places)
+    if run([*systemctl, "daemon-reload"]) or run([*systemctl, "enable", "--now", NAME]):
         shown = " ".join([*systemctl, "status", NAME])
         raise OutputError(f"systemctl could not start {NAME}; `{shown}` shows why.")
     return [*done, "Started; it starts by itself at boot from now on."]
@@ -111,9 +93,7 @@ def uninstall(places: Places, run: Run) -> list[str]:
     if booted():
         run([*control(places), "disable", "--now", NAME])
     try:
-        places.unit.unlink()
-    except FileNotFoundError:
-        return [f"There is no {places.unit}."]
+        places.unit.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot delete {places.unit}: {error.strerror}") from error
     if booted():
@@ -126,9 +106,9 @@ def control(places: Places) -> list[str]:
     return ["systemctl"] if places.system else ["systemctl", "--user"]
 
 
-def booted(root: Path = Path("/")) -> bool:
+def booted() -> bool:
     """Whether systemd is this machine's init: sd_booted(3)."""
-    return (root / "run/systemd/system").is_dir()
+    return Path("/run/systemd/system").is_dir()
 
 
 def _write(path: Path, text: str, mode: int) -> None:

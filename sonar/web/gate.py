@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sonar.config import WebConfig
 from sonar.errors import ConfigError
 from sonar.files import expanded
-from sonar.service.health import is_loopback
+from sonar.service.health import LOOPBACK
 
 USER = "sonar"
 SHORTEST = 16  # characters of a password
@@ -31,7 +31,7 @@ def password_for(config: WebConfig) -> str | None:
     Raises ConfigError for a file that cannot be read or holds too short a password.
     """
     if config.password_file is None:
-        return None if is_loopback(config.host) else secrets.token_hex(SHORTEST // 2)
+        return None if config.host in LOOPBACK else secrets.token_hex(SHORTEST // 2)
     file = config.password_file
     try:
         password = expanded(file).read_text("utf-8").strip()
@@ -80,7 +80,7 @@ class Gate:
 
 def _is_ours(host: str) -> bool:
     try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
+        return urlsplit(f"//{host}").hostname in LOOPBACK
     except ValueError:
         return False
 

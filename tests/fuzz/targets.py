@@ -193,6 +193,6 @@ def _servers() -> tuple[Path, int]:
         path = Path(tempfile.mkdtemp(prefix="sonar-fuzz-")) / "control-1.sock"
         _talks["socket"] = attending([ControlSocket(commands, path)])
         _talks["socket"].__enter__()
-        _talks["health"] = HealthServer("127.0.0.1", 0, None, lambda: Snapshot("guiding"))
+        _talks["health"] = HealthServer(0, lambda: Snapshot("guiding"))
         _talks["faults"], _talks["path"] = faults, path
     return _talks["path"], _talks["health"].port

@@ -5,8 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.errors import DeviceError, SourceLost
 from sonar.service.guide.guide import Guide
-from sonar.service.heartbeat import LONGEST_BYTES, Heartbeat, HeartbeatSender
+from sonar.service.heartbeat import LONGEST_BYTES, Heartbeat
 from sonar.service.logs import JsonLog
-from sonar.service.machine import Sensors
 from sonar.testing.capture import ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import DepthMap, Frame, RgbImage
@@ -47,55 +45,44 @@ class Hanging(FakeEngine):
 
 
 class Camera:
-    """A camera at 30 frames a second that does what ``mood`` says.
+    """A camera at 30 frames a second that does what ``mood`` says: "fine", "unplugged" (until it
+    is fine again), "blocks" (in the driver, for ever), "garbage", "black", "covered", "frozen"."""
 
-    "fine", "unplugged" (until it is fine again), "blocks" (in the driver, for ever), "garbage",
-    "black", "covered", "frozen".
-    """
+    rate_hz = 30.0
+    one_behind = False
 
     def __init__(self) -> None:
         self.mood = "fine"
-        self.opens = 0
+        self.opens = self.count = 0
         self.released = threading.Event()
-        self.count = 0
 
-    def device(self) -> "Camera.Connection":
-        return Camera.Connection(self)
+    def device(self) -> "Camera":
+        return self
 
-    class Connection:
-        rate_hz = 30.0
-        one_behind = False
+    def open(self) -> None:
+        self.opens += 1
+        if self.mood == "unplugged":
+            raise DeviceError("There is no camera.")
 
-        def __init__(self, camera: "Camera") -> None:
-            self.camera = camera
+    def wait(self) -> float | None:
+        if self.mood == "blocks":
+            self.released.wait(20)
+        if self.mood == "unplugged":
+            raise SourceLost("gone")
+        time.sleep(1 / 30)
+        return None
 
-        def open(self) -> None:
-            self.camera.opens += 1
-            if self.camera.mood == "unplugged":
-                raise DeviceError("There is no camera.")
-
-        def wait(self) -> float | None:
-            if self.camera.mood == "blocks":
-                self.camera.released.wait(20)
-            if self.camera.mood == "unplugged":
-                raise SourceLost("gone")
-            time.sleep(1 / 30)
+    def image(self) -> RgbImage | None:
+        if self.mood == "garbage":
             return None
+        if self.mood in ("black", "covered"):  # covered by a finger: smooth, not dark
+            low = 0 if self.mood == "black" else 60
+            return RNG.integers(low, low + 3, (48, 64, 3), np.uint8)
+        self.count += self.mood != "frozen"
+        return IMAGES[self.count % len(IMAGES)]
 
-        def image(self) -> RgbImage | None:
-            camera = self.camera
-            if camera.mood == "garbage":
-                return None
-            if camera.mood == "black":
-                return np.random.default_rng(camera.count).integers(0, 3, (48, 64, 3), np.uint8)
-            if camera.mood == "covered":  # a finger: smooth, not dark
-                return np.random.default_rng(camera.count).integers(60, 64, (48, 64, 3), np.uint8)
-            if camera.mood != "frozen":
-                camera.count += 1
-            return IMAGES[camera.count % len(IMAGES)]
-
-        def close(self) -> None:
-            pass
+    def close(self) -> None:
+        pass
 
 
 class Service:
@@ -110,7 +97,7 @@ class Service:
         folder: Path | None = None,
         source: Callable[[SonarConfig, Any], Any] | None = None,
         clock: Any = CLOCK,
-        sensors: Sensors | None = None,
+        sensors: Any = None,
         sink: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         self.sets: list[str] = ["speech.enabled=false", *sets]
@@ -122,12 +109,8 @@ class Service:
         self._beat_reading, beat_writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.beats: list[Heartbeat] = []
         self.events: list[dict[str, Any]] = []
-        self._threads = [
-            threading.Thread(target=self._read_log, daemon=True),
-            threading.Thread(target=self._read_beats, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        for read in (self._read_log, self._read_beats):
+            threading.Thread(target=read, daemon=True).start()
 
         def open_source(config: SonarConfig, clock: Any) -> ScriptedSource:
             source = ScriptedSource(
@@ -150,7 +133,7 @@ class Service:
             source or open_source,
             open_engine=engine or (lambda config: FakeEngine(DEPTH)),
             make_sink=make_sink,
-            sender=HeartbeatSender(beat_writing),
+            supervisor=beat_writing,
             recording_folder=folder,
             leave=self.left.append,
             sensors=sensors,
@@ -202,42 +185,30 @@ class Service:
     def guiding(self) -> bool:
         return bool(self.beats) and self.beats[-1].state in ("guiding", "degraded")
 
+    def degraded(self, *reasons: str) -> bool:
+        return any(state == "degraded" and why in reasons for state, why in self.states())
+
+    def wait_mended(self, *reasons: str) -> None:
+        self.wait(lambda: self.states()[-1][1] not in reasons, "recovery", 5.0)
+
     def stop(self) -> float:
         start = time.monotonic()
-        self.guide.stop()
+        if self._thread.is_alive():
+            self.guide.stop()
         self._thread.join(5)
         assert not self._thread.is_alive()
         return time.monotonic() - start
 
 
-@contextmanager
-def services() -> Iterator[Callable[..., Service]]:
-    """Makes guides that guide already, and ends them."""
-    made: list[Service] = []
-
-    def start(**options: Any) -> Service:
-        service = Service(**options)
-        made.append(service)
-        service.wait(lambda: service.beats[-1:] and service.beats[-1].frames > 5, "guidance")
-        return service
-
-    try:
-        yield start
-    finally:
-        for service in made:
-            if service._thread.is_alive():
-                service.stop()
-
-
-def told(service: Service) -> list[tuple[str | None, tuple[str, ...]]]:
-    """Earcons and phrases that the newest mixer was asked for from now on."""
+def announced(service: Service) -> list[tuple[str | None, tuple[str, ...]]]:
+    """Earcons and phrases that the newest mixer is asked for from now on."""
     asked: list[tuple[str | None, tuple[str, ...]]] = []
     mixer = service.mixers[-1]
-    tell = mixer.announce
+    announce = mixer.announce
 
     def note(earcon: str | None = None, *keys: str) -> None:
         asked.append((earcon, keys))
-        tell(earcon, *keys)
+        announce(earcon, *keys)
 
     mixer.announce = note
     return asked

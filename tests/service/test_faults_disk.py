@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guide_kit import Service, services
+from guide_kit import Service
 
+from sonar.audio.speech import bank as speech
 from sonar.clock import SystemClock
 from sonar.service.guide import recorder as recorders
+from sonar.service.logs import JsonLog
 
 pytestmark = pytest.mark.realtime
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Service]]:
-    with services() as start:
-        yield start
 
 
 # -- disks ----------------------------------------------------------------------------------------
@@ -43,41 +39,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], timeout=10)
 
 
-RECORDING = ("service.recording.enabled=true", "service.recording.rate_hz=20")
+RECORDING = ("service.recording.enabled=true",)
 
 
-def test_a_disk_that_fills_up_while_running(
-    serve: Callable[..., Service], small_disk: Path
-) -> None:
-    service = serve(folder=small_disk / "rec", sets=RECORDING)
-    service.wait(lambda: bool(recorders.parts(small_disk / "rec/ring")), "a recording")
-    with (
-        (small_disk / "other").open("wb", buffering=0) as file,
-        pytest.raises(OSError, match="space"),
-    ):
-        while True:
-            file.write(b"x" * 4096)
-    service.wait(lambda: bool(service.logged("recording_failed")), "word of it", 20)
-    service.wait_frames(20)
-    assert service.states()[-1][0] in ("guiding", "degraded") and service.raised is None
-    service.stop()
-
-
-def test_a_disk_that_becomes_read_only_while_running(
-    serve: Callable[..., Service], small_disk: Path
+@pytest.mark.parametrize("how", ["full", "read_only"])
+def test_a_disk_that_fills_up_or_becomes_read_only_while_running(
+    serve: Callable[..., Service], small_disk: Path, how: str
 ) -> None:
     service = serve(folder=small_disk / "rec", sets=RECORDING)
     ring = small_disk / "rec/ring"
     service.wait(lambda: bool(recorders.parts(ring)), "a recording")
-    # Its own files are open: only the next segment meets the closed door.
-    recorder = service.guide.recorder
-    assert recorder is not None
-    done = subprocess.run(
-        ["mount", "-o", "remount,ro", str(small_disk)], capture_output=True, text=True, timeout=10
-    )
-    if done.returncode:  # busy: take the folder away instead
-        ring.rename(small_disk / "rec/away")
-        ring.write_text("no folder")
+    if how == "full":
+        with (
+            (small_disk / "other").open("wb", buffering=0) as file,
+            pytest.raises(OSError, match="space"),
+        ):
+            while True:
+                file.write(b"x" * 4096)
+    else:
+        remount = ["mount", "-o", "remount,ro", str(small_disk)]
+        if subprocess.run(remount, capture_output=True, timeout=10).returncode:
+            # Busy: take the folder away instead. Its own files are open.
+            ring.rename(small_disk / "rec/away")
+            ring.write_text("no folder")
     service.wait(lambda: bool(service.logged("recording_failed")), "word of it", 20)
     service.wait_frames(20)
     assert service.states()[-1][0] in ("guiding", "degraded") and service.raised is None
@@ -85,8 +69,6 @@ def test_a_disk_that_becomes_read_only_while_running(
 
 def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     """A full disk under standard error, and a reader that went away."""
-    from sonar.service.logs import JsonLog
-
     full = os.open("/dev/full", os.O_WRONLY)
     reading, writing = os.pipe()
     os.close(reading)
@@ -124,20 +106,20 @@ def test_a_synthesizer_that_is_killed_or_hangs_is_replaced(
     number: signal.Signals,
 ) -> None:
     monkeypatch.setenv("SONAR_HOME", str(tmp_path))
-    service = serve(sets=("speech.enabled=true", "speech.timeout_s=6"))
+    service = serve(sets=("speech.enabled=true",))
     run = service.guide.running
     assert run is not None
-    speech = run.speech
+    bank = run.speech
 
     def worker() -> Any:
-        return getattr(speech._worker, "_process", None)
+        return getattr(bank._worker, "_process", None)
 
-    service.wait(lambda: worker() is not None and speech.status.ready > 0, "a synthesizer")
-    victim, ready = worker(), speech.status.ready
+    service.wait(lambda: worker() is not None and bank.status.ready > 0, "a synthesizer")
+    victim, ready = worker(), bank.status.ready
     os.kill(victim.pid, number)
     frames = service.beats[-1].frames
     service.wait(lambda: worker() not in (None, victim), "another", 30)
-    service.wait(lambda: speech.status.ready > ready, "more phrases", 30)
+    service.wait(lambda: bank.status.ready > ready, "more phrases", 30)
     service.wait(lambda: service.beats[-1].frames > frames, "more frames")
     assert service.raised is None
 
@@ -145,8 +127,6 @@ def test_a_synthesizer_that_is_killed_or_hangs_is_replaced(
 def test_a_synthesizer_that_is_lost_for_good_is_announced_and_tones_go_on(
     serve: Callable[..., Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sonar.audio.speech import bank as speech
-
     monkeypatch.setenv("SONAR_HOME", str(tmp_path))
     monkeypatch.setitem(speech.SpeechBank.__init__.__kwdefaults__, "command", ("false",))
     service = serve(sets=("speech.enabled=true",))

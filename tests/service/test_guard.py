@@ -20,21 +20,6 @@ DEPTH = DepthMap(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), 0, 0.0)
 
 
-class Hangs(FakeEngine):
-    """Blocks until released, from the call ``at`` on."""
-
-    def __init__(self, at: int = 0, label: str = "hangs") -> None:
-        super().__init__(DEPTH, label=label)
-        self.at = at
-        self.release = threading.Event()
-
-    def estimate(self, frame: Frame) -> DepthMap:
-        if self.calls >= self.at:
-            self.calls += 1
-            self.release.wait(20)
-        return super().estimate(frame)
-
-
 def guarded(inner: Any, limit_s: float = 0.1, clock: Any = None) -> tuple[GuardedEngine, list[str]]:
     logged: list[str] = []
     engine = GuardedEngine(
@@ -44,33 +29,15 @@ def guarded(inner: Any, limit_s: float = 0.1, clock: Any = None) -> tuple[Guarde
 
 
 def test_a_good_engine_is_passed_through() -> None:
-    inner = FakeEngine(DEPTH, label="good")
+    inner = FakeEngine(DEPTH, label="good", failures={1: RuntimeError("ORT")})
     engine, logged = guarded(inner)
     engine.warm_up(48, 64)
     assert engine.estimate(FRAME) is DEPTH
     assert engine.label == "good" and inner.warmed_up == [(48, 64)]
+    with pytest.raises(DepthError, match="RuntimeError"):
+        engine.estimate(FRAME)
     engine.close()
     assert inner.closed and not engine.broken and logged == []
-
-
-def test_a_hang_is_announced_in_time_and_needs_a_new_process() -> None:
-    hung = Hangs(at=2)
-    engine, logged = guarded(hung)
-    engine.estimate(FRAME)
-    engine.estimate(FRAME)
-    start = time.monotonic()
-    with pytest.raises(DepthError, match="longer than"):
-        engine.estimate(FRAME)
-    assert 0.09 < time.monotonic() - start < 3.0
-    while not engine.broken:
-        with pytest.raises(DepthError, match=r"still busy|hangs"):
-            engine.estimate(FRAME)
-        assert time.monotonic() - start < 10.0
-    assert logged == ["engine_slow", "engine_broken"]
-    start = time.monotonic()
-    engine.close()  # does not wait for it
-    assert time.monotonic() - start < 0.5
-    hung.release.set()
 
 
 def test_a_first_frame_that_hangs_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +96,3 @@ def test_two_failures_far_apart_are_not_all_the_time() -> None:
             engine.estimate(FRAME)
         clock.advance(600.0)  # without a frame
     assert not engine.broken
-
-
-def test_an_unexpected_exception_is_a_depth_error() -> None:
-    engine, _ = guarded(FakeEngine(DEPTH, failures={0: RuntimeError("ORT")}))
-    with pytest.raises(DepthError, match="RuntimeError"):
-        engine.estimate(FRAME)

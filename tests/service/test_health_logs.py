@@ -1,14 +1,14 @@
-"""The health endpoint over a real socket; log lines; what must not be shown."""
+"""What the service shows: health over a real socket, log lines, heartbeats, word to systemd."""
 
+import contextlib
 import json
 import os
 import socket
-import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from sonar import __version__
-from sonar.clock import ManualClock, SystemClock
-from sonar.config import ServiceConfig
-from sonar.errors import ConfigError
+from sonar.clock import ManualClock
 from sonar.records import Event, Step
+from sonar.service.guide.governor import MachineReading
 from sonar.service.guide.report import Reporter
-from sonar.service.health import METRICS, HealthServer, Snapshot, ask, read_token
+from sonar.service.health import METRICS, STATES, HealthServer, Snapshot, ask
+from sonar.service.heartbeat import FD_VARIABLE, LONGEST_BYTES, Heartbeat, supervisor_socket
 from sonar.service.logs import JsonLog, redacted
-from sonar.service.machine import MachineReading
+from sonar.service.supervisor.runner import notify
 from sonar.types import Cue, CueKind, Frame, Scene, State
 
 GUIDING = Snapshot("guiding", "", {"fps": 14.5, "restarts": 2, "age_ms": 61.0, "source": "cam"})
@@ -45,29 +45,47 @@ def get(port: int, path: str = "/healthz", **headers: str) -> tuple[int, str]:
 def serve() -> Iterator[Any]:
     servers: list[HealthServer] = []
 
-    def start(snapshot: Snapshot = GUIDING, token: str | None = None) -> int:
-        servers.append(HealthServer("127.0.0.1", 0, token, lambda: snapshot))
+    def start(snapshot: Snapshot = GUIDING) -> int:
+        servers.append(HealthServer(0, lambda: snapshot))
         return servers[-1].port
 
     yield start
     for server in servers:
-        server.close()
+        server.shutdown()
+        server.server_close()
 
 
-def test_healthz_tells_state_and_figures(serve: Any) -> None:
-    code, body = get(serve())
+def test_healthz_shows_state_and_figures_to_this_machine_only(serve: Any) -> None:
+    port = serve()
+    code, body = get(port)
     assert code == 200
     assert json.loads(body) == {"ok": True, "state": "guiding", "reason": "", **GUIDING.figures}
+    assert get(port, Host="localhost:1234")[0] == 200
+    # A web page that the user visits, by rebinding its name to this machine.
+    assert get(port, Host="evil.example")[0] == 401
+    assert get(port, "/etc/passwd")[0] == 404
 
 
 @pytest.mark.parametrize("state", ["degraded", "failed", "gave_up", "loading"])
-def test_unwell_is_503(serve: Any, state: str) -> None:
-    code, body = get(serve(Snapshot(state, "source_lost")))
-    assert code == 503 and json.loads(body)["reason"] == "source_lost"
+def test_ask_finds_it_well_unwell_or_not_at_all(serve: Any, state: str) -> None:
+    assert ask(serve()) == {"ok": True, "state": "guiding", "reason": "", **GUIDING.figures}
+    port = serve(Snapshot(state, "source_lost"))
+    assert get(port)[0] == 503
+    assert ask(port) == {"ok": False, "state": state, "reason": "source_lost"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert ask(free.getsockname()[1]) is None
+
+
+def test_an_address_that_is_taken_is_logged_and_guiding_goes_on(serve: Any) -> None:
+    logged: list[str] = []
+    for port in (serve(), 0):  # 0: off
+        HealthServer.start(port, lambda: GUIDING, lambda event, **_: logged.append(event))
+    assert logged == ["health_off"]
 
 
 def test_metrics_are_prometheus_text(serve: Any) -> None:
-    figures = {key: 1.5 for key in METRICS} | {"source": "camera", "sound_lost": None}
+    figures = dict.fromkeys(METRICS, 1.5) | {"source": "camera", "sound_lost": None}
     snapshot = Snapshot("degraded", 'a "reason"\n', figures)
     code, body = get(serve(snapshot), "/metrics")
     assert code == 200 and body.endswith("\n")
@@ -81,37 +99,8 @@ def test_metrics_are_prometheus_text(serve: Any) -> None:
     assert found[("sonar_build_info", __version__)] == 1
     for name, factor, _ in METRICS.values():
         assert found[(name,)] == pytest.approx(1.5 * factor)
-
-
-def test_metrics_are_in_base_units() -> None:
-    figures = {"age_ms": 61.0, "memory_mb": 240.0, "battery_percent": 37.0, "cpu_percent": 55.0}
-    body = Snapshot("guiding", "", figures).metrics().decode()
-    assert "sonar_frame_to_sound_seconds 0.061\n" in body
-    assert "sonar_memory_bytes 2.4e+08\n" in body
-    assert "sonar_battery_ratio 0.37\n" in body and "sonar_cpu_ratio 0.55" in body
-    assert "milliseconds" not in body and "megabytes" not in body and "percent" not in body
-
-
-def test_unknown_paths_and_methods(serve: Any) -> None:
-    port = serve()
-    assert get(port, "/etc/passwd")[0] == 404
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/healthz", b"x", method="POST")
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=3)
-    assert caught.value.code == 501
-
-
-def test_a_web_page_may_not_read_it_by_rebinding_names(serve: Any) -> None:
-    assert get(serve(), Host="evil.example")[0] == 401
-    assert get(serve(), Host="localhost:1234")[0] == 200
-
-
-def test_a_token_is_asked_and_checked(serve: Any) -> None:
-    port = serve(token=TOKEN)
-    assert get(port)[0] == 401
-    assert get(port, Authorization=f"Bearer {TOKEN}x")[0] == 401
-    assert get(port, "/metrics", Authorization=TOKEN)[0] == 401
-    assert get(port, Authorization=f"Bearer {TOKEN}")[0] == 200
+        assert not any(unit in name for unit in ("milli", "mega", "percent"))  # base units
+    assert len(found) == len(METRICS) + len(STATES) + 2
 
 
 def test_a_client_that_says_nothing_holds_up_nobody(serve: Any) -> None:
@@ -120,54 +109,10 @@ def test_a_client_that_says_nothing_holds_up_nobody(serve: Any) -> None:
         assert get(port)[0] == 200
 
 
-def test_tokens(tmp_path: Path) -> None:
-    assert read_token("127.0.0.1", None) is None
-    assert read_token("::1", None) is None and read_token("localhost", None) is None
-    with pytest.raises(ConfigError, match="token"):
-        read_token("0.0.0.0", None)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_token("0.0.0.0", str(tmp_path / "none"))
-    short = tmp_path / "short"
-    short.write_text("abc\n")
-    with pytest.raises(ConfigError, match="16"):
-        read_token("0.0.0.0", str(short))
-    short.write_text(TOKEN + "\n")
-    assert read_token("0.0.0.0", str(short)) == TOKEN
-
-
-def test_an_address_that_is_taken_is_logged_and_guiding_goes_on(serve: Any) -> None:
-    logged: list[Any] = []
-
-    def log(event: str, **fields: Any) -> None:
-        logged.append((event, fields))
-
-    taken = serve()
-    HealthServer.start("127.0.0.1", taken, None, lambda: GUIDING, log)
-    assert logged[0][0] == "health_off"
-    HealthServer.start("0.0.0.0", 18737, None, lambda: GUIDING, log)
-    assert "token" in logged[1][1]["problem"]
-    HealthServer.start("127.0.0.1", 0, None, lambda: GUIDING, log)  # off
-    assert len(logged) == 2
-
-
-def test_ask_finds_it_well_unwell_or_not_at_all(serve: Any, tmp_path: Path) -> None:
-    found = ask(ServiceConfig(health_port=serve()))
-    assert found is not None and found["ok"] is True
-    found = ask(ServiceConfig(health_port=serve(Snapshot("failed", "hangs"))))
-    assert found is not None and (found["ok"], found["reason"]) == (False, "hangs")
-    secret = tmp_path / "token"
-    secret.write_text(TOKEN)
-    port = serve(token=TOKEN)
-    assert ask(ServiceConfig(health_port=port, health_token_file=str(secret))) is not None
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        assert ask(ServiceConfig(health_port=free.getsockname()[1])) is None
-
-
 # -- the log -----------------------------------------------------------------------------------
 
 
-def test_a_line_is_json_and_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_json_and_one_write() -> None:
     reading, writing = os.pipe()
     clock = ManualClock(12.3456)
     log = JsonLog("guide", clock, writing)
@@ -184,9 +129,6 @@ def test_a_line_is_json_and_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         "number": 3,
     }
     os.close(reading)
-    monkeypatch.setattr("signal.raise_signal", lambda *_: None)
-    log("after the reader is gone")  # SIGPIPE is ignored by Python: an error, which is counted
-    assert log.lost == 1
     os.close(writing)
 
 
@@ -214,78 +156,107 @@ def test_other_text_is_left_alone(text: str) -> None:
 # -- the figures -------------------------------------------------------------------------------
 
 
-class Cool:
-    """Sensors of a machine without a battery."""
-
-    def read(self) -> MachineReading:
-        return MachineReading(temperature_c=41.0, memory_mb=200.0)
-
-
-def reporter(clock: Any) -> Reporter:
-    log = JsonLog("test", clock, fd=os.open(os.devnull, os.O_WRONLY))
-    return Reporter(clock, log, Cool(), None)
-
-
 def test_the_reporter_counts_steps() -> None:
     clock = ManualClock(10.0)
-    board = reporter(clock)
-    event = Event(t=0, frame=0, kind="state", name="guiding")
-    scene = Scene.unknown(0, 0.0, None, State.GUIDING)
+    sensors = SimpleNamespace(read=lambda: MachineReading(temperature_c=41.0, memory_mb=200.0))
+    log = JsonLog("test", clock, fd=os.open(os.devnull, os.O_WRONLY))
+    reporter = Reporter(clock, log, sensors, None)
     step = Step(
-        scene=scene,
+        scene=Scene.unknown(0, 0.0, None, State.GUIDING),
         cue=Cue(CueKind.SILENCE),
-        events=(event,),
+        events=(Event(t=0, frame=0, kind="state", name="guiding"),),
         frame=Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0),
         depth=None,
         timings_ms={"depth": 20.0, "total": 25.0},
     )
     for _ in range(100):
         clock.advance(0.1)
-        board.consume(step)
-    figures = board.figures()
-    assert board.frames == 100 and board.state() == ("guiding", "")
+        reporter.consume(step)
+    figures = reporter.figures()
+    assert reporter.frames == 100 and reporter.state() == ("guiding", "")
     assert figures["fps"] == pytest.approx(10, rel=0.05)
     assert figures["depth_ms"] == 20.0 and figures["memory_mb"] == 200.0
     assert figures["temperature_c"] == 41.0 and "battery_percent" not in figures
     clock.advance(4.0)  # no frames: the rate falls, it does not stay
-    assert board.figures()["fps"] < 4
+    assert reporter.figures()["fps"] < 4
     clock.advance(4.0)
-    assert board.figures()["fps"] == 0
+    assert reporter.figures()["fps"] == 0
 
 
-def test_figures_can_be_asked_for_while_frames_come() -> None:
-    """The endpoint's thread asks while the loop's thread counts."""
-    board, clock = reporter(SystemClock()), SystemClock()
-    image = np.zeros((4, 4, 3), np.uint8)
-    scene = Scene.unknown(0, 0.0, None, State.GUIDING)
-    step = Step(
-        scene=scene,
-        cue=Cue(CueKind.SILENCE),
-        frame=Frame(image, 0, 0.0),
-        depth=None,
-        timings_ms={"depth": 5.0, "total": 6.0},
-    )
-    problems: list[Exception] = []
-    over = threading.Event()
+# -- to the supervisor, and to systemd -----------------------------------------------------------
 
-    def ask_on() -> None:
-        while not over.is_set():
-            try:
-                board.figures()
-            except Exception as error:
-                problems.append(error)
-                return
 
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    thread = threading.Thread(target=ask_on)
-    thread.start()
-    try:
-        until_s = clock.now() + 1.0
-        while clock.now() < until_s and not problems:
-            board.consume(step)
-    finally:
-        over.set()
-        thread.join()
-        sys.setswitchinterval(before_s)
-    assert not problems
+@given(
+    st.builds(
+        Heartbeat,
+        state=st.sampled_from(["loading", "guiding", "degraded"]),
+        reason=st.text(max_size=20),
+        frames=st.integers(0, 10**9),
+        samples=st.none() | st.integers(0, 10**12),
+        reopening=st.booleans(),
+        health=st.none() | st.just({"fps": 12.5, "source": "loop of x"}),
+    ),
+    st.binary(max_size=300),
+)
+def test_a_heartbeat_arrives_as_it_was_sent_and_garbage_is_none(
+    beat: Heartbeat, garbage: bytes
+) -> None:
+    reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with reading, writing:
+        beat.send(writing)
+        assert Heartbeat.parse(reading.recv(LONGEST_BYTES)) == beat
+    assert Heartbeat.parse(garbage) is None
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b'{"state": "guiding", "frames": null}',
+        b'{"state": "guiding", "waits": "1"}',
+        b'{"state": 3}',
+        b'{"state": "guiding", "samples": 0.5}',
+        b'{"state": "guiding", "health": [1]}',
+        b"[" * 60_000,
+        b'{"state": "guiding", "health": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001,
+    ],
+)
+def test_what_only_looks_like_a_heartbeat_is_none(packet: bytes) -> None:
+    assert Heartbeat.parse(packet) is None
+
+
+def test_a_supervisor_that_does_not_read_never_blocks_the_guide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for i in range(5000):
+        Heartbeat("guiding", frames=i, health={"pad": "x" * 900}).send(writing)
+    reading.setblocking(False)
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while reading.recv(LONGEST_BYTES):
+            count += 1
+    assert 0 < count < 5000
+    Heartbeat("guiding", frames=77_777).send(writing)  # there is room again
+    assert Heartbeat.parse(reading.recv(LONGEST_BYTES)) == Heartbeat("guiding", frames=77_777)
+    reading.close()
+    Heartbeat("stopped").send(writing)  # the supervisor is gone: no exception
+    writing.close()
+    Heartbeat("stopped").send(writing)
+    for wrong in ("987654", "stdout"):
+        monkeypatch.setenv(FD_VARIABLE, wrong)
+        assert supervisor_socket() is None
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
+) -> None:
+    notify("READY=1")  # nobody asked
+    address = f"\0sonar-test-{os.getpid()}" if abstract else str(tmp_path / "user@notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(address)
+        server.settimeout(2)
+        notify("READY=1")
+        assert server.recv(1000) == b"READY=1"
+    notify("STOPPING=1")  # systemd is gone: no exception

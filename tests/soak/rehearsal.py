@@ -144,7 +144,7 @@ class NotedSink:
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Guide over the clip until told to stop."""
-    from sonar.service.guide.headless import main as guide
+    from sonar.service.guide.guide import main as guide
 
     parser = argparse.ArgumentParser(prog="rehearsal")
     parser.add_argument("clip", type=Path)

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from sonar.config import ServiceConfig
 from sonar.service.health import ask
 from tests.soak.private_pulse import Server
 
@@ -65,12 +64,11 @@ def soak(arguments: argparse.Namespace, server: Server) -> int:
         if arguments.cores is not None:
             throttle(process.pid, arguments.cores)
         start = time.monotonic()
-        config = ServiceConfig(health_port=PORT)
         while time.monotonic() - start < 60 * arguments.minutes:
             time.sleep(EVERY_S)
             if process.poll() is not None:
                 break
-            found = ask(config) or {}
+            found = ask(PORT) or {}
             now = time.monotonic()
             cpu_s = sum(psutil.Process(process.pid).cpu_times()[:2])
             samples.append({"s": now - start, "cpu_s": cpu_s, "busy_s": busy_s(), **found})

@@ -26,9 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from sonar.service.guide import recorder
-from sonar.service.supervisor.runner import SupervisorSettings
 from sonar.service.supervisor.sounds import in_memory, render
-from sonar.service.supervisor.supervisor import WatchLimits
 from tests.soak.private_pulse import RATE_HZ, Server
 from tests.soak.silence import BLOCK_S, gaps, guidance, sounding
 
@@ -149,10 +147,10 @@ def main() -> int:
 
 def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
     recordings = folder / "recordings"
-    sounds = in_memory(render("en"), -6.0)
-    settings = SupervisorSettings(
-        sounds=sounds,
-        command=(
+    sounds = in_memory(render("en"))
+    settings = {
+        "sounds": sounds,
+        "command": (
             sys.executable,
             str(Path(__file__).with_name("rehearsal.py")),
             arguments.clip,
@@ -160,13 +158,13 @@ def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
             "service.recording.enabled=true",
             f"service.recording.folder={recordings}",
         ),
-        limits=WatchLimits(alarm_after_s=0.6, restarts=100, restart_window_s=2.0),
-    )
+        "limits": {"alarm_after_s": 0.6, "restarts": 100, "restart_window_s": 2.0},
+    }
     log_path = arguments.out / "log.jsonl"
     kills = []
     with log_path.open("wb") as log_file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sonar.service.supervisor.runner", settings.text()],
+            [sys.executable, "-m", "sonar.service.supervisor.runner", json.dumps(settings)],
             pass_fds=[fd for fd, _ in sounds.values()],
             env=server.env,
             stderr=subprocess.PIPE,

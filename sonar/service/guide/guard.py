@@ -1,13 +1,10 @@
 """A depth network that may hang or throw, without stopping the loop."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, wait
-from queue import SimpleQueue
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from sonar.errors import DepthError, SonarError
 from sonar.ports import Clock, Engine
-from sonar.threads import GuardedThread
 from sonar.types import DepthMap, Frame
 
 WARM_UP_LIMIT_S = 30.0
@@ -18,15 +15,14 @@ APART_S = 5.0  # failures with more between them do not belong together
 
 
 class GuardedEngine:
-    """A :class:`sonar.ports.Engine` around one that is not trusted.
+    """A :class:`sonar.ports.Engine` around one that is not trusted, in a thread of its own.
 
     A call that exceeds ``limit_s`` raises DepthError, so that the loop announces "unknown". It may
     only be slow, on a starved machine: its late result is thrown away and the next frame taken.
     After HANG_LIMITS times the limit it hangs.
 
-    Attributes:
-        broken: it hangs, or fails all the time; only a new process helps, since a thread that
-            hangs cannot be ended.
+    ``broken``: it hangs, or fails all the time; only a new process helps, since a thread that hangs
+    cannot be ended.
     """
 
     def __init__(
@@ -35,15 +31,14 @@ class GuardedEngine:
         self.label = inner.label
         self.broken = False
         self._inner, self._clock, self._log, self._limit_s = inner, clock, log, limit_s
-        self._late: tuple[Future[Any], float] | None = None  # a call, and when it began
+        self._late: tuple[Future[DepthMap], float] | None = None  # a call, and when it began
         self._failing_since_s = self._failed_s = float("-inf")
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        GuardedThread("depth", self._run).start()
+        self._thread = ThreadPoolExecutor(1, "depth")
 
     def warm_up(self, height: int, width: int) -> None:
         """As the engine's; raises DepthError when it takes longer than WARM_UP_LIMIT_S."""
-        call = self._begin(lambda: self._inner.warm_up(height, width))
-        if not _is_done(call, WARM_UP_LIMIT_S):
+        call = self._thread.submit(self._inner.warm_up, height, width)
+        if wait([call], WARM_UP_LIMIT_S).not_done:
             self._give_up("hangs at its first frames")
         call.result()
 
@@ -51,13 +46,13 @@ class GuardedEngine:
         """As the engine's, within the limit."""
         self._wait_for_late()
         began_s = self._clock.now()
-        call = self._begin(lambda: self._inner.estimate(frame))
-        if not _is_done(call, self._limit_s):
+        call = self._thread.submit(self._inner.estimate, frame)
+        if wait([call], self._limit_s).not_done:
             self._late = (call, began_s)
             self._log("engine_slow", level="warning", engine=self.label, limit_s=self._limit_s)
             raise DepthError(f"{self.label} took longer than {self._limit_s:g} s")
         try:
-            depth: DepthMap = call.result()
+            depth = call.result()
         except Exception as error:
             if began_s - self._failed_s > APART_S:
                 self._failing_since_s = began_s
@@ -72,9 +67,9 @@ class GuardedEngine:
 
     def close(self) -> None:
         """Does not wait for an engine that hangs."""
-        call = self._begin(self._inner.close)
-        self._calls.put(None)
-        if _is_done(call, self._limit_s) and (error := call.exception()):
+        call = self._thread.submit(self._inner.close)
+        self._thread.shutdown(wait=False)
+        if wait([call], self._limit_s).done and (error := call.exception()):
             self._log("engine_not_closed", level="warning", problem=type(error).__name__)
 
     def _wait_for_late(self) -> None:
@@ -82,7 +77,7 @@ class GuardedEngine:
         if self._late is None:
             return
         call, began_s = self._late
-        if _is_done(call, BUSY_WAIT_S):
+        if wait([call], BUSY_WAIT_S).done:
             self._late = None
         elif self._clock.now() - began_s > HANG_LIMITS * self._limit_s:
             self._give_up("hangs")
@@ -94,25 +89,3 @@ class GuardedEngine:
             self._log("engine_broken", level="error", engine=self.label, problem=why)
         self.broken = True
         raise DepthError(f"{self.label} {why}")
-
-    def _begin(self, work: Callable[[], Any]) -> "Future[Any]":
-        """``work()`` in the thread, after the call in hand."""
-        future: Future[Any] = Future()
-
-        def call() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:  # handed to whoever asks the future
-                future.set_exception(error)
-
-        self._calls.put(call)
-        return future
-
-    def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
-
-
-def _is_done(call: "Future[Any]", limit_s: float) -> bool:
-    """Whether it ended within the limit, well or not."""
-    return bool(wait([call], limit_s).done)

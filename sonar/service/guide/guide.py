@@ -1,16 +1,23 @@
 """The guiding process: the whole product without screen or keyboard.
 
 ``sonar run --headless`` ends up here, alone or under the supervisor. It logs JSON lines, reports
-its progress to the supervisor, ends on SIGTERM within 2 s with its goodbye,
-and on SIGHUP takes the configuration anew, if that is right and its model opens; else the old
-one stays.
+its progress to the supervisor, ends on SIGTERM within 2 s with its goodbye, and on SIGHUP takes
+the configuration anew, if that is right and its model opens; else the old one stays. Without a
+supervisor above it, it has the health endpoint itself.
 """
 
+import contextlib
+import faulthandler
+import logging
 import os
+import signal
+import sys
 import threading
+import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
+from socket import socket
+from typing import Any, NoReturn
 
 from sonar import app
 from sonar.audio.cues import PHRASES
@@ -22,14 +29,20 @@ from sonar.files import expanded
 from sonar.pipeline import Consumer
 from sonar.ports import Clock, Engine, FrameSource
 from sonar.records import Update
-from sonar.service.guide.governor import Governor
+from sonar.service.guide.governor import (
+    Governor,
+    Machine,
+    MachineReading,
+    MemoryWatch,
+    release_soon,
+)
 from sonar.service.guide.guard import GuardedEngine
 from sonar.service.guide.recorder import RING_S, Recorder
 from sonar.service.guide.report import Reporter
-from sonar.service.heartbeat import HeartbeatSender
+from sonar.service.health import HealthServer
+from sonar.service.heartbeat import supervisor_socket
 from sonar.service.logs import JsonLog
-from sonar.service.machine import Machine, MachineReading, MemoryWatch, Sensors, release_soon
-from sonar.threads import run_briefly
+from sonar.threads import end_with_parent, run_briefly
 from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
@@ -37,23 +50,14 @@ EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
 BROKEN = 6  # exit code when only a new process helps, see sonar.service.supervisor
 
 SourceFactory = Callable[[SonarConfig, Clock], FrameSource]
-SinkMaker = Callable[[SonarConfig, Clock], app.SinkFactory]
 _Plan = tuple[SonarConfig, GuardedEngine, FrameSource]
 
 
 class Guide:
-    """Runs pipelines one after the other until asked to stop.
+    """Runs pipelines one after the other until asked to stop; ``running`` is the present one.
 
-    Args:
-        load: reads and checks the configuration; called again on SIGHUP.
-        leave: ends the process when it does not end by itself in time.
-        open_source, open_engine, make_sink: what to run with; the installed product by default.
-        sensors: of heat, battery and memory; this machine's by default.
-
-    Attributes:
-        config: the one in force.
-        reporter: counts and reports.
-        running: the present run; its recorder, None where nothing is recorded.
+    ``load`` reads and checks the configuration; it is called again on SIGHUP. ``leave`` ends the
+    process when it does not end by itself in time.
     """
 
     def __init__(
@@ -64,32 +68,27 @@ class Guide:
         open_source: SourceFactory,
         *,
         open_engine: Callable[[SonarConfig], Engine] = app.open_engine,
-        make_sink: SinkMaker = app.device_sink,
-        sender: HeartbeatSender | None = None,
+        make_sink: Callable[[SonarConfig, Clock], app.SinkFactory] = app.device_sink,
+        supervisor: socket | None = None,
         recording_folder: Path | None = None,
         leave: Callable[[int], object] = os._exit,
-        sensors: Sensors | None = None,
+        sensors: Machine | None = None,
     ) -> None:
         self._load, self._clock, self._log, self._leave = load, clock, log, leave
         self._open_source, self._open_engine, self._make_sink = open_source, open_engine, make_sink
-        self._recording_folder = recording_folder
         self.config = load()
-        self.reporter = Reporter(clock, log, sensors or Machine(), sender)
+        self.reporter = Reporter(clock, log, sensors or Machine(), supervisor)
         self.running: app.Running | None = None
-        self.recorder: Recorder | None = None
+        self.recorder = self._start_recorder(recording_folder)
         self._engine: GuardedEngine | None = None
         self._next: _Plan | None = None
         self._memory, self._reading = MemoryWatch(), MachineReading()
         self._speech_lost = False
         self._stopping, self._over = threading.Event(), threading.Event()
-        self._reload_asked = threading.Event()
-        self._preparing = False
-
-    # -- the life of the process ---------------------------------------------------------------
+        self._reload_asked, self._preparing = threading.Event(), False
 
     def run(self) -> int:
         """Guide until stopped; returns the exit code. Raises SonarError when it cannot start."""
-        self._start_recorder()
         plan: _Plan | None = self._plan(self.config)
         while plan is not None:
             running, consumers = self._assemble(*plan)
@@ -107,14 +106,12 @@ class Guide:
             if self._stopping.is_set():
                 break
             release_soon()  # what the run left behind
-        with ExitStack() as stack:  # the last first; one that fails skips none
-            stack.callback(self._over.set)
-            if plan is not None:  # asked to stop before it began
-                stack.callback(plan[1].close)
-            stack.callback(lambda: self._log("ended", frames=self.reporter.frames))
-            stack.callback(self.reporter.close)
-            if self.recorder is not None:
-                stack.callback(self.recorder.close)
+        if self.recorder is not None:
+            self.recorder.close()
+        if plan is not None:  # asked to stop before it began
+            plan[1].close()
+        self._log("ended", frames=self.reporter.frames)
+        self._over.set()
         if self._stopping.is_set():
             return 0
         if self._engine is not None and self._engine.broken:
@@ -146,7 +143,7 @@ class Guide:
         """A loop that hangs still says goodbye, and the process ends in time."""
         if self._over.wait(GOODBYE_AFTER_S):
             return
-        if not self.reporter.stopped:
+        if self.reporter.state()[0] != State.STOPPED:
             self._announce("stopped")
         if not self._over.wait(EXIT_AFTER_S - GOODBYE_AFTER_S):
             self._log("ended_in_haste", level="warning")
@@ -162,12 +159,18 @@ class Guide:
             level = "warning" if kind == "state" and event.name == State.DEGRADED else "info"
             self._log(kind, level=level, media_t=media_t, **fields)
         self.reporter.consume(update)
+        running, engine = self.running, self._engine
+        if running is None or engine is None:
+            return
         if self.reporter.reading is not self._reading:
             self._reading = self.reporter.reading
             self._check_memory()
-            self._check_speech()
-        if self._engine is not None and self._engine.broken and self.running is not None:
-            self.running.pipeline.stop()
+            if (lost := running.speech.status.lost) and not self._speech_lost:
+                self._speech_lost = True
+                self._log("speech_lost", level="warning", problem=lost)
+                running.controls.announce_speech_lost()
+        if engine.broken:
+            running.pipeline.stop()
         if self._reload_asked.is_set() and not self._preparing:
             self._reload_asked.clear()
             self._preparing = True
@@ -180,41 +183,27 @@ class Guide:
             release_soon()
         if not self._memory.update(self._reading, now):
             return
-        low = self._memory.low
-        self._log(
-            "memory_low" if low else "memory_well",
-            level="warning" if low else "info",
-            available_mb=self._reading.available_mb,
-        )
+        low, available_mb = self._memory.low, self._reading.memory_available_mb
+        event = "memory_low" if low else "memory_well"
+        self._log(event, level="warning", available_mb=available_mb)
         if self.recorder is not None:
             self.recorder.pause(low)
         if low:
             release_soon()
             self._announce("degraded", "state_memory_low")
 
-    def _check_speech(self) -> None:
-        """A loss of speech is announced once, by tone; the tones go on without it."""
-        lost = None if self.running is None else self.running.speech.status.lost
-        if lost and not self._speech_lost:
-            self._speech_lost = True
-            self._log("speech_lost", level="warning", problem=lost)
-            self._announce("degraded", "unknown_speech_lost")
-
     def _warn(self, what: str) -> None:
-        """battery_low, hot or slow."""
         self._log("governor", level="warning", what=what)
         self._announce("battery_low" if what == "battery_low" else "degraded", f"state_{what}")
 
     def _announce(self, earcon: str, phrase: str = "") -> None:
         if self.running is not None:
-            mixer = self.running.controls.mixer
-            mixer.announce(earcon, *([phrase] if phrase in PHRASES else []))
+            self.running.controls.mixer.announce(earcon, *({phrase} & PHRASES.keys()))
 
     # -- making and changing runs --------------------------------------------------------------
 
     def _plan(self, config: SonarConfig) -> _Plan:
-        """What a run needs that may be wrong. Raises SonarError for a wrong model, source or
-        language."""
+        """What a run needs. Raises SonarError for a wrong model, source or language."""
         load_utterances(config.speech)
         source = self._open_source(config, self._clock)
         limit_s = config.service.inference_timeout_s
@@ -231,17 +220,15 @@ class Guide:
             engine.close()
             raise
         running.controls.on_keep = lambda: self.keep("button")
-        governor = None
-        if config.service.governor.enabled and source.live:
-            governor = Governor(self._clock, lambda: self.reporter.reading, self._warn)
         self.config, self._speech_lost = config, False
-        self._engine, self.reporter.running = engine, running
-        self.reporter.governor = governor
+        self._engine, self.reporter.running, self.reporter.governor = engine, running, None
         consumers: list[Consumer] = [self._consume]
         if self.recorder is not None:
             consumers.append(self.recorder.consume)
-        if governor is not None:  # the last, since it waits
-            consumers.append(governor.consume)
+        if config.service.governor.enabled and source.live:
+            governor = Governor(self._clock, lambda: self.reporter.reading, self._warn)
+            self.reporter.governor = governor
+            consumers.append(governor.consume)  # the last, since it waits
         return running, consumers
 
     def _prepare(self) -> None:
@@ -260,16 +247,52 @@ class Guide:
             self._next = plan
             running.pipeline.stop()
 
-    def _start_recorder(self) -> None:
+    def _start_recorder(self, usual: Path | None) -> Recorder | None:
         config = self.config.service.recording
-        if not config.enabled:
-            return
         try:
-            folder = expanded(config.folder) if config.folder else self._recording_folder
-            if folder is None:
-                return
-            self.recorder = Recorder(config, folder, self._clock, self._log)
+            folder = expanded(config.folder) if config.folder else usual
+            if folder is not None and config.enabled:
+                self._log("recording", level="warning", folder=str(folder), ring_s=RING_S)
+                return Recorder(config, folder, self._clock, self._log)
         except (OutputError, ConfigError) as error:  # the sound matters, not the recording
             self._log("recording_off", level="error", problem=str(error))
-            return
-        self._log("recording", level="warning", folder=str(folder), ring_s=RING_S)
+        return None
+
+
+def main(
+    load: Callable[[], SonarConfig], open_source: SourceFactory, clock: Clock, **parts: Any
+) -> NoReturn:
+    """Guide as this process, and end it with the exit code; ``parts`` go to :class:`Guide`.
+
+    Raises ConfigError when the configuration is wrong.
+    """
+    faulthandler.enable()
+    log = JsonLog("guide", clock)
+    logging.getLogger("sonar").addHandler(log)
+    logging.getLogger("sonar").propagate = False
+    supervisor = supervisor_socket()
+    if supervisor is not None:
+        # Without its supervisor nobody would sound a failure of this process: say goodbye and end;
+        # systemd starts both anew.
+        end_with_parent(os.getppid(), signal.SIGTERM)
+    guide = Guide(load, clock, log, open_source, supervisor=supervisor, **parts)
+    signal.signal(signal.SIGHUP, lambda *_: guide.reload())
+    signal.signal(signal.SIGUSR1, lambda *_: guide.keep("button"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: guide.stop())
+    if supervisor is None:  # the supervisor has its own
+        HealthServer.start(guide.config.service.health_port, guide.reporter.snapshot, log)
+    code = 1
+    try:
+        code = guide.run()
+    except SonarError as error:
+        log("cannot_start", level="error", problem=str(error), code=error.exit_code)
+        code = error.exit_code
+    except Exception:  # whatever it is, the log has it: there is no screen
+        log("crashed", level="error", problem=traceback.format_exc())
+    finally:
+        # Threads that were left behind in a driver or a network must not hold up the end.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)

@@ -11,13 +11,12 @@ import contextlib
 import json
 import queue
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import cv2
 
 from sonar.capture.encode import VideoWriter
 from sonar.config import RecordingConfig
@@ -32,80 +31,62 @@ AFTER_S = 10.0  # kept after the event
 KEEP_AGAIN_S = 60.0  # a danger does not keep it again sooner
 WIDTH_PX, RATE_HZ = 480, 10.0  # of the recorded frames, at most
 PART_S = 60.0
-CLUSTER_MS = 500
+CLUSTER = {"cluster_time_limit": "500"}  # milliseconds
 VIDEO, FRAMES, EVENTS = "walk.mkv", "frames.jsonl", "events.jsonl"
-_PART = re.compile(r"part-\d{8}")
-_RECORDING = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\w+")
+_OURS = re.compile(r"part-\d{8}|\d{8}T\d{6}\.\d{6}Z-\w+")  # parts, and kept recordings
 _WAITING = 12  # updates for the thread; each may be a megabyte
 _PAUSE_AFTER_ERROR_S = 30.0
-_CLOSE_S = 1.0
-
-Log = Callable[..., None]
 
 
 class RecordedPart:
-    """One part being written. Raises OutputError when it cannot be.
-
-    ``size`` is height and width of its frames, even; ``t0`` the source time in seconds of its
-    beginning: what is written is relative to it.
-    """
+    """One part being written, with frames of ``size`` (height, width); its times count from ``t0``.
+    Raises OutputError when it cannot be."""
 
     def __init__(self, folder: Path, size: tuple[int, int], t0: float) -> None:
         self.folder, self.size, self.t0 = folder, size, t0
-        try:
+        with _writing(folder):
             folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise OutputError(f"cannot write {folder}: {error.strerror}") from error
-        options = {"cluster_time_limit": str(CLUSTER_MS)}
         self.video = VideoWriter(
-            folder / VIDEO, *size, RATE_HZ, format="matroska", options=options, x264={"crf": "28"}
+            folder / VIDEO, *size, RATE_HZ, format="matroska", options=CLUSTER, x264={"crf": "28"}
         )
 
     def record(self, name: str, values: dict[str, Any], t: float) -> None:
         """``values`` as one line of the file ``name``, in one write: a crash leaves whole lines."""
         values["t"] = round(max(0.0, t - self.t0), 6)
         line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        try:
-            with (self.folder / name).open("ab", buffering=0) as file:
-                file.write(line)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.folder}: {error.strerror}") from error
+        with _writing(self.folder), (self.folder / name).open("ab", buffering=0) as file:
+            file.write(line)
 
 
 class Recorder:
-    """Consumes steps. ``folder`` is made if needed; raises OutputError where it cannot be.
+    """Consumes steps. ``folder`` is made if needed; raises OutputError where it cannot be."""
 
-    Attributes:
-        paused: nothing is recorded for now.
-        skipped: updates left out because writing was too slow or failed.
-        kept: recordings made since the start.
-    """
-
-    def __init__(self, config: RecordingConfig, folder: Path, clock: Clock, log: Log) -> None:
-        self.paused = False
-        self.skipped = 0
-        self.kept = 0
-        self._config = config
-        self._ring, self._keep = folder / "ring", folder / "kept"
-        self._clock, self._log = clock, log
-        try:
-            for path in (self._ring, self._keep):
+    def __init__(
+        self, config: RecordingConfig, folder: Path, clock: Clock, log: Callable[..., None]
+    ) -> None:
+        self._config, self._clock, self._log = config, clock, log
+        self._ring, self._keep, self._paused = folder / "ring", folder / "kept", False
+        for path in (self._ring, self._keep):
+            with _writing(path):
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for path in (*self._ring.glob("seg-[0-9]*.mkv"), *self._ring.glob("seg-[0-9]*.jsonl")):
-                path.unlink()  # recorded by the version before
-        except OSError as error:
-            raise OutputError(f"cannot record in {folder}: {error.strerror or error}") from error
-        newest = parts(self._ring)[-1:]
-        self._number = 1 + int(newest[0].name.removeprefix("part-")) if newest else 0
+                for old in (*path.glob("seg-[0-9]*.mkv"), *path.glob("seg-[0-9]*.jsonl")):
+                    old.unlink()  # recorded by the version before
+        last = max(self._ring.glob("part-" + "[0-9]" * 8), default=Path("part-0"))
+        self._number = int(last.name[5:])
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_t = self._danger_t = float("-inf")
         # From here on the thread's; others may read.
-        self._anything = bool(newest)  # in the ring
+        self._anything = self._number > 0  # in the ring
         self._last_t = 0.0
         self._part: RecordedPart | None = None
         self._blocked_until_s = float("-inf")
         self._keep_at: tuple[float, str] | None = None  # source time at which the ring is kept
-        self._thread = GuardedThread("recorder", self._work, announce=self._announce, clock=clock)
+
+        def announce(problem: str, gave_up: bool) -> None:
+            event = "recording_off" if gave_up else "recording_failed"
+            log(event, level="error", problem=problem)
+
+        self._thread = GuardedThread("recorder", self._work, announce=announce, clock=clock)
         self._thread.start()
 
     def consume(self, update: Update) -> None:
@@ -119,48 +100,38 @@ class Recorder:
             if t >= self._next_t:
                 self._next_t = max(self._next_t, t - 1.0) + 1.0 / RATE_HZ
                 frame = update.frame
-        if self.paused or (frame is None and not update.events):
-            return
-        if self._queue.qsize() < _WAITING:
+        wanted = not self._paused and (frame is not None or update.events)
+        if wanted and self._queue.qsize() < _WAITING:
             self._queue.put(lambda: self._write(update, frame))
-        else:
-            self.skipped += 1
 
     def keep(self, why: str) -> bool:
-        """Keep the ring, with what happens in the next ``AFTER_S``; from any thread.
-
-        False, and nothing is kept, while nothing is recorded or before anything was.
-        """
-        blocked = self.paused or self._clock.now() < self._blocked_until_s
+        """Keep the ring, and the next ``AFTER_S``; from any thread. False, and nothing is kept,
+        while nothing is recorded or before anything was."""
+        blocked = self._paused or self._clock.now() < self._blocked_until_s
         if self._thread.gave_up or blocked or not self._anything:
             return False
-        self._queue.put(lambda: self._keep_soon(why))
+        self._keep_at = self._keep_at or (self._last_t + AFTER_S, why)
         return True
 
     def pause(self, paused: bool) -> None:
         """Record nothing, and hold no frames and no encoder, until it is to go on."""
-        self.paused = paused
+        self._paused = paused
         if paused:
             self._queue.put(self._end_part)
 
     def close(self) -> None:
-        """Finish the part; waits at most about a second."""
+        """Finish the part, within a second."""
         self._queue.put(None)
-        self._thread.join(_CLOSE_S)
+        self._thread.join(1.0)
 
     # -- the thread ---------------------------------------------------------------------------
-
-    def _announce(self, problem: str, gave_up: bool) -> None:
-        event = "recording_off" if gave_up else "recording_failed"
-        self._log(event, level="error", problem=problem)
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
             self._try(task)
             if self._keep_at is not None and self._last_t >= self._keep_at[0]:
                 self._try(self._keep_now)
-        if self._keep_at is not None:
-            self._try(self._keep_now)
+        self._try(self._keep_now)
         self._try(self._end_part)
 
     def _try(self, task: Callable[[], None]) -> None:
@@ -177,15 +148,15 @@ class Recorder:
 
     def _write(self, update: Update, frame: Frame | None) -> None:
         if self._clock.now() < self._blocked_until_s:
-            self.skipped += 1
             return
         if frame is not None and isinstance(update, Step):
             self._last_t = frame.t
-            part = self._part_for(frame)
-            part.video.frame(_resized(frame.image, *part.size), frame.t - part.t0)
+            part = self._part = self._part_for(frame)
+            image = cv2.resize(frame.image, part.size[::-1], interpolation=cv2.INTER_AREA)
+            part.video.frame(image, frame.t - part.t0)
             part.record(FRAMES, update.record().model_dump(mode="json"), frame.t)
-        if self._part is not None:
-            for event in update.events:
+        for event in update.events:
+            if self._part is not None:
                 self._part.record(EVENTS, event.model_dump(mode="json"), self._last_t)
 
     def _part_for(self, frame: Frame) -> RecordedPart:
@@ -194,13 +165,13 @@ class Recorder:
         scale = min(1.0, WIDTH_PX / width)
         size = (max(16, 2 * round(height * scale / 2)), max(16, 2 * round(width * scale / 2)))
         part = self._part
-        if part is None or part.size != size or not 0 <= frame.t - part.t0 < PART_S:
-            self._end_part()
-            self._trim()
-            folder = self._ring / f"part-{self._number:08d}"
-            self._number += 1
-            part = self._part = RecordedPart(folder, size, frame.t)
-            self._anything = True
+        if part is not None and part.size == size and 0 <= frame.t - part.t0 < PART_S:
+            return part
+        self._end_part()
+        self._trim()
+        self._number += 1
+        part = RecordedPart(self._ring / f"part-{self._number:08d}", size, frame.t)
+        self._anything = True
         return part
 
     def _end_part(self) -> None:
@@ -208,12 +179,9 @@ class Recorder:
         if part is not None:
             part.video.close()
 
-    def _keep_soon(self, why: str) -> None:
-        if self._keep_at is None:
-            self._keep_at = (self._last_t + AFTER_S, why)
-
     def _keep_now(self) -> None:
-        assert self._keep_at is not None
+        if self._keep_at is None:
+            return
         (_, why), self._keep_at = self._keep_at, None
         self._end_part()
         moment = datetime.fromtimestamp(self._clock.wall(), UTC)
@@ -222,14 +190,14 @@ class Recorder:
         if not (recent := self._recent()):
             raise OutputError("nothing was recorded that could be kept")
         try:
-            target.mkdir(mode=0o700)
-            for part in recent:
-                part.rename(target / part.name)
-        except OSError as error:
+            with _writing(target):
+                target.mkdir(mode=0o700)
+                for part in recent:
+                    part.rename(target / part.name)
+        except OutputError:
             with contextlib.suppress(OSError):  # not empty
                 target.rmdir()
-            raise OutputError(f"cannot keep {target.name}: {error.strerror}") from error
-        self.kept += 1
+            raise
         self._log("recording_kept", folder=str(target), why=why)
         self._trim()
 
@@ -249,27 +217,29 @@ class Recorder:
         for part in parts(self._ring):
             if part not in recent:
                 remove(part)
-        kept = recordings(self._keep)
+        kept = parts(self._keep)
         sizes = {path: size_bytes(path) for path in (*kept, *recent)}
         over = sum(sizes.values()) - self._config.max_mb * 1_000_000
         for path in (*kept, *recent[:-1]):
-            if over <= 0:
-                return
-            over -= sizes[path]
-            remove(path)
-            if path in kept:
-                self._log("recording_dropped", level="warning", folder=str(path), why="space")
+            if over > 0:
+                over -= sizes[path]
+                remove(path)
+                if path in kept:
+                    self._log("recording_dropped", level="warning", folder=str(path), why="space")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot record in {path}: {error.strerror or error}") from error
 
 
 def parts(folder: Path) -> list[Path]:
-    """The parts in ``folder``, oldest first; nothing else there."""
-    return sorted(p for p in folder.iterdir() if _PART.fullmatch(p.name) and p.is_dir())
-
-
-def recordings(folder: Path) -> list[Path]:
-    """The kept recordings in ``folder``, oldest first; nothing else there."""
-    found = [p for p in folder.iterdir() if _RECORDING.fullmatch(p.name)]
-    return sorted(p for p in found if p.is_dir() and not p.is_symlink())
+    """The parts or kept recordings in ``folder``, oldest first; nothing else there."""
+    found = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def length_s(part: Path) -> float:
@@ -282,11 +252,9 @@ def length_s(part: Path) -> float:
 
 def size_bytes(path: Path) -> int:
     """Of a part or a recording."""
-    total = 0
     with contextlib.suppress(OSError):
-        for file in path.rglob("*"):
-            total += file.stat().st_size
-    return total
+        return sum(file.stat().st_size for file in path.rglob("*"))
+    return 0
 
 
 def remove(path: Path) -> None:
@@ -297,12 +265,3 @@ def remove(path: Path) -> None:
         for name in (VIDEO, FRAMES, EVENTS, "info.json"):  # the last: of the version before
             (path / name).unlink(missing_ok=True)
         path.rmdir()
-
-
-def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    if image.shape[:2] == (height, width):
-        return image
-    import cv2
-
-    resized: NDArray[np.uint8] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return resized

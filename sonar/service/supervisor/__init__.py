@@ -4,3 +4,5 @@ Entry points: ``python -m sonar.service.supervisor.runner``, which `sonar servic
 :class:`sonar.service.supervisor.supervisor.Supervisor`, which decides. Nothing is imported here:
 the process stays small.
 """
+
+__all__ = ["runner", "sounds", "supervisor"]

@@ -1,11 +1,9 @@
 """The supervisor's own way to be heard: a player process for each sound.
 
-Nothing is shared with the guide, neither process nor stream, and what hangs in a sound server
-hangs in the player.
-
-The first sound of a failure is short, so that it is heard at once and a player that hangs is soon
-found out. Longer ones follow, each several sirens, the cause in words among them. Their players
-start a second before they are due: on a busy machine it is starting a player that takes long.
+What hangs in a sound server hangs in the player. The first sound of a failure is short, so that it
+is heard at once and a player that hangs is soon found out. Longer ones follow, each several sirens,
+the cause in words among them. Their players start a second before they are due: on a busy machine
+it is starting a player that takes long.
 """
 
 import contextlib
@@ -27,7 +25,7 @@ REALTIME = 1  # of 1 to 99: before ordinary work, after the guide's sound
 HANG_S = 1.5  # a player may take this much longer than its sound
 LEAD_S = 1.0  # of silence before the sirens of "failing"
 PAUSE_S = 0.2  # between the end of one and the next
-FAREWELLS, FAREWELL_S = 3, 20.0  # how often it is played, and the longest, whatever the players do
+FAREWELLS = 3  # how often it is played
 
 Sounds = Mapping[str, tuple[int, float]]  # by name: number of the open WAV file, seconds
 # PortAudio in a process of its own: sonar needs it anyway, the others may not be installed.
@@ -42,21 +40,13 @@ play_wav(Path(sys.argv[1]), AudioConfig())
 
 @dataclass(frozen=True)
 class _Player:
-    """A process that plays ``name``, the ``tries``-th for it; it hangs when it runs at
-    ``deadline_s``."""
+    """A process that plays ``name``, the ``tries``-th for it; at ``deadline_s`` it hangs."""
 
     name: str
     tries: int
     command: Sequence[str]
     process: "subprocess.Popen[bytes]"
     deadline_s: float
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.5)
 
 
 def players(device: str | None) -> list[list[str]]:
@@ -68,14 +58,10 @@ def players(device: str | None) -> list[list[str]]:
 
 
 class Alarm:
-    """Sounds failures until it is to be quiet. Call :meth:`step` often.
+    """Sounds failures (``on``) until it is to be quiet. Call :meth:`step` often.
 
-    Args:
-        sounds: by the names of :func:`sonar.service.supervisor.sounds.render`.
-        commands: as :func:`players` gives them; one that fails is not tried first any more.
-
-    Attributes:
-        on: a failure is being sounded.
+    ``sounds`` are by the names of :func:`sonar.service.supervisor.sounds.render`, ``commands`` as
+    :func:`players` gives them; one that fails is not tried first any more.
     """
 
     def __init__(
@@ -88,11 +74,9 @@ class Alarm:
         self.on = False
         self._clock, self._sounds, self._log = clock, sounds, log
         self._commands = list(commands)
-        self._words = ""
         self._players: list[_Player] = []  # the oldest first
-        self._due_s = 0.0
+        self._words, self._due_s = "", 0.0
         self._farewells = 0  # still to be played
-        self._farewell_ends_s = float("inf")
         self._heard = False
 
     @property
@@ -112,21 +96,17 @@ class Alarm:
         """Falling tones and words, three times."""
         self.quiet()
         self._words, self._farewells = words, FAREWELLS
-        self._farewell_ends_s = self._clock.now() + FAREWELL_S
 
     def quiet(self) -> None:
         """Silence at once."""
         for player in self._players:
-            player.kill()
+            _kill(player.process)
         self._players.clear()
         self.on, self._words, self._farewells = False, "", 0
-        self._farewell_ends_s = float("inf")
 
     def step(self) -> None:
         """Replace players that failed, and sound what is due."""
         now = self._clock.now()
-        if now >= self._farewell_ends_s:
-            self.quiet()
         for player in [*self._players]:
             code = player.process.poll()
             if player in self._players and (code is not None or now >= player.deadline_s):
@@ -156,15 +136,13 @@ class Alarm:
         # Those that began after it by the same command would fail as it did.
         stuck = [p for p in self._players[at:] if p.command == player.command]
         for one in stuck:
-            one.kill()
+            _kill(one.process)
             self._players.remove(one)
-        for one in stuck:  # by each command once, then this sound is given up
-            if one.tries < len(self._commands):
+            if one.tries < len(self._commands):  # by each command once, then it is given up
                 self._play(one.name, one.tries + 1)
 
     def _play(self, name: str, tries: int = 1) -> float:
-        """Start a player; the sound's length in seconds. Words may be missing: then the sound
-        without them is played."""
+        """Start a player, without words where those are missing; the sound's length in seconds."""
         fd, seconds = self._sounds.get(f"{name}:{self._words}") or self._sounds[name]
         for _ in self._commands:
             command = self._commands[0]
@@ -187,3 +165,11 @@ class Alarm:
         )
         realtime(REALTIME, process.pid)
         return process
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)

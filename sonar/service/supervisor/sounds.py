@@ -6,7 +6,6 @@ them; the supervisor that it becomes only plays them, so it needs neither numpy 
 and a full disk does not mute it.
 """
 
-import io
 import os
 import wave
 from collections.abc import Callable
@@ -22,9 +21,10 @@ from sonar.errors import SpeechError
 from sonar.service.supervisor.alarm import LEAD_S
 
 RATE_HZ = 24_000
+GAIN = 10 ** (-6 / 20)  # 6 dB below full scale
 _PARTIALS = (1.0, 0.6, 0.45, 0.3)
 _EDGE_S = 0.006
-_PAUSE_S = 0.44  # after a siren, so that they are 0.9 s apart
+_PAUSE = np.zeros(round(0.44 * RATE_HZ), np.float32)  # after a siren: they are 0.9 s apart
 _SIRENS = 4
 _SPEECH_TIMEOUT_S = 3.0
 _RATE_WPM = 180
@@ -55,12 +55,9 @@ _VOICES = {"en": "gmw/en-us", "zh": "sit/cmn"}
 
 
 def render(language: str, log: Callable[[str], Any] = print) -> dict[str, Samples]:
-    """Every sound by name, mono float32 in [-1, 1] at RATE_HZ.
-
-    "failed" is one siren, "failing" several, "gave_up" the fall; "failing:KEY" and "gave_up:KEY"
-    have words among them. A language that is not in WORDS gets English. Without a synthesizer
-    there are no words; ``log`` gets the reason.
-    """
+    """Every sound by name, mono float32 in [-1, 1] at RATE_HZ: those of :func:`without_words`, and
+    "failing:KEY" and "gave_up:KEY" with words, in English where the language is not in WORDS.
+    Without a synthesizer there are no words; ``log`` gets the reason."""
     sounds = without_words()
     language = language if language in WORDS else "en"
     try:
@@ -68,24 +65,31 @@ def render(language: str, log: Callable[[str], Any] = print) -> dict[str, Sample
             for key, text in WORDS[language].items():
                 words = worker.render(Utterance(text, _VOICES[language], _RATE_WPM), RATE_HZ)
                 words = words / max(float(np.abs(words).max(initial=0.0)), 1e-6)
-                sounds[f"failing:{key}"], sounds[f"gave_up:{key}"] = failing(words), gave_up(words)
+                sounds[f"failing:{key}"] = failing(words)
+                sounds[f"gave_up:{key}"] = np.concatenate([notes(FALL), _PAUSE, words])
     except SpeechError as error:
         log(f"the failure sounds have no words: {error}")
     return sounds
 
 
 def without_words() -> dict[str, Samples]:
-    """The sounds that need no synthesizer."""
-    return {"failed": notes(SIREN), "failing": failing(), "gave_up": gave_up()}
+    """One siren, several, and the fall: they need no synthesizer."""
+    return {"failed": notes(SIREN), "failing": failing(), "gave_up": notes(FALL)}
 
 
-def in_memory(sounds: dict[str, Samples], volume_db: float) -> dict[str, tuple[int, float]]:
-    """Each sound as a WAV file in memory: number of the open file, which a process that is
-    started or executed inherits, and seconds."""
+def in_memory(sounds: dict[str, Samples]) -> dict[str, tuple[int, float]]:
+    """Each sound as a WAV file in memory, 16-bit stereo: players and cards differ least on those.
+
+    Returns the number of the open file, which a process that is started or executed inherits, and
+    seconds.
+    """
     files = {}
     for name, samples in sounds.items():
         fd = os.memfd_create(f"sonar-{name}", 0)
-        os.write(fd, wav(samples, volume_db))
+        pcm = np.round(32_767 * GAIN * samples).astype("<i2")
+        with os.fdopen(fd, "wb", closefd=False) as file, wave.open(file, "wb") as writer:
+            writer.setparams((2, 2, RATE_HZ, len(samples), "NONE", ""))
+            writer.writeframes(np.repeat(pcm, 2).tobytes())
         files[name] = (fd, len(samples) / RATE_HZ)
     return files
 
@@ -105,32 +109,8 @@ def notes(pattern: tuple[tuple[float, float], ...]) -> Samples:
 def failing(words: Samples | None = None) -> Samples:
     """LEAD_S of silence, then sirens one after the other, with ``words`` after the first.
 
-    It ends with the last siren. The silence is for the player to be started in: begun that much
-    earlier, it is heard in time although it took a second to start.
+    A player that is started that much earlier is heard in time although it took a second to start.
     """
-    siren, pause = notes(SIREN), _silence(_PAUSE_S)
-    spoken = [] if words is None else [siren, pause, words, pause]
-    return np.concatenate([_silence(LEAD_S), *spoken, *[siren, pause] * (_SIRENS - 1), siren])
-
-
-def gave_up(words: Samples | None = None) -> Samples:
-    """The fall, and the words."""
-    spoken = [] if words is None else [_silence(_PAUSE_S), words]
-    return np.concatenate([notes(FALL), *spoken])
-
-
-def wav(samples: Samples, volume_db: float) -> bytes:
-    """A 16-bit stereo WAV file: players and sound cards differ least on those."""
-    gain = 32_767 * 10.0 ** (min(0.0, volume_db) / 20.0)
-    pcm = np.clip(np.round(gain * samples.astype(np.float64)), -32_767, 32_767).astype("<i2")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(2)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE_HZ)
-        writer.writeframes(np.repeat(pcm, 2).tobytes())
-    return file.getvalue()
-
-
-def _silence(seconds: float) -> Samples:
-    return np.zeros(round(seconds * RATE_HZ), np.float32)
+    siren, lead = notes(SIREN), np.zeros(round(LEAD_S * RATE_HZ), np.float32)
+    spoken = [] if words is None else [siren, _PAUSE, words, _PAUSE]
+    return np.concatenate([lead, *spoken, *[siren, _PAUSE] * (_SIRENS - 1), siren])
