@@ -58,11 +58,9 @@ class PhraseError(SpeechError):
 
 
 class SpeechWorker:
-    """One synthesizer process; see :mod:`sonar.audio.speech.worker`.
-
-    Raises SpeechError when it cannot be started, ends, or gives no answer for ``timeout_s``; then
-    only :meth:`close` may follow. ``stopping`` is whether nobody waits for answers any more.
-    """
+    """One synthesizer process; see :mod:`sonar.audio.speech.worker`. ``stopping`` is whether nobody
+    waits for answers any more. Raises SpeechError when it cannot be started, ends, or gives no
+    answer for ``timeout_s``; then only :meth:`close` may follow."""
 
     def __init__(
         self,
@@ -139,12 +137,9 @@ class SpeechWorker:
 class SpeechBank:
     """A :class:`~sonar.ports.Speaker`; starts working when made.
 
-    Args:
-        config: language, voice, speed; ``enabled`` false makes an empty, silent bank.
-        rate_hz: of the mixer.
-        cache_dir: where clips are kept; None is ``$SONAR_HOME/speech``, or the user's cache folder.
-            One that cannot be written is only read.
-        command, timeout_s: of the worker, for tests and other synthesizers.
+    ``config.enabled`` false makes an empty, silent bank. ``rate_hz`` is the mixer's. Clips are kept
+    in ``cache_dir``, by default ``$SONAR_HOME/speech`` or the user's cache folder; one that cannot
+    be written is only read. ``command`` is for tests and other synthesizers.
 
     Raises ConfigError when the language's catalogue is wrong or does not exist.
     """
