@@ -86,10 +86,6 @@ def test_the_user_unit_starts_at_boot_too(tmp_path: Path) -> None:
     unit.install(Places.of(False), shell, "0")
     assert ["loginctl", "enable-linger"] in shell.ran
     assert ["systemctl", "--user", "daemon-reload"] in shell.ran
-    command = unit.journal(Places.of(False), follow=True, lines=9)
-    assert command == [
-        *("journalctl", "--user-unit", "sonar.service", "-o", "cat", "-n", "9", "-f"),
-    ]
 
 
 @pytest.mark.parametrize(

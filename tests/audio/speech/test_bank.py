@@ -210,18 +210,6 @@ def test_one_bad_phrase_costs_only_itself(make: Make, log: Path, how: str) -> No
     assert starts(log) == (1 if how == "error" else speech.MAX_STARTS)
 
 
-def test_a_last_phrase_that_fails_twice_ends_well_though_no_start_would_follow(
-    make: Make, log: Path
-) -> None:
-    quiet = make(enabled=False)
-    last = quiet.text(sorted(PHRASES, key=lambda key: -PHRASES[key].priority)[-1])
-    bank = make(f"crash={last}", f"dead_from={1 + speech.MAX_TRIES}")
-    assert not bank.prepare(WAIT_S)
-    assert bank.status.ready == len(PHRASES) - 1
-    assert (bank.status.lost or "").startswith(f"1 of {len(PHRASES)} phrases cannot be spoken: ")
-    assert starts(log) == speech.MAX_TRIES
-
-
 def test_a_mistake_in_the_thread_is_reported_when_restarts_are_used_up(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
