@@ -15,8 +15,10 @@
         +-- DepthError             5   the network failed, or gave something that is not depth
 
 Each message is one sentence for a person: what is wrong and, where possible, what to do.
-Exit code 130 is Ctrl-C.
+Exit code 130 is Ctrl-C; 6 is BROKEN.
 """
+
+BROKEN = 6  # exit code of a guide whose network hangs or fails all the time: start a new process
 
 
 class SonarError(Exception):

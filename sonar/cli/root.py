@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ok, 2 usage or configuration, 3 input or output, 4 device, "
-    "5 model, 130 interrupted.",
+    "5 model, 6 the depth network hangs (run --headless), 130 interrupted.",
 )
 app.command()(run.run)
 app.command(context_settings={"ignore_unknown_options": True})(run.control)  # `volume -3`

@@ -1,30 +1,60 @@
 """Settings of the release before: ignored with a warning until the next one."""
 
-_FIXED = """
-    capture.read_timeout_s capture.silence_s capture.reconnect_first_s capture.reconnect_max_s
-    engine.tolerance zones.hysteresis zones.dwell_s audio.block_size audio.max_duty
-    audio.early_silence_s audio.stale_s speech.volume_db speech.duck_db speech.repeat_after_s
-    speech.timeout_s replay.crf replay.overlay service.alarm_after_s service.restart_after_s
-    service.start_timeout_s service.restarts service.restart_window_s service.missing_limit_s
-    service.alarm_volume_db service.governor.min_rate_hz service.governor.max_rate_hz
-    service.governor.hot_c service.governor.too_hot_c service.governor.battery_low_percent
-    service.governor.battery_save_percent service.recording.ring_s service.recording.after_s
-    service.recording.keep_again_s service.recording.width_px service.recording.rate_hz
-    web.max_upload_mb web.max_video_s web.time_limit_s
-"""
-REMOVED: dict[str, str] = dict.fromkeys(_FIXED.split(), "it has one fixed value now") | {
+_WAITS = "a camera is opened again after 0.6 s without a frame, a stream after 3 s"
+_TRIES = "a lost source is tried again every 0.5 s until you stop"
+_HEALTH = "it answers this machine only; let others in through SSH or a proxy"
+
+REMOVED = {
     "capture.image_rate_hz": "a folder of images is read at 2 images a second",
-    "capture.reconnect_attempts": "a lost source is tried again until you stop",
+    "capture.read_timeout_s": "it is 0.4 s; capture.max_frame_age_s is when a frame is too old",
+    "capture.silence_s": _WAITS,
+    "capture.reconnect_first_s": _TRIES,
+    "capture.reconnect_max_s": _TRIES,
+    "capture.reconnect_attempts": _TRIES,
+    "engine.tolerance": "it is 0.02; force int8 or fp32 with engine.precision",
+    "zones.hysteresis": "it is 0.12; move the edges in zones.bands",
+    "zones.dwell_s": "it is 0.25 s; move the edges in zones.bands",
+    "audio.block_size": "it is 480 samples",
     "audio.buffer_ms": "the buffer is as small as possible, and grows after each gap",
-    "audio.hrtf": "use pan_db: measured heads are gone",
-    "audio.itd_us": "use pan_db: a level difference is what bone conduction needs",
-    "speech.pitch": "it is the voice's own; choose another with voice",
+    "audio.hrtf": "use audio.pan_db",
+    "audio.itd_us": "use audio.pan_db",
+    "audio.max_duty": "it is 0.4; audio.scheme quiet leaves the tones out",
+    "audio.early_silence_s": "it is 3 s; audio.scheme quiet leaves the tones out",
+    "audio.stale_s": "it is 1 s",
+    "speech.pitch": "the voice has its own; choose another with speech.voice",
+    "speech.volume_db": "it is 0 dB; audio.volume_db is the gain of everything",
+    "speech.duck_db": "it is -12 dB",
+    "speech.repeat_after_s": "it is 6 s; speech.verbosity is how much is said",
+    "speech.timeout_s": "it is 10 s",
     "controls.socket": "it is always there, and opens to this user only",
     "controls.keyboard": "keys are read where sonar run has a terminal",
     "replay.realtime": "use sonar replay --realtime",
+    "replay.crf": "the video has QP 23; replay.max_width_px makes it smaller",
+    "replay.overlay": "it is 0.35",
+    "service.alarm_after_s": "it is 0.6 s",
+    "service.alarm_volume_db": "it is -6 dB; choose a quieter device with service.alarm_device",
+    "service.restart_after_s": "it is 2 s",
+    "service.start_timeout_s": "it is 20 s, and twice capture.open_timeout_s",
+    "service.restarts": "it is 5",
+    "service.restart_window_s": "it is 60 s",
+    "service.missing_limit_s": "it is 600 s",
+    "service.health_host": _HEALTH,
+    "service.health_token_file": _HEALTH,
+    "service.governor.min_rate_hz": "it is 8 Hz",
+    "service.governor.max_rate_hz": "it is 30 Hz; capture.rate_hz is what the camera is asked for",
+    "service.governor.hot_c": "it is 75 degrees C",
+    "service.governor.too_hot_c": "it is 85 degrees C",
+    "service.governor.battery_low_percent": "it is 20 percent",
+    "service.governor.battery_save_percent": "it is 10 percent",
     "service.governor.eco_model": "the rate is lowered instead; choose a faster engine.model",
-    "service.health_host": "it answers this machine only; let others in through a proxy or SSH",
-    "service.health_token_file": "it answers this machine only; let others in through a proxy",
+    "service.recording.ring_s": "it is 120 s; service.recording.max_mb limits the space",
+    "service.recording.after_s": "it is 10 s",
     "service.recording.keep_on_danger": "a danger always keeps the recording",
+    "service.recording.keep_again_s": "it is 60 s",
+    "service.recording.width_px": "it is 480 pixels; service.recording.max_mb limits the space",
+    "service.recording.rate_hz": "it is 10 Hz; service.recording.max_mb limits the space",
+    "web.max_upload_mb": "it is 200 MB; sonar replay takes larger files",
+    "web.max_video_s": "it is 120 s; sonar replay takes longer videos",
+    "web.time_limit_s": "it is 300 s; sonar replay has no limit",
 }
-"""Each with what holds instead."""
+"""By key: the value that holds now, and what to use instead where there is something."""

@@ -8,8 +8,8 @@ from guide_kit import DEPTH, IMAGES, Hanging, Service
 
 from sonar.config import SonarConfig
 from sonar.controls.keys import BUTTONS
-from sonar.errors import ConfigError, ModelError, SourceLost
-from sonar.service.guide.guide import BROKEN, EXIT_AFTER_S
+from sonar.errors import BROKEN, ConfigError, ModelError, SourceLost
+from sonar.service.guide.guide import EXIT_AFTER_S
 from sonar.testing.depth import FakeEngine
 
 pytestmark = pytest.mark.realtime

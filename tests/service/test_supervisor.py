@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervisor_kit import FakeGuide, World
 
-from sonar.service.supervisor.supervisor import BROKEN, STEP_S, WatchLimits
+from sonar.errors import BROKEN
+from sonar.service.supervisor.supervisor import STEP_S, WatchLimits
 
 
 def test_a_guide_that_works_is_left_alone() -> None:
@@ -197,6 +198,24 @@ def test_without_a_sound_device_frames_alone_count() -> None:
     world.guide.heartbeats = lambda: [replace(heartbeat, samples=None) for heartbeat in real()]
     world.run(20)
     assert world.supervisor.restarts == 0 and world.alarm.log == []
+
+
+@pytest.mark.parametrize("code", [3, 4, BROKEN])
+def test_the_first_restart_comes_at_once_and_later_ones_back_off(code: int) -> None:
+    world = World(loads_s=0.5)
+    pauses_s = []
+    for _ in range(6):
+        world.run(4)
+        ended_s, guides = world.clock.now(), len(world.guides)
+        world.guide.ends_with = code
+        while len(world.guides) == guides:
+            world.run(STEP_S)
+        pauses_s.append(world.clock.now() - ended_s)
+    assert pauses_s == pytest.approx([0.15, 0.45, 1.05, 2.05, 2.05, 2.05], abs=2 * STEP_S)
+    world.run(90)  # it guides well: forgotten
+    world.guide.ends_with = code
+    world.run(0.3)
+    assert len(world.guides) == guides + 2
 
 
 @pytest.mark.parametrize(("reason", "result"), [("", None), ("depth_failed", BROKEN)])

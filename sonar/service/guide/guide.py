@@ -24,7 +24,7 @@ from sonar.audio.cues import PHRASES
 from sonar.audio.speech.catalogue import load_utterances
 from sonar.config import SonarConfig
 from sonar.controls.listen import listening
-from sonar.errors import ConfigError, OutputError, SonarError
+from sonar.errors import BROKEN, ConfigError, OutputError, SonarError
 from sonar.files import expanded
 from sonar.pipeline import Consumer
 from sonar.ports import Clock, Engine, FrameSource
@@ -47,7 +47,6 @@ from sonar.types import State
 
 GOODBYE_AFTER_S = 0.6  # a loop that has not ended by then hangs: the goodbye is sounded past it
 EXIT_AFTER_S = 1.6  # after SIGTERM, whatever still closes
-BROKEN = 6  # exit code when only a new process helps, see sonar.service.supervisor
 
 SourceFactory = Callable[[SonarConfig, Clock], FrameSource]
 _Plan = tuple[SonarConfig, GuardedEngine, FrameSource]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sonar.errors import BROKEN, ConfigError, DeviceError, ModelError, SourceError
 from sonar.service.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ AWAY_S = 0.5  # between two steps; more means that this process was not running
 STEP_S = 0.05
 FEED_EVERY_S = 1.0  # far more often than any watchdog asks for
 BACKOFF_S = (0.1, 0.4, 1.0, 2.0)  # before the first, second, ... restart in the window
-MISSING_PAUSE_S = 2.5  # between tries while a camera, sound device or working network is missing
-# Exit codes of the guide with a cause that a person can mend (sonar.errors), and the words for it.
-CONFIG, INPUT, DEVICE, MODEL = 2, 3, 4, 5
-BROKEN = 6  # the network hangs or fails all the time, as on a starved machine
-WORDS_FOR = {INPUT: "input", DEVICE: "device", MODEL: "model"}
+# Exit codes of a guide that is started again for minutes: the cause is outside it.
+MISSING = (SourceError.exit_code, DeviceError.exit_code, BROKEN)
+WORDS_FOR = {
+    SourceError.exit_code: "input",
+    DeviceError.exit_code: "device",
+    ModelError.exit_code: "model",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Supervisor:
         self._now_s = 0.0
         self._loading_since_s: float | None = 0.0  # None while it guides
         self._restart_at_s: float | None = None
-        self._failures_s: list[float] = []
+        self._failures: list[tuple[float, bool]] = []  # when; whether one of MISSING
         self._missing_since_s: float | None = None
         self._framed_s = self._worked_s = 0.0  # when frames, and frames with sound, last went on
         self._deadline_s, self._fed_s = 0.0, float("-inf")  # for stopping; systemd's watchdog
@@ -140,7 +143,7 @@ class Supervisor:
             if self.state == "stopping" or code == 0:
                 self._log("ended")
                 self._end(0)
-            elif code == CONFIG:  # starting again would not mend it
+            elif code == ConfigError.exit_code:  # starting again would not mend it
                 self._give_up("the configuration is wrong", code, "config")
             else:
                 how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
@@ -219,21 +222,19 @@ class Supervisor:
         self._log("failed", level="error", problem=why, code=code)
         self._notify("READY=1")  # the supervisor does what it is there for
         self._alarm.begin(WORDS_FOR.get(code, "failed"))
-        if code in (INPUT, DEVICE, BROKEN):
-            if self._missing_since_s is None:
-                self._missing_since_s = now
+        missing = code in MISSING
+        recent = [one for one in self._failures if now - one[0] <= limits.restart_window_s]
+        self._failures = [*recent, (now, missing)]
+        if missing:
+            self._missing_since_s = now if self._missing_since_s is None else self._missing_since_s
             too_long = now - self._missing_since_s >= limits.missing_limit_s
-            pause_s = MISSING_PAUSE_S
         else:
             self._missing_since_s = None
-            recent = [t for t in self._failures_s if now - t <= limits.restart_window_s]
-            self._failures_s = [*recent, now]
-            too_long = len(self._failures_s) > limits.restarts
-            pause_s = BACKOFF_S[min(len(self._failures_s), len(BACKOFF_S)) - 1]
+            too_long = sum(not outside for _, outside in self._failures) > limits.restarts
         if too_long:
             self._give_up(why, code, "gave_up")
         else:
-            self._restart_at_s = now + pause_s
+            self._restart_at_s = now + BACKOFF_S[min(len(self._failures), len(BACKOFF_S)) - 1]
 
     def _give_up(self, why: str, code: int, words: str) -> None:
         self.state, self.reason = "gave_up", why
