@@ -22,41 +22,43 @@ if TYPE_CHECKING:  # not every command's need
 
 def evaluate(
     data: Annotated[
-        list[Path], Argument(metavar="DATA...", help="folders of RGB-D pairs, labeled videos")
+        list[Path],
+        Argument(metavar="DATA...", help="folders of RGB-D pairs, rendered packs, labeled videos"),
     ],
-    mount: Annotated[
-        Literal["frames", "none"], Option(help="RGB-D: use the known poses, or none")
-    ] = "frames",
     models: Annotated[list[str], Option("--model", help="several are compared")] = [],  # noqa: B006
+    precisions: Annotated[list[str], Option("--precision", help="fp32, int8")] = [],  # noqa: B006
     out: OutOrNone = None,
 ) -> None:
-    """Figures of distances, bands and warnings.
+    """Figures of distances, bands and warnings, and which of them are on held-out places.
 
-    Of folders of images with measured depth, and of videos with labels of what was there
+    Places with known depth (folders of RGB-D pairs, rendered packs; with the camera's mount and
+    without, beside per-frame min-max), and videos with labels of what was there
     (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4). --out gets
-    evaluation.json and .html. Several --model or --config are compared."""
+    evaluation.json and .html. Several --model, --precision or --config are compared with the
+    first."""
     from sonar.lab import evaluate as lab
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
-    configs = _variants(models)
+    configs = _variants(models, precisions)
     found = lab.find_data(data)
     if out is not None:  # before the work, which may take hours
         with output_folder(out, data) as folder:
             folder.check(EVALUATION_FILES)
-    evaluated = lab.evaluate(configs, found, mount, options.progress("evaluate"))
-    options.answer(lab.document(evaluated), lab.lines(evaluated))
+    report = lab.evaluate(configs, found, options.progress("evaluate"))
+    options.answer(report, lab.lines(report))
     if out is not None:
-        written = lab.write_results(out, evaluated, data)
+        written = lab.write_results(out, report, data)
         note(f"Written: {', '.join(str(file) for file in written)}.")
 
 
-def _variants(models: Sequence[str]) -> dict[str, SonarConfig]:
-    """A configuration by name for each --config with each --model."""
+def _variants(models: Sequence[str], precisions: Sequence[str]) -> dict[str, SonarConfig]:
+    """A configuration by name for each --config with each --model and --precision."""
     found: dict[str, SonarConfig] = {}
-    for path, model in product(options.configs or (None,), models or (None,)):
+    each = product(options.configs or (None,), models or (None,), precisions or (None,))
+    for path, model, precision in each:
         one = replace(options, configs=[path] if path else [])
-        name = " ".join(part for part in (path, model) if part) or "sonar"
-        found[name] = one.ready(own=as_sets(engine__model=model))
+        name = " ".join(part for part in (path, model, precision) if part) or "sonar"
+        found[name] = one.ready(own=as_sets(engine__model=model, engine__precision=precision))
     return found
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("timm", reason="training needs timm (extra [midas])")
 from sonar.clock import ManualClock  # noqa: E402
 from sonar.depth.models.registry import BUILTIN_PATH  # noqa: E402
 from sonar.errors import ModelError  # noqa: E402
+from sonar.lab.evaluate.data import read_pack  # noqa: E402
 from sonar.lab.training import evaluate, network, sources, train  # noqa: E402
 from sonar.lab.training.main import main  # noqa: E402
 from sonar.lab.training.sample import Sample  # noqa: E402
@@ -47,7 +48,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def frames(packs):
-    rendered = list(sources.read_rendered(packs / "p_corr1.tar.gz"))
+    rendered = list(sources.read_rendered(read_pack(packs / "p_corr1.tar.gz")))
     return [*rendered, *(replace(s, kind="photo", focal=0.0, source="photos") for s in rendered)]
 
 

@@ -10,14 +10,15 @@ import pytest
 from training_kit import COLUMNS, FOCAL_PX, HEIGHT_M, ROWS, ground_inverse_m, write_pack
 
 from sonar.errors import ModelError, SourceError
-from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.evaluate.data import find_datasets, read_pack
+from sonar.lab.evaluate.places import HELD_OUT, VALIDATION, split_of
 from sonar.lab.training import sources
-from sonar.lab.training.corpus import Corpus, build_cache, load_cache, split_of
+from sonar.lab.training.corpus import Corpus, build_cache, load_cache
 from sonar.lab.training.sample import commercial, split_labels
 
 
 def test_a_rendered_pack_has_the_camera_height_over_depth_and_its_labels(packs):
-    sample = next(iter(sources.read_rendered(packs / "p_corr1.tar.gz")))
+    sample = next(iter(sources.read_rendered(read_pack(packs / "p_corr1.tar.gz"))))
     assert sample.calibrated and sample.focal == FOCAL_PX / COLUMNS and sample.licence == "CC0"
     assert sample.image.shape == (ROWS, COLUMNS, 3) and sample.kind == "rendered"
     ground, known = split_labels(sample.labels, "ground")
@@ -32,13 +33,13 @@ def test_a_rendered_pack_has_the_camera_height_over_depth_and_its_labels(packs):
     assert drop[62:, :20].all() and not drop[:, 25:].any() and drop_known.all()
     # Stairs that lead down are both.
     assert stairs[80:, :20].all() and not stairs[:80].any() and stairs_known.all()
-    other = next(iter(sources.read_rendered(packs / "d_other.tar.gz")))
+    other = next(iter(sources.read_rendered(read_pack(packs / "d_other.tar.gz"))))
     assert not split_labels(other.labels, "stairs")[1].any()
 
 
 def test_the_side_of_a_drop_is_neither_drop_nor_level():
     marks = np.array([[0, 0, 3, 3, 2]], np.uint8)
-    depth_m = np.array([[0.0, 3.0, 2.0, 2.0, 2.0]], np.float32)
+    depth_m = np.array([[np.inf, 3.0, 2.0, 2.0, 2.0]], np.float32)
     below_m = np.array([[0.0, 0.6, 0.1, 0.2, 0.5]], np.float32)
     labels = sources.rendered_labels(marks, depth_m, below_m, steps=True)
     drop, known = split_labels(labels, "drop")
@@ -47,7 +48,7 @@ def test_the_side_of_a_drop_is_neither_drop_nor_level():
 
 
 def test_the_cache_gives_back_what_was_read(packs, tmp_path):
-    read = list(sources.read_rendered(packs / "p_corr1.tar.gz"))
+    read = list(sources.read_rendered(read_pack(packs / "p_corr1.tar.gz")))
     assert build_cache(tmp_path / "one", iter(read)) == 2
     for before, after in zip(read, load_cache(tmp_path / "one"), strict=True):
         assert (before.name, before.source, before.kind, before.licence, before.focal) == (
@@ -70,9 +71,9 @@ def test_held_out_scenes_walks_and_places_never_reach_training(packs, tmp_path):
     assert names["train"] == {"p_corr1", "d_other"}
     assert names["validation"] == {"p_stairs5"}
     assert names["held-out"] == {"p_stairs3", "walk_p_stairs3_0drop"}
-    held = (*sources.HELD_OUT_SCENES, *sources.HELD_OUT_WALKS, *sources.HELD_OUT_PLACES)
-    assert {split_of(name) for name in held} == {"held-out"}
-    assert {split_of(name) for name in sources.VALIDATION_SCENES} == {"validation"}
+    walks = ("walk_p_stairs3_0drop", "walk_p_street2_0obst", "walk_p_platform2_0drop")
+    assert {split_of(name) for name in (*HELD_OUT, *walks)} == {"held-out"}
+    assert {split_of(name) for name in VALIDATION} == {"validation"}
     assert split_of("walk_p_corr2_0obst") == split_of("walk_smallhouse_0obst") == "train"
 
 
@@ -169,6 +170,6 @@ def test_a_damaged_pack_gives_one_sentence(packs, tmp_path, damage):
                 if not member.name.endswith(left):
                     new.addfile(member, old.extractfile(member))
     with pytest.raises(SourceError, match="p_x"):
-        list(sources.read_rendered(path))
+        list(sources.read_rendered(read_pack(path)))
     with pytest.raises(SourceError, match="holds no"):
         sources.find_packs(tmp_path / "nowhere")

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("timm", reason="training needs timm (extra [midas])")
 
+from sonar.lab.evaluate.data import read_pack
 from sonar.lab.training import sources, views
 from sonar.lab.training.network import FOCAL
 from sonar.lab.training.sample import Sample, label, split_labels
@@ -12,7 +13,7 @@ from sonar.lab.training.sample import Sample, label, split_labels
 
 @pytest.fixture(scope="module")
 def sample(packs):
-    return next(iter(sources.read_rendered(packs / "p_corr1.tar.gz")))
+    return next(iter(sources.read_rendered(read_pack(packs / "p_corr1.tar.gz"))))
 
 
 def level_ground(rows=240, columns=320, focal=0.8):

@@ -1,19 +1,10 @@
 """How well distances and warnings agree with what was really there: figures and their page.
 
-:func:`find_data` finds folders and recordings, :func:`evaluate` makes figures of them,
-:func:`write_results` writes these.
+:func:`find_data` finds places and recordings, :func:`evaluate` makes a report of them,
+:func:`lines` shows it and :func:`write_results` writes it.
 """
 
-from sonar.lab.evaluate.folder import MountUse
-from sonar.lab.evaluate.results import Evaluated, document, lines, write_results
+from sonar.lab.evaluate.results import lines, write_results
 from sonar.lab.evaluate.run import evaluate, find_data
 
-__all__ = [
-    "Evaluated",
-    "MountUse",
-    "document",
-    "evaluate",
-    "find_data",
-    "lines",
-    "write_results",
-]
+__all__ = ["evaluate", "find_data", "lines", "write_results"]

@@ -1,6 +1,6 @@
-"""From readings to figures, with confidence intervals.
+"""From readings to figures, with confidence intervals, and the comparison of two models.
 
-Definitions, for one folder of ``n`` zone readings (a zone of a frame with enough measured depth):
+Definitions, for one place of ``n`` zone readings (a zone of a frame with enough measured depth):
 
 - near: the true nearest obstacle is closer than ``NEAR_M``; reported near: the reported distance
   is, or, where no meters are reported, the distance that the proximity stands for.
@@ -10,30 +10,42 @@ Definitions, for one folder of ``n`` zone readings (a zone of a frame with enoug
   reported near; unknown is not near.
 - distance errors: |reported - true| / true, over zones with an obstacle closer than
   ``DISTANCE_RANGE_M`` for which meters are reported; ``distance_share`` says for how many that is.
-- ``nearest_zone_agreement``: over frames with an obstacle closer than ``DISTANCE_RANGE_M``, share
-  in which the zone reported nearest is the nearest, or within 5 % of it; a tie counts its part.
-- ``band_agreement``, ``bands``: true band (rows, by the configured edges) against reported.
-- ``ci``: 95 % intervals of the figures, by resampling frames (seeded).
+  ``distance_bias``: median of log(reported / true), above 0 is too far.
+- ``zone_within_sigma``: share of those distances that err by at most their stated deviation.
+- facts of frames (:data:`FACTS`): their mean over the frames that have one.
+- ``ci``: 95 % intervals of the figures, by resampling blocks (seeded): frames that follow one
+  another within ``BLOCK_S`` stay together, because they resemble each other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.config import BandEdges
-from sonar.types import Band
-
 NEAR_M = 1.5
 DISTANCE_RANGE_M = 5.0
-NEAREST_TOLERANCE = 0.05
+BLOCK_S = 1.0
 RESAMPLES = 400
+FACTS = (
+    "false_drops_per_1000",  # 1000 where a drop was reported, of the frames that show none
+    "pixel_within_sigma",  # see maps.within_sigma
+    "bands_equal",  # share of the zones with the same band as the first model's
+    "depth_deviation",  # from the first model's map, as a share of its range
+    "flicker",  # see maps.flicker
+)
+# What decides whether one model is better than another, and whether more of it is.
+DECIDING = {
+    "distance_median_rel_error": False,
+    "near_auc": True,
+    "near_recall": True,
+    "near_false_alarm": False,
+}
 
 Figures = dict[str, Any]
-"""JSON: ``n``, ``unknown``, each figure (a number, or None where there is nothing to count),
-``bands`` (true band -> reported band -> count) and ``ci`` (figure -> [low, high] or None)."""
+"""JSON: ``n``, ``unknown``, each figure (a number, or None where there is nothing to count) and
+``ci`` (figure -> [low, high] or None)."""
 Values = Mapping[str, float | None]
 Indices = NDArray[np.intp]
 
@@ -43,66 +55,128 @@ class FigureReading:
     """One zone of one frame: truth beside what was reported.
 
     Attributes:
-        frame: index of the frame in its folder.
+        frame: index of the frame in its place.
         true_m: None = no obstacle.
         rank_m: what the report ranks by: meters, or the distance that its proximity stands for;
             infinite for clear, None for unknown.
-        said_m: meters reported, or None.
-        band: reported.
+        said_m: meters reported, or None. sigma_m: their stated standard deviation, or None.
     """
 
     frame: int
     true_m: float | None
     rank_m: float | None
     said_m: float | None
-    band: Band
+    sigma_m: float | None = None
 
 
-def band_of(distance_m: float | None, edges: BandEdges) -> Band:
-    """The true band."""
-    if distance_m is None:
-        return Band.CLEAR
-    steps = (
-        (edges.stop_m, Band.STOP),
-        (edges.close_m, Band.CLOSE),
-        (edges.near_m, Band.NEAR),
-        (edges.far_m, Band.FAR),
-    )
-    return next((band for edge, band in steps if distance_m < edge), Band.CLEAR)
+@dataclass(slots=True)
+class Column:
+    """What one model reported at one place.
+
+    Attributes:
+        readings, without_mount: with the camera's height and angles known, and with neither.
+        facts: of each frame, some of :data:`FACTS`.
+        drop_found_m: distance to the edge of the drop when it was first reported, or None.
+    """
+
+    readings: list[FigureReading] = field(default_factory=list)
+    without_mount: list[FigureReading] = field(default_factory=list)
+    facts: list[Mapping[str, float]] = field(default_factory=list)
+    drop_found_m: float | None = None
 
 
-def figures(readings: Sequence[FigureReading], edges: BandEdges, seed: int = 0) -> Figures:
-    """All figures of one approach on one folder."""
-    table = _Table(readings, edges)
-    whole = table.figures(np.arange(len(readings)))
-    members = [np.flatnonzero(table.frame == frame) for frame in np.unique(table.frame)]
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Figures over all frames of a place, and over each draw of its blocks."""
+
+    whole: Values
+    draws: list[Values]
+    readings: Sequence[FigureReading]
+
+    def figures(self) -> Figures:
+        """As JSON."""
+        return {
+            "n": len(self.readings),
+            "unknown": sum(r.rank_m is None for r in self.readings),
+            **rounded(self.whole),
+            "ci": quantiles(self.whole, self.draws),
+        }
+
+
+def sample(
+    readings: Sequence[FigureReading],
+    facts: Sequence[Mapping[str, float]],
+    blocks: Sequence[int],
+    seed: int = 0,
+) -> Sampled:
+    """All figures of one column of a place. The same seed and blocks give the same draws.
+
+    Args:
+        blocks: of each frame.
+    """
+    table, of_frame = _Table(readings), np.array(blocks, int)
+    arrays = {
+        name: np.array([one.get(name, np.nan) for one in facts or [{}] * len(blocks)], float)
+        for name in FACTS
+    }
+    of_reading = of_frame[table.frame] if len(readings) else np.empty(0, int)
+    members = [
+        (np.flatnonzero(of_reading == b), np.flatnonzero(of_frame == b)) for b in set(blocks)
+    ]
 
     def over(picked: Indices) -> Values:
-        return table.figures(np.concatenate([members[index] for index in picked]))
+        chosen = [members[index] for index in picked]
+        at, frames = (np.concatenate([one[k] for one in chosen]) for k in (0, 1))
+        return {**table.figures(at), **{name: _mean(a[frames]) for name, a in arrays.items()}}
 
-    bands = {str(t): {str(said): 0 for said in Band} for t in Band if t is not Band.UNKNOWN}
-    for reading in readings:
-        bands[str(band_of(reading.true_m, edges))][str(reading.band)] += 1
-    return {
-        "n": len(readings),
-        "unknown": sum(r.rank_m is None for r in readings),
-        **rounded(whole),
-        "bands": bands,
-        "ci": intervals(whole, len(members), over, times=RESAMPLES, seed=seed),
-    }
+    if not members:
+        return Sampled({**table.figures(np.empty(0, int)), **dict.fromkeys(arrays)}, [], readings)
+    whole = over(np.arange(len(members)))
+    return Sampled(whole, drawn(len(members), over, times=RESAMPLES, seed=seed), readings)
+
+
+def compare(first: Sampled, other: Sampled) -> dict[str, Any]:
+    """Whether ``other`` is better than ``first`` on the same frames, beyond chance.
+
+    Returns:
+        ``verdict``: "worse" where any of :data:`DECIDING` is, else "better" where any is, else
+        "no difference beyond the interval"; ``figures``: for each of these the difference (other
+        less first), its 95 % interval over paired draws, and its own verdict.
+    """
+    pairs = list(zip(first.draws, other.draws, strict=True))
+    whole = _difference(first.whole, other.whole)
+    intervals = quantiles(whole, [_difference(one, two) for one, two in pairs])
+    found = {}
+    for name, more_is_better in DECIDING.items():
+        interval, verdict = intervals[name], SAME
+        if interval is not None and (interval[0] > 0 or interval[1] < 0):
+            verdict = BETTER if (interval[0] > 0) == more_is_better else WORSE
+        found[name] = {"difference": rounded(whole)[name], "ci": interval, "verdict": verdict}
+    said = {one["verdict"] for one in found.values()}
+    return {"verdict": next(v for v in (WORSE, BETTER, SAME) if v in said), "figures": found}
+
+
+BETTER, WORSE, SAME = "better", "worse", "no difference beyond the interval"
+
+
+def _difference(first: Values, other: Values) -> Values:
+    def less(name: str) -> float | None:
+        one, two = first[name], other[name]
+        return None if one is None or two is None else two - one
+
+    return {name: less(name) for name in DECIDING}
 
 
 class _Table:
     """Readings as arrays, so that resampling is cheap."""
 
-    def __init__(self, readings: Sequence[FigureReading], edges: BandEdges) -> None:
+    def __init__(self, readings: Sequence[FigureReading]) -> None:
         self.frame = np.array([r.frame for r in readings], int)
         # None becomes NaN; no obstacle is infinitely far.
         self.true_m = np.array([np.inf if r.true_m is None else r.true_m for r in readings], float)
         self.rank_m = np.array([r.rank_m for r in readings], float)
         self.said_m = np.array([r.said_m for r in readings], float)
-        self.agrees = np.array([band_of(r.true_m, edges) is r.band for r in readings], float)
-        self.nearest = np.array([self._nearest(index) for index in range(len(readings))])
+        self.sigma_m = np.array([r.sigma_m for r in readings], float)
 
     def figures(self, at: Indices) -> dict[str, float | None]:
         """Every figure over the readings ``at`` (indices, repeats allowed)."""
@@ -110,55 +184,45 @@ class _Table:
         near, inside = true < NEAR_M, true < DISTANCE_RANGE_M
         use = inside & np.isfinite(said)
         error = np.abs(said[use] - true[use]) / true[use]
+        off, sigma = np.abs(said - true)[use], self.sigma_m[at][use]
         says_near = (rank < NEAR_M).astype(float)  # NaN, unknown, is not near
         return {
-            "distance_median_rel_error": float(np.quantile(error, 0.5)) if error.size else None,
-            "distance_p95_rel_error": float(np.quantile(error, 0.95)) if error.size else None,
+            "distance_median_rel_error": _quantile(error, 0.5),
+            "distance_p95_rel_error": _quantile(error, 0.95),
+            "distance_bias": _quantile(np.log(np.maximum(said[use], 0.01) / true[use]), 0.5),
             "distance_share": _mean(np.isfinite(said[inside]).astype(float)),
+            "zone_within_sigma": _mean((off <= sigma)[np.isfinite(sigma)].astype(float)),
             "near_auc": _auc(rank[near], rank[~near]),
             "near_recall": _mean(says_near[near]),
             "near_false_alarm": _mean(says_near[~near]),
-            "nearest_zone_agreement": _mean(self.nearest[at]),
-            "band_agreement": _mean(self.agrees[at]),
         }
 
-    def _nearest(self, index: int) -> float:
-        """The frame's score, given to its first reading only; NaN where it does not count."""
-        group = np.flatnonzero(self.frame == self.frame[index])
-        true, rank = self.true_m[group], self.rank_m[group]
-        if index != group[0] or group.size < 2 or true.min() >= DISTANCE_RANGE_M:
-            return float("nan")
-        if np.isnan(rank).all() or np.isinf(np.nanmin(rank)):
-            return 0.0
-        chosen = rank == np.nanmin(rank)
-        right = true <= true.min() * (1 + NEAREST_TOLERANCE)
-        return float(np.mean(right[chosen]))
 
-
-def intervals(
-    whole: Values, count: int, figures: Callable[[Indices], Values], *, times: int, seed: int
-) -> dict[str, tuple[float, float] | None]:
-    """From ``times`` draws of ``count`` members out of as many, with repeats.
+def drawn(
+    count: int, figures: Callable[[Indices], Values], *, times: int, seed: int
+) -> list[Values]:
+    """``figures`` over ``times`` draws of ``count`` members out of as many, with repeats; the same
+    draws for the same seed, and none for fewer than two members.
 
     Args:
-        whole: the figures over all members, by name; None is one that cannot be given.
-        count: how many members there are: frames, or recordings.
-        figures: the same over some members (indices, int (count,)).
-        times: draws.
-        seed: the same draws for the same seed.
-
-    Returns:
-        Per figure the 2.5 % and 97.5 % quantiles, to four digits; None where the whole, or
-        more than half of the draws, cannot give it, and for fewer than two members.
+        count: how many members there are: blocks, or recordings.
+        figures: over some members (indices, int (count,)).
     """
     rng = np.random.default_rng(seed)
-    draws = [figures(rng.integers(0, count, count)) for _ in range(times if count > 1 else 0)]
+    return [figures(rng.integers(0, count, count)) for _ in range(times if count > 1 else 0)]
+
+
+def quantiles(whole: Values, draws: Sequence[Values]) -> dict[str, tuple[float, float] | None]:
+    """Per figure of ``whole`` the 2.5 % and 97.5 % quantiles of ``draws``, to four digits.
+
+    None where the whole, or more than half of the draws, cannot give it.
+    """
     found: dict[str, tuple[float, float] | None] = {}
     for name, value in whole.items():
-        sample = [drawn for draw in draws if (drawn := draw[name]) is not None]
+        given = [one for draw in draws if (one := draw[name]) is not None]
         found[name] = None
-        if value is not None and sample and len(sample) >= times // 2:
-            low, high = np.quantile(sample, (0.025, 0.975))
+        if value is not None and given and len(given) >= len(draws) // 2:
+            low, high = np.quantile(given, (0.025, 0.975))
             found[name] = round(float(low), 4), round(float(high), 4)
     return found
 
@@ -174,6 +238,10 @@ def _auc(near: NDArray[np.float64], others: NDArray[np.float64]) -> float | None
         return None
     wins = np.where(np.isnan(a) | np.isnan(b) | (a == b), 0.5, (a < b).astype(float))
     return float(wins.mean())
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> float | None:
+    return float(np.quantile(values, share)) if values.size else None
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

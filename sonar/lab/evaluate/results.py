@@ -1,39 +1,66 @@
-"""What an evaluation leaves: one document, as JSON, as text, and as a page.
+"""What an evaluation shows of its report: tables as text, and a page that explains itself."""
 
-Variants (configurations or models) stand side by side.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sonar.files import json_text
 from sonar.lab.evaluate.figures import NEAR_M, Figures
-from sonar.lab.evaluate.heard import ClipResult
 from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.report.render import render
 
-DEPTH_FIGURES = {
-    "distance_median_rel_error": "median distance error",
-    "distance_p95_rel_error": "p95 distance error",
-    "near_auc": "nearness AUC",
-    "near_recall": "near recall",
-    "near_false_alarm": "near false alarms",
-    "nearest_zone_agreement": "nearest zone agrees",
+FOUND_AT_M = 1.0  # a drop that is first reported nearer than this is missed
+STANDINGS = {
+    "held out": "the model has never seen the place, and nothing was tuned on it: believe these",
+    "used for validation": "not trained on, but looked at while the model was made",
+    "not trained on": "the model states what it learned from, and the place is not in it",
+    "training not known": "the model does not state what it learned from",
+    "trained on": "the model has learned this place: its figures flatter it",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """One variant: its figures on images, on recordings, or on both."""
-
-    name: str
-    model: str
-    depth: dict[str, Any] | None
-    walks: Figures | None
-    clips: tuple[ClipResult, ...] = ()
+BARE = {
+    "near_auc": "nearness AUC, no mount",
+    "near_recall": "near recall, no mount",
+    "near_false_alarm": "near false alarms, no mount",
+    "distance_median_rel_error": "median distance error, no mount",
+}
+# Figure: its name in tables, and what it means.
+DEPTH_FIGURES = {
+    "distance_median_rel_error": (
+        "median distance error",
+        "half of the announced distances are off by less than this share of the true distance",
+    ),
+    "distance_p95_rel_error": ("p95 distance error", "95 of 100 are off by less than this share"),
+    "distance_bias": (
+        "distance bias",
+        "0.10 means that obstacles are typically announced 10 % too far, -0.10 too near",
+    ),
+    "near_auc": (
+        "nearness AUC",
+        "how often the nearer of two obstacles is reported as nearer: 1 is always, 0.5 is guessing",
+    ),
+    "near_recall": ("near recall", f"share of what is nearer than {NEAR_M:g} m that is found"),
+    "near_false_alarm": (
+        "near false alarms",
+        f"share of the zones with nothing nearer than {NEAR_M:g} m that are called near",
+    ),
+    "zone_within_sigma": (
+        "distances within sigma",
+        "share of the distances that err by at most their stated uncertainty: 0.68 is honest",
+    ),
+    "pixel_within_sigma": ("pixels within sigma", "the same for each pixel of the network's map"),
+    "false_drops_per_1000": (
+        "false drops per 1000 frames",
+        "how often a drop is announced where the ground does not drop",
+    ),
+    "flicker": (
+        "flicker",
+        "how much the map changes while a still scene is seen by a slightly shaking camera",
+    ),
+    "bands_equal": ("same band as the first", "share of the zones in which both agree"),
+    "depth_deviation": ("map differs from the first", "mean difference as a share of the range"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +70,10 @@ class _Table:
     rows: list[list[str]]
 
 
-def document(variants: Sequence[Evaluated]) -> dict[str, Any]:
-    """What images give, and under ``walks`` what recordings give; several under ``variants``."""
-    found = {}
-    for variant in variants:
-        found[variant.name] = dict(variant.depth or {"model": variant.model, "sources": {}})
-        if variant.walks is not None:
-            clips = [clip.model_dump(mode="json") for clip in variant.clips]
-            found[variant.name]["walks"] = {**variant.walks, "recordings": clips}
-    return {"variants": found} if len(found) > 1 else found[variants[0].name]
-
-
-def lines(variants: Sequence[Evaluated]) -> list[str]:
-    """The tables as plain text."""
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The tables of a report as plain text."""
     text: list[str] = []
-    for table in _tables(variants):
+    for table in _tables(report):
         widths = [max(map(len, column)) for column in zip(table.heads, *table.rows, strict=True)]
         text += ["", table.caption]
         for cells in (table.heads, *table.rows):
@@ -66,9 +82,7 @@ def lines(variants: Sequence[Evaluated]) -> list[str]:
     return text[1:]
 
 
-def write_results(
-    out: Path, variants: Sequence[Evaluated], inputs: Sequence[Path] = ()
-) -> list[Path]:
+def write_results(out: Path, report: Mapping[str, Any], inputs: Sequence[Path] = ()) -> list[Path]:
     """``evaluation.json`` and ``.html`` in ``out``.
 
     Raises OutputError when they cannot be written, or would go over an input or a file that is
@@ -78,9 +92,12 @@ def write_results(
         "evaluation.html",
         "sonar.lab.evaluate",
         title="sonar: evaluation",
-        tables=_tables(variants),
+        standings=STANDINGS,
+        meanings=[list(both) for both in DEPTH_FIGURES.values()],
+        near_m=NEAR_M,
+        tables=list(_tables(report)),
     )
-    contents = {"json": json_text(document(variants)), "html": page}
+    contents = {"json": json_text(report), "html": page}
     with output_folder(out, inputs) as folder:
         folder.claim(EVALUATION_FILES)
         for suffix, content in contents.items():
@@ -88,41 +105,82 @@ def write_results(
     return [out / f"evaluation.{suffix}" for suffix in contents]
 
 
-def _tables(variants: Sequence[Evaluated]) -> list[_Table]:
-    """What was evaluated, the recordings together and one by one, then each folder of images."""
-    found = [
-        _Table("What was evaluated", ["Variant", "Model"], [[v.name, v.model] for v in variants])
-    ]
-    walks = {v.name: v.walks for v in variants if v.walks is not None}
-    if walks:
-        counts = [f"{w['clips']} with {w['events']}" for w in walks.values()]
-        rows = [["recordings with events", *counts], *_rows(WALK_FIGURES, list(walks.values()))]
-        for kind in sorted({kind for w in walks.values() for kind in w["by_kind"]}):
-            each = [w["by_kind"].get(kind, {"warned": 0, "events": 0}) for w in walks.values()]
+def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
+    """What was evaluated, the decisions, the drops, then the recordings and each place."""
+    models: dict[str, str] = report["models"]
+    yield _Table("What was evaluated", ["Variant", "Model"], [list(m) for m in models.items()])
+    order = list(STANDINGS)
+    places = sorted(
+        report["places"].items(),
+        key=lambda one: (min(order.index(s) for s in one[1]["standing"].values()), one[0]),
+    )
+    first, *others = models
+    if places and others:
+        rows = [[_titled(n, p), *(_decision(p["compared"][o]) for o in others)] for n, p in places]
+        yield _Table(f"Compared with {first}, place by place", ["Place", *others], rows)
+    drops = [(name, place) for name, place in places if "drop_found_m" in place]
+    if drops:
+        rows = [[_titled(n, p), *(_drop(p["drop_found_m"][m]) for m in models)] for n, p in drops]
+        yield _Table(
+            f"Drops ahead: found at {FOUND_AT_M:g} m or more?", ["Walk to a drop", *models], rows
+        )
+    yield from _recordings(report["recordings"])
+    for name, place in places:
+        columns = place["figures"]
+        heads = [f"{n}, {place['standing'][n]}" if n in models else n for n in columns]
+        rows = [
+            [label, *(_cell(figures, key) for figures in columns.values())]
+            for key, (label, _) in DEPTH_FIGURES.items()
+        ]
+        rows += [
+            [label, *(_cell(figures, key) for figures in place["without_mount"].values()), "-"]
+            for key, label in BARE.items()
+        ]
+        caption = (
+            f"{_titled(name, place)}: {columns[first]['n']} zones in {place['frames']} frames,"
+            f" {place['near']} near; mount {place['mount']}"
+        )
+        yield _Table(caption, ["Figure", *heads], [row for row in rows if set(row[1:]) != {"-"}])
+
+
+def _recordings(found: Mapping[str, Figures]) -> Iterator[_Table]:
+    """All together, then one by one."""
+    if found:
+        counts = [f"{w['clips']} with {w['events']}" for w in found.values()]
+        rows = [["recordings with events", *counts]]
+        rows += [
+            [label, *(_cell(w, key) for w in found.values())] for key, label in WALK_FIGURES.items()
+        ]
+        for kind in sorted({kind for w in found.values() for kind in w["by_kind"]}):
+            each = [w["by_kind"].get(kind, {"warned": 0, "events": 0}) for w in found.values()]
             rows.append([f"warned: {kind}", *(f"{c['warned']} of {c['events']}" for c in each)])
-        found.append(_Table("All recordings", ["Figure", *walks], rows))
+        yield _Table("All recordings", ["Figure", *found], rows)
     heads = ["Recording", "Length", "Warned", "Missed", "False alarms"]
-    for variant in variants:
-        if variant.clips:
-            rows = [_clip(clip) for clip in variant.clips]
-            found.append(_Table(f"Recordings: {variant.name}", heads, rows))
-    folders: dict[str, dict[str, Figures]] = {}
-    for variant in variants:
-        for name, source in (variant.depth or {"sources": {}})["sources"].items():
-            caption = (
-                f"{name}: {source['n']} zones in {source['frames']} frames, mount"
-                f" {source['mount']}; near is closer than {NEAR_M:g} m"
-            )
-            column = {variant.name: source, f"{variant.name}, min-max": source["naive"]}
-            folders.setdefault(caption, {}).update(column)
-    for caption, columns in sorted(folders.items()):
-        rows = _rows(DEPTH_FIGURES, list(columns.values()))
-        found.append(_Table(caption, ["Figure", *columns], rows))
-    return found
+    for name, walks in found.items():
+        yield _Table(f"Recordings: {name}", heads, [_clip(clip) for clip in walks["recordings"]])
 
 
-def _rows(labels: dict[str, str], columns: Sequence[Figures]) -> list[list[str]]:
-    return [[label, *(_cell(column, key) for column in columns)] for key, label in labels.items()]
+def _titled(name: str, place: Mapping[str, Any]) -> str:
+    """``p_corr3 (held out)``, or what it is for each variant where that differs."""
+    each = dict.fromkeys(place["standing"].values())
+    return f"{name} ({' / '.join(each)})"
+
+
+def _decision(compared: Mapping[str, Any]) -> str:
+    """``better (near recall, nearness AUC)``."""
+    verdict = compared["verdict"]
+    which = [
+        DEPTH_FIGURES[name][0]
+        for name, one in compared["figures"].items()
+        if one["verdict"] == verdict
+    ]
+    return f"{verdict} ({', '.join(which)})" if len(which) < len(compared["figures"]) else verdict
+
+
+def _drop(found_m: float | None) -> str:
+    if found_m is None:
+        return "no"
+    return f"{'yes' if found_m >= FOUND_AT_M else 'no'}, at {found_m:.1f} m"
 
 
 def _cell(figures: Figures, name: str) -> str:
@@ -134,12 +192,14 @@ def _cell(figures: Figures, name: str) -> str:
     return f"{value:.3f}{ends}"
 
 
-def _clip(clip: ClipResult) -> list[str]:
-    missed = [event for event in clip.events if event.warned_at_s is None]
+def _clip(clip: Mapping[str, Any]) -> list[str]:
+    missed = [event for event in clip["events"] if event["warned_at_s"] is None]
     return [
-        clip.name,
-        f"{clip.duration_s:.1f} s",
-        f"{len(clip.events) - len(missed)} of {len(clip.events)}",
-        ", ".join(f"{event.kind} {event.side} at {event.from_s:.1f} s" for event in missed),
-        ", ".join(f"{w.start_s:.1f} s {w.side or w.what}" for w in clip.false_alarms),
+        clip["name"],
+        f"{clip['duration_s']:.1f} s",
+        f"{len(clip['events']) - len(missed)} of {len(clip['events'])}",
+        ", ".join(
+            f"{event['kind']} {event['side']} at {event['from_s']:.1f} s" for event in missed
+        ),
+        ", ".join(f"{w['start_s']:.1f} s {w['side'] or w['what']}" for w in clip["false_alarms"]),
     ]

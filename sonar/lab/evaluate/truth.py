@@ -20,6 +20,9 @@ WINDOW_M = 0.30  # its pixels lie within this depth of each other
 NEAR_SHARE = 0.10  # its distance is this quantile of them: near face, without the last speckle
 FLOOR_M = 0.10  # what rises less above the floor is floor...
 FLOOR_PER_M = 0.02  # ...plus this for every meter of distance (sensor and angle errors)
+LOWER_M = 0.12  # what lies more than this below the floor, and as much more, is beyond a drop
+LOWER_AREA = 0.001  # share of the image that it must cover
+LOWER_REACH_M, LOWER_SIDE_M = 6.0, 1.0
 
 Mask = NDArray[np.bool_]
 Float = NDArray[np.float64]
@@ -54,13 +57,27 @@ def rays(shape: tuple[int, int], k: DatasetIntrinsics) -> tuple[Float, Float]:
     return x, y
 
 
-def read_zones(
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is ahead in one frame.
+
+    Attributes:
+        zones: left, center, right.
+        lower: whether something lower than the floor is seen ahead: a warning of a drop is right.
+    """
+
+    zones: tuple[ZoneMeasured, ZoneMeasured, ZoneMeasured]
+    lower: bool
+
+
+def measure(
     depth_m: FloatImage, k: DatasetIntrinsics, mount: FrameMount, zones: ZonesConfig
-) -> tuple[ZoneMeasured, ZoneMeasured, ZoneMeasured]:
-    """Left, center, right.
+) -> Measured:
+    """The truth of one frame.
 
     Args:
-        depth_m: float32 (H, W), meters along the optical axis, NaN where not measured.
+        depth_m: float32 (H, W), meters along the optical axis, NaN where not measured, infinite
+            where nothing is.
         k: the camera.
         mount: complete height and angles.
     """
@@ -72,15 +89,15 @@ def read_zones(
     ray_ahead = math.cos(p) - lowered * math.sin(p)
     ray_side = x * math.cos(r) - y * math.sin(r)
     azimuth = np.degrees(np.arctan2(ray_side, np.maximum(ray_ahead, 1e-6)))
-    known = np.isfinite(depth_m)
-    depth = np.where(known, depth_m, 0.0)
-    ahead, side = ray_ahead * depth, ray_side * depth
-    up = mount.height_m - ray_down * depth
+    measured, there = ~np.isnan(depth_m), np.isfinite(depth_m)
+    depth = np.where(there, depth_m, 0.0)
+    ahead, side = ray_ahead * depth, np.abs(ray_side * depth)
+    up, error = mount.height_m - ray_down * depth, FLOOR_PER_M * ahead
     obstacle = (
-        known
-        & (up > FLOOR_M + FLOOR_PER_M * ahead)
+        there
+        & (up > FLOOR_M + error)
         & (up <= zones.head_height_m)
-        & (np.abs(side) <= zones.corridor_width_m / 2)
+        & (side <= zones.corridor_width_m / 2)
         & (ahead > 0.05)
     )
     half = zones.center_width_deg / 2
@@ -89,10 +106,12 @@ def read_zones(
     readings = []
     for name, mask in zip(SIDES, masks, strict=True):
         total = int(np.count_nonzero(mask))
-        enough = total > 0 and np.count_nonzero(known & mask) >= MIN_MEASURED * total
+        enough = total > 0 and np.count_nonzero(measured & mask) >= MIN_MEASURED * total
         distance = nearest_group(ahead[obstacle & mask], needed) if enough else None
         readings.append(ZoneMeasured(name, bool(enough), distance))
-    return readings[0], readings[1], readings[2]
+    low = there & (up < -LOWER_M - error) & (ahead < LOWER_REACH_M) & (side < LOWER_SIDE_M)
+    lower = bool(np.count_nonzero(low) > LOWER_AREA * depth_m.size)
+    return Measured((readings[0], readings[1], readings[2]), lower)
 
 
 def nearest_group(distances_m: Float, needed: int) -> float | None:

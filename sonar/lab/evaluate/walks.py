@@ -18,7 +18,7 @@ import numpy as np
 
 from sonar.config import SonarConfig
 from sonar.errors import SourceError
-from sonar.lab.evaluate.figures import Figures, Indices, Values, intervals, rounded
+from sonar.lab.evaluate.figures import Figures, Indices, Values, drawn, quantiles, rounded
 from sonar.lab.evaluate.heard import ClipResult, judge
 from sonar.lab.evaluate.labels import Clip
 from sonar.replay.regression import read_events
@@ -57,7 +57,7 @@ def read_clip(clip: Clip, config: SonarConfig) -> ClipResult:
 
 def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> Figures:
     """``clips``, ``minutes``, ``events``, each of :data:`WALK_FIGURES` (None where there is nothing
-    to count), ``by_kind`` (kind -> events, warned) and ``ci``."""
+    to count), ``by_kind`` (kind -> events, warned), ``recordings`` and ``ci``."""
 
     def over(picked: Indices) -> Values:
         return _figures([clips[index] for index in picked])
@@ -75,7 +75,8 @@ def walk_figures(clips: Sequence[ClipResult], seed: int = 0) -> Figures:
         "events": len(events),
         **rounded(whole),
         "by_kind": by_kind,
-        "ci": intervals(whole, len(clips), over, times=RESAMPLES, seed=seed),
+        "recordings": [clip.model_dump(mode="json") for clip in clips],
+        "ci": quantiles(whole, drawn(len(clips), over, times=RESAMPLES, seed=seed)),
     }
 
 

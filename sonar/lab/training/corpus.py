@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sonar.errors import ModelError, SourceError
-from sonar.lab.evaluate.data import find_datasets
+from sonar.lab.evaluate.data import find_datasets, pack_name
+from sonar.lab.evaluate.places import Split, split_of
 from sonar.lab.training import sources
 from sonar.lab.training.sample import Sample, commercial
 
 INDEX = "index.json"
 _FILES: dict[str, DTypeLike] = {"images": np.uint8, "inverse": np.float16, "labels": np.uint8}
 
-Split = Literal["train", "validation", "held-out"]
 Licence = Literal["any", "commercial"]
 
 
@@ -70,28 +70,18 @@ class Corpus:
         return found
 
     def _readers(self, split: Split) -> Iterator[tuple[str, Callable[[], Iterable[Sample]]]]:
-        for path in (pack for folder in self.rendered for pack in sources.find_packs(folder)):
-            if split_of(sources.pack_name(path)) == split:
-                yield sources.pack_name(path), partial(sources.read_rendered, path)
+        for dataset in find_datasets(self.rendered) if self.rendered else ():
+            if split_of(dataset.name) == split:
+                yield dataset.name, partial(sources.read_rendered, dataset)
         if self.measured:
             for dataset in find_datasets(self.measured):
                 if split_of(dataset.name) == split:
                     yield f"rgbd_{dataset.name}", partial(sources.read_measured, dataset)
         if split == "train":
             for path in (pack for folder in self.photos for pack in sources.find_packs(folder)):
-                yield f"photos_{sources.pack_name(path)}", partial(sources.read_photos, path)
+                yield f"photos_{pack_name(path)}", partial(sources.read_photos, path)
             if self.mujoco is not None:
                 yield f"mujoco_{self.mujoco.name}", partial(sources.read_mujoco, self.mujoco)
-
-
-def split_of(name: str) -> Split:
-    """The split of a rendered pack or an RGB-D folder, by its name alone.
-
-    A walk goes with its scene.
-    """
-    if name in sources.HELD_OUT_PLACES or sources.scene_of(name) in sources.HELD_OUT_SCENES:
-        return "held-out"
-    return "validation" if sources.scene_of(name) in sources.VALIDATION_SCENES else "train"
 
 
 def build_cache(folder: Path, samples: Iterable[Sample]) -> int:

@@ -17,6 +17,7 @@ None where a model or source has nothing to say.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import torch
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.preprocess import Preprocessor
+from sonar.lab.evaluate import maps
 from sonar.lab.training.network import FOCAL, OUTPUTS, CalibratedNetwork
 from sonar.lab.training.sample import LABELS, Sample, split_labels
 from sonar.types import FloatImage, RgbImage
@@ -39,8 +41,6 @@ LEAST = HEIGHT_M / (FARTHEST * FAR_M)  # inverse depth of the farthest distance 
 OFF = 1.25
 ONE_SIGMA = 0.683
 FEWEST = 100  # known pixels
-SHIFTS_PX = ((0.0, 0.0), (0.6, 0.3), (-0.4, 0.7), (0.8, -0.5))
-NOISE = 3.0  # of 255
 
 Outputs = Mapping[str, FloatImage]
 Model = Callable[[RgbImage], Outputs]
@@ -140,41 +140,23 @@ def _add_depth(sums: dict[str, list[Any]], sample: Sample, outputs: Outputs) -> 
     sums["sigmas"].append((np.abs(error) / sigma)[::4])
 
 
-def align(predicted: FloatImage, inverse: FloatImage) -> tuple[float, float]:
-    """(s, t) that bring ``s * predicted + t`` nearest to ``inverse``; both 1-D."""
-    a = np.stack([predicted, np.ones_like(predicted)], axis=1).astype(np.float64)
-    (s, t), *_ = np.linalg.lstsq(a, inverse.astype(np.float64), rcond=None)
-    return float(s), float(t)
-
-
 def aligned_distance(predicted: FloatImage, truth: FloatImage) -> FloatImage:
-    """Inverse depth as distance after :func:`align` to the true distance; both 1-D."""
-    s, t = align(predicted, 1.0 / truth)
+    """Inverse depth as distance after ``maps.align`` to the true distance; both 1-D."""
+    s, t = maps.align(predicted, 1.0 / truth)
     lowest = 1.0 / (FARTHEST * float(truth.max()))
     distance: FloatImage = 1.0 / np.maximum(s * predicted + t, lowest)
     return distance
 
 
 def flicker(model: Model, images: Sequence[RgbImage], seed: int = 0) -> float:
-    """Mean relative change of aligned inverse depth between frames of a still scene that differ
-    by noise and a shift of about a pixel, as a shaking hand gives."""
-    changes = []
-    for number, image in enumerate(images):
-        rng = np.random.default_rng([seed, number])
-        before: FloatImage | None = None
-        for dx, dy in SHIFTS_PX:
-            shift = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
-            moved = cv2.warpAffine(
-                np.asarray(image), shift, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101
-            )
-            noisy = np.clip(moved + rng.normal(0, NOISE, image.shape), 0, 255).astype(np.uint8)
-            flat = model(noisy)["inverse_depth"].ravel()
-            if before is not None:
-                s, t = align(flat, before)
-                floor = 0.15 * float(before.mean()) + 1e-3
-                changes.append(float(np.mean(np.abs(s * flat + t - before) / (before + floor))))
-            before = flat
-    return float(np.mean(changes))
+    """Mean over ``images`` of :func:`sonar.lab.evaluate.maps.flicker`."""
+    run = partial(_inverse_depth, model)
+    each = [maps.flicker(run, image, [seed, number]) for number, image in enumerate(images)]
+    return float(np.mean(each))
+
+
+def _inverse_depth(model: Model, image: RgbImage) -> FloatImage:
+    return model(image)["inverse_depth"]
 
 
 def _resize(values: FloatImage, shape: tuple[int, ...]) -> FloatImage:

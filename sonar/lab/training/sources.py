@@ -1,11 +1,5 @@
-"""Reads every source of training frames: rendered packs, RGB-D folders, photos, MuJoCo places.
+"""Reads every source of training frames: rendered packs, RGB-D folders, photos, MuJoCo places."""
 
-Held out for ever, never trained on nor tuned on: :data:`HELD_OUT_SCENES`, :data:`HELD_OUT_WALKS`,
-:data:`HELD_OUT_PLACES`. :data:`VALIDATION_SCENES` are not trained on either.
-"""
-
-import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,16 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import SourceError
-from sonar.lab.evaluate.data import Dataset
-from sonar.lab.evaluate.folder import known_mounts
+from sonar.lab.evaluate.data import PACK_SUFFIXES, Dataset, pack_files, pack_name
+from sonar.lab.evaluate.play import known_mounts
 from sonar.lab.training.sample import LOWER_M, Labels, Sample, below_ground_m, label
 from sonar.types import FloatImage
-
-# Stairs, street, platform, site, an interior, a corridor; the walks lie in three of these scenes.
-HELD_OUT_SCENES = ("p_stairs3", "p_street2", "p_platform2", "p_site3", "q_kitchen", "p_corr3")
-HELD_OUT_WALKS = ("walk_p_stairs3_0drop", "walk_p_street2_0obst", "walk_p_platform2_0drop")
-HELD_OUT_PLACES = ("hololens_office", "slambook_diningroom", "nvblox_meeting")
-VALIDATION_SCENES = ("p_stairs5", "p_street4", "q_living3")
 
 SIDE = 320  # longer side of what is kept
 REACH_M = 65.0
@@ -36,60 +24,42 @@ PHOTO_LICENCES = {
 }
 
 
-def scene_of(pack: str) -> str:
-    """The scene that a pack of stills or a walk shows: ``walk_p_corr2_0obst`` -> ``p_corr2``."""
-    return pack.removeprefix("walk_").rpartition("_")[0] if pack.startswith("walk_") else pack
-
-
 def find_packs(path: Path) -> tuple[Path, ...]:
     """The ``.tar`` and ``.tar.gz`` files of a folder, or the file itself.
 
     Raises SourceError where there is none.
     """
-    found = [path] if path.is_file() else sorted([*path.glob("*.tar"), *path.glob("*.tar.gz")])
+    inside = path.iterdir() if path.is_dir() else ()
+    packs = sorted(file for file in inside if file.name.endswith(PACK_SUFFIXES))
+    found = [path] if path.is_file() else packs
     if not found:
         raise SourceError(f"{path} holds no .tar or .tar.gz pack.")
     return tuple(found)
 
 
-def pack_name(path: Path) -> str:
-    """``p_corr1`` of ``.../p_corr1.tar.gz``."""
-    return path.name.removesuffix(".gz").removesuffix(".tar")
-
-
-def read_rendered(path: Path) -> Iterator[Sample]:
-    """A rendered scene or walk; its README says what the files hold.
-
-    Raises SourceError for a damaged pack.
-    """
-    files = _tar_files(path)
-    name = pack_name(path)
-    try:
-        meta: Any = json.loads(files["meta.json"])
-        views: Mapping[str, Any] = meta.get("pictures") or meta["frames"]
-        for key, view in views.items():
-            image = _decode(files, f"{key}_rgb.jpg", path, cv2.IMREAD_COLOR)
-            raw = _decode(files, f"{key}_depth.png", path, cv2.IMREAD_UNCHANGED)
-            marks = _decode(files, f"{key}_label.png", path, cv2.IMREAD_GRAYSCALE)
-            depth_m = raw.astype(np.float32) / np.float32(1000.0)
-            seen = depth_m > 0
-            height_m = np.float32(view["height_m"])
-            # Pixel centers are at +0.5 there, and roll turns the other way.
-            camera = (view["fx"], view["fy"], view["cx"] - 0.5, view["cy"] - 0.5)
-            angles = float(height_m), view["pitch_deg"], -view["roll_deg"]
-            below_m = below_ground_m(depth_m, camera, *angles)
-            yield Sample(
-                key,
-                name,
-                "rendered",
-                str(meta.get("licence", "none stated")),
-                np.ascontiguousarray(image[:, :, ::-1]),
-                np.where(seen, height_m / np.where(seen, depth_m, np.float32(1)), np.float32(0)),
-                rendered_labels(marks, depth_m, below_m, steps=name.startswith(STEPS_MARKED)),
-                float(view["fx"]) / max(image.shape[:2]),
-            )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise SourceError(f"{path} is not a rendered pack: {error}.") from error
+def read_rendered(dataset: Dataset) -> Iterator[Sample]:
+    """A rendered scene or walk. Raises SourceError for a damaged pack."""
+    for pair in dataset.pairs:
+        image, depth_m = pair.load()
+        marks = pair.image(f"{pair.id}_label.png")
+        if marks.shape != depth_m.shape or marks.dtype != np.uint8:
+            raise SourceError(f"{dataset.folder}: {pair.id}_label.png does not fit its image.")
+        mount, k = dataset.mounts[pair.id], dataset.camera(pair)
+        if mount.height_m is None or mount.pitch_deg is None or mount.roll_deg is None:
+            raise SourceError(f"{dataset.folder} does not state the camera of {pair.id}.")
+        angles = mount.height_m, mount.pitch_deg, mount.roll_deg
+        below_m = below_ground_m(depth_m, (k.fx, k.fy, k.cx, k.cy), *angles)
+        steps = dataset.name.startswith(STEPS_MARKED)
+        yield Sample(
+            pair.id,
+            dataset.name,
+            "rendered",
+            dataset.meta.licence,
+            image,
+            np.float32(mount.height_m) / depth_m,
+            rendered_labels(marks, depth_m, below_m, steps=steps),
+            k.fx / max(image.shape[:2]),
+        )
 
 
 def rendered_labels(
@@ -101,7 +71,7 @@ def rendered_labels(
     """
     everywhere = np.ones(marks.shape, bool)
     drop = (marks == 2) | ((marks == 3) & (below_m > LOWER_M))
-    open_question = (marks == 0) & (depth_m > 0)
+    open_question = (marks == 0) & np.isfinite(depth_m)
     return label((marks == 1, everywhere), (drop, ~open_question), (marks == 3, everywhere & steps))
 
 
@@ -110,8 +80,8 @@ def read_measured(dataset: Dataset) -> Iterator[Sample]:
 
     Ground is what lies on the ground plane; none of these places has a drop.
     """
-    k = dataset.intrinsics
-    mounts = known_mounts(dataset, k)[0] if k else {}
+    k = dataset.meta.intrinsics
+    mounts = known_mounts(dataset)[0] if k else {}
     for pair in dataset.pairs:
         image, depth_m = pair.load()
         mount = mounts.get(pair.id)
@@ -130,7 +100,7 @@ def read_measured(dataset: Dataset) -> Iterator[Sample]:
             pair.id,
             dataset.name,
             "measured",
-            dataset.licence,
+            dataset.meta.licence,
             _small(image, image, cv2.INTER_AREA),
             _small(inverse.astype(np.float32), image, cv2.INTER_NEAREST),
             _small(labels, image, cv2.INTER_NEAREST),
@@ -150,7 +120,7 @@ def _measured_labels(depth_m: FloatImage, below_m: FloatImage) -> Labels:
 
 def read_photos(path: Path) -> Iterator[Sample]:
     """A pack of photos whose depth another network labeled: only its shape counts."""
-    files = _tar_files(path)
+    files = pack_files(path)
     name = pack_name(path)
     for key in sorted(file.removesuffix(".jpg") for file in files if file.endswith(".jpg")):
         image = _decode(files, f"{key}.jpg", path, cv2.IMREAD_COLOR)
@@ -210,19 +180,6 @@ def _small(array: NDArray[Any], image: NDArray[Any], rule: int) -> NDArray[Any]:
     size = round(columns * scale), round(rows * scale)
     small: NDArray[Any] = cv2.resize(array, size, interpolation=rule).astype(array.dtype)
     return small
-
-
-def _tar_files(path: Path) -> dict[str, bytes]:
-    found = {}
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.isfile() else None
-                if file is not None:
-                    found[Path(member.name).name] = file.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise SourceError(f"{path} is not a readable tar file: {error}.") from error
-    return found
 
 
 def _decode(files: Mapping[str, bytes], name: str, path: Path, mode: int) -> NDArray[Any]:

@@ -33,8 +33,9 @@ def test_images_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) ->
     code, out, err = sonar("evaluate", data, "--out", "out", "--json", *QUICK)
     assert code == 0 and "Traceback" not in err
     told = json.loads(out)
-    assert told["sources"]["box"]["n"] == 6 and "naive" in told["sources"]["box"]
-    walks = told["walks"]
+    figures = told["places"]["box"]["figures"]
+    assert list(figures) == ["sonar", "min-max"] and figures["sonar"]["n"] == 6
+    walks = told["recordings"]["sonar"]
     assert walks["clips"] == 2 and walks["events"] == 2
     assert walks["minutes"] == pytest.approx(1.6 / 60, abs=1e-3)
     assert [clip["name"] for clip in walks["recordings"]] == ["one", "two"]
@@ -44,12 +45,16 @@ def test_images_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) ->
     assert "<caption>All recordings</caption>" in page and "://" not in page
 
 
-def test_images_alone_keep_their_document(sonar: Run, data: Path) -> None:
-    code, out, _ = sonar("evaluate", data / "box", "--json", *QUICK)
-    assert code == 0 and list(json.loads(out)) == [
-        "about", "model", "near_m", "distance_range_m", "mount_use", "corridor_width_m",
-        "head_height_m", "center_width_deg", "sources",
-    ]  # fmt: skip
+def test_models_are_compared_on_the_same_frames(sonar: Run, data: Path) -> None:
+    words = ("evaluate", data / "box", "--precision", "fp32", "--precision", "int8")
+    code, out, err = sonar(*words, "--json")
+    assert code == 0, err
+    place = json.loads(out)["places"]["box"]
+    assert list(place["figures"]) == ["fp32", "int8", "min-max"]
+    assert list(place["compared"]) == ["int8"] and place["standing"]["int8"] == "not trained on"
+    assert 0.0 < place["figures"]["int8"]["depth_deviation"] < 0.1
+    code, _, err = sonar("evaluate", data / "box", "--precision", "half")
+    assert code == 2 and "precision" in err
 
 
 def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_path: Path) -> None:
@@ -64,7 +69,7 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
     (heads,) = (line.split("  ") for line in out.splitlines() if line.startswith("  Figure"))
     assert [head.strip() for head in heads if head][1:] == ["replay builtin", "loud.yaml builtin"]
     told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert list(told["variants"]) == ["replay builtin", "loud.yaml builtin"]
+    assert list(told["models"]) == ["replay builtin", "loud.yaml builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert '<th scope="col">loud.yaml builtin</th>' in page
 

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from evaluate_kit import SIZE, intrinsics, source
 
-from sonar.config import BandEdges, ZonesConfig
+from sonar.config import ZonesConfig
+from sonar.depth.models import Store
 from sonar.lab.evaluate.data import FrameMount, read_dataset
-from sonar.lab.evaluate.figures import FigureReading, band_of, figures
-from sonar.lab.evaluate.folder import rank_distance
-from sonar.lab.evaluate.naive import fit_distance, naive_band, naive_distance, naive_inverse_depths
-from sonar.lab.evaluate.truth import fit_floor, nearest_group, read_zones
-from sonar.types import SIDES, Band, DepthMap, ZoneReading
+from sonar.lab.evaluate.figures import FigureReading, sample
+from sonar.lab.evaluate.maps import flicker, within_sigma
+from sonar.lab.evaluate.naive import fit_distance, naive_inverse_depths
+from sonar.lab.evaluate.places import learned_from, standing
+from sonar.lab.evaluate.play import rank_distance
+from sonar.lab.evaluate.truth import fit_floor, measure, nearest_group
+from sonar.types import SIDES, Band, DepthKind, DepthMap, ZoneReading
 from tests.truth import truth_at
 
 SHARED = Path(__file__).parents[4] / "shared" / "rgbd"
@@ -29,7 +32,7 @@ def test_measured_truth_agrees_with_geometry(name: str) -> None:
     checked = 0
     for index in range(6):
         depth = src.depth_at(index) * (1 + 0.005 * rng.standard_normal(SIZE).astype(np.float32))
-        zones = read_zones(depth.astype(np.float32), intrinsics(), mount, ZonesConfig())
+        zones = measure(depth.astype(np.float32), intrinsics(), mount, ZonesConfig()).zones
         for measured, true in zip(zones, truth_at(src, index).zones, strict=True):
             assert measured.measured
             if true.distance_m is None:
@@ -44,7 +47,7 @@ def test_holes_leave_a_zone_out() -> None:
     depth = source("wall", 1).depth_at(0).copy()
     depth[:, :60] = np.nan
     mount = FrameMount(height_m=1.4, pitch_deg=12.0, roll_deg=3.0)
-    left, center, right = read_zones(depth, intrinsics(), mount, ZonesConfig())
+    left, center, right = measure(depth, intrinsics(), mount, ZonesConfig()).zones
     assert not left.measured and left.distance_m is None
     assert center.measured and right.measured
 
@@ -72,10 +75,9 @@ def test_auc_of_known_order_ties_and_unknown() -> None:
     def auc(ranks: list[float | None]) -> float | None:
         true = [1.0, 1.2, 2.0, 3.0]
         readings = [
-            FigureReading(k, t, r, None, Band.NEAR)
-            for k, (t, r) in enumerate(zip(true, ranks, strict=True))
+            FigureReading(k, t, r, None) for k, (t, r) in enumerate(zip(true, ranks, strict=True))
         ]
-        return figures(readings, BandEdges())["near_auc"]
+        return sample(readings, [], range(4)).whole["near_auc"]
 
     assert auc([0.5, 0.6, 2.0, 3.0]) == 1.0
     assert auc([3.0, 2.0, 0.6, 0.5]) == 0.0
@@ -91,12 +93,78 @@ def test_rank_of_readings_without_metres() -> None:
     assert rank_distance(ZoneReading(SIDES[0], Band.CLEAR), 4.0) == np.inf
 
 
+def test_frames_of_one_second_are_drawn_together() -> None:
+    # Four frames of a walk that resemble each other say no more than one of another.
+    readings = [FigureReading(k, 1.0, 1.0 if k < 4 else 3.0, None) for k in range(8)]
+    apart = sample(readings, [], range(8)).figures()["ci"]["near_recall"]
+    together = sample(readings, [], [0] * 4 + [1] * 4).figures()["ci"]["near_recall"]
+    assert apart is not None and apart[0] > 0.0 and apart[1] < 1.0
+    assert together == (0.0, 1.0)
+    assert sample(readings, [], [0] * 8).figures()["ci"]["near_recall"] is None
+
+
+def test_facts_of_frames_are_means_over_the_frames_that_have_them() -> None:
+    facts = [{"flicker": 0.1}, {}, {"flicker": 0.3}, {"bands_equal": 1.0}]
+    figures = sample([], facts, range(4)).figures()
+    assert figures["flicker"] == 0.2 and figures["bands_equal"] == 1.0
+    assert figures["depth_deviation"] is None and figures["n"] == 0
+
+
+# --- maps ------------------------------------------------------------------------------------
+
+
+class Stated(DepthMap):
+    """A map with a standard deviation of its log per pixel."""
+
+    def __init__(self, values: np.ndarray, kind: DepthKind, sigma: float) -> None:
+        super().__init__(values.astype(np.float32), kind)
+        object.__setattr__(self, "log_sigma", np.full(values.shape, np.log(sigma), np.float32))
+
+
+def test_pixels_within_the_stated_deviation() -> None:
+    true_m = source("box", 1).depth_at(0)
+    true_m = np.where(true_m < 60, true_m, np.inf).astype(np.float32)
+    mount, half = FrameMount(height_m=1.4), np.arange(SIZE[1]) < SIZE[1] // 2
+    off = np.clip(true_m, 0, 80) * np.where(half, 1.1, 1.4)
+    for values in (off, off.astype(np.float64)):
+        metric = Stated(values, DepthKind.METRIC, 0.2)
+        share = within_sigma(metric, true_m, intrinsics(), mount)
+        seen = true_m < 20
+        assert share == pytest.approx((seen & half).sum() / seen.sum(), abs=0.01)
+    assert np.isnan(within_sigma(DepthMap(off.astype(np.float32)), true_m, intrinsics(), mount))
+
+
+def test_flicker_of_a_map_that_follows_the_noise() -> None:
+    image = source("box", 1).frame_at(0).image
+    steady = flicker(lambda i: np.linspace(0.1, 1, 100, dtype=np.float32), image, [0])
+    shaken = flicker(lambda i: i[:, :, 0].astype(np.float32) / 255, image, [0])
+    assert steady == pytest.approx(0.0, abs=1e-6) and 0.002 < shaken < 0.5
+
+
+# --- how a place stands to a model -----------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("distance", "band"),
-    [(0.5, Band.STOP), (0.6, Band.CLOSE), (2.4, Band.NEAR), (3.9, Band.FAR), (None, Band.CLEAR)],
+    ("place", "sources", "words"),
+    [
+        ("p_stairs3", None, "held out"),
+        ("walk_p_stairs3_0drop", {"p_corr1"}, "held out"),
+        ("hololens_office", set(), "held out"),
+        ("p_stairs3", {"walk_p_stairs3_0drop"}, "trained on"),  # whatever the list says
+        ("p_stairs5", {"p_corr1"}, "used for validation"),
+        ("walk_p_corr1_0obst", {"p_corr1"}, "trained on"),
+        ("my_office", {"p_corr1"}, "not trained on"),
+        ("my_office", None, "training not known"),
+    ],
 )
-def test_true_bands(distance: float | None, band: Band) -> None:
-    assert band_of(distance, BandEdges()) is band
+def test_standings(place: str, sources: set[str] | None, words: str) -> None:
+    assert standing(place, sources) == words
+
+
+def test_the_built_in_model_states_what_it_learned_from() -> None:
+    sources = learned_from(Store().resolve("builtin"))
+    assert sources is not None and standing("sun3d_cubicles", sources) == "trained on"
+    assert standing("hololens_office", sources) == "held out"
 
 
 # --- the common approach ---------------------------------------------------------------------
@@ -111,7 +179,6 @@ def test_naive_is_blind_to_scale() -> None:
         DepthMap(np.tile(np.arange(9, dtype=np.float32), (4, 1)))
     )
     assert left < middle < right
-    assert naive_band(0.9) is Band.STOP and naive_band(0.1) is Band.CLEAR
 
 
 def test_naive_gets_the_best_fit() -> None:
@@ -119,7 +186,7 @@ def test_naive_gets_the_best_fit() -> None:
     true = 1 / (0.8 * levels + 0.2)
     fit = fit_distance(levels.tolist(), true.tolist(), [1.0] * 20)
     assert fit is not None
-    said = np.array([naive_distance(level, fit) for level in levels])
+    said = 1 / (fit[0] * levels + fit[1])
     assert np.abs(said / true - 1).max() < 0.05
     assert fit_distance([0.1], [1.0], [1.0]) is None
 
@@ -128,10 +195,10 @@ def test_naive_gets_the_best_fit() -> None:
 def test_floor_fit_on_real_depth_agrees_with_gravity() -> None:
     """Where the pose is known independently, the fitted floor agrees with it."""
     data = read_dataset(SHARED / "hololens_office")
-    assert data.intrinsics is not None
+    assert data.meta.intrinsics is not None
     errors = []
     for pair in data.pairs[::4]:
-        plane = fit_floor(pair.load()[1], data.intrinsics)
+        plane = fit_floor(pair.load()[1], data.meta.intrinsics)
         mount = data.mounts[pair.id]
         if plane is not None and mount.height_m is not None and mount.pitch_deg is not None:
             errors.append(
