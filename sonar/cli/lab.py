@@ -29,13 +29,13 @@ def evaluate(
     precisions: Annotated[list[str], Option("--precision", help="fp32, int8")] = [],  # noqa: B006
     out: OutOrNone = None,
 ) -> None:
-    """Figures of distances, bands and warnings, and which of them are on held-out places.
+    """Figures of distances, bands and warnings.
 
     Places with known depth (folders of RGB-D pairs, rendered packs; with the camera's mount and
     without, beside per-frame min-max), and videos with labels of what was there
     (events_truth.yaml beside video.mp4, or NAME.truth.yaml beside NAME.mp4). --out gets
     evaluation.json and .html. Several --model, --precision or --config are compared with the
-    first."""
+    first. Held-out places are marked."""
     from sonar.lab import evaluate as lab
     from sonar.replay.folder import EVALUATION_FILES, output_folder
 
