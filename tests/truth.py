@@ -74,18 +74,18 @@ def truth_at(
     )
     edge = math.tan(math.radians(zones.center_width_deg / 2)) * forward
     masks = (lateral < -edge, np.abs(lateral) <= edge, lateral > edge)
-    x_mps, y_mps = scene.velocity_at(t)
-    speed_mps = x_mps * float(ahead[0]) + y_mps * float(ahead[1])
+    speed_mps = 0.0
+    if scene.speed_mps * t < scene.walk_m:  # else it stands
+        speed_mps = scene.speed_mps * float(scene.camera.heading[0] @ ahead)
     left, center, right_zone = (
         _zone(view, side, inside & mask, forward, speed_mps)
         for side, mask in zip(SIDES, masks, strict=True)
     )
-    drop = None
-    if scene.drop_y_m is not None and ahead[1] > 1e-6 and scene.drop_y_m > camera.y_m:
-        drop = (scene.drop_y_m - camera.y_m) / float(ahead[1])
+    edges_y = [box.low[1] - camera.y_m for box in view.boxes if box.role is Role.BELOW]
+    drop = min(edges_y, default=-1.0) / max(float(ahead[1]), 1e-6)
     angles = {name: getattr(camera, name) for name in ("pitch_deg", "roll_deg", "hfov_deg")}
     mount = MountConfig(height_m=camera.height_m, **angles)
-    return SceneTruth(t, left, center, right_zone, drop, mount)
+    return SceneTruth(t, left, center, right_zone, drop if drop > 0.0 else None, mount)
 
 
 def _zone(

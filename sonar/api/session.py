@@ -223,29 +223,15 @@ def look(
     """
     from sonar.capture import ImageSource
 
-    source: FrameSource
     if isinstance(image, np.ndarray):
-        source = _still(image)
+        source = ImageSource([image], "image")
     elif isinstance(image, str | PathLike):
-        source = ImageSource.of_file(Path(fspath(image)), animations=False)
+        path = Path(fspath(image))
+        source = ImageSource([path], path.name)
     elif hasattr(image, "convert"):  # a PIL image, of any mode
-        source = _still(np.asarray(image.convert("RGB"), np.uint8))
+        source = ImageSource([np.asarray(image.convert("RGB"), np.uint8)], "image")
     else:
         raise ValueError("an image is a path, a PIL image, or a uint8 array (H, W, 3), RGB")
     with Session(source, configured(model, mount, settings), engine=engine) as session:
         *_, last = session
     return last
-
-
-def _still(image: RgbImage) -> FrameSource:
-    """An image in memory, seen as often as one in a file."""
-    from sonar.capture.images import STILL_FRAMES, STILL_RATE_HZ
-    from sonar.capture.media import Recording
-
-    class Still(Recording):
-        def _play(self) -> Generator[Frame | None, None, None]:
-            yield None
-            for number in range(STILL_FRAMES):
-                yield Frame(image, number, number / STILL_RATE_HZ, 1.0 / STILL_RATE_HZ)
-
-    return Still("image", STILL_RATE_HZ, STILL_FRAMES)

@@ -10,12 +10,12 @@ import stat
 import sys
 from pathlib import Path
 
-from sonar.capture.camera import CameraDevice, CameraInfo, list_cameras
+from sonar.capture.camera import CameraInfo, camera_frames, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
 from sonar.capture.live import LiveSource, Waits
 from sonar.capture.media import check_file, redact_url, scheme_of
 from sonar.capture.pace import PacedSource
-from sonar.capture.stream import STREAM_SILENCE_S, NetworkStream
+from sonar.capture.stream import STREAM_SCHEMES, STREAM_SILENCE_S, stream_frames
 from sonar.capture.video import VideoFileSource
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError
@@ -35,8 +35,6 @@ __all__ = [
     "redact_url",
 ]
 
-IMAGE_RATE_HZ = 2.0  # of a folder of images: slow enough to look at each
-_STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _V4L_MAJOR = 81  # Linux: Documentation/admin-guide/devices.txt, "video4linux"
 
 
@@ -59,38 +57,45 @@ def open_source(
     kind, _, name = spec.partition(":")
     if spec.isdecimal() or kind == "camera":
         return _camera(spec if spec.isdecimal() else name, config, clock)
-    scheme = scheme_of(spec)
-    if scheme in _STREAM_SCHEMES:
-        limit_s = config.open_timeout_s
-        limits = Waits(limit_s, STREAM_SILENCE_S)
-        return LiveSource(redact_url(spec), lambda: NetworkStream(spec, limit_s), limits, clock)
+    scheme, limit_s = scheme_of(spec), config.open_timeout_s
+    if scheme in STREAM_SCHEMES:
+        limits = Waits(limit_s, first_frame_s=limit_s, silence_s=STREAM_SILENCE_S)
+        return LiveSource(
+            redact_url(spec), lambda: stream_frames(spec, limit_s, clock), limits, clock
+        )
     if scheme is not None:
         raise SourceError(
             f"{redact_url(spec)} is not an address sonar can open "
-            f"(it knows {', '.join(_STREAM_SCHEMES)})."
+            f"(it knows {', '.join(STREAM_SCHEMES)})."
         )
+    path = expanded(spec)
     recording: FrameSource
     if kind == "synthetic" and name:
         from sonar.capture.synthetic import SyntheticSource
 
         recording = SyntheticSource(name)
+    elif _is_camera(path):
+        return _camera(str(path), config, clock)
     else:
-        path = expanded(spec)
-        if _is_camera(path):
-            return _camera(str(path), config, clock)
-        recording = _recording(path, config)
+        check_file(path, or_folder=True)
+        if path.is_dir() or is_image(path):
+            recording = ImageSource(image_paths(path), path.name)
+        else:
+            recording = VideoFileSource(path, config.raw_rate_hz)
     return PacedSource(recording, clock) if realtime else recording
 
 
-def _camera(address: str, config: CaptureConfig, clock: Clock) -> FrameSource:
-    where: int | str | None = int(address) if address.isdecimal() else address
-    label = f"camera {where}" if isinstance(where, int) else address
-    if address == "auto":
-        where, label = None, "camera"
-    elif not address.isdecimal() and not address.startswith("/"):
-        raise SourceError(f"camera:{address} is not a camera: write camera:0 or camera:auto.")
+def _camera(name: str, config: CaptureConfig, clock: Clock) -> FrameSource:
+    address: int | str | None = name
+    label = f"camera {name}" if name.isdecimal() else name
+    if name == "auto":
+        address, label = None, "camera"
+    elif name.isdecimal():
+        address = f"/dev/video{name}" if sys.platform == "linux" else int(name)
+    elif not name.startswith("/"):
+        raise SourceError(f"camera:{name} is not a camera: write camera:0 or camera:auto.")
     limits = Waits(config.open_timeout_s)
-    return LiveSource(label, lambda: CameraDevice(where, config), limits, clock)
+    return LiveSource(label, lambda: camera_frames(address, config, clock), limits, clock)
 
 
 def _is_camera(path: Path) -> bool:
@@ -101,12 +106,3 @@ def _is_camera(path: Path) -> bool:
         return re.match(r"/dev/(video\d+$|v4l/by-)", str(path)) is not None
     on_linux = sys.platform == "linux"
     return stat.S_ISCHR(found.st_mode) and not (on_linux and os.major(found.st_rdev) != _V4L_MAJOR)
-
-
-def _recording(path: Path, config: CaptureConfig) -> FrameSource:
-    check_file(path, or_folder=True)
-    if path.is_dir():
-        return ImageSource.of_folder(path, IMAGE_RATE_HZ)
-    if is_image(path):
-        return ImageSource.of_file(path, IMAGE_RATE_HZ)
-    return VideoFileSource(path, config.raw_rate_hz)

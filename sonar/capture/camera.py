@@ -2,8 +2,7 @@
 
 import os
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from sonar.config import CaptureConfig
 from sonar.errors import DeviceError, SourceLost
+from sonar.ports import Clock
 from sonar.types import RgbImage
 
 _USB2_BYTES_PER_S = 30e6  # about what isochronous transfers leave for uncompressed frames
@@ -49,119 +49,107 @@ def list_cameras(
     ]
 
 
-class CameraDevice:
-    """One connection to a camera; a :class:`sonar.capture.live.Device`.
+def camera_frames(
+    address: int | str | None,
+    config: CaptureConfig,
+    clock: Clock,
+    *,
+    opener: Callable[[int | str], Any] | None = None,
+    cameras: Callable[[], list[CameraInfo]] = list_cameras,
+) -> Generator[Any, None, None]:
+    """One connection to a camera, see :data:`sonar.capture.live.Connect`.
 
     Args:
-        address: index, device path, or None for the first camera that gives a frame.
+        address: device path (an index outside Linux), or None for the first that gives a frame.
         config: size and rate to ask for (the camera may choose others).
+        clock: stamps the frames: V4L2 has no sender's clock to trust.
         opener: makes something like ``cv2.VideoCapture``, its default, of an address.
         cameras: lists what None may take.
+
+    Raises DeviceError with what to do, SourceLost where it stops giving frames.
     """
+    import cv2
 
-    one_behind = False
+    opener = opener or _open_cv2
+    capture = (
+        _opened(address, config, opener)
+        if address is not None
+        else _first_of(cameras(), config, opener)
+    )
+    try:
+        yield float(capture.get(cv2.CAP_PROP_FPS)) or None
+        garbage = 0
+        while garbage < _GARBAGE_LIMIT:
+            if not capture.grab():
+                raise SourceLost("the camera stopped giving frames")
+            t = clock.now()
+            good, raw = capture.retrieve()
+            image = _rgb(raw) if good else None
+            garbage = 0 if image is not None else garbage + 1
+            if image is not None:
+                yield image, t
+        raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged frames in a row")
+    finally:
+        capture.release()
 
-    def __init__(
-        self,
-        address: int | str | None,
-        config: CaptureConfig,
-        *,
-        opener: Callable[[int | str], Any] | None = None,
-        cameras: Callable[[], list[CameraInfo]] = list_cameras,
-    ) -> None:
-        self.rate_hz: float | None = None
-        self._address, self._config = address, config
-        self._opener, self._cameras = opener or _open_cv2, cameras
-        self._capture: Any = None
-        self._garbage = 0
 
-    def open(self) -> None:
-        """Raises DeviceError with what to do."""
-        if self._address is not None:
-            self._open(self._address)
-            return
-        found = self._cameras()
-        for camera in found:
-            try:
-                self._open(camera.path)
-                if self._capture.grab():
-                    return
-            except DeviceError:
-                continue
-            self.close()
+def _first_of(found: list[CameraInfo], config: CaptureConfig, opener: Callable[..., Any]) -> Any:
+    for camera in found:
+        try:
+            capture = _opened(camera.path, config, opener)
+        except DeviceError:
+            continue
+        if capture.grab():
+            return capture
+        capture.release()
+    raise DeviceError(
+        f"None of the {len(found)} cameras gives a frame: another program may be using it."
+        if found
+        else "No camera was found: plug one in, or name a video file or a stream."
+    )
+
+
+def _opened(address: int | str, config: CaptureConfig, opener: Callable[..., Any]) -> Any:
+    import cv2
+
+    capture = opener(address)
+    if not capture.isOpened():
         raise DeviceError(
-            f"None of the {len(found)} cameras gives a frame: another program may be using it."
-            if found
-            else "No camera was found: plug one in, or name a video file or a stream."
+            f"{address} cannot be opened: it is no camera, or another program is using it."
         )
-
-    def wait(self) -> float | None:
-        """Blocks until a frame is there; V4L2 has no sender's clock to trust."""
-        if not self._capture.grab():
-            raise SourceLost("the camera stopped giving frames")
-        return None
-
-    def image(self) -> RgbImage | None:
-        """RGB, of what the driver gives: BGR, or gray of 8 or 16 bits."""
-        good, raw = self._capture.retrieve()
-        image = _rgb(raw) if good else None
-        self._garbage = 0 if image is not None else self._garbage + 1
-        if self._garbage >= _GARBAGE_LIMIT:
-            raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged frames in a row")
-        return image
-
-    def close(self) -> None:
-        """Release the device."""
-        capture, self._capture = self._capture, None
-        if capture is not None:
-            capture.release()
-
-    def _open(self, address: int | str) -> None:
-        import cv2
-
-        self._capture = capture = self._opener(address)
-        if not capture.isOpened():
-            self.close()
-            raise DeviceError(
-                f"{_device_path(address)} cannot be opened: it is no camera, or another program "
-                "is using it."
-            )
-        config = self._config
-        if config.width_px * config.height_px * 2 * config.rate_hz > _USB2_BYTES_PER_S:
-            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width_px)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height_px)
-        capture.set(cv2.CAP_PROP_FPS, config.rate_hz)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        self.rate_hz = float(capture.get(cv2.CAP_PROP_FPS)) or None
-
-
-def _rgb(raw: Any) -> RgbImage | None:
-    """uint8 RGB ``(H, W, 3)``; None for what is no image."""
-    if not isinstance(raw, np.ndarray) or raw.size == 0 or raw.ndim not in (2, 3):
-        return None
-    image = (raw >> 8).astype(np.uint8) if raw.dtype == np.uint16 else raw
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
-        return None
-    return np.ascontiguousarray(np.broadcast_to(image[:, :, ::-1], (*image.shape[:2], 3)))
+    if config.width_px * config.height_px * 2 * config.rate_hz > _USB2_BYTES_PER_S:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width_px)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height_px)
+    capture.set(cv2.CAP_PROP_FPS, config.rate_hz)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    return capture
 
 
 def _open_cv2(address: int | str) -> Any:
     import cv2
 
-    path = _device_path(address)
-    if sys.platform == "linux" and not Path(path).exists():
+    if isinstance(address, int):
+        return cv2.VideoCapture(address)
+    if not Path(address).exists():
         raise DeviceError(
-            f"There is no camera at {path}: is it plugged in? `sonar devices` lists cameras."
+            f"There is no camera at {address}: is it plugged in? `sonar devices` lists cameras."
         )
-    if sys.platform == "linux" and not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(address, os.R_OK | os.W_OK):
         raise DeviceError(
-            f"No permission to use {path}: add your user to the group that owns it (often video)."
+            f"No permission to use {address}: add your user to the group that owns it "
+            "(often video)."
         )
-    return cv2.VideoCapture(address, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
+    return cv2.VideoCapture(address, cv2.CAP_V4L2)
 
 
-def _device_path(address: int | str) -> str:
-    return f"/dev/video{address}" if isinstance(address, int) else address
+def _rgb(raw: Any) -> RgbImage | None:
+    """uint8 RGB (H, W, 3) of what drivers give: BGR, or gray of 8 or 16 bits; None of nothing."""
+    import cv2
+
+    if raw is None or raw.size == 0:
+        return None
+    image = (raw >> 8).astype(np.uint8) if raw.dtype == np.uint16 else raw
+    gray = image.ndim == 2 or image.shape[2] == 1
+    rgb: RgbImage = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if gray else cv2.COLOR_BGR2RGB)
+    return rgb

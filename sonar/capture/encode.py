@@ -99,8 +99,8 @@ class VideoWriter:
         if container is None:
             return
         try:
-            if not self.failed:
-                for stream in filter(None, (self._video, self._audio)):
+            for stream in filter(None, (self._video, self._audio)):
+                if not self.failed:
                     self._mux(container, stream, None)
         finally:
             try:

@@ -1,10 +1,9 @@
-"""Images and animations: one file, or the images of a folder, as a recording."""
+"""Still images: a file, an array, or the images of a folder, as a recording."""
 
 import logging
 import re
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +20,41 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".avif", ".heic", ".heif", ".jp2"}
     | {".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"}
 )
+STILL_FRAMES, STILL_RATE_HZ = 5, 10.0  # how often, and how fast, a single image is seen
+FOLDER_RATE_HZ = 2.0  # slow enough to look at each image
+
 # What Pillow may try on a stranger's bytes: not the formats that start other programs (EPS).
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF", "JPEG2000", "TIFF", "PPM")
-# ISO 23008-12 brands, at byte 8: HEIF images, and sequences of them.
-_HEIF_IMAGES = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1"))
-_HEIF_SEQUENCES = frozenset((b"hevc", b"hevx", b"msf1"))
 # Several images in one file of these formats are frames, one after the other. In others (the MPO
 # of phones, HEIF) the first is the photo and the rest are previews and maps that belong to it.
 _ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF", "TIFF"))
-STILL_FRAMES, STILL_RATE_HZ = 5, 10.0  # how often, and how fast, a single still image is seen
-_UNTIMED_S = 0.1  # a frame of an animation that states no time, as browsers show it
-_LONGEST_S = 60.0
+_BY_FFMPEG = frozenset(("GIF", "PNG"))  # animations that ffmpeg reads whole
+# ISO 23008-12 brands, at byte 8: HEIF images, and sequences of them.
+_HEIF_IMAGES = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1"))
+_HEIF_SEQUENCES = frozenset((b"hevc", b"hevx", b"msf1"))
+_RAW_VIDEO = frozenset((".mjpeg", ".mjpg"))  # begins like a JPEG
 _SUBFILE_TAG, _REDUCED = 254, 1  # TIFF: "a reduced-resolution version of another image"
 _ORIENTATION_TAG = 0x0112
 # EXIF orientation to Pillow's Transpose: 0 mirror left-right, 1 mirror top-bottom, 2/3/4 rotate by
 # 90/180/270 degrees to the left, 5 transpose, 6 transverse.
 _TRANSPOSE = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-_RAW_VIDEO = frozenset((".mjpeg", ".mjpg"))  # begins like a JPEG
 
 
 def is_image(path: Path) -> bool:
-    """Whether ``path`` is an image or an animation: by its first bytes, else by its name."""
+    """Whether ``path`` is an image, by its first bytes, else by its name; not an animation that
+    is a video to ffmpeg (GIF, APNG)."""
     from PIL import Image
 
-    if path.suffix.lower() in _RAW_VIDEO:
-        return False
+    suffix = path.suffix.lower()
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS):
-            return True
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as file:
+            moving = file.format in _BY_FFMPEG and getattr(file, "n_frames", 1) > 1
+            return not moving and suffix not in _RAW_VIDEO
     except Exception:  # a stranger made the file: Pillow may raise anything
-        if _heif_brand(path) is not None:
-            return True
-        head = _head(path)
-        is_video = head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
-        return path.suffix.lower() in IMAGE_SUFFIXES and not is_video
+        brand = _brand(path)
+        if brand is not None:
+            return brand in _HEIF_IMAGES | _HEIF_SEQUENCES | {b"avif", b"avis"}
+        return suffix in IMAGE_SUFFIXES
 
 
 def read_image(path: Path | str) -> RgbImage:
@@ -67,13 +67,31 @@ def read_image(path: Path | str) -> RgbImage:
         uint8 RGB array of shape ``(H, W, 3)``.
 
     Raises:
-        SourceError: not an image that can be read whole, or an animation: what is read would be
-            a part of it.
+        SourceError: not an image that can be read whole. Whatever the reader raises becomes one: a
+            stranger made the file.
         MissingExtraError: a HEIC image, and its reader is not installed.
     """
+    from PIL import Image, UnidentifiedImageError
+
     path = Path(path)
-    with _opened(path, still=True) as (file, _):
-        return _rgb(path, file)
+    check_file(path)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd EXIF, and large images
+    formats = (*_FORMATS, "HEIF") if _is_heif(path) else _FORMATS
+    try:
+        with Image.open(path, formats=formats) as file:
+            _check_single(path, file)
+            return _rgb(path, file)
+    except SonarError:
+        raise
+    except UnidentifiedImageError:
+        raise SourceError(
+            f"{path} is not an image that sonar can read, or it is damaged: convert it to PNG or "
+            "JPEG."
+        ) from None
+    except (Image.DecompressionBombError, MemoryError):
+        raise SourceError(f"{path} is too large: make it smaller than 100 megapixels.") from None
+    except Exception as error:
+        raise SourceError(f"{path} is damaged or cut off.") from error
 
 
 def image_paths(path: Path | str) -> list[Path]:
@@ -82,8 +100,8 @@ def image_paths(path: Path | str) -> list[Path]:
     Raises SourceError where there is nothing, or no image in the folder.
     """
     path = expanded(path)
+    check_file(path, or_folder=True)
     if not path.is_dir():
-        check_file(path)
         return [path]
     try:
         paths = [
@@ -101,116 +119,48 @@ def image_paths(path: Path | str) -> list[Path]:
 
 
 class ImageSource(Recording):
-    """Image files in a fixed order as a recording.
+    """Images as a recording.
 
-    A still image and a page of a TIFF last ``1 / rate_hz`` seconds, a frame of an animation (GIF,
-    APNG, animated WebP, AVIF sequence) as long as it states. A damaged file among others is
-    skipped and counted in ``corrupt``; its number and its time stay empty.
+    A single one is seen for half a second, so that it can be believed: a zone becomes "clear" only
+    after it has been so for a moment, and more frames would count as a frozen camera. One of
+    several lasts half a second; a damaged one among them is skipped and counted in ``corrupt``, and
+    its number and its time stay empty.
 
     Args:
-        paths: image files, in order.
-        rate_hz: still images a second, > 0.
+        images: files, or uint8 RGB arrays (H, W, 3), in order.
         label: for people.
-        repeat: how often a single still image is seen, at :data:`STILL_RATE_HZ`; 1 = as others.
-        animations: False refuses them.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        rate_hz: float,
-        label: str,
-        repeat: int = 1,
-        animations: bool = True,
-    ) -> None:
-        super().__init__(label, rate_hz, len(paths))
-        self._paths, self._repeat, self._animations = tuple(paths), repeat, animations
-
-    @classmethod
-    def of_folder(cls, folder: Path, rate_hz: float) -> "ImageSource":
-        """The folder's images in natural order (2 before 10). Raises SourceError if none."""
-        return cls(image_paths(folder), rate_hz, folder.name)
-
-    @classmethod
-    def of_file(cls, path: Path, rate_hz: float = 1.0, *, animations: bool = True) -> "ImageSource":
-        """One file. A still image is seen for half a second, so that it can be believed: a zone
-        becomes "clear" only after it has been so for a moment, and more frames would count as a
-        frozen camera."""
-        return cls([path], rate_hz, path.name, STILL_FRAMES, animations)
+    def __init__(self, images: Sequence[Path | RgbImage], label: str) -> None:
+        self._images = images
+        one = len(images) == 1
+        super().__init__(label, STILL_RATE_HZ if one else FOLDER_RATE_HZ)
+        self.frame_count = STILL_FRAMES if one else len(images)
 
     def _play(self) -> Generator[Frame | None, None, None]:
-        single, number, t = len(self._paths) == 1, 0, 0.0
-        still_s = 1.0 / (self.rate_hz or STILL_RATE_HZ)
-        if not single:
+        first, period_s = self._images[0], 1.0 / (self.rate_hz or FOLDER_RATE_HZ)
+        if len(self._images) == 1:
+            image = read_image(first) if isinstance(first, Path) else first
             yield None
-        for path in self._paths:
+            for number in range(STILL_FRAMES):
+                yield Frame(image, number, number * period_s, period_s)
+            return
+        yield None
+        for number, item in enumerate(self._images):
             try:
-                with _opened(path, still=not self._animations) as (file, numbers):
-                    repeat = self._repeat if len(numbers) == 1 else 1
-                    if single:
-                        self.frame_count = repeat * len(numbers)
-                        if repeat > 1:
-                            self.rate_hz, still_s = STILL_RATE_HZ, 1.0 / STILL_RATE_HZ
-                        yield None
-                    for index in numbers:
-                        shown_s = still_s
-                        if len(numbers) > 1:
-                            file.seek(index)
-                        image = _rgb(path, file)
-                        if len(numbers) > 1 and file.format != "TIFF":
-                            stated_s = float(file.info.get("duration") or 0.0) / 1000.0
-                            shown_s = min(stated_s, _LONGEST_S) or _UNTIMED_S
-                        for _ in range(repeat):
-                            yield Frame(image, number, t, shown_s)
-                            number, t = number + 1, t + shown_s
+                image = read_image(item) if isinstance(item, Path) else item
             except SonarError as error:
-                if single:
-                    raise
                 self.corrupt += 1
-                number, t = number + 1, t + still_s
                 _log.warning("%s", error)
-        if self.corrupt == len(self._paths):
+            else:
+                yield Frame(image, number, number * period_s, period_s)
+        if self.corrupt == len(self._images):
             raise SourceError(f"None of the {self.corrupt} images in {self.label} can be read.")
 
 
-@contextmanager
-def _opened(path: Path, still: bool) -> Iterator[tuple[Any, range]]:
-    """An image file opened with Pillow, and the numbers of its frames.
-
-    Every error of the reader, of whatever class, is a SourceError: a stranger made the file.
-    """
-    check_file(path)
-    from PIL import Image, UnidentifiedImageError
-
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd EXIF, and large images
-    formats = (*_FORMATS, *_heif_format(path))
-    try:
-        with Image.open(path, formats=formats) as file:
-            numbers = _layout(path, file)
-            if still and len(numbers) > 1:
-                raise SourceError(
-                    f"{path} holds {len(numbers)} frames, not one image: use `sonar replay`, or "
-                    "save the frame that you mean as PNG."
-                )
-            yield file, numbers
-    except SonarError:
-        raise
-    except UnidentifiedImageError:
-        raise SourceError(
-            f"{path} is not an image that sonar can read, or it is damaged: convert it to PNG or "
-            "JPEG."
-        ) from None
-    except (Image.DecompressionBombError, MemoryError):
-        raise SourceError(f"{path} is too large: make it smaller than 100 megapixels.") from None
-    except Exception as error:
-        raise SourceError(f"{path} is damaged or cut off.") from error
-
-
-def _layout(path: Path, image: Any) -> range:
-    """The numbers of the frames."""
-    if image.format not in _ANIMATED:
-        return range(1)
-    count = int(getattr(image, "n_frames", 1))
+def _check_single(path: Path, image: Any) -> None:
+    """Raises SourceError where the first image would be a part of the file only."""
+    count = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
     if image.format == "TIFF":
         for page in range(count):
             image.seek(page)
@@ -223,14 +173,25 @@ def _layout(path: Path, image: Any) -> range:
                 f"{path} is a camera's raw file, of which sonar reads the preview only: "
                 "convert it to JPEG."
             )
-    # APNG may have an image of its own for viewers without animation.
-    return range(1 if count > 1 and getattr(image, "default_image", False) else 0, count)
+    if count > 1:
+        raise SourceError(
+            f"{path} holds {count} frames, not one image: convert it to MP4 for `sonar replay`, or "
+            "save the frame that you mean as PNG."
+        )
 
 
-def _rgb(path: Path, file: Any) -> RgbImage:
+def _rgb(path: Path, image: Any) -> RgbImage:
     from PIL import Image
 
-    image = _upright(file)
+    image.load()  # which turns a TIFF already
+    try:
+        # Not ImageOps.exif_transpose: it also writes the EXIF anew and fails where that is odd.
+        # Of AVIF, Pillow gives the container's own boxes as EXIF.
+        method = _TRANSPOSE.get(image.getexif().get(_ORIENTATION_TAG))
+    except Exception:  # EXIF that cannot be read: viewers show the image as it is stored
+        method = None
+    if method is not None:
+        image = image.transpose(method)
     if image.mode == "F":
         raise SourceError(f"{path} holds floating-point values: convert it to PNG.")
     if image.mode.startswith("I"):  # 16 bits of gray
@@ -242,28 +203,15 @@ def _rgb(path: Path, file: Any) -> RgbImage:
     return np.array(image.convert("RGB"))
 
 
-def _upright(image: Any) -> Any:
-    """Turned and mirrored as EXIF (or AVIF's own boxes, which Pillow gives as EXIF) says.
-
-    Not with ``ImageOps.exif_transpose``: it also writes the EXIF anew and fails where that is odd.
-    """
-    image.load()  # which turns a TIFF already
-    try:
-        method = _TRANSPOSE.get(image.getexif().get(_ORIENTATION_TAG))
-    except Exception:  # EXIF that cannot be read: viewers show the image as it is stored
-        method = None
-    return image if method is None else image.transpose(method)
-
-
-def _heif_format(path: Path) -> tuple[str, ...]:
-    """Pillow's name of HEIF where the file is one; its reader is registered then."""
-    brand = _heif_brand(path)
-    if brand is None:
-        return ()
+def _is_heif(path: Path) -> bool:
+    """Its reader is registered then."""
+    brand = _brand(path)
     if brand in _HEIF_SEQUENCES:
         raise SourceError(
             f"{path} is a HEIF sequence, which sonar does not read: convert it to MP4."
         )
+    if brand not in _HEIF_IMAGES:
+        return False
     try:
         import pillow_heif
     except ImportError:
@@ -271,13 +219,13 @@ def _heif_format(path: Path) -> tuple[str, ...]:
             "heic", f"{path} is a HEIC image: convert it to JPEG, or reading it"
         ) from None
     pillow_heif.register_heif_opener()
-    return ("HEIF",)
+    return True
 
 
-def _heif_brand(path: Path) -> bytes | None:
+def _brand(path: Path) -> bytes | None:
+    """Of a file in the ISO base media format, as are HEIF, AVIF and MP4; None of another."""
     head = _head(path)
-    is_heif = head[4:8] == b"ftyp" and head[8:12] in _HEIF_IMAGES | _HEIF_SEQUENCES
-    return head[8:12] if is_heif else None
+    return head[8:12] if head[4:8] == b"ftyp" else None
 
 
 def _head(path: Path) -> bytes:

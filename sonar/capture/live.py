@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from sonar.errors import DeviceError, SonarError, SourceError, SourceTimeout
 from sonar.ports import Clock
@@ -13,94 +13,62 @@ from sonar.types import Frame, RgbImage
 
 _log = logging.getLogger(__name__)
 
-CAMERA_SILENCE_S = 0.6  # a driver that blocks for so long is taken for an unplugged camera
-_DRIFT = 0.02  # s/s by which a late frame is tolerated, see StreamTime
 _CLOSE_WAIT_S = 0.8
 _SHORTEST_PAUSE_S = 0.05
 _MOST_STUCK = 3  # threads hanging in a driver; more would only pile up
 
+Connect = Callable[[], Generator[Any, None, None]]
+"""Makes one connection to a camera or a stream.
 
-class Device(Protocol):
-    """One connection to a camera or a stream. All its methods run in one thread and may block.
-
-    Attributes:
-        rate_hz: nominal frame rate, or None.
-        one_behind: a frame is handed over when the next one begins to arrive.
-    """
-
-    rate_hz: float | None
-    one_behind: bool
-
-    def open(self) -> None:
-        """Raises SourceError or DeviceError."""
-
-    def wait(self) -> float | None:
-        """Block until the next frame is there. Raises SourceError when the device is gone.
-
-        Returns its presentation time in seconds on the sender's clock, or None where there is
-        no such clock to trust.
-        """
-
-    def image(self) -> RgbImage | None:
-        """That frame as RGB; None where it is damaged."""
-
-    def close(self) -> None: ...
+It yields its nominal rate in Hz, or None, once it is open; then each frame as ``(image, t)``: uint8
+RGB (H, W, 3) and its capture time in seconds on our clock. It runs in one thread, may block for
+ever, raises SourceError or DeviceError when the device is not there or gone, and releases it at
+its end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Time limits of a live source, in seconds: to open, without a frame before it is reopened,
-    and between tries (a plug pushed back in guides again within two seconds)."""
+    """Time limits of a live source, in seconds: to open, from there to the first frame (cameras
+    start up), without a frame before it is opened again (a driver that blocks for so long is taken
+    for an unplugged camera), and between tries."""
 
     open_timeout_s: float = 10.0
-    silence_s: float = CAMERA_SILENCE_S
+    first_frame_s: float = 3.0
+    silence_s: float = 0.6
     pause_s: float = 0.5
 
 
-class StreamTime:
-    """When a streamed frame was captured, on our clock.
-
-    After a stall a network delivers old frames in a burst. Counted from the fastest delivery so
-    far, each is as old as the sender's clock says. That reference is let go by 2 % of the time
-    passed, so that clocks may drift and be reset.
-    """
-
-    _offset_s: float | None = None
-    _pts_s = _arrival_s = 0.0
-
-    def captured_at(self, pts_s: float, arrival_s: float) -> float:
-        """Capture time, at most ``arrival_s``."""
-        offset = arrival_s - pts_s
-        if self._offset_s is not None and pts_s > self._pts_s:
-            tolerated = _DRIFT * (arrival_s - self._arrival_s)
-            offset = min(offset, self._offset_s + tolerated)
-        self._offset_s, self._pts_s, self._arrival_s = offset, pts_s, arrival_s
-        return pts_s + offset
-
-
 class _Connection:
-    """A device in a thread of its own, which starts at once and may hang in the driver for ever.
+    """A connection in a thread of its own, which starts at once and may hang for ever.
 
     The source's lock guards its attributes.
     """
 
-    def __init__(self, device: Device, source: "LiveSource") -> None:
-        self.device = device
+    def __init__(self, source: "LiveSource", frames: Generator[Any, None, None]) -> None:
         self.opened = self.delivered = self.ended = self.cancelled = False
         self.error: SonarError | None = None  # why it ended
         self.last_sign_s = source.clock.now()
-        self._source = source
+        self._source, self._frames = source, frames
         self.thread = GuardedThread("sonar-capture", self._run, restarts=0)
         self.thread.start()
 
+    def patience_s(self, limits: Waits) -> float:
+        """How long it may be silent."""
+        if self.delivered:
+            return limits.silence_s
+        return limits.first_frame_s if self.opened else limits.open_timeout_s
+
     def _run(self) -> None:
-        news = self._source.news
+        source = self._source
         try:
-            self.device.open()
-            with news:
-                self.opened, self.last_sign_s = True, self._source.clock.now()
-                news.notify_all()
-            self._pump()
+            try:
+                source.opened(self, next(self._frames))
+                for image, t in self._frames:
+                    if not source.publish(self, image, t):
+                        break
+            finally:
+                self._frames.close()
         except SonarError as error:
             self.error = error
         except Exception as error:  # drivers raise anything
@@ -108,59 +76,40 @@ class _Connection:
             _log.debug("capture thread failed with %s", type(error).__name__)
             self.error = SourceError(f"The driver failed ({type(error).__name__}).")
         finally:
-            try:
-                self.device.close()
-            except Exception as error:  # it is being thrown away
-                _log.debug("closing failed with %s", type(error).__name__)
-            with news:
+            with source.news:
                 self.ended = True
-                news.notify_all()
-
-    def _pump(self) -> None:
-        clock, time, last = self._source.clock, StreamTime(), float("-inf")
-        before = clock.now()
-        while not self.cancelled:
-            pts_s = self.device.wait()
-            arrived = clock.now()
-            now, before = (before if self.device.one_behind else arrived), arrived
-            image = self.device.image()
-            if image is not None:
-                last = max(last, now if pts_s is None else time.captured_at(pts_s, now))
-                self._source.publish(self, image, last)
+                source.news.notify_all()
 
 
 class LiveSource:
     """A camera or stream as a :class:`sonar.ports.FrameSource`: the newest frame wins.
 
-    Each connection runs in a daemon thread that keeps the newest frame only and stamps it with
-    its capture time. ``read`` decides: a connection that fails, or is silent for ``silence_s``, is
-    let go (its thread is not waited for) and another is tried after ``pause_s``, for ever.
+    Each connection runs in a daemon thread that keeps the newest frame only. ``read`` decides: a
+    connection that fails or is silent for too long is let go (its thread is not waited for), and
+    another is tried after ``pause_s``, for ever.
 
     Args:
         label: for people; free of credentials.
-        connect: makes a fresh, unopened device.
+        connect: makes a connection.
         limits: how long to wait, and for what.
-        clock: stamps the frames and times the pauses.
+        clock: times silence and pauses; the frames' times are on it.
     """
 
     live = True
     frame_count = None
 
-    def __init__(
-        self, label: str, connect: Callable[[], Device], limits: Waits, clock: Clock
-    ) -> None:
+    def __init__(self, label: str, connect: Connect, limits: Waits, clock: Clock) -> None:
         self.label = label
         self.clock = clock
         self.news = threading.Condition()  # the lock of all state; notified of each change
         self.dropped = 0  # frames that a newer one replaced before they were read
         self.rate_hz: float | None = None
-        self._connect = connect
-        self._limits = limits
+        self._connect, self._limits = connect, limits
         self._connection: _Connection | None = None
-        self._stuck: list[_Connection] = []
+        self._stuck: list[threading.Thread] = []
         self._newest: Frame | None = None
         self._captured = 0
-        self._tries = 0  # since the last frame
+        self._last_t = float("-inf")
         self._retry_at_s = 0.0
         self._is_open = False
 
@@ -169,37 +118,35 @@ class LiveSource:
         self.close()
         limit_s = self._limits.open_timeout_s
         with self.news:
-            self._newest, self._tries = None, 0
+            self._newest = None
             if self._too_many_stuck():
                 raise DeviceError(f"{self.label} hangs: unplug it or restart it, then try again.")
-            connection = self._connection = _Connection(self._connect(), self)
+            connection = self._connection = _Connection(self, self._connect())
             self.news.wait_for(lambda: connection.opened or connection.ended, limit_s)
-            if connection.opened:
-                self.rate_hz = connection.device.rate_hz
-                self._is_open = True
+            self._is_open = connection.opened
+            if self._is_open:
                 return
             self._let_go(connection)
         raise connection.error or SourceTimeout(f"{self.label} did not open within {limit_s:g} s.")
 
     def read(self, timeout_s: float) -> Frame | None:
         """The newest frame not read yet; see :meth:`sonar.ports.FrameSource.read`."""
+        remaining_s = timeout_s
         with self.news:
-            remaining_s = timeout_s
             while True:
                 if not self._is_open:
                     raise SourceError(f"{self.label} is not open.")
-                if self._newest is not None:
-                    frame, self._newest = self._newest, None
+                frame, self._newest = self._newest, None
+                if frame is not None:
                     return frame
-                pause_s = self._supervise()
+                wait_s = min(remaining_s, self._supervise())
                 if remaining_s <= 0.0:
                     raise SourceTimeout(f"{self.label} gave no frame within {timeout_s:g} s.")
-                wait_s = min(remaining_s, pause_s)
                 before_s = self.clock.now()
-                in_full = not self.news.wait(wait_s)
+                notified = self.news.wait(wait_s)
                 # A manual clock may stand still while we really waited.
                 waited_s = self.clock.now() - before_s
-                remaining_s -= max(waited_s, wait_s) if in_full else max(waited_s, 0.0)
+                remaining_s -= waited_s if notified else max(waited_s, wait_s)
 
     def close(self) -> None:
         """Stop; a thread that hangs in the driver is left behind after 0.8 s."""
@@ -214,25 +161,32 @@ class LiveSource:
             if connection.thread.is_alive():
                 _log.warning("%s hangs and was left behind.", self.label)
 
-    def publish(self, connection: _Connection, image: RgbImage, t: float) -> None:
-        """Called in the connection's thread with each frame and its capture time in seconds."""
+    def opened(self, connection: _Connection, rate_hz: float | None) -> None:
+        """Called in the connection's thread once it is open."""
+        with self.news:
+            connection.opened, connection.last_sign_s = True, self.clock.now()
+            self.rate_hz = rate_hz
+            self.news.notify_all()
+
+    def publish(self, connection: _Connection, image: RgbImage, t: float) -> bool:
+        """Called in the connection's thread with each frame; returns whether it shall go on."""
         with self.news:
             if connection.cancelled:
-                return
+                return False
             connection.last_sign_s = self.clock.now()
             connection.delivered = True
-            self._tries = 0
             self.dropped += self._newest is not None
-            self._newest = Frame(image, self._captured, t)
+            self._last_t = max(self._last_t, t)
+            self._newest = Frame(image, self._captured, self._last_t)
             self._captured += 1
             self.news.notify_all()
+            return True
 
     def _supervise(self) -> float:
         """Let go what failed, start what is due; returns how long to wait at most, in seconds."""
-        limits, now = self._limits, self.clock.now()
-        connection = self._connection
+        limits, now, connection = self._limits, self.clock.now(), self._connection
         if connection is not None:
-            limit_s = self._patience_s(connection)
+            limit_s = connection.patience_s(limits)
             left_s = connection.last_sign_s + limit_s - now
             if not connection.ended and left_s > 0.0:
                 return left_s
@@ -241,28 +195,15 @@ class LiveSource:
             reason = str(connection.error or f"silent for {limit_s:g} s").rstrip(".")
             _log.warning("%s: no connection (%s); it is tried again.", self.label, reason)
         if now >= self._retry_at_s and not self._too_many_stuck():
-            self._tries = min(self._tries + 1, 9)
-            self._connection = _Connection(self._connect(), self)
+            self._connection = _Connection(self, self._connect())
             return limits.open_timeout_s
         return max(_SHORTEST_PAUSE_S, self._retry_at_s - now)
-
-    def _patience_s(self, connection: _Connection) -> float:
-        """How long this connection may be silent.
-
-        A first frame takes longer than the next: cameras start up, streams send a whole frame
-        every second or two only. So patience doubles with each try, up to ``open_timeout_s``.
-        """
-        if connection.delivered:
-            return self._limits.silence_s
-        limit_s = self._limits.open_timeout_s
-        doubled_s = self._limits.silence_s * 2.0 ** max(self._tries, 1)
-        return min(doubled_s, limit_s) if connection.opened else limit_s
 
     def _let_go(self, connection: _Connection) -> None:
         connection.cancelled = True
         self._connection = None
-        self._stuck.append(connection)
+        self._stuck.append(connection.thread)
 
     def _too_many_stuck(self) -> bool:
-        self._stuck = [connection for connection in self._stuck if connection.thread.is_alive()]
+        self._stuck = [thread for thread in self._stuck if thread.is_alive()]
         return len(self._stuck) >= _MOST_STUCK

@@ -4,12 +4,13 @@ import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sonar.errors import SourceError
 from sonar.files import printable
 from sonar.types import Frame, RgbImage
 
+# Streams in segments of seconds each, by ffmpeg's names: a frame is old before it is sent.
+SEGMENTED = frozenset(("hls", "applehttp", "dash", "hds", "smoothstreaming"))
 # Decoders that "see" a video in any text file.
 _TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
 _NOT_THE_VIDEO = 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20  # cover, thumbnails, dependent, still image
@@ -20,8 +21,6 @@ _ASK_AGAIN = 25  # frames; bounds what lives on until the garbage collector come
 _MOST_PIXELS = 8192 * 8192  # a larger frame is a damaged or a hostile header
 # Degrees to the left to a, b, c, d of a display matrix.
 _TURNS = {0: (1, 0, 0, 1), 90: (0, -1, 1, 0), -90: (0, 1, -1, 0), 180: (-1, 0, 0, -1)}
-# Streams in segments of seconds each, by ffmpeg's names: a frame is old before it is sent.
-SEGMENTED = frozenset(("hls", "applehttp", "dash", "hds", "smoothstreaming"))
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -85,17 +84,6 @@ def redact_url(url: str) -> str:
         return f"{scheme}://***"
     _, at, host_and_path = place.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{host_and_path}{'?***' if query else ''}"
-
-
-def path_of(url: str) -> str:
-    """The path of ``url``.
-
-    Raises ValueError where its port is no number: part of a password with an unescaped ``/``,
-    ``?`` or ``#``, whose beginning would be taken for a host and looked up in the network.
-    """
-    parts = urlsplit(url)
-    _ = parts.port
-    return parts.path
 
 
 def check_file(path: Path, or_folder: bool = False) -> None:
@@ -179,29 +167,20 @@ class Pixels:
         height = max(1, round(frame.height / max(self._aspect, 1.0)))
         width = max(1, round(frame.width * min(self._aspect, 1.0)))
         image: Any = self._reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()
-        self._look_for_orientation(frame)
+        # A container gives its display matrix to every frame, H.264 and H.265 to the key frame from
+        # which on it holds. Asking a PyAV frame for it makes a reference cycle of the frame, which
+        # then stays in memory for thousands of frames. So only frames whose rotation is another
+        # are asked, and a key frame now and then, for what is mirrored.
+        seen = frame.height, frame.width, frame.rotation
+        self._unasked += 1
+        news = seen != self._seen or self._unasked >= _ASK_AGAIN
+        if news and (frame.key_frame or frame.rotation):
+            self._seen, self._unasked = seen, 0
+            self._turn = turn_of(*_display_matrix(frame))
         transposed, flip = self._turn
         image = cv2.transpose(image) if transposed else image
         upright: RgbImage = image if flip is None else cv2.flip(image, flip)
         return upright
-
-    def _look_for_orientation(self, frame: Any) -> None:
-        """Read the frame's display matrix where it may have changed.
-
-        A container gives it to every frame, H.264 and H.265 to the key frame from which on it
-        holds. Asking a PyAV frame for its side data makes a reference cycle of it: it then stays
-        in memory until the garbage collector comes, thousands of frames later. So only frames
-        whose rotation is another are asked, and a key frame now and then, for what is mirrored.
-        """
-        seen = frame.height, frame.width, frame.rotation
-        self._unasked += 1
-        if frame.key_frame or self._seen is None:
-            ask = seen != self._seen or self._unasked >= _ASK_AGAIN
-        else:
-            ask = frame.rotation != 0 and seen != self._seen
-        if ask:
-            self._seen, self._unasked = seen, 0
-            self._turn = turn_of(*_display_matrix(frame))
 
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
@@ -228,7 +207,5 @@ def turn_of(a: int, b: int, c: int, d: int) -> tuple[bool, int | None]:
     as turning: it exchanges left and right.
     """
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
-    flip_columns, flip_rows = (c < 0, b < 0) if transposed else (a < 0, d < 0)
-    if flip_columns and flip_rows:
-        return transposed, -1
-    return transposed, 1 if flip_columns else 0 if flip_rows else None
+    flips = (c < 0, b < 0) if transposed else (a < 0, d < 0)  # columns, rows
+    return transposed, {(True, True): -1, (True, False): 1, (False, True): 0}.get(flips)

@@ -1,6 +1,7 @@
 """A recording at its own pace."""
 
 from collections.abc import Generator
+from contextlib import closing
 
 from sonar.capture.media import Recording
 from sonar.errors import SourceError
@@ -23,34 +24,30 @@ class PacedSource(Recording):
         self._source, self._clock = source, clock
 
     def _play(self) -> Generator[Frame | None, None, None]:
-        try:
-            self._source.open()
-            self.rate_hz, self.frame_count = self._source.rate_hz, self._source.frame_count
+        source, clock = self._source, self._clock
+        with closing(source):
+            source.open()
+            self.rate_hz, self.frame_count = source.rate_hz, source.frame_count
             self.dropped = 0
             yield None
-            yield from self._paced()
-        finally:
-            self._source.close()
-
-    def _paced(self) -> Generator[Frame, None, None]:
-        first = self._source.read(0.0)
-        if first is None:
-            return
-        yield first
-        start_s = self._clock.now() - first.t
-        ahead = self._source.read(0.0)
-        error: SourceError | None = None
-        while ahead is not None:
-            # A fixed "now": where decoding is slower than the recording, skipping still ends.
-            now, frame = self._clock.now(), ahead
-            while ahead is frame or (ahead is not None and ahead.t + start_s <= now):
-                self.dropped += ahead is not frame
-                frame = ahead
-                try:
-                    ahead = self._source.read(0.0)
-                except SourceError as damage:  # waits until the frame before it has been returned
-                    ahead, error = None, damage
-            self._clock.sleep(frame.t + start_s - self._clock.now())
-            yield frame
-        if error is not None:
-            raise error
+            first = source.read(0.0)
+            if first is None:
+                return
+            yield first
+            start_s = clock.now() - first.t
+            ahead = source.read(0.0)
+            error: SourceError | None = None
+            while ahead is not None:
+                # A fixed "now": where decoding is slower than the recording, skipping still ends.
+                now, frame = clock.now(), ahead
+                while ahead is frame or (ahead is not None and ahead.t + start_s <= now):
+                    self.dropped += ahead is not frame
+                    frame = ahead
+                    try:
+                        ahead = source.read(0.0)
+                    except SourceError as damage:  # waits until the frame before it was returned
+                        ahead, error = None, damage
+                clock.sleep(frame.t + start_s - clock.now())
+                yield frame
+            if error is not None:
+                raise error

@@ -3,144 +3,141 @@
 PyAV and not OpenCV: its open and read take time limits that interrupt a dead connection.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
+from urllib.parse import urlsplit
 
 from sonar.capture.media import (
     SEGMENTED,
     Pixels,
     open_container,
-    path_of,
     redact_url,
-    scheme_of,
     stream_rate_hz,
     video_of,
 )
 from sonar.errors import SourceError, SourceLost, SourceTimeout
-from sonar.types import RgbImage
+from sonar.ports import Clock
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+STREAM_SILENCE_S = 3.0  # without a frame: connected again; key frames may be 2 s apart
 
 _PLAYLISTS = (".m3u8", ".m3u", ".mpd", ".f4m")  # how addresses of streams in segments end
-STREAM_SILENCE_S = 3.0  # without a frame: reopened; key frames may be 2 s apart
 _THREAD_GRACE_S = 1.0
 _HINT = " (in a password, write %2F for /, %3F for ?, %23 for #, %40 for @)"
 _GARBAGE_LIMIT = 300  # damaged packets in a row: about ten seconds
+_DRIFT = 0.02  # s/s by which a late frame is tolerated, see StreamTime
 
 
-class NetworkStream:
-    """One connection to a stream; a :class:`sonar.capture.live.Device`.
+def stream_frames(url: str, open_timeout_s: float, clock: Clock) -> Generator[Any, None, None]:
+    """One connection to a stream, see :data:`sonar.capture.live.Connect`.
 
     Args:
         url: rtsp, rtsps, http or https; may hold credentials, which no message repeats.
         open_timeout_s: longest wait for it to open.
+        clock: stamps the frames.
+
+    Raises SourceError with the reason, SourceTimeout where nothing comes in time.
     """
+    import av
 
-    def __init__(self, url: str, open_timeout_s: float) -> None:
-        self.rate_hz: float | None = None
-        self.one_behind = False
-        self._url, self._name = url, redact_url(url)
-        self._is_rtsp = scheme_of(url) in ("rtsp", "rtsps")
-        self._open_timeout_s = open_timeout_s
-        self._container: Any = None
-        self._frame: Any = None
-
-    def open(self) -> None:
-        """Raises SourceError with the reason, SourceTimeout after ``open_timeout_s``."""
-        import av
-
-        container, stream = self._connect()
-        if not self._is_rtsp and container.duration and container.duration > 0:
+    is_rtsp = url.lower().startswith("rtsp")
+    name = redact_url(url)
+    with _connect(url, name, is_rtsp, open_timeout_s) as container:
+        stream = video_of(container, name)
+        if not is_rtsp and container.duration and container.duration > 0:
             raise SourceError(
-                f"{self._name} is a recording, not a live stream: download it, then replay it."
+                f"{name} is a recording, not a live stream: download it, then replay it."
             )
-        # ffmpeg knows the end of a bare JPEG by the beginning of the next.
-        self.one_behind = container.format.name == "mjpeg"
         stream.thread_type = "SLICE"  # frame threads would each hold a frame back
         stream.codec_context.flags |= int(av.codec.context.Flags.low_delay)
-        self.rate_hz = stream_rate_hz(stream) if self._is_rtsp else None
-        self._pixels, self._frames = Pixels(stream), self._decode(stream)
+        yield stream_rate_hz(stream) if is_rtsp else None
+        # ffmpeg knows the end of a bare JPEG by the beginning of the next.
+        one_behind = container.format.name == "mjpeg"
+        pixels, time, before = Pixels(stream), StreamTime(), clock.now()
+        for frame in _decoded(container, stream):
+            arrived = clock.now()
+            t, before = (before if one_behind else arrived), arrived
+            if is_rtsp and frame.pts is not None:  # only RTSP has a sender's clock to trust
+                t = time.captured_at(float(frame.pts * frame.time_base), t)
+            if not frame.is_corrupt:
+                yield pixels.rgb(frame), t
 
-    def wait(self) -> float | None:
-        """Blocks for the read timeout at most. Only RTSP has a sender's clock to trust."""
-        import av
 
+class StreamTime:
+    """When a streamed frame was captured, on our clock.
+
+    After a stall a network delivers old frames in a burst. Counted from the fastest delivery so
+    far, each is as old as the sender's clock says. That reference is let go by 2 % of the time
+    passed, so that clocks may drift and be reset.
+    """
+
+    _offset_s: float | None = None
+    _pts_s = _arrival_s = 0.0
+
+    def captured_at(self, pts_s: float, arrival_s: float) -> float:
+        """Capture time, at most ``arrival_s``."""
+        offset = arrival_s - pts_s
+        if self._offset_s is not None and pts_s > self._pts_s:
+            tolerated = _DRIFT * (arrival_s - self._arrival_s)
+            offset = min(offset, self._offset_s + tolerated)
+        self._offset_s, self._pts_s, self._arrival_s = offset, pts_s, arrival_s
+        return pts_s + offset
+
+
+def _connect(url: str, name: str, is_rtsp: bool, open_timeout_s: float) -> Any:
+    """The open container; ``name`` is for people."""
+    import av
+
+    try:
+        parts = urlsplit(url)
+        # No number: part of a password with an unescaped "/", "?" or "#", whose beginning would be
+        # taken for a host and looked up in the network.
+        _ = parts.port
+    except ValueError:
+        raise SourceError(f"{name} is not a valid address{_HINT}.") from None
+    # TCP: over UDP a lost packet smears the frame until the next key frame.
+    options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
+    options |= {"rtsp_transport": "tcp"} if is_rtsp else {}
+    # Longer than the live source's limits, which give the clearer message: what ffmpeg says when
+    # it is interrupted depends on where. These only end the thread.
+    limits_s = (open_timeout_s + _THREAD_GRACE_S, STREAM_SILENCE_S + _THREAD_GRACE_S)
+    segmented = parts.path.lower().endswith(_PLAYLISTS)
+    # Some cameras label the parts of MJPEG so oddly (image/jpg) that the images themselves must be
+    # looked for.
+    for format in () if segmented else (None,) if is_rtsp else (None, "mjpeg"):
         try:
-            self._frame = next(self._frames)
-        except StopIteration:
-            raise SourceLost("the stream ended") from None
+            container = open_container(url, format=format, options=options, timeout=limits_s)
         except av.error.ExitError:
-            raise SourceTimeout("the stream went silent") from None
-        except (av.error.FFmpegError, OSError) as error:
-            raise SourceLost(f"the stream broke off: {_reason(error)}") from None
-        if not self._is_rtsp or self._frame.pts is None:
-            return None
-        return float(self._frame.pts * self._frame.time_base)
-
-    def image(self) -> RgbImage | None:
-        """RGB, upright; None for a damaged frame."""
-        return None if self._frame.is_corrupt else self._pixels.rgb(self._frame)
-
-    def close(self) -> None:
-        """Disconnect."""
-        container, self._container = self._container, None
-        self._frame = None
-        if container is not None:
-            container.close()
-
-    def _connect(self) -> tuple[Any, Any]:
-        """The container and its video."""
-        import av
-
-        try:
-            segmented = path_of(self._url).lower().endswith(_PLAYLISTS)
-        except ValueError:
-            raise SourceError(f"{self._name} is not a valid address{_HINT}.") from None
-        # TCP: over UDP a lost packet smears the frame until the next key frame.
-        options = {"fflags": "nobuffer", "analyzeduration": "1000000", "probesize": "1000000"}
-        options |= {"rtsp_transport": "tcp"} if self._is_rtsp else {}
-        # Longer than the reader's own limits, which give the clearer message: what ffmpeg says
-        # when it is interrupted depends on where. These only end the thread.
-        limits_s = (self._open_timeout_s + _THREAD_GRACE_S, STREAM_SILENCE_S + _THREAD_GRACE_S)
-        # Some cameras label MJPEG, or its parts (image/jpg), so oddly that it must be named; the
-        # last way looks for the images themselves.
-        formats: tuple[str | None, ...] = (None,) if self._is_rtsp else (None, "mpjpeg", "mjpeg")
-        for name in () if segmented else formats:
-            try:
-                self._container = container = open_container(
-                    self._url, format=name, options=options, timeout=limits_s
-                )
-            except av.error.ExitError:
-                raise SourceTimeout(f"{self._name} did not answer in time.") from None
-            except (av.error.InvalidDataError, av.error.EOFError):
-                continue
-            except (av.error.FFmpegError, OSError, ValueError) as error:
-                # Not "from error": its text repeats the address with the password.
-                hint = _HINT if "***" in self._name else ""
-                raise SourceError(
-                    f"{self._name} cannot be opened: {_reason(error)}{hint}."
-                ) from None
-            segmented = container.format.name in SEGMENTED
-            if segmented:
-                break
-            stream = video_of(container, self._name)
-            if "jpeg" not in container.format.name or stream.width:
-                return container, stream
-            self.close()
+            raise SourceTimeout(f"{name} did not answer in time.") from None
+        except (av.error.InvalidDataError, av.error.EOFError):
+            continue
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            # Not "from error": its text repeats the address with the password.
+            hint = _HINT if "***" in name else ""
+            raise SourceError(f"{name} cannot be opened: {_reason(error)}{hint}.") from None
+        segmented = container.format.name in SEGMENTED
+        without_images = "jpeg" in container.format.name and not container.streams.video[0].width
+        if not segmented and not without_images:
+            return container
+        container.close()
         if segmented:
-            raise SourceError(
-                f"{self._name} is sent in segments (HLS, DASH): its frames arrive seconds too late "
-                "to guide by. Use the camera's RTSP or MJPEG address."
-            )
-        raise SourceError(f"{self._name} sends no video that ffmpeg can read.")
+            break
+    if segmented:
+        raise SourceError(
+            f"{name} is sent in segments (HLS, DASH): its frames arrive seconds too late "
+            "to guide by. Use the camera's RTSP or MJPEG address."
+        )
+    raise SourceError(f"{name} sends no video that ffmpeg can read.")
 
-    def _decode(self, stream: Any) -> Iterator[Any]:
-        import av
 
-        garbage = 0
-        for packet in self._container.demux(stream):
+def _decoded(container: Any, stream: Any) -> Generator[Any, None, None]:
+    import av
+
+    garbage = 0
+    try:
+        for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except av.error.EOFError:
-                return
             except av.error.InvalidDataError:
                 garbage += 1
                 if garbage >= _GARBAGE_LIMIT:
@@ -149,6 +146,13 @@ class NetworkStream:
             for frame in frames:
                 garbage = 0
                 yield frame
+    except av.error.EOFError:
+        pass
+    except av.error.ExitError:
+        raise SourceTimeout("the stream went silent") from None
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceLost(f"the stream broke off: {_reason(error)}") from None
+    raise SourceLost("the stream ended")
 
 
 def _reason(error: Exception) -> str:

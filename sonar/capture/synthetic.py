@@ -16,7 +16,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +135,6 @@ class SyntheticScene:
     yaw_rate_dps: float = 0.0  # turning on the spot, positive to the right
     sway_deg: float = 0.0  # a walker's gait: pitch and roll swing by this much, ...
     bob_m: float = 0.0  # ... height by this much
-    drop_y_m: float | None = None  # the line across the way where the ground ends
 
     def camera_at(self, t: float) -> Camera:
         """Where the camera is, and how it is turned, ``t`` seconds later."""
@@ -152,12 +150,6 @@ class SyntheticScene:
             pitch_deg=self.camera.pitch_deg + self.sway_deg * step,
             roll_deg=self.camera.roll_deg + self.sway_deg * swing,
         )
-
-    def velocity_at(self, t: float) -> tuple[float, float]:
-        """The camera's (x, y) velocity in m/s."""
-        speed_mps = self.speed_mps if self.speed_mps * t < self.walk_m else 0.0
-        (x, y), _ = self.camera.heading
-        return (speed_mps * float(x), speed_mps * float(y))
 
     def view(self, t: float, height: int, width: int) -> SceneView:
         """Exact depth (computed in float64) at ``t`` for an image of this size."""
@@ -292,11 +284,8 @@ def scenario(
         )
     boxes_at, usual_m = _WALKS[name]
     d = usual_m if distance_m is None else distance_m
-    boxes = boxes_at(d)
-    drops = any(box.role is Role.BELOW for box in boxes)
-    made: dict[str, Any] = {"walk_m": d - 0.5, "drop_y_m": d if drops else None, "speed_mps": 1.0}
-    made |= {"speed_mps": 0.0} if name.startswith("person") else {}
-    return SyntheticScene(boxes, camera or Camera(), **{**made, **others})
+    walk = {"walk_m": d - 0.5, "speed_mps": 0.0 if name.startswith("person") else 1.0, **others}
+    return SyntheticScene(boxes_at(d), camera or Camera(), **walk)
 
 
 class SyntheticSource(Recording):

@@ -21,10 +21,8 @@ from sonar.types import Frame
 
 _log = logging.getLogger(__name__)
 
-_AVFMT_TS_DISCONT = 0x0200  # libavformat: "format allows timestamp discontinuities"
 _FALLBACK_RATE_HZ = 25.0
 _LONGEST_GAP_S = 60.0  # between two frames; longer is a step of the recorder's clock ...
-_LEAPING_GAP_S = 10.0  # ... and sooner where the container's clock is known to leap (MPEG-TS) ...
 _LONGEST_GAP_PERIODS = 10  # ... unless the whole video is that slow
 _BACKWARD_JUMP_S = 1.0
 _SMALLEST_STEP_S = 1e-3
@@ -49,7 +47,6 @@ class VideoFileSource(Recording):
         super().__init__(path.name)
         self.path = path
         self._raw_rate_hz = raw_rate_hz
-        self._cut_off = False
 
     def _play(self) -> Generator[Frame | None, None, None]:
         check_file(self.path)
@@ -66,9 +63,8 @@ class VideoFileSource(Recording):
             yield None
             count, t = 0, 0.0
             pixels, raw = Pixels(stream), is_raw(container)
-            leaps = bool(int(container.format.flags) & _AVFMT_TS_DISCONT)
-            times = MediaTime(1.0 / (self.rate_hz or _FALLBACK_RATE_HZ), leaps, self.label)
-            for decoded in self._decode(container, stream):
+            times = MediaTime(1.0 / (self.rate_hz or _FALLBACK_RATE_HZ), self.label)
+            for decoded in self._decoded(container, stream):
                 timed = not raw and decoded.pts is not None  # a raw stream's are ffmpeg's guess
                 t = times.next(float(decoded.pts * decoded.time_base) if timed else None)
                 shown_s = 0.0 if raw else float((decoded.duration or 0) * decoded.time_base)
@@ -102,29 +98,18 @@ class VideoFileSource(Recording):
                 "%s states no frame rate: %g Hz is assumed (capture.raw_rate_hz).",
                 *(self.label, self.rate_hz),
             )
-        self.frame_count = _expected_frames(container, stream, self.rate_hz)
+        # By the index, or by the duration, which an edit list shortens. A file that is too small
+        # for the latter has a step of the clock in it.
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
+        shown = round((seconds or (container.duration or 0) / 1e6) * (self.rate_hz or 0.0))
+        known = [n for n in (stream.frames, shown) if n > 0]
+        fits = stream.frames or shown * _LEAST_FRAME_BYTES <= container.size
+        self.frame_count = min(known) if known and fits else None
         return stream
 
-    def _decode(self, container: Any, stream: Any) -> Iterator[Any]:
-        """Decoded frames in order; what cannot be decoded is counted and left out."""
-        import av
-
-        for packet in self._packets(container, stream):
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue
-            except av.error.FFmpegError:
-                self.corrupt += 1
-                continue
-            for frame in frames:
-                if frame.is_corrupt:  # ffmpeg patched it up from other frames
-                    self.corrupt += 1
-                else:
-                    yield frame
-
-    def _packets(self, container: Any, stream: Any) -> Iterator[Any]:
-        """The stream's packets; notes where they stop before they should."""
+    def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
+        """Frames in order; what cannot be decoded is counted and left out. Notes where the file
+        stops before it should."""
         import av
 
         count, end_s, self._cut_off = 0, 0.0, False
@@ -132,10 +117,18 @@ class VideoFileSource(Recording):
             for packet in container.demux(stream):
                 if packet.size:
                     count += 1
-                    if packet.pts is not None:
-                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                        end_s = max(end_s, float(end))
-                yield packet
+                    end = ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base
+                    end_s = max(end_s, float(end))
+                try:
+                    frames = packet.decode()
+                except av.error.EOFError:
+                    continue
+                except av.error.FFmpegError:
+                    self.corrupt += 1
+                    continue
+                good = [frame for frame in frames if not frame.is_corrupt]  # not patched up
+                self.corrupt += len(frames) - len(good)
+                yield from good
         except av.error.FFmpegError:
             self._cut_off = True
         # ffmpeg reports a plain end for many cut files: the index promises more packets, and more
@@ -154,43 +147,24 @@ class MediaTime:
 
     Args:
         period_s: step where a frame carries no time.
-        leaps: whether the container's clock is known to leap.
         label: of the recording, for people.
     """
 
-    def __init__(self, period_s: float, leaps: bool = False, label: str = "") -> None:
-        # Between two frames; longer is a step of the clock.
-        longest_s = _LEAPING_GAP_S if leaps else _LONGEST_GAP_S
-        self.longest_gap_s = max(longest_s, _LONGEST_GAP_PERIODS * period_s)
+    def __init__(self, period_s: float, label: str = "") -> None:
+        self.longest_gap_s = max(_LONGEST_GAP_S, _LONGEST_GAP_PERIODS * period_s)
         self._period_s, self._label = period_s, label
         self._origin_s: float | None = None
-        self._last_s: float | None = None
+        self._last_s = -period_s
 
     def next(self, pts_s: float | None) -> float:
         """Media time of the next frame, whose presentation time is ``pts_s`` seconds or None."""
-        last_s = self._last_s
-        t = expected_s = 0.0 if last_s is None else last_s + self._period_s
+        t = expected_s = max(self._last_s + self._period_s, 0.0)
         if pts_s is not None:
             if self._origin_s is None:
                 self._origin_s = pts_s - expected_s
             t = pts_s - self._origin_s
-            if last_s is not None and not -_BACKWARD_JUMP_S <= t - last_s <= self.longest_gap_s:
+            if not -_BACKWARD_JUMP_S <= t - max(self._last_s, 0.0) <= self.longest_gap_s:
                 _log.warning("%s: its clock jumps after %.1f s: the gap is closed.", self._label, t)
                 self._origin_s, t = pts_s - expected_s, expected_s
-        if last_s is not None:
-            t = max(t, last_s + _SMALLEST_STEP_S)
-        self._last_s = t
-        return t
-
-
-def _expected_frames(container: Any, stream: Any, rate_hz: float | None) -> int | None:
-    """From the index, less what an edit list leaves out; else the duration times the rate.
-
-    None where the file is too small for so many: its clock has a step in it.
-    """
-    duration_s = float((stream.duration or 0) * (stream.time_base or 0))
-    duration_s = duration_s or (container.duration or 0) / 1e6
-    shown = max(1, round(duration_s * rate_hz)) if duration_s > 0 and rate_hz else None
-    if stream.frames and (shown is None or not stream.duration or shown > 0.98 * stream.frames):
-        return int(stream.frames)
-    return shown if shown and shown * _LEAST_FRAME_BYTES <= container.size else None
+        self._last_s = max(t, self._last_s + _SMALLEST_STEP_S)
+        return self._last_s

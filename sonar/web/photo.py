@@ -60,7 +60,7 @@ class Photographer:
 
         Raises SourceError for a bad photo, OutputError where the sound cannot be written.
         """
-        source = ImageSource.of_file(path, animations=False)
+        source = ImageSource([path], path.name)
         with self._lock:
             with Session(source, config, engine=self._engine) as run:
                 steps = list(run)

@@ -1,18 +1,24 @@
 """Servers and files that the capture tests read from; all local, all made on the spot."""
 
 import http.server
+import io
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from live_bench import LIMITS, Bench, Wire
 
-from sonar.capture import VideoFileSource
+from sonar.capture import VideoFileSource, open_source
 from sonar.capture.live import Waits
+from sonar.clock import ManualClock
+from sonar.config import CaptureConfig
 
 
 def jpeg(rgb: tuple[int, int, int], size: tuple[int, int] = (48, 64)) -> bytes:
@@ -105,8 +111,6 @@ def write_video(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode RGB frames; ``pts`` in 1/1000 s gives a variable frame rate."""
-    from fractions import Fraction
-
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = images[0].shape[:2]
@@ -137,16 +141,52 @@ def bench():
         each.source.close()
 
 
-def frames_of(path: Path) -> list:
-    source = VideoFileSource(path)
+def opened(spec, **settings):
+    return open_source(str(spec), CaptureConfig(**settings), ManualClock())
+
+
+def drained(source) -> list:
     source.open()
-    try:
-        frames = []
-        while (frame := source.read(1.0)) is not None:
-            frames.append(frame)
-        return frames
-    finally:
-        source.close()
+    with closing(source):
+        return list(iter(lambda: source.read(1.0), None))
+
+
+def all_frames(spec, **settings) -> list:
+    return drained(opened(spec, **settings))
+
+
+def frames_of(path: Path) -> list:
+    return drained(VideoFileSource(path))
+
+
+def shades(count: int, size: tuple[int, int] = (48, 64)) -> list[np.ndarray]:
+    return [np.full((*size, 3), 20 * (i + 1), np.uint8) for i in range(count)]
+
+
+def seen(frames) -> list[int]:
+    return [round(float(frame.image.mean()) / 20) for frame in frames]
+
+
+def annexb(images: list[np.ndarray], orientation: str = "") -> bytes:
+    """H.264 without a container; ``orientation`` as the filter h264_metadata wants it."""
+    codec = av.CodecContext.create("libx264", "w")
+    codec.height, codec.width = images[0].shape[:2]
+    codec.pix_fmt, codec.time_base, codec.framerate = "yuv420p", Fraction(1, 30), 30
+    packets = []
+    for number, image in enumerate(images):
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts = number
+        packets += codec.encode(frame)
+    data = b"".join(bytes(packet) for packet in [*packets, *codec.encode(None)])
+    if not orientation:
+        return data
+    with av.open(io.BytesIO(data), format="h264") as container:
+        stream = container.streams.video[0]
+        only = f"h264_metadata=display_orientation=insert:{orientation}"
+        metadata = BitStreamFilterContext(only, stream)
+        packets = [p for p in container.demux(stream) if p.size]
+        filtered = [out for packet in packets for out in metadata.filter(packet)]
+        return b"".join(bytes(packet) for packet in filtered)
 
 
 def noise(count: int, size: tuple[int, int] = (120, 160)) -> list[np.ndarray]:

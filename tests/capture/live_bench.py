@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
 from sonar.errors import SourceLost, SourceTimeout
 
-LIMITS = Waits(open_timeout_s=5.0, silence_s=3.0, pause_s=1.0)
+LIMITS = Waits(open_timeout_s=5.0, first_frame_s=3.0, silence_s=3.0, pause_s=1.0)
 WAIT_S = 5.0  # for what must come
 BRIEF_S = 0.02  # for what must not come
 
@@ -20,44 +21,37 @@ def image(value: int = 0) -> np.ndarray:
 
 
 class Wire:
-    """A device that the test drives by hand. ``send`` returns once the item is taken."""
+    """A connection that the test drives by hand."""
 
     def __init__(self, open_error: Exception | None = None, hang_on_open: bool = False) -> None:
-        self.rate_hz = 30.0
-        self.one_behind = False
         self.closed = threading.Event()
         self.release = threading.Event()
+        self.clock = ManualClock()
         self._open_error = open_error
         self._hang_on_open = hang_on_open
         self._items: queue.Queue = queue.Queue()
-        self._image: object = None
 
-    def open(self) -> None:
-        if self._hang_on_open:
-            self.release.wait(30.0)
-        if self._open_error:
-            raise self._open_error
+    def frames(self) -> Iterator[object]:
+        try:
+            if self._hang_on_open:
+                self.release.wait(30.0)
+            if self._open_error:
+                raise self._open_error
+            yield 30.0
+            while not self.release.is_set():
+                try:
+                    item = self._items.get(timeout=0.05)
+                except queue.Empty:
+                    continue
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+            raise SourceLost("released")
+        finally:
+            self.closed.set()
 
-    def wait(self) -> float | None:
-        while not self.release.is_set():
-            try:
-                item = self._items.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            if isinstance(item, Exception):
-                raise item
-            self._image, pts_s = item
-            return pts_s
-        raise SourceLost("released")
-
-    def image(self) -> object:
-        return self._image
-
-    def close(self) -> None:
-        self.closed.set()
-
-    def send(self, image: object, pts_s: float | None = None) -> None:
-        self._items.put((image, pts_s))
+    def send(self, image: object) -> None:
+        self._items.put((image, self.clock.now()))
 
     def fail(self, error: Exception) -> None:
         self._items.put(error)
@@ -69,12 +63,15 @@ class Bench:
     def __init__(self, *devices: Wire, limits: Waits = LIMITS) -> None:
         self.clock = ManualClock(100.0)
         self.devices = list(devices)
+        for device in devices:
+            device.clock = self.clock
         self.used = 0
         self.source = LiveSource("bench", self._connect, limits, self.clock)
 
-    def _connect(self) -> Wire:
+    def _connect(self) -> Iterator[object]:
         self.used += 1
-        return self.devices[self.used - 1] if self.used <= len(self.devices) else Wire()
+        wire = self.devices[self.used - 1] if self.used <= len(self.devices) else Wire()
+        return wire.frames()
 
     def silent_read(self) -> None:
         with pytest.raises(SourceTimeout):

@@ -6,7 +6,7 @@ import pytest
 from fake_camera import FakeVideoCapture
 
 from sonar.capture import list_cameras
-from sonar.capture.camera import CameraDevice, CameraInfo
+from sonar.capture.camera import CameraInfo, camera_frames
 from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
 from sonar.config import CaptureConfig
@@ -16,14 +16,15 @@ from sonar.testing.capture import Hang
 RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
 
 
-def source_of(*captures: FakeVideoCapture, address=0, **settings) -> LiveSource:
-    pending = list(captures)
-    config = CaptureConfig(**settings)
+def frames_of(*captures: FakeVideoCapture, address="/dev/video0", **settings):
+    pending, config = list(captures), CaptureConfig(**settings)
+    return camera_frames(address, config, ManualClock(5.0), opener=lambda _: pending.pop(0))
 
-    def connect() -> CameraDevice:
-        return CameraDevice(address, config, opener=lambda _: pending.pop(0))
 
-    return LiveSource("camera 0", connect, Waits(), ManualClock())
+def source_of(*captures: FakeVideoCapture, **settings) -> LiveSource:
+    return LiveSource(
+        "camera 0", lambda: frames_of(*captures, **settings), Waits(), ManualClock(5.0)
+    )
 
 
 def test_opencv_bgr_comes_out_as_rgb():
@@ -34,13 +35,12 @@ def test_opencv_bgr_comes_out_as_rgb():
 
 
 def test_grey_and_deep_cameras():
-    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(images))
     images = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
-    camera.open()
+    frames = frames_of(FakeVideoCapture(images))
+    next(frames)
     for expected in (7, 8):
-        camera.wait()
-        image = camera.image()
-        assert image.shape == (4, 6, 3) and (image == expected).all()
+        image, t = next(frames)
+        assert image.shape == (4, 6, 3) and (image == expected).all() and t == 5.0
 
 
 def test_what_is_asked_of_the_camera():
@@ -74,19 +74,18 @@ def test_camera_that_does_not_open():
 
 def test_absent_camera_without_touching_a_driver():
     with pytest.raises(DeviceError, match=r"no camera at /dev/video93.*sonar devices"):
-        CameraDevice(93, CaptureConfig()).open()
+        next(camera_frames("/dev/video93", CaptureConfig(), ManualClock()))
 
 
 def test_damaged_frames_are_skipped_then_the_camera_fails():
-    camera = CameraDevice(0, CaptureConfig(), opener=lambda _: FakeVideoCapture(items))
-    items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60
-    camera.open()
-    results = []
+    items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60 + [RED_BGR]
+    capture = FakeVideoCapture(items)
+    frames = frames_of(capture)
+    next(frames)
+    assert (next(frames)[0] == (255, 0, 0)).all()
     with pytest.raises(SourceLost, match="60 damaged frames"):
-        while True:
-            camera.wait()
-            results.append(camera.image() is not None)
-    assert results.count(True) == 1 and results[2]
+        next(frames)
+    assert capture.released
 
 
 def test_auto_takes_the_first_that_gives_a_frame():
@@ -96,15 +95,13 @@ def test_auto_takes_the_first_that_gives_a_frame():
         "/dev/video2": FakeVideoCapture([RED_BGR, RED_BGR]),
     }
     cameras = [CameraInfo(i, path, "x") for i, path in enumerate(captures)]
-    camera = CameraDevice(
-        None, CaptureConfig(), opener=captures.__getitem__, cameras=lambda: cameras
-    )
-    camera.open()
-    camera.wait()
-    assert (camera.image() == (255, 0, 0)).all()
+    auto = None, CaptureConfig(), ManualClock()
+    frames = camera_frames(*auto, opener=captures.__getitem__, cameras=lambda: cameras)
+    next(frames)
+    assert (next(frames)[0] == (255, 0, 0)).all()
     assert captures["/dev/video1"].released
     with pytest.raises(DeviceError, match="No camera was found"):
-        CameraDevice(None, CaptureConfig(), cameras=list).open()
+        next(camera_frames(*auto, cameras=list))
 
 
 def test_list_cameras(tmp_path):

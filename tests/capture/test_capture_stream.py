@@ -18,7 +18,6 @@ from conftest import jpeg, write_video
 
 from sonar.capture import LiveSource, open_source
 from sonar.capture.live import Waits
-from sonar.capture.media import path_of
 from sonar.clock import SystemClock
 from sonar.config import CaptureConfig
 from sonar.errors import SourceError, SourceTimeout
@@ -267,8 +266,13 @@ def test_a_password_that_must_be_encoded_is_hinted_at_and_goes_nowhere(
 
 
 @pytest.mark.parametrize("host", ["cam:554", "me:secret@cam:554", "[::1]:80", "[::1]", "cam"])
-def test_ports_and_hosts_of_all_kinds_are_addresses(host):
-    assert path_of(f"rtsp://{host}/live@2x?token=1") == "/live@2x"
+def test_ports_and_hosts_of_all_kinds_are_addresses(host, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(111, "asked")
+
+    monkeypatch.setattr(av, "open", refuse)
+    with pytest.raises(SourceError, match="cannot be opened: asked"):
+        open_source(f"rtsp://{host}/live@2x?token=1", CONFIG, CLOCK).open()
 
 
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -168,7 +168,7 @@ def test_media_time_closes_steps_of_the_clock(caplog):
     assert [times.next(0.0), times.next(0.04), times.next(50.0)] == [0.0, 0.04, 50.0]
     assert not caplog.messages
     assert times.next(95443.0) == pytest.approx(50.04)
-    times = MediaTime(0.04, label="walk.mp4")
+    times = MediaTime(0.04, "walk.mp4")
     result = [times.next(t) for t in (1.0, 1.04, None, 0.0, 0.04)]
     assert result == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.16])
     assert len(caplog.messages) == 2 and "walk.mp4: its clock jumps" in caplog.messages[1]

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -48,41 +48,32 @@ class Camera:
     """A camera at 30 frames a second that does what ``mood`` says: "fine", "unplugged" (until it
     is fine again), "blocks" (in the driver, for ever), "garbage", "black", "covered", "frozen"."""
 
-    rate_hz = 30.0
-    one_behind = False
-
-    def __init__(self) -> None:
-        self.mood = "fine"
+    def __init__(self, clock: Any = CLOCK) -> None:
+        self.mood, self.clock = "fine", clock
         self.opens = self.count = 0
         self.released = threading.Event()
 
-    def device(self) -> "Camera":
-        return self
-
-    def open(self) -> None:
+    def device(self) -> Generator[Any, None, None]:
+        """As a connection of a LiveSource."""
         self.opens += 1
         if self.mood == "unplugged":
             raise DeviceError("There is no camera.")
+        yield 30.0
+        while True:
+            if self.mood == "blocks":
+                self.released.wait(20)
+            if self.mood == "unplugged":
+                raise SourceLost("gone")
+            time.sleep(1 / 30)
+            if self.mood != "garbage":
+                yield self.image(), self.clock.now()
 
-    def wait(self) -> float | None:
-        if self.mood == "blocks":
-            self.released.wait(20)
-        if self.mood == "unplugged":
-            raise SourceLost("gone")
-        time.sleep(1 / 30)
-        return None
-
-    def image(self) -> RgbImage | None:
-        if self.mood == "garbage":
-            return None
+    def image(self) -> RgbImage:
         if self.mood in ("black", "covered"):  # covered by a finger: smooth, not dark
             low = 0 if self.mood == "black" else 60
             return RNG.integers(low, low + 3, (48, 64, 3), np.uint8)
         self.count += self.mood != "frozen"
         return IMAGES[self.count % len(IMAGES)]
-
-    def close(self) -> None:
-        pass
 
 
 class Service:

@@ -93,7 +93,8 @@ def test_a_clock_that_is_set_changes_nothing(serve: Callable[..., Service], tmp_
 def test_a_machine_that_slept_announces_what_is_stale_and_guides_again(
     serve: Callable[..., Service],
 ) -> None:
-    clock, camera = SteppedClock(), Camera()
+    clock = SteppedClock()
+    camera = Camera(clock)
     service = serve(
         clock=clock,
         source=lambda config, _: LiveSource("camera", camera.device, Waits(), clock),

@@ -11,7 +11,7 @@ silence can be told from guidance, and so is each frame-to-sound age.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,69 +25,42 @@ from sonar.config.load import load_config
 from sonar.errors import SourceLost
 from sonar.files import media_path
 from sonar.ports import AudioSink, Clock, FrameSource, SinkStatus, Spoken
-from sonar.types import Cue, CueKind, RgbImage
+from sonar.types import Cue, CueKind
 
 NO_GUIDANCE = ("loading", "ready", "stopped")  # states that say nothing of what is ahead
 
 
-class LoopDevice:
-    """A recording as :class:`sonar.capture.live.Device`. Gone when its file is gone.
+def loop_frames(path: Path, clock: Clock) -> Generator[Any, None, None]:
+    """A recording as :data:`sonar.capture.live.Connect`. Gone when its file is gone.
 
     It winds back rather than opening the file anew: a container that was closed leaves its frames
     to the garbage collector, which no camera does.
     """
+    import av
 
-    rate_hz: float | None = None
-    one_behind = False
+    from sonar.capture.media import Pixels, stream_rate_hz
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
-        self._clock = clock
-        self._container: Any = None
-        self._frames: Iterator[tuple[float, RgbImage]] = iter(())
-        self._image: RgbImage | None = None
-
-    def open(self) -> None:
-        import av
-
-        from sonar.capture.media import stream_rate_hz
-
-        try:
-            self._container = av.open(media_path(self._path))
-        except (OSError, av.FFmpegError) as error:
-            raise SourceLost(f"{self._path} cannot be opened") from error
-        self.rate_hz = stream_rate_hz(self._container.streams.video[0])
-        self._frames = self._play()
-
-    def wait(self) -> float | None:
-        due, self._image = next(self._frames)
-        self._clock.sleep(due - self._clock.now())
-        return None
-
-    def image(self) -> RgbImage | None:
-        return self._image
-
-    def close(self) -> None:
-        container, self._container = self._container, None
-        if container is not None:
-            container.close()
-
-    def _play(self) -> Iterator[tuple[float, RgbImage]]:
-        """When each frame is due, and its image; over and over."""
-        from sonar.capture.media import Pixels
-
-        pixels = Pixels(self._container.streams.video[0])
-        while self._path.exists():
-            start = self._clock.now()
-            self._container.seek(0)
-            for frame in self._container.decode(video=0):
-                yield start + float(frame.time or 0.0), pixels.rgb(frame)
-        raise SourceLost("the recording is gone")
+    try:
+        container = av.open(media_path(path))
+    except (OSError, av.FFmpegError) as error:
+        raise SourceLost(f"{path} cannot be opened") from error
+    with container:
+        video = container.streams.video[0]
+        pixels = Pixels(video)
+        yield stream_rate_hz(video)
+        while path.exists():
+            start = clock.now()
+            container.seek(0)
+            for frame in container.decode(video=0):
+                image = pixels.rgb(frame)
+                clock.sleep(start + float(frame.time or 0.0) - clock.now())
+                yield image, clock.now()
+    raise SourceLost("the recording is gone")
 
 
 def loop_source(path: Path, config: SonarConfig, clock: Clock) -> FrameSource:
     """``path`` as a live source."""
-    return LiveSource(f"loop of {path.name}", lambda: LoopDevice(path, clock), Waits(), clock)
+    return LiveSource(f"loop of {path.name}", lambda: loop_frames(path, clock), Waits(), clock)
 
 
 def noting(path: Path) -> Callable[[SonarConfig, Clock], SinkFactory]:

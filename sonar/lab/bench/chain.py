@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -94,36 +95,15 @@ def _replay(config: SonarConfig) -> dict[str, Any]:
     }
 
 
-class _ClipCamera:
+def _clip_camera(images: list[RgbImage], clock: SystemClock) -> Generator[Any, None, None]:
     """The built-in clip as a camera: a frame every 1/30 s, ready or not."""
-
-    rate_hz: float | None = CAMERA_RATE_HZ
-    one_behind = False
-
-    def __init__(self, images: list[RgbImage], clock: SystemClock) -> None:
-        self._clock = clock
-        self._images = self._forth_and_back(images)  # so that the scene never jumps
-        self._due_s = clock.now()
-
-    def open(self) -> None:
-        self._due_s = self._clock.now()
-
-    def wait(self) -> float | None:
-        self._due_s += 1 / CAMERA_RATE_HZ
-        self._clock.sleep(self._due_s - self._clock.now())
-        return None
-
-    def image(self) -> RgbImage:
-        return next(self._images).copy()
-
-    def close(self) -> None:
-        pass
-
-    @staticmethod
-    def _forth_and_back(images: list[RgbImage]) -> Iterator[RgbImage]:
-        while True:
-            yield from images
-            yield from reversed(images)
+    yield CAMERA_RATE_HZ
+    due_s = clock.now()
+    for image in cycle([*images, *reversed(images)]):  # so that the scene never jumps
+        due_s += 1 / CAMERA_RATE_HZ
+        clock.sleep(due_s - clock.now())
+        t = clock.now()
+        yield image.copy(), t
 
 
 def _live(config: SonarConfig) -> dict[str, Any]:
@@ -133,7 +113,7 @@ def _live(config: SonarConfig) -> dict[str, Any]:
     with closing(clip):
         frames = [clip.read(5.0) for _ in range(120)]
     images = [frame.image for frame in frames if frame is not None]
-    source = LiveSource("clip", lambda: _ClipCamera(images, clock), Waits(), clock)
+    source = LiveSource("clip", lambda: _clip_camera(images, clock), Waits(), clock)
     running = app.assemble(
         config, source, lambda mixer: NullSink(mixer, clock), clock=clock, wait_for_speech=True
     )
