@@ -59,7 +59,7 @@ def open_source(
         return _camera(spec if spec.isdecimal() else name, config, clock)
     scheme, limit_s = scheme_of(spec), config.open_timeout_s
     if scheme in STREAM_SCHEMES:
-        limits = Waits(limit_s, first_frame_s=limit_s, silence_s=STREAM_SILENCE_S)
+        limits = Waits(limit_s, STREAM_SILENCE_S)
         return LiveSource(
             redact_url(spec), lambda: stream_frames(spec, limit_s, clock), limits, clock
         )

@@ -29,12 +29,11 @@ its end.
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Time limits of a live source, in seconds: to open, from there to the first frame (cameras
-    start up), without a frame before it is opened again (a driver that blocks for so long is taken
-    for an unplugged camera), and between tries."""
+    """Time limits of a live source, in seconds: to open, without a frame before it is opened again
+    (a driver that blocks for so long is taken for an unplugged camera), and between tries (a plug
+    pushed back in guides again within two seconds)."""
 
     open_timeout_s: float = 10.0
-    first_frame_s: float = 3.0
     silence_s: float = 0.6
     pause_s: float = 0.5
 
@@ -52,12 +51,6 @@ class _Connection:
         self._source, self._frames = source, frames
         self.thread = GuardedThread("sonar-capture", self._run, restarts=0)
         self.thread.start()
-
-    def patience_s(self, limits: Waits) -> float:
-        """How long it may be silent."""
-        if self.delivered:
-            return limits.silence_s
-        return limits.first_frame_s if self.opened else limits.open_timeout_s
 
     def _run(self) -> None:
         source = self._source
@@ -109,6 +102,7 @@ class LiveSource:
         self._stuck: list[threading.Thread] = []
         self._newest: Frame | None = None
         self._captured = 0
+        self._tries = 0  # since the last frame
         self._last_t = float("-inf")
         self._retry_at_s = 0.0
         self._is_open = False
@@ -118,7 +112,7 @@ class LiveSource:
         self.close()
         limit_s = self._limits.open_timeout_s
         with self.news:
-            self._newest = None
+            self._newest, self._tries = None, 1
             if self._too_many_stuck():
                 raise DeviceError(f"{self.label} hangs: unplug it or restart it, then try again.")
             connection = self._connection = _Connection(self, self._connect())
@@ -174,7 +168,7 @@ class LiveSource:
             if connection.cancelled:
                 return False
             connection.last_sign_s = self.clock.now()
-            connection.delivered = True
+            connection.delivered, self._tries = True, 0
             self.dropped += self._newest is not None
             self._last_t = max(self._last_t, t)
             self._newest = Frame(image, self._captured, self._last_t)
@@ -186,7 +180,13 @@ class LiveSource:
         """Let go what failed, start what is due; returns how long to wait at most, in seconds."""
         limits, now, connection = self._limits, self.clock.now(), self._connection
         if connection is not None:
-            limit_s = connection.patience_s(limits)
+            limit_s = limits.open_timeout_s
+            if connection.delivered:
+                limit_s = limits.silence_s
+            elif connection.opened:
+                # A first frame takes longer than the next: cameras start up, streams send a whole
+                # frame every second or two only. So each try waits longer.
+                limit_s = min(limits.silence_s * 2.0**self._tries, limit_s)
             left_s = connection.last_sign_s + limit_s - now
             if not connection.ended and left_s > 0.0:
                 return left_s
@@ -195,6 +195,7 @@ class LiveSource:
             reason = str(connection.error or f"silent for {limit_s:g} s").rstrip(".")
             _log.warning("%s: no connection (%s); it is tried again.", self.label, reason)
         if now >= self._retry_at_s and not self._too_many_stuck():
+            self._tries = min(self._tries + 1, 9)
             self._connection = _Connection(self, self._connect())
             return limits.open_timeout_s
         return max(_SHORTEST_PAUSE_S, self._retry_at_s - now)

@@ -11,7 +11,7 @@ from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
 from sonar.errors import SourceLost, SourceTimeout
 
-LIMITS = Waits(open_timeout_s=5.0, first_frame_s=3.0, silence_s=3.0, pause_s=1.0)
+LIMITS = Waits(open_timeout_s=5.0, silence_s=3.0, pause_s=1.0)
 WAIT_S = 5.0  # for what must come
 BRIEF_S = 0.02  # for what must not come
 

@@ -49,22 +49,34 @@ def test_read_that_blocks_for_ever_is_abandoned_and_its_late_frame_ignored(bench
     b.silent_read()
 
 
-def test_a_first_frame_may_take_longer_than_the_next(bench):
-    """A camera that starts up for 2 s is seen although 0.6 s of silence end it later."""
+def test_a_first_frame_may_take_longer_and_each_try_waits_longer(bench):
+    """A stream whose whole frames come every 2 s is seen although 0.6 s of silence end it."""
     limits = replace(LIMITS, silence_s=0.6, pause_s=0.1)
-    first = Wire()
-    b = bench(first, Wire(), limits=limits)
+    first, second, third = Wire(), Wire(), Wire()
+    b = bench(first, second, third, limits=limits)
     b.source.open()
-    b.clock.advance(2.9)
+    waited_s = []
+    for used in (1, 2):
+        begun_s = b.clock.now()
+        while b.used == used:
+            b.silent_read()
+            b.clock.advance(0.0731)
+        waited_s.append(b.clock.now() - begun_s)
+        b.source._connection.opened = True  # its thread opens within an instant of the test
+    assert 1.2 <= waited_s[0] < 1.7
+    assert 2.4 <= waited_s[1] < 2.9
+    first.release.set()
+    second.release.set()
+    b.clock.advance(2.9)  # more than both before it had
     b.silent_read()
-    assert b.used == 1
-    first.send(image(3))
+    assert b.used == 3
+    third.send(image(3))
     assert b.source.read(WAIT_S).image[0, 0, 0] == 3
     b.clock.advance(0.7)  # from now on it is known what it can do
     b.silent_read()
-    b.clock.advance(0.2)
+    b.clock.advance(0.5)
     b.silent_read()
-    assert b.used == 2
+    assert b.used == 4
 
 
 def test_hanging_threads_do_not_pile_up(bench):
