@@ -54,10 +54,11 @@ def evaluate(
 def _variants(models: Sequence[str], precisions: Sequence[str]) -> dict[str, SonarConfig]:
     """A configuration by name for each --config with each --model and --precision."""
     found: dict[str, SonarConfig] = {}
-    each = product(options.configs or (None,), models or (None,), precisions or (None,))
-    for path, model, precision in each:
+    paths: Sequence[str | None] = options.configs or (None,)
+    for path, model, precision in product(paths, models or (None,), precisions or (None,)):
         one = replace(options, configs=[path] if path else [])
-        name = " ".join(part for part in (path, model, precision) if part) or "sonar"
+        apart = (path if len(paths) > 1 else None, model, precision)
+        name = " ".join(part for part in apart if part) or "sonar"
         found[name] = one.ready(own=as_sets(engine__model=model, engine__precision=precision))
     return found
 

@@ -54,6 +54,7 @@ class Played:
             readings.
         blocks: of each frame used. pairs: how many there are. unmeasured: zones left out.
         origin: where the camera's height and angles come from.
+        frames_without_drop: those in which a report of a drop is false; no views of packs.
         has_drop: whether the way leads to a drop whose distance is known.
     """
 
@@ -64,6 +65,7 @@ class Played:
     inverse_depths: list[float] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
     unmeasured: int = 0
+    frames_without_drop: int = 0
     has_drop: bool = False
 
     @property
@@ -90,8 +92,12 @@ def play(dataset: Dataset, variants: Variants, make_zones: Zones = make_zones) -
         t = index / (dataset.meta.rate_hz or IMAGE_RATE_HZ)
         frame = Frame(image, len(played.blocks), t)
         measured = measure(depth_m, k, mount, truth_of)
-        truth, lower_t = measured.zones, t if measured.lower else lower_t
+        truth = measured.zones
         edge_m = mount.target_dist_m if dataset.meta.kind == "drop" else None
+        if measured.lower or (edge_m or 0.0) > 0.0:
+            lower_t = t
+        no_drop = dataset.related and t - lower_t > DROP_LATE_S
+        played.frames_without_drop += no_drop
         played.blocks.append(int(t / BLOCK_S) if dataset.related else index)
         played.unmeasured += sum(not zone.measured for zone in truth)
         played.has_drop |= edge_m is not None
@@ -112,7 +118,7 @@ def play(dataset: Dataset, variants: Variants, make_zones: Zones = make_zones) -
             column.readings += _readings(frame.id, truth, scene, far_m)
             column.without_mount += _readings(frame.id, truth, without, far_m)
             facts: dict[str, float] = {}
-            if dataset.related and t - lower_t > DROP_LATE_S:
+            if no_drop:
                 facts["false_drops_per_1000"] = 1000.0 * bool(scene.drop_off)
             if scene.drop_off and edge_m is not None:
                 column.drop_found_m = max(column.drop_found_m or 0.0, edge_m)

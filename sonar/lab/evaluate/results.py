@@ -1,12 +1,12 @@
 """What an evaluation shows of its report: tables as text, and a page that explains itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sonar.files import json_text
-from sonar.lab.evaluate.figures import NEAR_M, Figures
+from sonar.lab.evaluate.figures import BETTER, NEAR_M, SAME, WORSE, Figures
 from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.report.render import render
@@ -62,6 +62,8 @@ DEPTH_FIGURES = {
     "depth_deviation": ("map differs from the first", "mean difference as a share of the range"),
 }
 
+NAMES = {name: label for name, (label, _) in DEPTH_FIGURES.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class _Table:
@@ -95,6 +97,7 @@ def write_results(out: Path, report: Mapping[str, Any], inputs: Sequence[Path] =
         standings=STANDINGS,
         meanings=[list(both) for both in DEPTH_FIGURES.values()],
         near_m=NEAR_M,
+        held_out=any("held out" in p["standing"].values() for p in report["places"].values()),
         tables=list(_tables(report)),
     )
     contents = {"json": json_text(report), "html": page}
@@ -106,7 +109,7 @@ def write_results(out: Path, report: Mapping[str, Any], inputs: Sequence[Path] =
 
 
 def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
-    """What was evaluated, the decisions, the drops, then the recordings and each place."""
+    """What was evaluated, what came out, then the recordings and each place."""
     models: dict[str, str] = report["models"]
     yield _Table("What was evaluated", ["Variant", "Model"], [list(m) for m in models.items()])
     order = list(STANDINGS)
@@ -115,22 +118,22 @@ def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
         key=lambda one: (min(order.index(s) for s in one[1]["standing"].values()), one[0]),
     )
     first, *others = models
+    for words in dict.fromkeys(_words(place) for _, place in places):
+        yield _in_short(words, [place for _, place in places if _words(place) == words], models)
     if places and others:
         rows = [[_titled(n, p), *(_decision(p["compared"][o]) for o in others)] for n, p in places]
         yield _Table(f"Compared with {first}, place by place", ["Place", *others], rows)
-    drops = [(name, place) for name, place in places if "drop_found_m" in place]
-    if drops:
+    if drops := [(name, place) for name, place in places if "drop_found_m" in place]:
         rows = [[_titled(n, p), *(_drop(p["drop_found_m"][m]) for m in models)] for n, p in drops]
-        yield _Table(
-            f"Drops ahead: found at {FOUND_AT_M:g} m or more?", ["Walk to a drop", *models], rows
-        )
+        caption = f"Drops ahead: found at {FOUND_AT_M:g} m or more?"
+        yield _Table(caption, ["Walk to a drop", *models], rows)
     yield from _recordings(report["recordings"])
     for name, place in places:
         columns = place["figures"]
         heads = [f"{n}, {place['standing'][n]}" if n in models else n for n in columns]
         rows = [
             [label, *(_cell(figures, key) for figures in columns.values())]
-            for key, (label, _) in DEPTH_FIGURES.items()
+            for key, label in NAMES.items()
         ]
         rows += [
             [label, *(_cell(figures, key) for figures in place["without_mount"].values()), "-"]
@@ -160,21 +163,49 @@ def _recordings(found: Mapping[str, Figures]) -> Iterator[_Table]:
         yield _Table(f"Recordings: {name}", heads, [_clip(clip) for clip in walks["recordings"]])
 
 
+def _in_short(words: str, places: Sequence[Any], models: Iterable[str]) -> _Table:
+    """The lowest and the highest figure of each model over places of one standing."""
+
+    def ends(model: str, name: str, where: str) -> str:
+        values = [v for p in places if (v := p[where][model][name]) is not None]
+        return f"{min(values):.3f} to {max(values):.3f}" if values else "-"
+
+    rows = [[label, *(ends(m, n, "figures") for m in models)] for n, label in NAMES.items()]
+    rows += [[label, *(ends(m, n, "without_mount") for m in models)] for n, label in BARE.items()]
+    drops = [p["drop_found_m"] for p in places if "drop_found_m" in p]
+    if drops:
+        found = [sum((d[m] or 0.0) >= FOUND_AT_M for d in drops) for m in models]
+        rows.append([f"drops found at {FOUND_AT_M:g} m", *(f"{n} of {len(drops)}" for n in found)])
+    if frames := sum(p["frames_without_drop"] for p in places):
+        rates = [sum(_false_drops(p, m) for p in places) for m in models]
+        rows.append([f"false drops in {frames} frames", *(f"{rate:.0f}" for rate in rates)])
+    caption = f"In short: {words}, lowest to highest figure of each place; places: {len(places)}"
+    return _Table(caption, ["Figure", *models], [row for row in rows if set(row[1:]) != {"-"}])
+
+
+def _false_drops(place: Mapping[str, Any], model: str) -> float:
+    rate = place["figures"][model]["false_drops_per_1000"] or 0.0
+    return float(rate * place["frames_without_drop"] / 1000.0)
+
+
+def _words(place: Mapping[str, Any]) -> str:
+    """``held out``, or what it is for each variant where that differs."""
+    return " / ".join(dict.fromkeys(place["standing"].values()))
+
+
 def _titled(name: str, place: Mapping[str, Any]) -> str:
-    """``p_corr3 (held out)``, or what it is for each variant where that differs."""
-    each = dict.fromkeys(place["standing"].values())
-    return f"{name} ({' / '.join(each)})"
+    """``p_corr3 (held out)``."""
+    return f"{name} ({_words(place)})"
 
 
 def _decision(compared: Mapping[str, Any]) -> str:
-    """``better (near recall, nearness AUC)``."""
-    verdict = compared["verdict"]
-    which = [
-        DEPTH_FIGURES[name][0]
-        for name, one in compared["figures"].items()
-        if one["verdict"] == verdict
-    ]
-    return f"{verdict} ({', '.join(which)})" if len(which) < len(compared["figures"]) else verdict
+    """``worse: near recall; better: nearness AUC``."""
+    parts = []
+    for verdict in (WORSE, BETTER):
+        figures = compared["figures"].items()
+        which = [NAMES[n] for n, one in figures if one["verdict"] == verdict]
+        parts += [f"{verdict}: {', '.join(which)}"] if which else []
+    return "; ".join(parts) or SAME
 
 
 def _drop(found_m: float | None) -> str:

@@ -105,6 +105,7 @@ def _place(
         "mount": played.origin,
         "frames": len(blocks),
         "frames_without_floor": played.pairs - len(blocks),
+        "frames_without_drop": played.frames_without_drop,
         "near": sum(r.true_m is not None and r.true_m < NEAR_M for r in played.first.readings),
         "unmeasured": played.unmeasured,
         "figures": {name: one.figures() for name, one in sampled.items()},

@@ -20,7 +20,7 @@ WINDOW_M = 0.30  # its pixels lie within this depth of each other
 NEAR_SHARE = 0.10  # its distance is this quantile of them: near face, without the last speckle
 FLOOR_M = 0.10  # what rises less above the floor is floor...
 FLOOR_PER_M = 0.02  # ...plus this for every meter of distance (sensor and angle errors)
-LOWER_M = 0.12  # what lies more than this below the floor, and as much more, is beyond a drop
+LOWER_M, LOWER_PER_M = 0.08, 0.01  # what lies more than this below the floor is beyond a drop
 LOWER_AREA = 0.001  # share of the image that it must cover
 LOWER_REACH_M, LOWER_SIDE_M = 6.0, 1.0
 
@@ -92,10 +92,10 @@ def measure(
     measured, there = ~np.isnan(depth_m), np.isfinite(depth_m)
     depth = np.where(there, depth_m, 0.0)
     ahead, side = ray_ahead * depth, np.abs(ray_side * depth)
-    up, error = mount.height_m - ray_down * depth, FLOOR_PER_M * ahead
+    up = mount.height_m - ray_down * depth
     obstacle = (
         there
-        & (up > FLOOR_M + error)
+        & (up > FLOOR_M + FLOOR_PER_M * ahead)
         & (up <= zones.head_height_m)
         & (side <= zones.corridor_width_m / 2)
         & (ahead > 0.05)
@@ -109,7 +109,12 @@ def measure(
         enough = total > 0 and np.count_nonzero(measured & mask) >= MIN_MEASURED * total
         distance = nearest_group(ahead[obstacle & mask], needed) if enough else None
         readings.append(ZoneMeasured(name, bool(enough), distance))
-    low = there & (up < -LOWER_M - error) & (ahead < LOWER_REACH_M) & (side < LOWER_SIDE_M)
+    low = (
+        there
+        & (up < -LOWER_M - LOWER_PER_M * ahead)
+        & (ahead < LOWER_REACH_M)
+        & (side < LOWER_SIDE_M)
+    )
     lower = bool(np.count_nonzero(low) > LOWER_AREA * depth_m.size)
     return Measured((readings[0], readings[1], readings[2]), lower)
 

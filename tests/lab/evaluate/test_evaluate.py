@@ -1,6 +1,7 @@
 """Evaluation on places drawn from synthetic scenes, whose truth is known exactly."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -120,9 +121,10 @@ def test_drops_found_and_drops_that_are_none(tmp_path: Path) -> None:
     text = "\n".join(lines({"models": dict.fromkeys(place["drop_found_m"], "m"), "recordings": {},
                             "places": {"walk_x_0drop": place}}))  # fmt: skip
     assert "yes, at 2.0 m  no, at 0.0 m  no\n" in text
+    assert re.search(r"drops found at 1 m +1 of 1 +0 of 1 +0 of 1\n", text)
     flat = run(write_pack(tmp_path, "walk_y_0obst", kind="obst"), early=early)["walk_y_0obst"]
     assert flat["figures"]["early"]["false_drops_per_1000"] == 500.0
-    assert "drop_found_m" not in flat
+    assert "drop_found_m" not in flat and flat["frames_without_drop"] == 4
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the rendered packs are not here")
@@ -182,6 +184,12 @@ def test_the_page_says_what_is_held_out_and_what_the_figures_mean(tmp_path: Path
         assert text in page, text
     assert page.index("p_corr3 (held out)") < page.index("p_corr1 (")  # held out first
     plain = "\n".join(lines(report))
+    assert "In short: held out, lowest to highest figure of each place; places: 1\n" in plain
+    assert "None of the places here is held out" not in page
+    places.pop("p_corr3")
+    write_results(tmp_path / "out", report)
+    assert "None of the places here is held" in (tmp_path / "out" / "evaluation.html").read_text()
+    assert "better: median distance error" in plain
     assert "p_corr3 (held out)   " in plain and "median distance error" in plain
 
 
