@@ -78,7 +78,7 @@ def root(
 
 
 def hoist(argv: list[str]) -> list[str]:
-    """Shared options may stand anywhere; the parser wants them before the command."""
+    """Shared options may come anywhere; the parser wants them before the command."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(argv)

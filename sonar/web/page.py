@@ -115,7 +115,7 @@ def as_settings(*given: Any) -> list[str]:
 
 
 def upload_button(label: str) -> gr.UploadButton:
-    """An upload button. Gradio would fetch an address that stands where a file's name belongs,
+    """An upload button. Gradio would fetch an address given as a file's name,
     and trusts a path once it has checked it; here neither gets past the folder of uploads."""
     button = gr.UploadButton(label, variant="primary", type="filepath")
     uploads = Path(button.GRADIO_CACHE)

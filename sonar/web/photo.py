@@ -89,7 +89,7 @@ class Photographer:
 
 
 def _legend(width: int) -> RgbImage:
-    """The colors from far to near, labelled; uint8 (34, width, 3) RGB."""
+    """The colors from far to near, labeled; uint8 (34, width, 3) RGB."""
     ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_LEGEND_PX, 1))
     bar = heat_map(ramp, 0.0, 1.0)
     for text, x, color in (("far", 8, (255, 255, 255)), ("near", width - 56, (0, 0, 0))):

@@ -44,7 +44,7 @@ def test_the_notebook_draws(tmp_path: Path) -> None:
     plt.close("all")
 
 
-def test_the_first_example_runs_as_it_stands(
+def test_the_first_example_runs_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import av

@@ -120,7 +120,7 @@ def biggest_bend(samples: NDArray[np.float32]) -> float:
 
 
 def heard_in(samples: np.ndarray, clip: np.ndarray) -> float:
-    """How much of ``clip`` is in the left channel of ``samples``: best normalised match."""
+    """How much of ``clip`` is in the left channel of ``samples``: best normalized match."""
     wave = samples[:, 0].astype(float)
     size = 1 << (wave.size + clip.size).bit_length()
     match = np.fft.irfft(np.fft.rfft(wave, size) * np.conj(np.fft.rfft(clip, size)), size)

@@ -23,7 +23,7 @@ def test_help_and_version(sonar: Run) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_shared_options_stand_anywhere(sonar: Run, place: int) -> None:
+def test_shared_options_may_come_anywhere(sonar: Run, place: int) -> None:
     words = ["config", "show"]
     words[min(place, 2) : min(place, 2)] = ["--set", "audio.volume_db=-20", "--json"]
     code, out, _ = sonar(*words)

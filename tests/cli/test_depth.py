@@ -38,7 +38,7 @@ def test_depth_of_images(sonar: Run, tmp_path: Path) -> None:
         np.random.default_rng(0).integers(0, 65535, (64, 80, 3), np.uint16),
         np.random.default_rng(0).integers(0, 255, (64, 80, 4), np.uint8),
     ],
-    ids=["1x1", "33x4000", "grey", "16 bit", "rgba"],
+    ids=["1x1", "33x4000", "gray", "16 bit", "rgba"],
 )
 def test_odd_images_get_a_depth_or_a_reason(sonar: Run, tmp_path: Path, image: np.ndarray) -> None:
     cv2.imwrite(str(tmp_path / "odd.png"), image)

@@ -71,7 +71,7 @@ def test_dangers_are_heard_muted():
     assert not rig.walk(1.0).any()
 
 
-def test_that_sight_is_lost_is_announced_once_muted():
+def test_that_no_frame_comes_is_announced_once_muted():
     rig = Rig()
     rig.controls("mute")
     rig.walk(1.0)
@@ -123,7 +123,7 @@ def test_what_is_around_me_is_said_side_by_side():
     rig.said()
     sentence = rig.controls("describe")
     rig.walk(2.5, near)
-    assert sentence == "ok near on the left at 1.9 metres, clear ahead, clear on the right"
+    assert sentence == "ok near on the left at 1.9 meters, clear ahead, clear on the right"
     assert rig.said() == [
         *("side_left", "band_near", "metres_2_0"),
         *("side_center", "band_clear", "side_right", "band_clear"),
@@ -164,7 +164,7 @@ def _fundamental(wave):
     return float(frequency[inside[np.argmax(power[inside])]])
 
 
-def test_the_continuous_scheme_rises_and_swells_with_nearness_and_stop_stands_out():
+def test_the_continuous_scheme_rises_and_swells_with_nearness_and_stop_is_louder():
     mapper = PulseMapper(AUDIO.model_copy(update={"scheme": "continuous"}), SPEECH)
     bands = [(Band.FAR, 0.1), (Band.NEAR, 0.4), (Band.CLOSE, 0.8)]
     cues = [mapper.update(scene(zone, t=i * 10.0)) for i, zone in enumerate(bands)]

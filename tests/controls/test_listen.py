@@ -70,7 +70,7 @@ def test_what_is_not_known_is_refused_by_sound_too(commands, line):
 def test_describe_answers_with_the_sentence_and_quit_stops(commands):
     assert commands("describe").startswith("refused")
     commands.mapper.update(scene((Band.NEAR, 0.4, {"distance_m": 1.9})))
-    assert commands("describe").startswith("ok near on the left at 1.9 metres")
+    assert commands("describe").startswith("ok near on the left at 1.9 meters")
     assert not commands.stopped.is_set()
     assert not commands.quitting
     commands("quit")

@@ -88,7 +88,7 @@ def test_equals_the_transform_in_float64(height, width, seed):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (33, 4000), (4000, 33), (2, 1)])
-def test_extreme_pictures_become_finite_tensors(shape):
+def test_extreme_images_become_finite_tensors(shape):
     image = np.full((*shape, 3), 255, np.uint8)
     result = Preprocessor(SMALL)(image)
     assert result.shape[2] >= 32

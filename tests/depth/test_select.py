@@ -206,7 +206,7 @@ def slope(path, downwards):
         (1.0, "#relative_inverse", "relative_inverse", None),
     ],
 )
-def test_the_kind_stands_behind_the_path_and_a_wrong_one_is_noticed(
+def test_the_kind_comes_after_the_path_and_a_wrong_one_is_noticed(
     store, tmp_path, downwards, suffix, kind, warned
 ):
     path = slope(tmp_path / "mine.onnx", downwards)

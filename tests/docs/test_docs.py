@@ -24,7 +24,7 @@ PROMISED = (
     "notebook", "testing",
 )  # fmt: skip
 FILES = (".py", ".json", ".jsonl", ".yaml", ".md", ".npz", ".toml", ".html", ".wav", ".mp4")
-SAFETY = (  # of the safety notice, wherever it stands
+SAFETY = (  # of the safety notice, wherever it is
     "never instead of one", "glass", "thin wires", "dark", "not been tested with users",
 )  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_generated_pages_are_what_the_code_says() -> None:
 
 
 def shown(text: str) -> Iterator[str]:
-    """Lines of blocks of code (indented), and what stands between backticks in sentences."""
+    """Lines of blocks of code (indented), and what is between backticks in sentences."""
     fenced = False
     for line in text.splitlines():
         if line.startswith("```"):
@@ -93,12 +93,12 @@ def test_commands_and_options_that_are_shown_exist(page: Path) -> None:
         for word in left:
             if re.match(r"--?[a-z]", word):
                 assert word.split("=")[0] in known, f"{page.name}: no such option: {line}"
-        if line.startswith("    "):  # to be typed as it stands
+        if line.startswith("    "):  # to be typed as it is
             check_arguments(command, without_common(left, root), f"{page.name}: {line}")
 
 
 def without_common(words: list[str], root: Any) -> list[str]:
-    """Without the options that may stand anywhere, and their values."""
+    """Without the options that may come anywhere, and their values."""
     flags = {option: one.is_flag or one.count for one in root.params for option in one.opts}
     left, words = [], list(words)
     while words:
@@ -210,7 +210,7 @@ def test_where_people_start_they_read_what_it_is_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pictures_have_words(page: Path) -> None:
+def test_images_have_words(page: Path) -> None:
     for words, file in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text("utf-8")):
         assert len(words) > 3, f"{page.name}: {file} is not described"
         assert (page.resolve().parent / file).exists() or (page.parent / file).exists(), file

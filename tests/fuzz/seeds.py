@@ -16,14 +16,14 @@ def seeds(name: str) -> list[bytes]:
     return _MADE[name]()
 
 
-def _picture(height: int = 24, width: int = 32) -> np.ndarray:
+def _image(height: int = 24, width: int = 32) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 255, (height, width, 3), np.uint8)
 
 
 def _images() -> list[bytes]:
     made = []
     for number, suffix in enumerate((".png", ".jpg", ".webp", ".avif", ".tiff")):
-        ok, coded = cv2.imencode(suffix, _picture())
+        ok, coded = cv2.imencode(suffix, _image())
         if ok:  # the last byte chooses the file's name
             made.append(coded.tobytes() + bytes([number]))
     return made
@@ -37,7 +37,7 @@ def _video(container_format: str, codec: str) -> bytes:
         if codec == "mjpeg":
             stream.pix_fmt = "yuvj420p"
         for index in range(6):
-            frame = av.VideoFrame.from_ndarray(_picture(32, 32), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(_image(32, 32), format="rgb24")
             frame.pts = index
             for packet in stream.encode(frame):
                 container.mux(packet)

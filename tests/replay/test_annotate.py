@@ -7,7 +7,7 @@ import pytest
 from sonar.replay.annotate import Annotator, even_size
 from sonar.types import Scene
 
-SENTENCE = "Possible drop ahead, illuminated kerb on the left"
+SENTENCE = "Possible drop ahead, illuminated curb on the left"
 PARTS = 8
 
 
@@ -28,7 +28,7 @@ def widened(mask: np.ndarray, by_px: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 480), (480, 960), (1080, 1920)])
-def test_the_rim_stands_around_every_letter(height: int, width: int) -> None:
+def test_the_rim_is_around_every_letter(height: int, width: int) -> None:
     letters, rim = caption_alone(height, width)
     columns = np.flatnonzero(letters.any(axis=0))
     assert np.ptp(columns) > 0.4 * width

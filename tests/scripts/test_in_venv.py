@@ -33,7 +33,7 @@ def test_the_scripts_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_tells_its_usage(name: str, tmp_path: Path) -> None:
+def test_each_prints_its_usage(name: str, tmp_path: Path) -> None:
     if not (SCRIPTS.parent / ".venv/bin/python").exists():
         pytest.skip("there is no .venv")
     assert (SCRIPTS / name).read_text("utf-8").split("\n")[0] == FIRST_LINE, "see scripts/in_venv"
@@ -47,13 +47,13 @@ def test_words_arrive_as_they_are_and_the_exit_code_comes_back(tmp_path: Path) -
     python = tmp_path / "a repo" / ".venv" / "bin" / "python"
     scripts.mkdir(parents=True)
     shutil.copy(SCRIPTS / "in_venv", scripts)
-    script = scripts / "tell"
+    script = scripts / "greet"
     script.write_text(f"{FIRST_LINE}\n")
     script.chmod(0o755)
 
     without = call(script, cwd=tmp_path)
     assert without.returncode == 1
-    assert without.stderr == "tell: there is no .venv yet; make it with scripts/setup dev\n"
+    assert without.stderr == "greet: there is no .venv yet; make it with scripts/setup dev\n"
 
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\nprintf "%s|" "$@"\nexit 7\n')

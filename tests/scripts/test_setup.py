@@ -12,7 +12,7 @@ import pytest
 REPO = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
-# Stands for python3 and for .venv/bin/python; what it does is written to $CALLS.
+# In place of python3 and for .venv/bin/python; what it does is written to $CALLS.
 PYTHON = f"""#!{shutil.which("bash")}
 case "$*" in
 *sys.version_info*) [[ -z ${{OLD_PYTHON:-}} ]] ;;
@@ -160,7 +160,7 @@ def test_a_wrong_list_of_extras_is_refused(machine: Machine) -> None:
     ],
 )
 @pytest.mark.parametrize("sudo", ["", "exit 1"])
-def test_who_may_not_install_is_told_in_one_line(
+def test_who_may_not_install_gets_one_line(
     machine: Machine, libraries: str, packages: str, without: str, sudo: str
 ) -> None:
     machine.apt(root=False, sudo=sudo)
@@ -186,7 +186,7 @@ def test_who_may_install_gets_the_packages(
     assert "to have" not in done.stdout
 
 
-def test_a_failed_apt_is_told_and_not_fatal(machine: Machine) -> None:
+def test_a_failed_apt_is_reported_and_not_fatal(machine: Machine) -> None:
     machine.apt(root=True)
     machine.put("apt-get", "#!/bin/sh\nexit 100\n")
     done = machine.run(LIBRARIES="")
@@ -216,7 +216,7 @@ def test_test_runs_pytest_in_the_repository(machine: Machine) -> None:
     assert machine.run("test", "--extras").returncode == 2
 
 
-def test_demo_runs_sonar_where_the_user_stands(machine: Machine, tmp_path: Path) -> None:
+def test_demo_runs_sonar_where_the_user_is(machine: Machine, tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()
     assert machine.run("demo", "--plain", cwd=here).returncode == 0

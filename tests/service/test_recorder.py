@@ -134,13 +134,13 @@ def test_a_danger_keeps_what_was_before_and_after(walk: Callable[..., Walk]) -> 
     one.recorder.close()
     (kept,) = one.kept()
     assert kept.name.endswith("-danger")
-    grey = images(kept)
-    assert any(abs(value - (danger_at % 200 + 20)) < 3 for value in grey)
-    assert len(grey) > 20 * RATE_HZ  # what came before
+    grays = images(kept)
+    assert any(abs(value - (danger_at % 200 + 20)) < 3 for value in grays)
+    assert len(grays) > 20 * RATE_HZ  # what came before
     frames = lines(kept, "frames.jsonl")
     numbers = [frame["frame"] for frame in frames]
     assert numbers == list(range(numbers[0], numbers[-1] + 1))  # no gap at the joints
-    assert len(frames) == len(grey) and numbers[-1] >= danger_at + 2 * RATE_HZ - 1
+    assert len(frames) == len(grays) and numbers[-1] >= danger_at + 2 * RATE_HZ - 1
     steps = np.diff([frame["t"] for frame in frames])
     np.testing.assert_allclose(steps[steps > 0], 1 / RATE_HZ, atol=0.02)  # by its part's time
     for frame in frames:

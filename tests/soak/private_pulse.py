@@ -19,7 +19,7 @@ RATE_HZ = 8000  # of the recording
 
 
 class Monitor:
-    """Records one sink until told to stop: samples with times."""
+    """Records one sink until asked to stop: samples with times."""
 
     def __init__(self, sink: str, env: dict[str, str]) -> None:
         self.chunks: list[bytes] = []

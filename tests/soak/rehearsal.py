@@ -5,7 +5,7 @@
 The recording plays over and over at its own pace and is seen through the same
 :class:`~sonar.capture.LiveSource` as a camera, so that soaks and torture need no hardware. With
 ``--notes`` each cue that reports what is seen, or that nothing is, is noted with its time, so that
-silence can be told from guidance, and so is each frame-to-sound age.
+silence can be separated from guidance, and so is each frame-to-sound age.
 """
 
 import argparse
@@ -116,7 +116,7 @@ class NotedSink:
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Guide over the clip until told to stop."""
+    """Guide over the clip until asked to stop."""
     from sonar.service.guide.guide import main as guide
 
     parser = argparse.ArgumentParser(prog="rehearsal")

@@ -1,4 +1,4 @@
-"""How scripts/torture tells silence: from posts and from what was recorded of the alarm."""
+"""How scripts/torture detects silence: from posts and from what was recorded of the alarm."""
 
 from pathlib import Path
 

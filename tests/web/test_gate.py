@@ -133,7 +133,7 @@ def fetch(url: str, data: bytes | None = None, **headers: str) -> tuple[int, byt
         return error.code, error.read()
 
 
-def test_the_gate_stands_before_every_route_of_gradio(guarded: str) -> None:
+def test_the_gate_comes_before_every_route_of_gradio(guarded: str) -> None:
     for path in ("", "config", "gradio_api/info", "gradio_api/upload", "theme.css", "assets/x"):
         status, body = fetch(guarded + path)
         assert status == 401 and b"hello" not in body, path

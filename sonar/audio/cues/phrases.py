@@ -196,7 +196,7 @@ def _obstacle_key(zone: ZoneReading) -> str:
 
 
 def describe(scene: Scene) -> str:
-    """One English sentence: ``close on the left at 0.9 metres, clear ahead, near on the right``.
+    """One English sentence: ``close on the left at 0.9 meters, clear ahead, near on the right``.
 
     A possible drop comes first, and why little is seen last.
     """
@@ -205,7 +205,7 @@ def describe(scene: Scene) -> str:
     parts = []
     if scene.drop_off:
         at = scene.drop_off_distance_m
-        parts.append("possible drop ahead" + ("" if at is None else f" at {at:.1f} metres"))
+        parts.append("possible drop ahead" + ("" if at is None else f" at {at:.1f} meters"))
     bands = {zone.band for zone in scene.zones}
     if len(bands) == 1 and scene.left.band in _ALL_ALIKE:
         parts.append(_ALL_ALIKE[scene.left.band])
@@ -220,7 +220,7 @@ def _zone(zone: ZoneReading) -> str:
     said = f"{zone.band} {_WHERE[zone.side]}"
     if zone.band not in (Band.CLEAR, Band.UNKNOWN):
         if zone.distance_m is not None:
-            said += f" at {zone.distance_m:.1f} metres"
+            said += f" at {zone.distance_m:.1f} meters"
         if zone.height is not None:
             said += _HEIGHTS.get(zone.height, "")
     return said

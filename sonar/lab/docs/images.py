@@ -1,6 +1,6 @@
 """Make two images of the documentation, docs/images: annotated.jpg and report.jpg.
 
-    scripts/render_pictures     # needs playwright, and Debian's chromium
+    scripts/render_images     # needs playwright, and Debian's chromium
 
 They show the built-in clip as the present version sees it. web.jpg and live.jpg are screenshots
 taken by hand.
@@ -23,7 +23,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def main() -> None:
-    """What scripts/render_pictures does."""
+    """What scripts/render_images does."""
     argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         work = Path(folder)

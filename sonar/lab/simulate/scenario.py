@@ -141,7 +141,7 @@ Thing = Annotated[Wall | Block | Pole | Stairs | Furniture | Parts, Field(discri
 
 
 class Drop(_Strict):
-    """Ground that lies lower: a road behind a kerb, a hatch, or ``steps`` down along +y."""
+    """Ground that lies lower: a road behind a curb, a hatch, or ``steps`` down along +y."""
 
     area: Area
     depth_m: Annotated[float, Field(gt=0.0, le=5.0)]

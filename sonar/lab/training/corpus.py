@@ -52,7 +52,7 @@ class Corpus:
     ) -> list[Sample]:
         """The samples of one split.
 
-        ``commercial`` leaves out every source whose stated licence does not allow commercial use.
+        ``commercial`` leaves out every source whose stated license does not allow commercial use.
 
         Raises:
             SourceError: a source that cannot be read. ModelError: nothing is left.

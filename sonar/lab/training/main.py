@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--measured", help="RGB-D folders, or folders of them", **some)
     data.add_argument("--photos", help="packs of photos with depth labels", **some)
     data.add_argument("--mujoco", type=Path, help="folder that 'render' filled")
-    text = "commercial: only sources whose stated licence allows commercial use"
+    text = "commercial: only sources whose stated license allows commercial use"
     data.add_argument("--licence", choices=("any", "commercial"), default="any", help=text)
     data.add_argument("--threads", type=int, default=1, help="more pays on an idle machine only")
 

@@ -87,7 +87,7 @@ def below_ground_m(
 
 
 def commercial(licence: str) -> bool:
-    """Whether a source's stated licence allows commercial use; in doubt it does not."""
+    """Whether a source's stated license allows commercial use; if unclear, it does not."""
     text = licence.lower()
     barred = ("non-commercial", "-nc", "nc ", "research", "none stated", "no licence", "gpl")
     allowed = ("cc0", "cc-by", "cc by", "mit", "bsd", "apache")

@@ -96,7 +96,7 @@ def test_silence_alone_gives_nothing(silent: Samples) -> None:
 
 
 @pytest.mark.parametrize("peak", [0.001, 0.05, 0.5, 1.0])
-def test_loud_and_soft_voices_end_at_one_level(peak: float) -> None:
+def test_loud_and_quiet_voices_end_at_one_loudness(peak: float) -> None:
     clip = clip_for_mixer(burst() * np.float32(2 * peak), 22_050, 48_000)
     spoken = clip[clip.size // 4 : clip.size // 2]
     assert 20 * math.log10(rms(spoken)) == pytest.approx(LOUDNESS_DB, abs=0.5)
@@ -114,7 +114,7 @@ def test_edges_are_free_of_clicks() -> None:
     assert np.abs(np.diff(clip)).max() < 0.02
 
 
-def test_agreement_tells_words_apart() -> None:
+def test_agreement_separates_words() -> None:
     rng = np.random.default_rng(0)
     one = np.concatenate([burst(), burst(before_s=0.05, seconds=0.1)])
     again = (one * 0.8 + rng.normal(0, 1e-4, one.size)).astype(np.float32)

@@ -84,7 +84,7 @@ def test_failed_fetch_is_an_error(sonar, server: Server):
     assert isinstance(error, SonarError) and "404" in str(error) and error.exit_code == 5
 
 
-def test_optimise_hands_over_model_pictures_and_precision(sonar, tmp_path: Path, monkeypatch):
+def test_optimise_hands_over_model_images_and_precision(sonar, tmp_path: Path, monkeypatch):
     import cv2
 
     from sonar.lab.quantise import artefacts as room

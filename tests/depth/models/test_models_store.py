@@ -69,11 +69,11 @@ def test_own_onnx_by_its_path(tmp_path: Path):
 
 def test_own_onnx_described_in_the_configuration(tmp_path: Path):
     path = tmp_path / "mine.onnx"
-    path.write_bytes(onnx_bytes(output="metres"))
-    described = ModelConfig(path=path, kind=DepthKind.METRIC, depth_output="metres", multiple=14)
+    path.write_bytes(onnx_bytes(output="meters"))
+    described = ModelConfig(path=path, kind=DepthKind.METRIC, depth_output="meters", multiple=14)
     store = Store({"mine": described}, home=tmp_path)
     assert store.resolve("mine").contract == InputContract(
-        multiple=14, kind=DepthKind.METRIC, depth_output="metres"
+        multiple=14, kind=DepthKind.METRIC, depth_output="meters"
     )
     with pytest.raises(ModelError, match="was not fetched"):
         store.remove("mine")

@@ -41,8 +41,8 @@ def write_folder(folder: Path, name: str, *, mounts: bool = True, frames: int = 
     for index in range(frames):
         key = f"{index:04d}"
         cv2.imwrite(str(folder / f"{key}_rgb.png"), src.frame_at(index).image[:, :, ::-1])
-        metres = src.depth_at(index)
-        mm = np.where(metres < 60, np.rint(np.minimum(metres, 60) * 1000), 0).astype(np.uint16)
+        z_m = src.depth_at(index)
+        mm = np.where(z_m < 60, np.rint(np.minimum(z_m, 60) * 1000), 0).astype(np.uint16)
         cv2.imwrite(str(folder / f"{key}_depth.png"), mm)
         poses[key] = {"height_m": 1.4, "pitch_deg": 12.0, "roll_deg": 3.0}
     meta = {"intrinsics": intrinsics().model_dump(), "rate_hz": 2.0, "licence": "ours"}

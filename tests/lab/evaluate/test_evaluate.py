@@ -239,7 +239,7 @@ def test_clear_errors(tmp_path: Path) -> None:
     cv2.imwrite(str(folder / "0000_depth.png"), np.zeros(SIZE, np.uint8))
     with pytest.raises(SourceError, match="not a 16-bit depth"):
         read_dataset(folder).pairs[0].load()
-    (folder / "0000_depth.png").write_bytes(b"no picture")
+    (folder / "0000_depth.png").write_bytes(b"no image")
     with pytest.raises(SourceError, match="not an image"):
         read_dataset(folder).pairs[0].load()
     (folder / "0001_depth.png").write_bytes(b"")

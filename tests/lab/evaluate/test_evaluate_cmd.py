@@ -20,7 +20,7 @@ QUICK = ("--set", "engine.precision=int8")
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder of pictures and two labelled recordings."""
+    """A folder of images and two labeled recordings."""
     write_folder(tmp_path / "data" / "box", "box", frames=2)
     for name in ("one", "two"):
         (tmp_path / "data" / name).mkdir()
@@ -32,15 +32,15 @@ def data(tmp_path: Path) -> Path:
 def test_images_and_videos_in_one_run(sonar: Run, data: Path, tmp_path: Path) -> None:
     code, out, err = sonar("evaluate", data, "--out", "out", "--json", *QUICK)
     assert code == 0 and "Traceback" not in err
-    told = json.loads(out)
-    figures = told["places"]["box"]["figures"]
+    found = json.loads(out)
+    figures = found["places"]["box"]["figures"]
     assert list(figures) == ["sonar", "min-max"] and figures["sonar"]["n"] == 6
-    walks = told["recordings"]["sonar"]
+    walks = found["recordings"]["sonar"]
     assert walks["clips"] == 2 and walks["events"] == 2
     assert walks["minutes"] == pytest.approx(1.6 / 60, abs=1e-3)
     assert [clip["name"] for clip in walks["recordings"]] == ["one", "two"]
     assert all(clip["frames"] == 8 for clip in walks["recordings"])
-    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == told
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == found
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "<caption>All recordings</caption>" in page and "://" not in page
 
@@ -57,7 +57,7 @@ def test_models_are_compared_on_the_same_frames(sonar: Run, data: Path) -> None:
     assert code == 2 and "precision" in err
 
 
-def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_path: Path) -> None:
+def test_several_configurations_are_compared(sonar: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "loud.yaml").write_text(
         "speech:\n  verbosity: danger\nengine:\n  precision: int8\n"
     )
@@ -68,8 +68,8 @@ def test_several_configurations_stand_side_by_side(sonar: Run, data: Path, tmp_p
     assert code == 0, err
     (heads,) = (line.split("  ") for line in out.splitlines() if line.startswith("  Figure"))
     assert [head.strip() for head in heads if head][1:] == ["replay builtin", "loud.yaml builtin"]
-    told = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert list(told["models"]) == ["replay builtin", "loud.yaml builtin"]
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert list(found["models"]) == ["replay builtin", "loud.yaml builtin"]
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert '<th scope="col">loud.yaml builtin</th>' in page
 

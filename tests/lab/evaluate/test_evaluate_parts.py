@@ -86,7 +86,7 @@ def test_auc_of_known_order_ties_and_unknown() -> None:
     assert auc([0.5, 3.0, 2.0, 4.0]) == 0.75
 
 
-def test_rank_of_readings_without_metres() -> None:
+def test_rank_of_readings_without_meters() -> None:
     reading = ZoneReading(SIDES[0], Band.CLOSE, proximity=0.75)
     assert rank_distance(reading, 4.0) == pytest.approx(1.0)
     assert rank_distance(ZoneReading(SIDES[0], Band.UNKNOWN), 4.0) is None

@@ -1,4 +1,4 @@
-"""Labelled recordings: what counts as a warning, the figures, and labels that are wrong."""
+"""Labeled recordings: what counts as a warning, the figures, and labels that are wrong."""
 
 from pathlib import Path
 
@@ -171,7 +171,7 @@ LABELS = (
 )
 
 
-def labelled(folder: Path, video: str = "video.mp4", labels: str = "events_truth.yaml") -> Path:
+def labeled(folder: Path, video: str = "video.mp4", labels: str = "events_truth.yaml") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / video).write_bytes(b"x")
     (folder / labels).write_text(LABELS)
@@ -179,12 +179,12 @@ def labelled(folder: Path, video: str = "video.mp4", labels: str = "events_truth
 
 
 def test_labels_are_found_beside_their_recordings(tmp_path: Path) -> None:
-    labelled(tmp_path / "b")
-    labelled(tmp_path / "a" / "b")
-    labelled(tmp_path, "Walk 1.MOV", "Walk 1.truth.yaml")
+    labeled(tmp_path / "b")
+    labeled(tmp_path / "a" / "b")
+    labeled(tmp_path, "Walk 1.MOV", "Walk 1.truth.yaml")
     (tmp_path / "other.yaml").write_text("no labels")
     names = [clip.name for clip in find_clips(tmp_path)]
-    assert names == ["Walk 1", "b"]  # one folder deep, as for pictures
+    assert names == ["Walk 1", "b"]  # one folder deep, as for images
     one = find_clips(tmp_path / "Walk 1.MOV")
     assert [clip.video.name for clip in one] == ["Walk 1.MOV"]
     assert one[0].truth.events[0].kind == "head" and one[0].truth.events[0].until_s == 2.0
@@ -194,7 +194,7 @@ def test_labels_are_found_beside_their_recordings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[", "not YAML"),
         ("events: []", "schema"),
@@ -206,12 +206,12 @@ def test_labels_are_found_beside_their_recordings(tmp_path: Path) -> None:
         ("just words", "the file"),
     ],
 )
-def test_labels_that_are_wrong_are_errors(tmp_path: Path, text: str, told: str) -> None:
+def test_labels_that_are_wrong_are_errors(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "a.truth.yaml"
     file.write_text(text)
     with pytest.raises(SourceError, match=r"a\.truth\.yaml") as error:
         read_truth(file)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_labels_without_a_recording_and_a_recording_without_labels(tmp_path: Path) -> None:
@@ -225,11 +225,11 @@ def test_labels_without_a_recording_and_a_recording_without_labels(tmp_path: Pat
 
 
 def test_the_camera_is_as_it_was_filmed_unless_the_user_says_more(tmp_path: Path) -> None:
-    told = truth().model_copy(update={"mount": {"height_m": 1.2, "pitch_deg": 5}})
-    clip = Clip("a", Path("a.mp4"), told)
+    labels = truth().model_copy(update={"mount": {"height_m": 1.2, "pitch_deg": 5}})
+    clip = Clip("a", Path("a.mp4"), labels)
     assert clip.config(SonarConfig()).mount == MountConfig(height_m=1.2, pitch_deg=5)
     own = SonarConfig.model_validate({"mount": {"height_m": 1.6}})
     assert clip.config(own).mount.height_m == 1.6
-    wrong = Clip("a", Path("a.mp4"), told.model_copy(update={"mount": {"heigth": 1}}))
+    wrong = Clip("a", Path("a.mp4"), labels.model_copy(update={"mount": {"heigth": 1}}))
     with pytest.raises(SourceError, match="heigth"):
         wrong.config(SonarConfig())

@@ -1,5 +1,5 @@
-"""The suite in its short form: what really stands there is heard, and who hears it bumps into
-less. Low resolution, exact depth, the first metres of every route."""
+"""The suite in its short form: each real obstacle is heard, and who hears it bumps into
+less. Low resolution, exact depth, the first meters of every route."""
 
 import pytest
 from simulate_kit import need_mujoco, scenario
@@ -62,7 +62,7 @@ def test_the_suite_is_large_enough_and_hard_enough(walked: dict[str, list[WalkRe
 
 
 def test_who_hears_touches_at_most_a_third(walked: dict[str, list[WalkResult]]) -> None:
-    """By metres of route, which walking to and fro does not make more of."""
+    """By meters of route, which walking to and fro does not make more of."""
     plain, heard = sums(walked["without sonar"]), sums(walked["sonar, exact depth"])
     assert heard["contacts_per_100_m_of_route"] <= plain["contacts_per_100_m_of_route"] / 3
     assert heard["falls"] <= 1

@@ -12,7 +12,7 @@ FRAMES = (0, 75, 125, 205, 285)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> dict[int, np.ndarray]:
+def images() -> dict[int, np.ndarray]:
     """Some frames of the clip, and its length under -1."""
     av = pytest.importorskip("av")
     found: dict[int, np.ndarray] = {}
@@ -26,10 +26,10 @@ def pictures() -> dict[int, np.ndarray]:
     return found
 
 
-def test_clip_matches_its_truth_file(pictures: dict[int, np.ndarray]) -> None:
+def test_clip_matches_its_truth_file(images: dict[int, np.ndarray]) -> None:
     truth = demo.truth()
-    assert int(pictures[-1]) == truth["frames"]
-    assert pictures[0].shape == (truth["height_px"], truth["width_px"], 3)
+    assert int(images[-1]) == truth["frames"]
+    assert images[0].shape == (truth["height_px"], truth["width_px"], 3)
     assert 8.0 <= truth["frames"] / truth["rate_hz"] <= 12.0
     assert [s["frame"] for s in truth["seconds"]] == list(range(0, truth["frames"], 25))
     assert list(demo.depth()) == list(range(0, truth["frames"], 5))
@@ -80,8 +80,8 @@ def test_stored_depth_obeys_the_floor() -> None:
     np.testing.assert_allclose(1.0 / stored[-12:, 80], expected[-12:], rtol=5e-3)
 
 
-def test_builtin_network_sees_a_room(pictures: dict[int, np.ndarray]) -> None:
-    """Inverse depth of the network agrees with the exact one, picture by picture."""
+def test_builtin_network_sees_a_room(images: dict[int, np.ndarray]) -> None:
+    """Inverse depth of the network agrees with the exact one, frame by frame."""
     ort = pytest.importorskip("onnxruntime")
     cv2 = pytest.importorskip("cv2")
     model = Path(demo.__file__).parents[1] / "depth" / "models" / "builtin" / "builtin.onnx"
@@ -91,7 +91,7 @@ def test_builtin_network_sees_a_room(pictures: dict[int, np.ndarray]) -> None:
     exact = demo.depth()
     agreement = {}
     for index in FRAMES:
-        small = cv2.resize(pictures[index], (256, 192), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(images[index], (256, 192), interpolation=cv2.INTER_AREA)
         tensor = (small / 255.0 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
         tensor = tensor.transpose(2, 0, 1)[None].astype(np.float32)
         inverse = session.run(["inverse_depth"], {"image": tensor})[0][0]

@@ -29,11 +29,11 @@ class Game:
     """A trainer with a sink in memory; ``listener(game)`` gives each key."""
 
     def __init__(self, listener, questions=2, seed=5, audio=AUDIO):
-        self.clock, self.told, self.played, self.waited_s = ManualClock(), [], [], []
+        self.clock, self.announced, self.played, self.waited_s = ManualClock(), [], [], []
         mixer = Mixer(audio, SpeechConfig(), ToneSpeaker(RATE, seconds=0.1), stale_s=3600.0)
         self.sink = CollectSink(mixer)
         self.sink.start()
-        stage = EarStage(mixer, self.sink, self.clock, ToneSpeaker(RATE), self.told.append)
+        stage = EarStage(mixer, self.sink, self.clock, ToneSpeaker(RATE), self.announced.append)
         play = stage.play
 
         def noted(exercise):
@@ -72,8 +72,10 @@ class KeenEar:
         self.lesson, self.step = None, 0
 
     def __call__(self, game):
-        lesson = [t for t in game.told if t.startswith(("ear sides", "ear distances", "ear both"))]
-        heights = any(t.startswith("ear heights") for t in game.told)
+        lesson = [
+            t for t in game.announced if t.startswith(("ear sides", "ear distances", "ear both"))
+        ]
+        heights = any(t.startswith("ear heights") for t in game.announced)
         samples = game.played[-1][1][: 25 * RATE // 10]
         name = lesson[-1].split()[1]
         if name == "distances" and heights:
@@ -101,14 +103,14 @@ def test_who_hears_the_level_and_the_rate_gets_everything_right(keen):
     assert (score.heights.right, score.heights.asked) == (2, 2)
 
 
-def test_everything_told_is_said_and_it_ends_with_the_score(keen):
-    assert keen.told[-4:] == [
+def test_everything_announced_is_said_and_it_ends_with_the_score(keen):
+    assert keen.announced[-4:] == [
         *("ear sides number 6 ear of number 6", "ear distances number 6 ear of number 6"),
         *("ear heights number 2 ear of number 2", "ear end"),
     ]
-    assert keen.told[0] == "ear begin"
-    assert "ear press number 4 band stop" in keen.told
-    assert keen.told.count("ear right") == 14
+    assert keen.announced[0] == "ear begin"
+    assert "ear press number 4 band stop" in keen.announced
+    assert keen.announced.count("ear right") == 14
 
 
 def test_no_scene_gives_its_answer_away_in_words_and_danger_is_heard(keen):
@@ -124,7 +126,7 @@ def test_somebody_who_always_says_left_and_far_scores_what_that_is_worth():
     assert game.score.finished
     assert game.score.sides.asked == game.score.distances.asked == 4
     assert game.score.sides.right < 4
-    wrong = [t for t in game.told if t.startswith("ear wrong")]
+    wrong = [t for t in game.announced if t.startswith("ear wrong")]
     rights = sum(t.right for t in (game.score.sides, game.score.distances, game.score.heights))
     assert len(wrong) == 4 + 4 + 1 - rights
     assert len(asked) == 3 + 4 + 3 + 2 + (2 + 2 + 1 + 2) + len(wrong)  # wrong: heard again
@@ -136,8 +138,8 @@ def test_ended_early_it_still_ends_with_the_score(key):
     game = Game(lambda game: next(keys), questions=2)
     assert not game.score.finished
     assert game.score.sides.asked == 1
-    assert game.told[-1] == "ear end"
-    assert game.told[-2].endswith("ear of number 1")
+    assert game.announced[-1] == "ear end"
+    assert game.announced[-2].endswith("ear of number 1")
 
 
 def test_space_and_no_answer_play_it_again_but_not_for_ever():
@@ -191,7 +193,7 @@ def offline(monkeypatch):
     )
 
 
-def test_the_command_tells_the_score_and_ends_with_the_input(offline, monkeypatch):
+def test_the_command_reports_the_score_and_ends_with_the_input(offline, monkeypatch):
     reader, writer = os.pipe()
     os.write(writer, b"222")
     os.close(writer)
@@ -206,9 +208,9 @@ def test_the_command_tells_the_score_and_ends_with_the_input(offline, monkeypatc
         words = ["--json", "--set", "speech.enabled=false", "train-ear", "--seed", "4"]
         result = CliRunner().invoke(app, [*words, "--questions", "4"])
     assert result.exception is None
-    told = json.loads(result.stdout)
-    assert told["sides"]["asked"] == 3
-    assert not told["finished"]
+    report = json.loads(result.stdout)
+    assert report["sides"]["asked"] == 3
+    assert not report["finished"]
     assert "Ear training" in result.stderr
     assert "Training over" in result.stderr
 

@@ -46,7 +46,7 @@ def test_rendered_depth_of_the_floor_lies_on_a_plane(mujoco):
         rows, columns = np.nonzero(view.ground == 1)
         if rows.size < 2000:
             continue
-        # A plane's inverse depth is linear in the picture; kerbs and landings are a second one.
+        # A plane's inverse depth is linear in the image; curbs and landings are a second one.
         a = np.stack([rows, columns, np.ones(rows.size)], axis=1)
         inverse = view.inverse_m[rows, columns]
         fit, *_ = np.linalg.lstsq(a, inverse, rcond=None)

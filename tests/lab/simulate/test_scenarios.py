@@ -40,7 +40,7 @@ def _things(scenario: Scenario) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         ("lihgt: day\n", r"x\.yaml:4: no such key lihgt; the nearest is light\."),
         ("camera: {heigth_m: 1}\n", r":4: no such key camera\.heigth_m; the nearest is height_m"),
@@ -62,8 +62,8 @@ def _things(scenario: Scenario) -> list[str]:
         ("light: [&a day, *a]\n", "anchors and aliases"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_the_nearest_key(lines: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_a_mistake_is_reported_with_its_line_and_the_nearest_key(lines: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         read(START + lines + END, "x.yaml", "x")
 
 

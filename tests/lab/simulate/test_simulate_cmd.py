@@ -40,16 +40,16 @@ def test_list_is_all_with_a_word_about_each(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["corridr", "--closed-loop"], "nearest is corridor"),
         (["corridor"], "--out names the folder"),
         (["corridor", "--closed-loop", "--depth", "exat"], "'--depth'"),
     ],
 )
-def test_mistakes(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", *words]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_without_mujoco(
@@ -70,21 +70,21 @@ def test_a_recorded_walk(
     out = tmp_path / "walks"
     monkeypatch.setitem(record.__kwdefaults__, "size", (96, 128))  # small, for speed
     assert run(["simulate", str(mine), "--out", str(out), "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)
+    (report,) = json.loads(capsys.readouterr().out)
     folder = out / "mine"
-    assert told["folder"] == str(folder)
+    assert report["folder"] == str(folder)
     with av.open(str(folder / "video.mp4")) as film:
-        pictures = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
-    assert len(pictures) == told["frames"] > 30
-    assert pictures[0].shape == (96, 128, 3)
+        images = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(images) == report["frames"] > 30
+    assert images[0].shape == (96, 128, 3)
     with (folder / "poses.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == told["frames"]
+    assert len(rows) == report["frames"]
     with np.load(folder / "depth.npz") as stored:
         assert list(stored["frame"][:3]) == [0, 5, 10]
-        metres = stored["depth_mm"][0] / 1000.0
-    assert metres.shape == (24, 32)
-    assert metres[12, 16] == pytest.approx(1.45, abs=0.15), "the pole, straight ahead"
+        meters = stored["depth_mm"][0] / 1000.0
+    assert meters.shape == (24, 32)
+    assert meters[12, 16] == pytest.approx(1.45, abs=0.15), "the pole, straight ahead"
     (clip,) = find_clips(out)
     touched = [event for event in clip.truth.events if event.contact_s is not None]
     assert [event.kind for event in touched] == ["obstacle"]

@@ -33,19 +33,19 @@ def _drawn() -> None:
 
 def test_depth_is_exact_on_the_floor() -> None:
     with Stage(World(scenario()), SIZE) as stage:
-        sight = stage.render(EYE)
-        floor = stage.walkable(sight) > 0.5
+        view = stage.render(EYE)
+        floor = stage.walkable(view) > 0.5
     focal = SIZE[1] / 2 / math.tan(math.radians(31.0))
     rows = (np.arange(SIZE[0]) - (SIZE[0] - 1) / 2) / focal
     pitch = math.radians(EYE.pitch_deg)
     with np.errstate(divide="ignore"):
         expected = EYE.height_m / (rows * math.cos(pitch) + math.sin(pitch))
-    got = sight.depth_m[:, 64][floor[:, 64]]
+    got = view.depth_m[:, 64][floor[:, 64]]
     assert floor[:, 64].sum() > 30
     assert got == pytest.approx(expected[floor[:, 64]], rel=2e-3)
 
 
-def test_things_are_where_the_plan_has_them_and_move_with_their_bodies() -> None:
+def test_obstacles_are_where_the_plan_has_them_and_move_with_their_bodies() -> None:
     world = World(
         scenario("{kind: pole, at: [0.7, 3], radius_m: 0.1}\n{kind: person, at: [-0.8, 2.5]}")
     )
@@ -74,11 +74,11 @@ def test_sky_is_infinite_and_a_drop_is_lower_and_announced() -> None:
     out = scenario(rest="light: day\ndrops:\n  - {area: [-4, 3, 4, 12], depth_m: 1.0}\n")
     out = out.model_copy(update={"ground": out.ground.model_copy(update={"ceiling_m": None})})
     with Stage(World(out), SIZE) as stage:
-        sight = stage.render(EYE)
-        assert np.isinf(sight.depth_m[0, 64])
+        view = stage.render(EYE)
+        assert np.isinf(view.depth_m[0, 64])
         assert drop_ahead(stage.world, EYE) == pytest.approx(3.0, abs=0.06)
         assert drop_ahead(stage.world, Camera(0.0, 0.0, 1.35, 180.0, 10.0, 0.0)) is None
-        names = {stage.parts[k] for k in np.unique(sight.part)}
+        names = {stage.parts[k] for k in np.unique(view.part)}
     assert "below" in names
 
 
@@ -92,7 +92,7 @@ def test_light_is_the_scenarios() -> None:
         assert image.shape == (*SIZE, 3) and image.dtype == np.uint8
         brightness[light] = float(image.mean())
         if light == "indoor":
-            assert judge(subsample(image)) is None, "a usual picture is no reason for uncertainty"
+            assert judge(subsample(image)) is None, "a usual frame is no reason for uncertainty"
     assert brightness["indoor"] > 1.5 * brightness["dim"] > 1.5 * brightness["night"]
 
 

@@ -42,7 +42,7 @@ class Legs:
         self._moved_m = 0.0
 
     def hear(self, cues: Sequence[Cue] | Iterator[Cue]) -> float:
-        """Metres walked meanwhile."""
+        """Meters walked meanwhile."""
         before = self.walked_m
         for cue in cues:
             step = self.walker.decide(cue, -self.yaw_deg, DT, self._moved_m)

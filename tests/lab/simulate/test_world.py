@@ -28,7 +28,7 @@ def test_a_turned_box_is_turned() -> None:
     assert gap.distance_m == pytest.approx(0.4)
 
 
-def test_low_and_high_things_are_not_felt() -> None:
+def test_low_and_high_obstacles_are_not_felt() -> None:
     sill = "{kind: box, at: [0, 2], size: [1, 1, 0.05]}"
     beam = "{kind: box, at: [0, 2], size: [1, 1, 0.3], bottom_m: 1.9}"
     bar = "{kind: box, at: [0, 2], size: [1, 1, 0.3], bottom_m: 1.5}"
@@ -57,8 +57,8 @@ def test_somebody_walks_waits_and_comes_back() -> None:
         world.step(0.1, 0.0, 0.0)
     assert motion.x_m == pytest.approx(-0.8, abs=0.01)
     for _ in range(30):
-        world.step(0.1, 0.4, 4.0)  # stands in the way
-    assert motion.x_m < 0.4 - BODY_RADIUS_M, "nobody walks into who stands there"
+        world.step(0.1, 0.4, 4.0)  # is in the way
+    assert motion.x_m < 0.4 - BODY_RADIUS_M, "nobody walks into a person"
     for _ in range(60):
         world.step(0.1, 0.0, 0.0)
     assert -2.0 < motion.x_m < 1.9, "on the way back"

@@ -1,4 +1,4 @@
-"""Random places to walk in: rooms, corridors, streets with kerbs, stairs, edges to fall over.
+"""Random places to walk in: rooms, corridors, streets with curbs, stairs, edges to fall over.
 
 Every scene of a seed is the same. x to the right, y ahead, z up, meters; the walker starts near
 y = 0. The layouts are never those of the shipped scenarios, which measure what was trained here.
@@ -122,18 +122,18 @@ def _edge(rng: np.random.Generator, scene: PlaceScene, edge: float) -> None:
 
 
 def _street(rng: np.random.Generator) -> PlaceScene:
-    """A pavement with a kerb, a road beside it, house fronts, and at times a side road."""
+    """A sidewalk with a curb, a road beside it, house fronts, and at times a side road."""
     half, far = rng.uniform(0.9, 2.5), rng.uniform(18.0, 34.0)
-    side, kerb = int(rng.choice([-1, 1])), rng.uniform(0.06, 0.18)  # the side of the road
+    side, curb = int(rng.choice([-1, 1])), rng.uniform(0.06, 0.18)  # the side of the road
     scene = PlaceScene("street", half, far, ground=str(rng.choice(["tiles", "paving", "concrete"])))
     road = side * half, side * (half + rng.uniform(4, 9))
     a, b = sorted(road)
-    scene.drops.append({"area": (a, -4.0, b, far), "depth_m": kerb, "material": "asphalt"})
+    scene.drops.append({"area": (a, -4.0, b, far), "depth_m": curb, "material": "asphalt"})
     cut = far
     if rng.random() < 0.45:
         cut = scene.edge_m = rng.uniform(4.0, 12.0)
         a, b = sorted((side * half, -side * (half + 6)))
-        scene.drops.append({"area": (a, cut, b, cut + 5), "depth_m": kerb, "material": "asphalt"})
+        scene.drops.append({"area": (a, cut, b, cut + 5), "depth_m": curb, "material": "asphalt"})
     for x, sign in ((-side * half, -side), (road[1] + side * 3, side)):
         y = -4.0
         while y < far and rng.random() < 0.95:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sonar.types import RgbImage
 
-Grey = NDArray[np.float64]
+Gray = NDArray[np.float64]
 Rgb = tuple[float, float, float]
 
 
 def fractal(
     rng: np.random.Generator, size: int, octaves: int = 5, stretch: tuple[int, int] = (1, 1)
-) -> Grey:
+) -> Gray:
     """Tileable noise of shape (size, size), mean 0, within about +-1.
 
     ``stretch`` multiplies the number of waves along (rows, columns): (8, 1) makes grain that
@@ -33,28 +33,28 @@ def fractal(
             a, b = np.take(grid, low, axis), np.take(grid, (low + 1) % grid.shape[axis], axis)
             grid = a * (1 - f) + b * f
         total += 0.55**octave * grid
-    scaled: Grey = total / (np.abs(total).max() + 1e-9)
+    scaled: Gray = total / (np.abs(total).max() + 1e-9)
     return scaled
 
 
-def _colored(grey: Grey, color: Rgb) -> RgbImage:
-    image = np.array(color)[None, None, :] * grey[:, :, None] * 255.0
+def _colored(gray: Gray, color: Rgb) -> RgbImage:
+    image = np.array(color)[None, None, :] * gray[:, :, None] * 255.0
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def planks(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """A wooden floor: eight boards across, grain along the rows' direction, staggered joints."""
     grain = fractal(rng, size, 4, (2, 32)) * 0.12 + fractal(rng, size, 5) * 0.08
-    grey = 1.0 + grain
+    gray = 1.0 + grain
     board = size // 8
     for index in range(8):
         tone = 1.0 + 0.14 * rng.standard_normal()
         cols = slice(index * board, (index + 1) * board)
         joint = int(rng.integers(0, size))
-        grey[:, cols] = np.roll(grey[:, cols], int(rng.integers(0, size)), axis=0) * tone
-        grey[joint : joint + 3, cols] *= 0.45
-        grey[:, index * board : index * board + 2] *= 0.45
-    return _colored(grey, color)
+        gray[:, cols] = np.roll(gray[:, cols], int(rng.integers(0, size)), axis=0) * tone
+        gray[joint : joint + 3, cols] *= 0.45
+        gray[:, index * board : index * board + 2] *= 0.45
+    return _colored(gray, color)
 
 
 def grain(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
@@ -70,7 +70,7 @@ def plaster(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
 
 
 def wallpaper(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
-    """Soft stripes with a small motif."""
+    """Blurred stripes with a small motif."""
     u = np.linspace(0, 2 * np.pi, size, endpoint=False)
     stripes = 0.05 * np.sign(np.sin(8 * u))[None, :]
     motif = 0.09 * ((np.cos(8 * u)[None, :] * np.cos(8 * u)[:, None]) > 0.86)
@@ -79,15 +79,15 @@ def wallpaper(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
 
 def tiles(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:
     """Four by four tiles with joints."""
-    grey = 1.0 + 0.05 * fractal(rng, size, 5)
+    gray = 1.0 + 0.05 * fractal(rng, size, 5)
     step = size // 4
     for i in range(4):
         for j in range(4):
             block = (slice(i * step, (i + 1) * step), slice(j * step, (j + 1) * step))
-            grey[block] *= 1.0 + 0.07 * rng.standard_normal()
-        grey[i * step : i * step + 4, :] = 0.62
-        grey[:, i * step : i * step + 4] = 0.62
-    return _colored(grey, color)
+            gray[block] *= 1.0 + 0.07 * rng.standard_normal()
+        gray[i * step : i * step + 4, :] = 0.62
+        gray[:, i * step : i * step + 4] = 0.62
+    return _colored(gray, color)
 
 
 def cloth(rng: np.random.Generator, size: int, color: Rgb) -> RgbImage:

@@ -17,7 +17,7 @@ BODY_TOP_M = 1.8
 HEAD_BOTTOM_M = 1.2  # what begins higher is missed by a cane
 COURTESY_M = 0.6  # nobody walks into somebody who is this near in front of them
 _ROUND_CORNER_DPS = 240.0
-KERB_M = 0.2  # lower ground up to this is a road, not an abyss
+CURB_M = 0.2  # lower ground up to this is a road, not an abyss
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _lower(room: RoomBuilder, drop: sc.Drop) -> None:
             break
         room.box("stairs", (x0, y, -tread - 0.2), (x1, y + drop.run_m, -tread), drop.material)
         y += drop.run_m
-    name = "below" if down > KERB_M else "road"
+    name = "below" if down > CURB_M else "road"
     room.box(name, (x0, y, -down - 0.1), (x1, y1, -down), drop.material)
     for low, high in (  # the sides: without them one looks into nothing
         ((x0 - 0.1, y0, -down), (x0, y1, 0.0)),
