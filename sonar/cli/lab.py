@@ -162,8 +162,7 @@ def train_ear(
     Space plays again, q ends. Everything is spoken and printed; no camera, no model.
     """
     from sonar.clock import SystemClock
-    from sonar.controls.keys import single_keys
-    from sonar.lab.simulate.ear import EarStage, EarTrainer
+    from sonar.lab.simulate.ear import EarStage, EarTrainer, single_keys
     from sonar.lab.simulate.ear_scenes import SceneMaker
 
     config = options.load()

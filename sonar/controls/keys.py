@@ -9,12 +9,8 @@ import contextlib
 import glob
 import os
 import re
-import select
 import struct
-import sys
 import termios
-import tty
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sonar.clock import SystemClock
@@ -107,32 +103,6 @@ class Keyboard:
         with contextlib.suppress(OSError):
             return self.on_terminal and os.tcgetpgrp(self._file) == os.getpgrp()
         return False
-
-
-@contextlib.contextmanager
-def single_keys() -> Iterator[Callable[[float], str | None]]:
-    """The next key of standard input: None after so many seconds, "" when no more will come."""
-    try:
-        file = sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):  # none, closed, or replaced
-        file = -1
-
-    def read(timeout_s: float) -> str | None:
-        if file < 0:
-            return ""
-        if not select.select([file], [], [], timeout_s)[0]:
-            return None
-        return os.read(file, 1).decode("ascii", "replace").lower()
-
-    before = termios.tcgetattr(file) if file >= 0 and os.isatty(file) else None
-    try:
-        if before is not None:
-            tty.setcbreak(file, termios.TCSADRAIN)
-        yield read
-    finally:
-        if before is not None:
-            with contextlib.suppress(termios.error):  # the terminal was closed meanwhile
-                termios.tcsetattr(file, termios.TCSADRAIN, before)
 
 
 class Buttons:

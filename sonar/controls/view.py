@@ -5,7 +5,6 @@ Nothing is made until somebody asks, in the thread that asks: the loop only keep
 
 import base64
 import json
-import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from sonar.config import SonarConfig
 from sonar.ports import Clock
 from sonar.records import Step, Update, ZonesRecord
 from sonar.types import Reason, RgbImage, Scene, State
-from sonar.zones import intrinsics
+from sonar.zones import zone_borders
 
 if TYPE_CHECKING:
     from sonar.controls.controls import Controls
@@ -93,14 +92,6 @@ class RunView:
             "picture_allowed": self._config.controls.picture,
         }
         return json.dumps(shown)
-
-
-def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
-    """Where the zones meet at the horizon, as fractions of a frame's width from the left."""
-    camera = intrinsics(config.mount, width, height)
-    half = math.tan(math.radians(config.zones.center_width_deg / 2)) * camera.fx
-    left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
-    return max(0.0, left), min(1.0, right)
 
 
 def _jpeg(image: RgbImage) -> str:

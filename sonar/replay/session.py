@@ -10,7 +10,6 @@ from typing import Any
 from sonar import __version__, app
 from sonar.audio.output.sinks import WavSink
 from sonar.config import SonarConfig
-from sonar.controls.view import zone_borders
 from sonar.errors import SonarError
 from sonar.files import Progress
 from sonar.pipeline import Outcome, Pipeline
@@ -21,6 +20,7 @@ from sonar.replay.report import NAME as REPORT
 from sonar.replay.report import write_report
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.writer import ReplayWriter
+from sonar.zones import zone_borders
 
 Guard = Callable[[Pipeline], AbstractContextManager[None]]
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not state theirs

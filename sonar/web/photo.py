@@ -16,9 +16,9 @@ from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource
 from sonar.config import SonarConfig
-from sonar.controls.view import zone_borders
 from sonar.replay.annotate import Annotator, even_size, heat_map
 from sonar.types import RgbImage
+from sonar.zones import zone_borders
 
 _SHOWN_PX = 960
 _LEGEND_PX = 34

@@ -6,7 +6,15 @@ how the camera is worn; :func:`judge` says what keeps a frame from being seen.
 
 from sonar.zones.analyser import DepthZones
 from sonar.zones.calibrate import MountEstimate, estimate_mount
-from sonar.zones.geometry import intrinsics
+from sonar.zones.geometry import intrinsics, zone_borders
 from sonar.zones.image_quality import judge, subsample
 
-__all__ = ["DepthZones", "MountEstimate", "estimate_mount", "intrinsics", "judge", "subsample"]
+__all__ = [
+    "DepthZones",
+    "MountEstimate",
+    "estimate_mount",
+    "intrinsics",
+    "judge",
+    "subsample",
+    "zone_borders",
+]

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.config import MountConfig, ZonesConfig
+from sonar.config import MountConfig, SonarConfig, ZonesConfig
 from sonar.types import FOCAL
 
 Array = NDArray[np.float32]
@@ -94,6 +94,14 @@ def intrinsics(mount: MountConfig, width: int, height: int) -> Intrinsics:
         sx, sy = width / cw, height / ch
         fx, fy, cx, cy = fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5
     return Intrinsics(fx, fy, cx, cy, width, height, mount.distortion)
+
+
+def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
+    """Where the zones meet at the horizon, as fractions of a frame's width from the left."""
+    camera = intrinsics(config.mount, width, height)
+    half = np.tan(np.radians(config.zones.center_width_deg / 2)) * camera.fx
+    left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
+    return max(0.0, left), min(1.0, right)
 
 
 def undistort(x: Array, y: Array, coefficients: tuple[float, ...]) -> tuple[Array, Array]:

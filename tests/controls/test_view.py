@@ -15,12 +15,13 @@ from sonar.clock import ManualClock
 from sonar.config import SonarConfig
 from sonar.config.load import load_config
 from sonar.controls.controls import Controls
-from sonar.controls.view import STALE_S, RunView, zone_borders
+from sonar.controls.view import STALE_S, RunView
 from sonar.records import Event, Step, Update
 from sonar.testing.capture import ScriptedSource
 from sonar.testing.depth import FakeEngine
 from sonar.types import SIDES, Band, Cue, CueKind, DepthMap, Frame, Reason, Scene, State
 from sonar.types import ZoneReading as Zone
+from sonar.zones import zone_borders
 
 IMAGE = np.zeros((600, 800, 3), np.uint8)
 IMAGE[:, :400] = (250, 20, 20)  # red on the left

@@ -1,11 +1,17 @@
 """The ear trainer: an audio game that teaches what the sounds mean, and scores it.
 
-Everything is spoken, and printed beside it; the only input is single keys. Nothing here knows a
-terminal or a sound card.
+Everything is spoken, and printed beside it; the only input is single keys. The game itself knows no
+terminal and no sound card.
 """
 
+import contextlib
+import os
 import random
-from collections.abc import Callable, Sequence
+import select
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sonar.audio.synthesis import SILENCE, Mixer
@@ -203,3 +209,29 @@ class EarTrainer:
             if key is None or key == AGAIN:
                 replays += key is None
                 self._stage.play(exercise)
+
+
+@contextlib.contextmanager
+def single_keys() -> Iterator[Keys]:
+    """The next key of standard input: None after so many seconds, "" when no more will come."""
+    try:
+        file = sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # none, closed, or replaced
+        file = -1
+
+    def read(timeout_s: float) -> str | None:
+        if file < 0:
+            return ""
+        if not select.select([file], [], [], timeout_s)[0]:
+            return None
+        return os.read(file, 1).decode("ascii", "replace").lower()
+
+    before = termios.tcgetattr(file) if file >= 0 and os.isatty(file) else None
+    try:
+        if before is not None:
+            tty.setcbreak(file, termios.TCSADRAIN)
+        yield read
+    finally:
+        if before is not None:
+            with contextlib.suppress(termios.error):  # the terminal was closed meanwhile
+                termios.tcsetattr(file, termios.TCSADRAIN, before)

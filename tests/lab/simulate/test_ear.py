@@ -15,7 +15,7 @@ from sonar.audio.synthesis import Mixer
 from sonar.cli.root import app
 from sonar.clock import ManualClock
 from sonar.config import AudioConfig, SpeechConfig
-from sonar.controls import keys as keyboard
+from sonar.lab.simulate import ear
 from sonar.lab.simulate.ear import ANSWER_S, MOST_REPLAYS, EarStage, EarTrainer
 from sonar.lab.simulate.ear_scenes import BANDS, HEIGHTS, SceneMaker
 from sonar.testing.audio import CollectSink, ToneSpeaker
@@ -198,13 +198,13 @@ def test_the_command_reports_the_score_and_ends_with_the_input(offline, monkeypa
     os.write(writer, b"222")
     os.close(writer)
     with os.fdopen(reader) as stdin:
-        keys = keyboard.single_keys
+        keys = ear.single_keys
 
         def piped():
             monkeypatch.setattr(sys, "stdin", stdin)
             return keys()
 
-        monkeypatch.setattr(keyboard, "single_keys", piped)
+        monkeypatch.setattr(ear, "single_keys", piped)
         words = ["--json", "--set", "speech.enabled=false", "train-ear", "--seed", "4"]
         result = CliRunner().invoke(app, [*words, "--questions", "4"])
     assert result.exception is None
@@ -226,7 +226,7 @@ def test_keys_come_singly_from_a_terminal_and_it_is_put_back(monkeypatch):
     before = termios.tcgetattr(theirs)
     with os.fdopen(theirs) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(RuntimeError), keyboard.single_keys() as key:
+        with pytest.raises(RuntimeError), ear.single_keys() as key:
             assert key(0.0) is None
             os.write(mine, b"3Q")
             assert [key(5.0), key(5.0)] == ["3", "q"]
