@@ -99,7 +99,7 @@ def intrinsics(mount: MountConfig, width: int, height: int) -> Intrinsics:
 def zone_borders(config: SonarConfig, height: int, width: int) -> tuple[float, float]:
     """Where the zones meet at the horizon, as fractions of a frame's width from the left."""
     camera = intrinsics(config.mount, width, height)
-    half = np.tan(np.radians(config.zones.center_width_deg / 2)) * camera.fx
+    half = float(np.tan(np.radians(config.zones.center_width_deg / 2))) * camera.fx
     left, right = ((camera.cx + side * half + 0.5) / width for side in (-1, 1))
     return max(0.0, left), min(1.0, right)
 
