@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,7 @@ def list_cameras(
 
 
 def camera_frames(
-    address: int | str | None,
-    config: CaptureConfig,
-    clock: Clock,
-    *,
-    opener: Callable[[int | str], Any] | None = None,
-    cameras: Callable[[], list[CameraInfo]] = list_cameras,
+    address: int | str | None, config: CaptureConfig, clock: Clock
 ) -> Generator[Any, None, None]:
     """One connection to a camera, see :data:`sonar.capture.live.Connect`.
 
@@ -63,19 +58,12 @@ def camera_frames(
         address: device path (an index outside Linux), or None for the first that gives a frame.
         config: size and rate to ask for (the camera may choose others).
         clock: stamps the frames: V4L2 has no sender's clock to trust.
-        opener: makes something like ``cv2.VideoCapture``, its default, of an address.
-        cameras: lists what None may take.
 
     Raises DeviceError with what to do, SourceLost where it stops giving frames.
     """
     import cv2
 
-    opener = opener or _open_cv2
-    capture = (
-        _opened(address, config, opener)
-        if address is not None
-        else _first_of(cameras(), config, opener)
-    )
+    capture = _first(config) if address is None else _opened(address, config)
     try:
         yield float(capture.get(cv2.CAP_PROP_FPS)) or None
         garbage = 0
@@ -85,18 +73,20 @@ def camera_frames(
             t = clock.now()
             good, raw = capture.retrieve()
             image = _rgb(raw) if good else None
-            garbage = 0 if image is not None else garbage + 1
+            garbage += 1
             if image is not None:
+                garbage = 0
                 yield image, t
         raise SourceLost(f"the camera gave {_GARBAGE_LIMIT} damaged frames in a row")
     finally:
         capture.release()
 
 
-def _first_of(found: list[CameraInfo], config: CaptureConfig, opener: Callable[..., Any]) -> Any:
+def _first(config: CaptureConfig) -> Any:
+    found = list_cameras()
     for camera in found:
         try:
-            capture = _opened(camera.path, config, opener)
+            capture = _opened(camera.path, config)
         except DeviceError:
             continue
         if capture.grab():
@@ -109,10 +99,22 @@ def _first_of(found: list[CameraInfo], config: CaptureConfig, opener: Callable[.
     )
 
 
-def _opened(address: int | str, config: CaptureConfig, opener: Callable[..., Any]) -> Any:
+def _opened(address: int | str, config: CaptureConfig) -> Any:
     import cv2
 
-    capture = opener(address)
+    backend = cv2.CAP_ANY
+    if isinstance(address, str):
+        backend = cv2.CAP_V4L2
+        if not Path(address).exists():
+            raise DeviceError(
+                f"There is no camera at {address}: is it plugged in? `sonar devices` lists cameras."
+            )
+        if not os.access(address, os.R_OK | os.W_OK):
+            raise DeviceError(
+                f"No permission to use {address}: add your user to the group that owns it "
+                "(often video)."
+            )
+    capture: Any = cv2.VideoCapture(address, backend)
     if not capture.isOpened():
         raise DeviceError(
             f"{address} cannot be opened: it is no camera, or another program is using it."
@@ -124,23 +126,6 @@ def _opened(address: int | str, config: CaptureConfig, opener: Callable[..., Any
     capture.set(cv2.CAP_PROP_FPS, config.rate_hz)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
-
-
-def _open_cv2(address: int | str) -> Any:
-    import cv2
-
-    if isinstance(address, int):
-        return cv2.VideoCapture(address)
-    if not Path(address).exists():
-        raise DeviceError(
-            f"There is no camera at {address}: is it plugged in? `sonar devices` lists cameras."
-        )
-    if not os.access(address, os.R_OK | os.W_OK):
-        raise DeviceError(
-            f"No permission to use {address}: add your user to the group that owns it "
-            "(often video)."
-        )
-    return cv2.VideoCapture(address, cv2.CAP_V4L2)
 
 
 def _rgb(raw: Any) -> RgbImage | None:

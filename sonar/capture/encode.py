@@ -1,6 +1,7 @@
 """H.264 into a file that plays whatever happens, with sound where there is some."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,8 @@ class VideoWriter:
         self._last_ticks = -1
         self._samples = 0
         options = {"flush_packets": "1", **options}
-        try:
+        with self._writing():
             self._container: Any = av.open(media_path(path), "w", format=format, options=options)
-        except (OSError, av.FFmpegError) as error:
-            raise OutputError(f"cannot write {path}: {error}") from error
         rate = Fraction(max(1.0, rate_hz)).limit_denominator(1001)
         self._video = self._container.add_stream("libx264", rate=rate)
         self._video.width, self._video.height = width, height
@@ -79,7 +78,8 @@ class VideoWriter:
         ticks = max(self._last_ticks + 1, round(t * TICKS_HZ))
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS_HZ)
         self._last_ticks = ticks
-        self._mux(self._container, self._video, frame)
+        with self._writing():
+            self._container.mux(self._video.encode(frame))
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2) in [-1, 1]."""
@@ -91,28 +91,26 @@ class VideoWriter:
         frame.sample_rate = self._audio.rate
         frame.pts, frame.time_base = self._samples, Fraction(1, self._audio.rate)
         self._samples += len(samples)
-        self._mux(self._container, self._audio, frame)
+        with self._writing():
+            self._container.mux(self._audio.encode(frame))
 
     def close(self) -> None:
         """Finish the file; after an earlier failure, only release it. Safe to call twice."""
         container, self._container = self._container, None
         if container is None:
             return
-        try:
-            for stream in filter(None, (self._video, self._audio)):
-                if not self.failed:
-                    self._mux(container, stream, None)
-        finally:
-            try:
+        if self.failed:  # the first error said it
+            with suppress(OSError, av.FFmpegError):
                 container.close()
-            except (OSError, av.FFmpegError) as error:
-                if not self.failed:  # else the first error says it
-                    self.failed = True
-                    raise OutputError(f"cannot finish {self.path}: {error}") from error
+            return
+        with self._writing(), container:
+            for stream in filter(None, (self._video, self._audio)):
+                container.mux(stream.encode(None))
 
-    def _mux(self, container: Any, stream: Any, frame: Any) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            container.mux(stream.encode(frame))
+            yield
         except (OSError, av.FFmpegError) as error:
             self.failed = True
             raise OutputError(f"cannot write {self.path}: {error}") from error

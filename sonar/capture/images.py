@@ -160,20 +160,15 @@ class ImageSource(Recording):
 
 def _check_single(path: Path, image: Any) -> None:
     """Raises SourceError where the first image would be a part of the file only."""
-    count = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
-    if image.format == "TIFF":
-        for page in range(count):
-            image.seek(page)
-            if image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED:  # these come last
-                count = page
-                break
-        image.seek(0)
-        if count == 0 or _head(path)[8:10] == b"CR":
-            raise SourceError(
-                f"{path} is a camera's raw file, of which sonar reads the preview only: "
-                "convert it to JPEG."
-            )
-    if count > 1:
+    if image.format == "TIFF" and (
+        image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED or _head(path)[8:10] == b"CR"
+    ):
+        raise SourceError(
+            f"{path} is a camera's raw file, of which sonar reads the preview only: "
+            "convert it to JPEG."
+        )
+    count = int(getattr(image, "n_frames", 1))
+    if image.format in _ANIMATED and count > 1:
         raise SourceError(
             f"{path} holds {count} frames, not one image: convert it to MP4 for `sonar replay`, or "
             "save the frame that you mean as PNG."

@@ -1,7 +1,7 @@
 """What recordings and streams share: playing, addresses, opening with PyAV, upright pixels."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,22 @@ def video_of(container: Any, name: str) -> Any:
         raise SourceError(f"{name} has no video in it.")
     codec.options = {"max_pixels": str(_MOST_PIXELS)}
     return stream
+
+
+def decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a video stream in order; None for each that cannot be decoded, or that was
+    patched up from others."""
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.EOFError:
+            continue
+        except av.error.FFmpegError:
+            yield None
+            continue
+        yield from (None if frame.is_corrupt else frame for frame in frames)
 
 
 def stream_rate_hz(stream: Any) -> float | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from sonar.capture.media import (
     SEGMENTED,
     Pixels,
+    decoded,
     open_container,
     redact_url,
     stream_rate_hz,
@@ -40,8 +41,7 @@ def stream_frames(url: str, open_timeout_s: float, clock: Clock) -> Generator[An
     """
     import av
 
-    is_rtsp = url.lower().startswith("rtsp")
-    name = redact_url(url)
+    name, is_rtsp = redact_url(url), url.lower().startswith("rtsp")
     with _connect(url, name, is_rtsp, open_timeout_s) as container:
         stream = video_of(container, name)
         if not is_rtsp and container.duration and container.duration > 0:
@@ -53,14 +53,25 @@ def stream_frames(url: str, open_timeout_s: float, clock: Clock) -> Generator[An
         yield stream_rate_hz(stream) if is_rtsp else None
         # ffmpeg knows the end of a bare JPEG by the beginning of the next.
         one_behind = container.format.name == "mjpeg"
-        pixels, time, before = Pixels(stream), StreamTime(), clock.now()
-        for frame in _decoded(container, stream):
-            arrived = clock.now()
-            t, before = (before if one_behind else arrived), arrived
-            if is_rtsp and frame.pts is not None:  # only RTSP has a sender's clock to trust
-                t = time.captured_at(float(frame.pts * frame.time_base), t)
-            if not frame.is_corrupt:
+        pixels, time, before, garbage = Pixels(stream), StreamTime(), clock.now(), 0
+        try:
+            for frame in decoded(container, stream):
+                arrived = clock.now()
+                t, before = (before if one_behind else arrived), arrived
+                garbage += 1
+                if garbage > _GARBAGE_LIMIT:
+                    raise SourceLost("the stream sends only damaged frames")
+                if frame is None:
+                    continue
+                garbage = 0
+                if is_rtsp and frame.pts is not None:  # only RTSP has a sender's clock to trust
+                    t = time.captured_at(float(frame.pts * frame.time_base), t)
                 yield pixels.rgb(frame), t
+        except av.error.ExitError:
+            raise SourceTimeout("the stream went silent") from None
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceLost(f"the stream broke off: {_reason(error)}") from None
+    raise SourceLost("the stream ended")
 
 
 class StreamTime:
@@ -128,31 +139,6 @@ def _connect(url: str, name: str, is_rtsp: bool, open_timeout_s: float) -> Any:
             "to guide by. Use the camera's RTSP or MJPEG address."
         )
     raise SourceError(f"{name} sends no video that ffmpeg can read.")
-
-
-def _decoded(container: Any, stream: Any) -> Generator[Any, None, None]:
-    import av
-
-    garbage = 0
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                garbage += 1
-                if garbage >= _GARBAGE_LIMIT:
-                    raise SourceLost("the stream sends only damaged frames") from None
-                continue
-            for frame in frames:
-                garbage = 0
-                yield frame
-    except av.error.EOFError:
-        pass
-    except av.error.ExitError:
-        raise SourceTimeout("the stream went silent") from None
-    except (av.error.FFmpegError, OSError) as error:
-        raise SourceLost(f"the stream broke off: {_reason(error)}") from None
-    raise SourceLost("the stream ended")
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +53,9 @@ _COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned box between two corners (x, y, z) in meters; infinite sides allowed."""
+    """An axis-aligned box between two corners (x, y, z) in meters, at time 0."""
 
-    low: Triple  # at time 0
+    low: Triple
     high: Triple
     role: Role = Role.OBSTACLE
     name: str = "box"  # boxes of one name are one obstacle (a person is three boxes)
@@ -138,17 +138,17 @@ class SyntheticScene:
 
     def camera_at(self, t: float) -> Camera:
         """Where the camera is, and how it is turned, ``t`` seconds later."""
-        (x, y), _ = self.camera.heading
-        walked_m = min(self.speed_mps * t, self.walk_m)
+        start = self.camera
+        x_m, y_m = min(self.speed_mps * t, self.walk_m) * start.heading[0]
         step, swing = (math.sin(2 * math.pi * hz * t) for hz in (_STEP_HZ, _STEP_HZ / 2))
         return replace(
-            self.camera,
-            x_m=self.camera.x_m + walked_m * float(x),
-            y_m=self.camera.y_m + walked_m * float(y),
-            height_m=self.camera.height_m + self.bob_m * step,
-            yaw_deg=self.camera.yaw_deg + self.yaw_rate_dps * t,
-            pitch_deg=self.camera.pitch_deg + self.sway_deg * step,
-            roll_deg=self.camera.roll_deg + self.sway_deg * swing,
+            start,
+            x_m=start.x_m + float(x_m),
+            y_m=start.y_m + float(y_m),
+            height_m=start.height_m + self.bob_m * step,
+            yaw_deg=start.yaw_deg + self.yaw_rate_dps * t,
+            pitch_deg=start.pitch_deg + self.sway_deg * step,
+            roll_deg=start.roll_deg + self.sway_deg * swing,
         )
 
     def view(self, t: float, height: int, width: int) -> SceneView:
@@ -204,13 +204,11 @@ def wall(low: tuple[float, float], high: tuple[float, float], name: str = "wall"
 
 def person(x_m: float, y_m: float, velocity_mps: Triple) -> tuple[Box, ...]:
     """Somebody upright: legs, trunk and head."""
-
-    sizes = ((0.19, 0.12, 0.0, 0.82), (0.25, 0.14, 0.82, 1.46), (0.10, 0.11, 1.46, 1.74))
-    return tuple(
-        Box(
-            (x_m - w, y_m - d, low), (x_m + w, y_m + d, high), Role.OBSTACLE, "person", velocity_mps
-        )
-        for w, d, low, high in sizes
+    who: tuple[Any, ...] = (Role.OBSTACLE, "person", velocity_mps)
+    return (
+        Box((x_m - 0.19, y_m - 0.12, 0.0), (x_m + 0.19, y_m + 0.12, 0.82), *who),
+        Box((x_m - 0.25, y_m - 0.14, 0.82), (x_m + 0.25, y_m + 0.14, 1.46), *who),
+        Box((x_m - 0.10, y_m - 0.11, 1.46), (x_m + 0.10, y_m + 0.11, 1.74), *who),
     )
 
 
@@ -245,18 +243,14 @@ def _box(x_m: float, d: float) -> tuple[Box, ...]:
     return (*hall(2.5, 14.0), Box((x_m - 0.25, d, 0.0), (x_m + 0.25, d + 0.5, 0.9)))
 
 
-def _person(speed_mps: float, d: float) -> tuple[Box, ...]:
-    return (*hall(2.0, 40.0), *person(0.0, d, (0.0, speed_mps, 0.0)))
-
-
 # Of each walk: its boxes for a distance, and that distance in meters.
 _WALKS: dict[str, tuple[Callable[[float], tuple[Box, ...]], float]] = {
     "corridor": (lambda d: hall(1.0, 20.0), 12.0),
-    "box": (partial(_box, 0.0), 5.0),
-    "left_box": (partial(_box, -0.5), 5.0),
-    "right_box": (partial(_box, 0.5), 5.0),
-    "person_approaching": (partial(_person, -1.0), 7.0),
-    "person_leaving": (partial(_person, 1.0), 2.0),
+    "box": (lambda d: _box(0.0, d), 5.0),
+    "left_box": (lambda d: _box(-0.5, d), 5.0),
+    "right_box": (lambda d: _box(0.5, d), 5.0),
+    "person_approaching": (lambda d: (*hall(2.0, 40.0), *person(0.0, d, (0.0, -1.0, 0.0))), 7.0),
+    "person_leaving": (lambda d: (*hall(2.0, 40.0), *person(0.0, d, (0.0, 1.0, 0.0))), 2.0),
     "head_bar": (lambda d: (*hall(2.5, 14.0), Box((-0.9, d, 1.55), (0.9, d + 0.12, 1.8))), 5.0),
     "stairs_down": (_stairs_down, 5.0),
     "platform": (_platform, 5.0),
@@ -289,11 +283,10 @@ def scenario(
 
 
 class SyntheticSource(Recording):
-    """A recording of a drawn scene that knows its depth; a :class:`sonar.ports.FrameSource`.
+    """A recording of a drawn scene that knows its depth.
 
     Args:
         scene: a scenario's name, or a scene of one's own.
-        rate_hz: frames a second.
         frames: how many.
         size: (height, width) of the frames in pixels.
     """

@@ -1,7 +1,7 @@
 """Recorded videos: any container and codec that ffmpeg reads, through PyAV."""
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from sonar.capture.media import (
     Pixels,
     Recording,
     check_file,
+    decoded,
     is_raw,
     open_container,
     stream_rate_hz,
@@ -61,21 +62,34 @@ class VideoFileSource(Recording):
         with container:
             stream = self._stream(container)
             yield None
-            count, t = 0, 0.0
+            count, t, end_s, cut_off = 0, 0.0, 0.0, False
             pixels, raw = Pixels(stream), is_raw(container)
             times = MediaTime(1.0 / (self.rate_hz or _FALLBACK_RATE_HZ), self.label)
-            for decoded in self._decoded(container, stream):
-                timed = not raw and decoded.pts is not None  # a raw stream's are ffmpeg's guess
-                t = times.next(float(decoded.pts * decoded.time_base) if timed else None)
-                shown_s = 0.0 if raw else float((decoded.duration or 0) * decoded.time_base)
-                believed = 0.0 < shown_s <= times.longest_gap_s
-                yield Frame(pixels.rgb(decoded), count, t, shown_s if believed else None)
-                count += 1
+            try:
+                for frame in decoded(container, stream):
+                    if frame is None:
+                        self.corrupt += 1
+                        continue
+                    timed = not raw and frame.pts is not None  # a raw stream's are ffmpeg's guess
+                    pts_s = float(frame.pts * frame.time_base) if timed else None
+                    shown_s = 0.0 if raw else float((frame.duration or 0) * frame.time_base)
+                    t, end_s = times.next(pts_s), max(end_s, (pts_s or 0.0) + shown_s)
+                    believed = 0.0 < shown_s <= times.longest_gap_s
+                    yield Frame(pixels.rgb(frame), count, t, shown_s if believed else None)
+                    count += 1
+            except av.error.FFmpegError:
+                cut_off = True
+            # ffmpeg reports a plain end for many cut files: the index promises more frames, and
+            # more time, than came. Both, because edit lists make an index longer than what is
+            # shown, and an audio track a file longer than its video.
+            if count + self.corrupt < stream.frames and stream.duration:
+                promised_s = float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+                cut_off |= end_s < promised_s - max(0.25, 0.02 * promised_s)
         if self.corrupt:
             _log.warning("%s: %d damaged packets were skipped.", self.label, self.corrupt)
         if count == 0:
             raise SourceError(f"{self.path} holds no frame that can be decoded.")
-        if self._cut_off:
+        if cut_off:
             raise SourceError(
                 f"{self.path} is damaged or cut off after {t:.1f} s ({count} frames were read)."
             )
@@ -106,37 +120,6 @@ class VideoFileSource(Recording):
         fits = stream.frames or shown * _LEAST_FRAME_BYTES <= container.size
         self.frame_count = min(known) if known and fits else None
         return stream
-
-    def _decoded(self, container: Any, stream: Any) -> Iterator[Any]:
-        """Frames in order; what cannot be decoded is counted and left out. Notes where the file
-        stops before it should."""
-        import av
-
-        count, end_s, self._cut_off = 0, 0.0, False
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    count += 1
-                    end = ((packet.pts or 0) + (packet.duration or 0)) * packet.time_base
-                    end_s = max(end_s, float(end))
-                try:
-                    frames = packet.decode()
-                except av.error.EOFError:
-                    continue
-                except av.error.FFmpegError:
-                    self.corrupt += 1
-                    continue
-                good = [frame for frame in frames if not frame.is_corrupt]  # not patched up
-                self.corrupt += len(frames) - len(good)
-                yield from good
-        except av.error.FFmpegError:
-            self._cut_off = True
-        # ffmpeg reports a plain end for many cut files: the index promises more packets, and more
-        # time, than came. Both, because edit lists make an index longer than what is shown, and an
-        # audio track a file longer than its video.
-        if stream.frames and count < stream.frames and stream.duration:
-            promised_s = float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-            self._cut_off |= end_s < promised_s - max(0.25, 0.02 * promised_s)
 
 
 class MediaTime:

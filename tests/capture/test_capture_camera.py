@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fake_camera import FakeVideoCapture
 
-from sonar.capture import list_cameras
+from sonar.capture import camera, list_cameras
 from sonar.capture.camera import CameraInfo, camera_frames
 from sonar.capture.live import LiveSource, Waits
 from sonar.clock import ManualClock
@@ -16,36 +16,48 @@ from sonar.testing.capture import Hang
 RED_BGR = np.full((4, 6, 3), (0, 0, 255), np.uint8)
 
 
-def frames_of(*captures: FakeVideoCapture, address="/dev/video0", **settings):
-    pending, config = list(captures), CaptureConfig(**settings)
-    return camera_frames(address, config, ManualClock(5.0), opener=lambda _: pending.pop(0))
+@pytest.fixture
+def plug(tmp_path, monkeypatch):
+    """Makes a device file that OpenCV opens as this stand-in; returns its path."""
+    plugged: dict[str, FakeVideoCapture] = {}
+    monkeypatch.setattr(cv2, "VideoCapture", lambda path, backend: plugged[path])
+
+    def plug_in(capture: FakeVideoCapture) -> str:
+        path = tmp_path / f"video{len(plugged)}"
+        path.touch()
+        plugged[str(path)] = capture
+        return str(path)
+
+    return plug_in
 
 
-def source_of(*captures: FakeVideoCapture, **settings) -> LiveSource:
-    return LiveSource(
-        "camera 0", lambda: frames_of(*captures, **settings), Waits(), ManualClock(5.0)
-    )
+def frames_of(path: str | None, **settings):
+    return camera_frames(path, CaptureConfig(**settings), ManualClock(5.0))
 
 
-def test_opencv_bgr_comes_out_as_rgb():
-    source = source_of(FakeVideoCapture([RED_BGR, Hang()]))
+def source_of(path: str, **settings) -> LiveSource:
+    return LiveSource("camera 0", lambda: frames_of(path, **settings), Waits(), ManualClock(5.0))
+
+
+def test_opencv_bgr_comes_out_as_rgb(plug):
+    source = source_of(plug(FakeVideoCapture([RED_BGR, Hang()])))
     source.open()
     assert (source.read(5.0).image == (255, 0, 0)).all()
     source.close()
 
 
-def test_grey_and_deep_cameras():
+def test_grey_and_deep_cameras(plug):
     images = [np.full((4, 6), 7, np.uint8), np.full((4, 6, 1), 257 * 8, np.uint16)]
-    frames = frames_of(FakeVideoCapture(images))
+    frames = frames_of(plug(FakeVideoCapture(images)))
     next(frames)
     for expected in (7, 8):
         image, t = next(frames)
         assert image.shape == (4, 6, 3) and (image == expected).all() and t == 5.0
 
 
-def test_what_is_asked_of_the_camera():
+def test_what_is_asked_of_the_camera(plug):
     capture = FakeVideoCapture([RED_BGR])
-    source = source_of(capture, width_px=1280, height_px=720, rate_hz=25)
+    source = source_of(plug(capture), width_px=1280, height_px=720, rate_hz=25)
     source.open()
     source.close()
     asked = capture.settings
@@ -58,29 +70,26 @@ def test_what_is_asked_of_the_camera():
     assert capture.released
 
 
-def test_small_frames_stay_uncompressed():
+def test_small_frames_stay_uncompressed(plug):
     capture = FakeVideoCapture([RED_BGR])
-    source = source_of(capture)
-    source.open()
-    source.close()
+    next(frames_of(plug(capture)))
     assert cv2.CAP_PROP_FOURCC not in capture.settings
 
 
-def test_camera_that_does_not_open():
-    source = source_of(FakeVideoCapture(opens=False))
-    with pytest.raises(DeviceError, match=r"/dev/video0 cannot be opened"):
-        source.open()
+def test_camera_that_does_not_open(plug):
+    with pytest.raises(DeviceError, match=r"video0 cannot be opened"):
+        source_of(plug(FakeVideoCapture(opens=False))).open()
 
 
 def test_absent_camera_without_touching_a_driver():
     with pytest.raises(DeviceError, match=r"no camera at /dev/video93.*sonar devices"):
-        next(camera_frames("/dev/video93", CaptureConfig(), ManualClock()))
+        next(frames_of("/dev/video93"))
 
 
-def test_damaged_frames_are_skipped_then_the_camera_fails():
+def test_damaged_frames_are_skipped_then_the_camera_fails(plug):
     items = [None, np.zeros((0, 0, 3), np.uint8), RED_BGR] + [None] * 60 + [RED_BGR]
     capture = FakeVideoCapture(items)
-    frames = frames_of(capture)
+    frames = frames_of(plug(capture))
     next(frames)
     assert (next(frames)[0] == (255, 0, 0)).all()
     with pytest.raises(SourceLost, match="60 damaged frames"):
@@ -88,20 +97,18 @@ def test_damaged_frames_are_skipped_then_the_camera_fails():
     assert capture.released
 
 
-def test_auto_takes_the_first_that_gives_a_frame():
-    captures = {
-        "/dev/video0": FakeVideoCapture(opens=False),
-        "/dev/video1": FakeVideoCapture([]),  # opens, gives nothing: a metadata node
-        "/dev/video2": FakeVideoCapture([RED_BGR, RED_BGR]),
-    }
-    cameras = [CameraInfo(i, path, "x") for i, path in enumerate(captures)]
-    auto = None, CaptureConfig(), ManualClock()
-    frames = camera_frames(*auto, opener=captures.__getitem__, cameras=lambda: cameras)
+def test_auto_takes_the_first_that_gives_a_frame(plug, monkeypatch):
+    mute = FakeVideoCapture([])  # opens, gives nothing: a metadata node
+    captures = [FakeVideoCapture(opens=False), mute, FakeVideoCapture([RED_BGR, RED_BGR])]
+    cameras = [CameraInfo(i, plug(each), "x") for i, each in enumerate(captures)]
+    monkeypatch.setattr(camera, "list_cameras", lambda: cameras)
+    frames = frames_of(None)
     next(frames)
     assert (next(frames)[0] == (255, 0, 0)).all()
-    assert captures["/dev/video1"].released
+    assert mute.released
+    cameras.clear()
     with pytest.raises(DeviceError, match="No camera was found"):
-        next(camera_frames(*auto, cameras=list))
+        next(frames_of(None))
 
 
 def test_list_cameras(tmp_path):
