@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 NEAR_M = 1.5
 DISTANCE_RANGE_M = 5.0
-BLOCK_S = 1.0
+BLOCK_S = 0.5
+FEWEST_BLOCKS = 6  # with fewer, a difference of one sign in all of them is chance too often
 RESAMPLES = 400
 FACTS = (
     "false_drops_per_1000",  # 1000 where a drop was reported, of the frames that show none
@@ -42,6 +43,9 @@ DECIDING = {
     "near_recall": True,
     "near_false_alarm": False,
 }
+VERDICTS = WORSE, BETTER, SAME, TOO_FEW = (
+    "worse", "better", "no difference beyond the interval", "too few frames to say"
+)  # fmt: skip
 
 Figures = dict[str, Any]
 """JSON: ``n``, ``unknown``, each figure (a number, or None where there is nothing to count) and
@@ -92,6 +96,7 @@ class Sampled:
     whole: Values
     draws: list[Values]
     readings: Sequence[FigureReading]
+    blocks: int
 
     def figures(self) -> Figures:
         """As JSON."""
@@ -119,29 +124,28 @@ def sample(
         name: np.array([one.get(name, np.nan) for one in facts or [{}] * len(blocks)], float)
         for name in FACTS
     }
-    of_reading = of_frame[table.frame] if len(readings) else np.empty(0, int)
-    members = [
-        (np.flatnonzero(of_reading == b), np.flatnonzero(of_frame == b)) for b in set(blocks)
-    ]
+    none = np.empty(0, int)
+    of_reading = of_frame[table.frame] if len(readings) else none
+    each = [(np.flatnonzero(of_reading == b), np.flatnonzero(of_frame == b)) for b in set(blocks)]
+    members = each or [(none, none)]
 
     def over(picked: Indices) -> Values:
         chosen = [members[index] for index in picked]
         at, frames = (np.concatenate([one[k] for one in chosen]) for k in (0, 1))
         return {**table.figures(at), **{name: _mean(a[frames]) for name, a in arrays.items()}}
 
-    if not members:
-        return Sampled({**table.figures(np.empty(0, int)), **dict.fromkeys(arrays)}, [], readings)
     whole = over(np.arange(len(members)))
-    return Sampled(whole, drawn(len(members), over, times=RESAMPLES, seed=seed), readings)
+    draws = drawn(len(members), over, times=RESAMPLES, seed=seed)
+    return Sampled(whole, draws, readings, len(members))
 
 
 def compare(first: Sampled, other: Sampled) -> dict[str, Any]:
     """Whether ``other`` is better than ``first`` on the same frames, beyond chance.
 
     Returns:
-        ``verdict``: "worse" where any of :data:`DECIDING` is, else "better" where any is, else
-        "no difference beyond the interval"; ``figures``: for each of these the difference (other
-        less first), its 95 % interval over paired draws, and its own verdict.
+        ``figures``: for each of :data:`DECIDING` the difference (other less first), its 95 %
+        interval over paired draws, and a verdict; ``verdict``: the first of :data:`VERDICTS` that
+        one of them has.
     """
     pairs = list(zip(first.draws, other.draws, strict=True))
     whole = _difference(first.whole, other.whole)
@@ -149,14 +153,13 @@ def compare(first: Sampled, other: Sampled) -> dict[str, Any]:
     found = {}
     for name, more_is_better in DECIDING.items():
         interval, verdict = intervals[name], SAME
-        if interval is not None and (interval[0] > 0 or interval[1] < 0):
+        if first.blocks < FEWEST_BLOCKS:
+            verdict = TOO_FEW
+        elif interval is not None and (interval[0] > 0 or interval[1] < 0):
             verdict = BETTER if (interval[0] > 0) == more_is_better else WORSE
         found[name] = {"difference": rounded(whole)[name], "ci": interval, "verdict": verdict}
     said = {one["verdict"] for one in found.values()}
-    return {"verdict": next(v for v in (WORSE, BETTER, SAME) if v in said), "figures": found}
-
-
-BETTER, WORSE, SAME = "better", "worse", "no difference beyond the interval"
+    return {"verdict": next(v for v in VERDICTS if v in said), "figures": found}
 
 
 def _difference(first: Values, other: Values) -> Values:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sonar.files import json_text
-from sonar.lab.evaluate.figures import BETTER, NEAR_M, SAME, WORSE, Figures
+from sonar.lab.evaluate.figures import BETTER, NEAR_M, WORSE, Figures
 from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.report.render import render
@@ -205,7 +205,7 @@ def _decision(compared: Mapping[str, Any]) -> str:
         figures = compared["figures"].items()
         which = [NAMES[n] for n, one in figures if one["verdict"] == verdict]
         parts += [f"{verdict}: {', '.join(which)}"] if which else []
-    return "; ".join(parts) or SAME
+    return "; ".join(parts) or str(compared["verdict"])
 
 
 def _drop(found_m: float | None) -> str:

@@ -150,7 +150,8 @@ def test_a_real_pack_is_read_as_its_readme_says() -> None:
 def test_a_model_is_better_only_beyond_the_interval_of_the_difference(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "wall", "wall")
     src = source("wall")
-    place = run(path, far=Oracle(src, 1.25), good=Oracle(src), same=Oracle(src, 1.25))["wall"]
+    exact = Oracle(src)
+    place = run(path, far=Oracle(src, 1.25), good=exact, same=Oracle(src, 1.25))["wall"]
     good, same = place["compared"]["good"], place["compared"]["same"]
     assert good["verdict"] == "better"
     error = good["figures"]["distance_median_rel_error"]
@@ -161,14 +162,16 @@ def test_a_model_is_better_only_beyond_the_interval_of_the_difference(tmp_path: 
     figures = place["figures"]
     assert figures["same"]["bands_equal"] == 1.0 and figures["same"]["depth_deviation"] == 0.0
     assert figures["good"]["bands_equal"] < 1.0 and figures["good"]["depth_deviation"] > 0.0
+    few = run(write_pack(tmp_path, "p_x", walk=False, frames=5), far=Oracle(src, 1.25), good=exact)
+    assert few["p_x"]["compared"]["good"]["verdict"] == "too few frames to say"
     back = run(path, good=Oracle(src), far=Oracle(src, 1.25))["wall"]["compared"]["far"]
     assert back["verdict"] == "worse"  # though it is better in nothing, and worse in one is enough
 
 
 def test_the_page_says_what_is_held_out_and_what_the_figures_mean(tmp_path: Path) -> None:
-    src = source("wall", 4)
+    src = source("wall", 6)
     for name in ("p_corr3", "p_new", "p_corr1", "p_<b>"):
-        write_pack(tmp_path, name, walk=False)
+        write_pack(tmp_path, name, walk=False, frames=6)
     played = play_all(tmp_path, old=Oracle(src, 1.25), new=Oracle(src))
     places = report_places(played, {"old": None, "new": frozenset({"walk_p_corr1_0obst"})})
     assert places["p_corr3"]["standing"] == {"old": "held out", "new": "held out"}

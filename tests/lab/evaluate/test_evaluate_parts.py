@@ -93,7 +93,7 @@ def test_rank_of_readings_without_meters() -> None:
     assert rank_distance(ZoneReading(SIDES[0], Band.CLEAR), 4.0) == np.inf
 
 
-def test_frames_of_one_second_are_drawn_together() -> None:
+def test_frames_that_follow_one_another_are_drawn_together() -> None:
     # Four frames of a walk that resemble each other say no more than one of another.
     readings = [FigureReading(k, 1.0, 1.0 if k < 4 else 3.0, None) for k in range(8)]
     apart = sample(readings, [], range(8)).figures()["ci"]["near_recall"]
