@@ -76,7 +76,7 @@ def simulate(
 ) -> None:
     """Walks through simulated places: recorded, or by ear.
 
-    Lists them where no SCENARIO is named. Each becomes a folder in --out: video.mp4, depth.npz
+    Without SCENARIO it lists them. Each becomes a folder in --out: video.mp4, depth.npz
     (exact meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
     evaluate` reads. With --closed-loop a walker goes the same ways, with the sound and without it,
     and its contacts are counted."""
@@ -154,7 +154,7 @@ def bench(
 
 def train_ear(
     questions: Annotated[int, Option(min=1, max=10, help="in each lesson")] = 8,
-    seed: Annotated[int | None, Option(help="the same number asks the same")] = None,
+    seed: Annotated[int | None, Option(help="the same seed asks the same questions")] = None,
 ) -> None:
     """Learn the sounds in ten minutes.
 

@@ -7,6 +7,7 @@ from typer import Argument, Option
 
 from sonar.cli import process
 from sonar.cli.ui import INTERRUPTED, Source, note, options, prepare, say
+from sonar.controls import COMMANDS
 from sonar.errors import ConfigError
 from sonar.pipeline import Consumer
 from sonar.records import Event, Step, Update
@@ -89,11 +90,7 @@ def _line(event: Event) -> str | None:
 def control(
     words: Annotated[
         list[str],
-        Argument(
-            metavar="COMMAND",
-            help="mute | volume up|down|DB | verbosity danger|normal|chatty|next | "
-            "scheme NAME|next | describe | repeat | keep | quit",
-        ),
+        Argument(metavar="COMMAND", help=COMMANDS),
     ],
     instance: Annotated[str | None, Option(metavar="PID", help="where several run")] = None,
 ) -> None:

@@ -61,7 +61,9 @@ def uninstall(system: System = False) -> None:
 
 @app.command()
 def run(source: Source = "0") -> None:
-    """Guide under supervision: failures are sounded and mended. What the unit starts."""
+    """Guide under supervision: failures are sounded, and the guide is restarted.
+
+    The unit starts this."""
     config, path = _load()
     prepare(config)
     settings = supervisor_settings(options.sets, config, path)

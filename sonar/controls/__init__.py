@@ -4,4 +4,9 @@ Entry points: :class:`~sonar.controls.controls.Controls` does what a line of wor
 :func:`~sonar.controls.listen.listening` takes such lines while a run lasts.
 """
 
-__all__ = ["control_socket", "controls", "listen", "view"]
+COMMANDS = (
+    "mute | volume up|down|DB | verbosity danger|normal|chatty|next | "
+    "scheme pulse|continuous|scan|quiet|next | describe | repeat | view | keep | quit"
+)
+
+__all__ = ["COMMANDS", "control_socket", "controls", "listen", "view"]

@@ -5,17 +5,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sonar.audio.cues import SCHEMES, VERBOSITIES, PulseMapper, describe, describe_keys
 from sonar.audio.synthesis import Mixer
+from sonar.controls import COMMANDS
 
 if TYPE_CHECKING:
     from sonar.controls.view import RunView
 
 QUIETEST_DB, LOUDEST_DB = -40.0, 12.0
 VOLUME_STEPS_DB = {"up": 3.0, "down": -3.0}
-USAGE = (
-    "mute; volume up, down or a number of dB to add; "
-    f"verbosity {', '.join(VERBOSITIES)} or next; scheme {', '.join(SCHEMES)} or next; "
-    "describe; repeat; view; keep; quit"
-)
 NOT_RECORDED = "refused nothing is recorded"
 
 Name = TypeVar("Name", bound=str)
@@ -89,7 +85,7 @@ class Controls:
                 self.mixer.announce("confirm")
                 self._stop()
                 return "ok stopping"
-        return self.refuse(f"refused; sonar knows: {USAGE}")
+        return self.refuse(f"refused; sonar knows: {COMMANDS}")
 
     def refuse(self, answer: str = "refused") -> str:
         """``answer`` to what cannot be done; it sounds as refused."""

@@ -122,7 +122,7 @@ def test_what_is_no_url_is_left_alone(text):
     assert redact_url(text) == text
 
 
-def test_importing_the_room_is_cheap():
+def test_importing_the_package_is_cheap():
     code = (
         "import sys, sonar.capture; print([m for m in ('cv2', 'av', 'torch') if m in sys.modules])"
     )

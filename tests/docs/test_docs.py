@@ -144,9 +144,9 @@ def test_no_summary_in_a_list_of_commands_is_cut_off() -> None:
     lists = list(groups(typer.main.get_command(app)))
     assert len(lists) == 4
     for group in lists:
-        room = 80 - 2 - 4 - max(len(name) for name in group.commands)  # of a terminal's line
+        width = 80 - 2 - 4 - max(len(name) for name in group.commands)  # of a terminal's line
         for name, one in group.commands.items():
-            summary = one.get_short_help_str(room)
+            summary = one.get_short_help_str(width)
             assert summary.endswith(".") and not summary.endswith("..."), f"{group.name} {name}"
 
 
@@ -179,15 +179,15 @@ def test_settings_that_are_shown_exist(page: Path) -> None:
     known = {key.name for key in all_keys()}
     if page.name in ("changelog.md", "configuration.md") or page.parent.name == "decisions":
         known |= set(REMOVED)
-    rooms = {key.split(".")[0] for key in known if key}
+    sections = {key.split(".")[0] for key in known if key}
     free = {key.split(".")[0] for key in known if "*" in key}  # names that a user chooses
     for line in shown(page.read_text("utf-8")):
         keys = re.findall(r"--set[ =]([\w.]+)=", line)
         if re.fullmatch(r"[a-z]+(\.[a-z_]+)+([:=].*)?", line.strip()):
             keys.append(re.split("[:=]", line.strip())[0])
         for key in keys:
-            room, _, rest = key.partition(".")
-            if rest and room in rooms and room not in free and not key.endswith(FILES):
+            section, _, rest = key.partition(".")
+            if rest and section in sections and section not in free and not key.endswith(FILES):
                 assert key in known, f"{page.name}: no such setting: {key}"
 
 

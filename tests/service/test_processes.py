@@ -159,7 +159,7 @@ def test_a_guide_that_hangs(folder: Any, how: str) -> None:
 
 
 def test_a_machine_that_is_suspended_and_resumed(folder: Any) -> None:
-    """Both stand still for longer than any limit; nobody is blamed, and then it is watched on."""
+    """Both stand still for longer than any limit; that is no failure, and the watch goes on."""
     running = folder()
     os.kill(running.process.pid, signal.SIGSTOP)
     os.kill(running.pid, signal.SIGSTOP)

@@ -292,10 +292,10 @@ def test_what_else_lies_in_the_folder_stays_and_stops_nothing(
         recorder, "size_bytes", lambda path: 6_000_000 * path.name.startswith("19")
     )  # kept recordings; one fits
     others = []
-    for room in ("kept", "ring"):
-        (tmp_path / "rec" / room / "notes").mkdir(parents=True)
+    for folder in ("kept", "ring"):
+        (tmp_path / "rec" / folder / "notes").mkdir(parents=True)
         for name in ("notes/precious.txt", "holiday.mkv", "part-12345678"):
-            others.append(tmp_path / "rec" / room / name)
+            others.append(tmp_path / "rec" / folder / name)
             others[-1].write_text("mine")
     one = walk(max_mb=10, after_s=0)
     for number in range(4):

@@ -1,4 +1,4 @@
-"""Kill the guide at random moments and prove that it was heard, mended and cost no file.
+"""Kill the guide at random moments and prove that it was heard, restarted and cost no file.
 
     scripts/torture CLIP [--kills 200] [--seed 1] [--out out/torture]
 
@@ -175,7 +175,7 @@ def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
             started = log.last("started")
             if (
                 arguments.signal == "STOP" or number % 2
-            ):  # a stop while loading is mended by start_timeout_s
+            ):  # a stop while loading ends after start_timeout_s
                 log.wait("guiding", started[0], 60)
             time.sleep(
                 rng.uniform(0.0, arguments.within)

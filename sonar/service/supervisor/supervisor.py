@@ -74,8 +74,8 @@ class Supervisor:
         self.health: dict[str, Any] = {}  # the newest figures of the guide
         self._guide: GuideProcess | None = None
         self._stepped_s = clock.now()
-        # All times below are in this one, which counts only while this process runs: of a machine
-        # that was suspended nobody is to blame.
+        # All times below are in this one, which counts only while this process runs: a suspended
+        # machine is no failure.
         self._now_s = 0.0
         self._loading_since_s: float | None = 0.0  # None while it guides
         self._restart_at_s: float | None = None

@@ -87,7 +87,7 @@ def test_failed_fetch_is_an_error(sonar, server: Server):
 def test_optimise_hands_over_model_images_and_precision(sonar, tmp_path: Path, monkeypatch):
     import cv2
 
-    from sonar.lab.quantise import artefacts as room
+    from sonar.lab.quantise import artefacts
 
     for k in range(3):
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((48, 64, 3), 40 * k, np.uint8))
@@ -96,9 +96,9 @@ def test_optimise_hands_over_model_images_and_precision(sonar, tmp_path: Path, m
     def spy(model, *, precisions, images, store, report):
         seen.update(name=model.name, precisions=list(precisions), home=store.artefacts_dir)
         seen["levels"] = [int(image.mean()) for image in images]
-        return [room.Artefact("int8", tmp_path / "made.onnx", 0.0123)]
+        return [artefacts.Artefact("int8", tmp_path / "made.onnx", 0.0123)]
 
-    monkeypatch.setattr(room, "optimise", spy)
+    monkeypatch.setattr(artefacts, "optimise", spy)
     words = ("models", "optimise", "builtin", "--images", str(tmp_path))
     assert sonar(*words).stdout == f"builtin int8: 1.23% off float32, {tmp_path / 'made.onnx'}\n"
     assert seen == {
