@@ -61,7 +61,7 @@ def uninstall(system: System = False) -> None:
 
 @app.command()
 def run(source: Source = "0") -> None:
-    """Guide under supervision: failures are sounded, and the guide is restarted.
+    """Guide under supervision: sound a failure, then restart.
 
     The unit starts this."""
     config, path = _load()

@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from supervisor_kit import FakeGuide, World
 
@@ -250,11 +250,14 @@ FAULTS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(faults=FAULTS, loads_s=st.floats(0.05, 3.0))
+@example(faults=[(1.0, "crash"), (0.1875, "all")], loads_s=1.0)  # hangs before its first heartbeat
 def test_never_silent_for_more_than_a_second(
     faults: list[tuple[float, str]], loads_s: float
 ) -> None:
     """Whatever fails whenever: at each moment somebody guides, or an alarm began < 1 s ago."""
-    world = World(WatchLimits(restarts=100, start_timeout_s=5), loads_s=loads_s)
+    world = World(
+        WatchLimits(restarts=100, start_timeout_s=5, first_heartbeat_s=5), loads_s=loads_s
+    )
     world.run(4)
     worst, since = 0.0, world.clock.now()
 
