@@ -122,29 +122,22 @@ def within(
 
     A hung PortAudio call cannot be interrupted; its thread is left behind :data:`PATIENCE_S`
     after the ``seconds`` that the work takes. What such a call gives in the end is handed to
-    ``discard`` in that thread: nobody else knows of it.
+    ``discard``: nobody else knows of it.
     """
     answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            result = work()
-        except Exception as error:  # handed on to the caller, where it still waits
-            if answer.set_running_or_notify_cancel():
-                answer.set_exception(error)
-            return
-        if answer.set_running_or_notify_cancel():
-            answer.set_result(result)
-        else:
-            discard(result)
+            answer.set_result(work())
+        except Exception as error:  # handed on to the caller
+            answer.set_exception(error)
 
     limit_s = PATIENCE_S + seconds
     run_briefly("sonar-portaudio", run)
     try:
         return answer.result(limit_s)
     except TimeoutError as error:
-        if not answer.cancel():  # it came in the last moment
-            return answer.result()
+        answer.add_done_callback(lambda late: late.exception() or discard(late.result()))
         raise DeviceError(f"the sound device did not answer within {limit_s:g} s") from error
     except sounddevice_module().PortAudioError as error:
         raise DeviceError(f"{problem}: {error}") from error

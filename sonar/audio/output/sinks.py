@@ -1,12 +1,10 @@
 """Sinks without a device: nothing rendered, a WAV file in media time, silence in real time."""
 
-import os
-import struct
 import threading
+import wave
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from io import FileIO
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +18,12 @@ from sonar.types import Cue
 
 BLOCK_SIZE = 480  # samples: 10 ms at 48 kHz
 LONGEST_BLOCK = 4800
+MOST_BYTES = 0xFFFFFFFF  # of a WAV file: its sizes have 32 bits
 LONGEST_GAP_S = 3600.0  # between two frames; more is a clock that jumped, not a recording
 _FADE_OUT_S = 0.03
 _LATE_S = 1.0  # further behind than this (the machine slept), the schedule starts anew
 _KEPT = 8192  # ages
 _END_S = 6.0  # for the thread to end; it may be waiting for PortAudio
-_HEADER = struct.Struct("<4sI4s 4sIQQQI 4sIHHIIHH 4sI")  # RIFF, JUNK or ds64, fmt, data
-_FRAME_BYTES = 4  # two channels of 16 bits
-_UNKNOWN = 0xFFFFFFFF  # in place of a 32-bit size: it is in ds64
 
 
 class UnheardSink:
@@ -114,9 +110,9 @@ class OfflineSink(MixerSink):
 class WavSink(OfflineSink):
     """Writes what is heard to ``path``, 16-bit stereo, in media time.
 
-    The file is complete and playable at every moment, also when the disk is full or the process is
-    killed right then. Beyond 4 GB (six hours at 48 kHz) it becomes RF64 (EBU Tech 3306), whose
-    ``ds64`` chunk has 64-bit sizes. ``on_block`` is called with each rendered block.
+    The file is playable at every moment, also when the disk is full or the process is killed right
+    then. ``on_block`` is called with each rendered block. Raises OutputError at 4 GB (six hours at
+    48 kHz), the most that a WAV file can hold; what came before is in it.
     """
 
     def __init__(
@@ -125,18 +121,19 @@ class WavSink(OfflineSink):
         super().__init__(mixer)
         self._path, self._on_block = path, on_block
         self.label = f"WAV file {self._path}"
-        self._file: FileIO | None = None
+        self._files = ExitStack()
+        self._writer: wave.Wave_write | None = None
 
     def start(self) -> None:
         super().start()
-        self._append(self._header(0))
+        self._append(b"")
 
     def close(self) -> None:
         try:
             super().close()
         finally:
-            if self._file is not None:
-                self._file.close()
+            with suppress(OSError):  # reported when it was met
+                self._files.close()
 
     def _write(self, block: NDArray[np.float32]) -> None:
         self._append(np.rint(block * np.float32(32767.0)).astype("<i2").tobytes())
@@ -144,35 +141,19 @@ class WavSink(OfflineSink):
             self._on_block(block)
 
     def _append(self, data: bytes) -> None:
-        """All of it, and the new length into the header; or OutputError, and what fitted."""
-        view = memoryview(data)
+        """Samples, then the new length into the header."""
         try:
-            self._file = file = self._file or self._path.open("wb", buffering=0)
-            while view:
-                view = view[file.write(view) :]
-            self._seal(file)
+            if self._writer is None:
+                self._file = self._files.enter_context(self._path.open("wb"))
+                self._writer = self._files.enter_context(wave.open(self._file, "wb"))
+                self._writer.setparams((2, 2, self._mixer.rate_hz, 0, "NONE", ""))
+            if self._file.tell() + len(data) > MOST_BYTES:
+                raise OSError("a WAV file holds 4 GB; what came before is in it")
+            self._writer.writeframes(data)
+            self._file.flush()
         except OSError as error:
             self._open = False
-            if self._file is not None:
-                with suppress(OSError):
-                    self._file.truncate(self._seal(self._file))
-                self._file.close()
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-    def _seal(self, file: FileIO) -> int:
-        """Bring the header up to date; returns where the last whole frame ends."""
-        size = max(0, (file.tell() - _HEADER.size) // _FRAME_BYTES * _FRAME_BYTES)
-        os.pwrite(file.fileno(), self._header(size), 0)
-        return _HEADER.size + size
-
-    def _header(self, size: int) -> bytes:
-        """The header of a file with ``size`` bytes of samples."""
-        rate_hz, whole = self._mixer.rate_hz, size + _HEADER.size - 8
-        kind, sizes = (b"RF64", b"ds64") if whole >= _UNKNOWN else (b"RIFF", b"JUNK")
-        riff = (kind, min(whole, _UNKNOWN), b"WAVE")
-        ds64 = (sizes, 28, whole, size, size // _FRAME_BYTES, 0)
-        layout = (16, 1, 2, rate_hz, rate_hz * _FRAME_BYTES, _FRAME_BYTES, 16)
-        return _HEADER.pack(*riff, *ds64, b"fmt ", *layout, b"data", min(size, _UNKNOWN))
 
 
 class LiveSink(MixerSink):

@@ -15,8 +15,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
@@ -34,11 +34,10 @@ from sonar.ports import Clock
 from sonar.threads import GuardedThread
 
 WORKER: tuple[str, ...] = (sys.executable, "-m", "sonar.audio.speech.worker")
-TIMEOUT_S = 10.0  # for the synthesizer to start, and for each phrase
+TIMEOUT_S = 10.0  # for each phrase, and the first one has the start of the synthesizer in it
 MAX_STARTS = 4  # of the synthesizer
 MAX_FILES = 1000  # in the cache, about 100 MB; the oldest go first
 _RECIPE = "4"  # raise it when clips.py makes other clips of the same recording
-_SLICE_S = 0.1  # a wait for an answer is cut into these, so that a request to stop is seen
 _CLOSE_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -58,19 +57,14 @@ class PhraseError(SpeechError):
 
 
 class SpeechWorker:
-    """One synthesizer process; see :mod:`sonar.audio.speech.worker`. ``stopping`` is whether nobody
-    waits for answers any more. Raises SpeechError when it cannot be started, ends, or gives no
-    answer for ``timeout_s``; then only :meth:`close` may follow."""
+    """One synthesizer process; see :mod:`sonar.audio.speech.worker`. Raises SpeechError when it
+    cannot be started, ends, or gives no answer for ``timeout_s``; then only :meth:`close` may
+    follow."""
 
-    def __init__(
-        self,
-        timeout_s: float = TIMEOUT_S,
-        command: Sequence[str] = WORKER,
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._timeout_s, self._stopping = timeout_s, stopping
+    def __init__(self, timeout_s: float = TIMEOUT_S, command: Sequence[str] = WORKER) -> None:
+        self._timeout_s = timeout_s
         ours, theirs = socket.socketpair()
-        self._connection, self._ready = Connection(ours.detach()), False
+        self._connection = Connection(ours.detach())
         try:
             with theirs:
                 self._process = subprocess.Popen(
@@ -88,12 +82,7 @@ class SpeechWorker:
     def render(self, utterance: Utterance, rate_hz: int) -> Samples:
         """The clip for a mixer at ``rate_hz``. Also raises PhraseError, after which it may be
         called again."""
-        if not self._ready and (problem := self._answer()) is not None:
-            raise SpeechError(problem)
-        self._ready = True
-        with contextlib.suppress(OSError):  # its end is seen as its answer is read
-            self._connection.send(astuple(utterance))
-        answer = self._answer()
+        answer = self._ask(utterance)
         if isinstance(answer, str):
             raise PhraseError(answer)
         source_hz, data = answer
@@ -104,7 +93,7 @@ class SpeechWorker:
         return clip
 
     def kill(self) -> None:
-        """End the process at once; from any thread."""
+        """End the process at once; from any thread. Who waits for its answer gets SpeechError."""
         self._process.kill()
 
     def close(self) -> None:
@@ -114,24 +103,21 @@ class SpeechWorker:
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel
             self._process.wait(_CLOSE_S)
 
-    def _answer(self) -> Any:
-        deadline_s = monotonic() + self._timeout_s
+    def _ask(self, utterance: Utterance) -> Any:
+        """Its answer; a process that hangs, or stops in the middle of its answer, is ended."""
+        began_s = monotonic()
+        watchdog = threading.Timer(self._timeout_s, self.kill)
+        watchdog.daemon = True
+        watchdog.start()
         try:
-            while not self._connection.poll(_SLICE_S):
-                if self._stopping():
-                    raise SpeechError("speech was stopped")
-                if monotonic() > deadline_s:
-                    raise SpeechError(f"the synthesizer gave no answer for {self._timeout_s:g} s")
-            # One that stops in the middle of its answer is ended.
-            watchdog = threading.Timer(max(0.0, deadline_s - monotonic()), self.kill)
-            watchdog.daemon = True
-            watchdog.start()
-            try:
-                return self._connection.recv()
-            finally:
-                watchdog.cancel()
+            self._connection.send(astuple(utterance))
+            return self._connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise SpeechError("the synthesizer ended unexpectedly") from error
+            hung = monotonic() - began_s >= self._timeout_s
+            how = f"gave no answer for {self._timeout_s:g} s" if hung else "ended unexpectedly"
+            raise SpeechError(f"the synthesizer {how}") from error
+        finally:
+            watchdog.cancel()
 
 
 class SpeechBank:
@@ -155,22 +141,23 @@ class SpeechBank:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._utterances = load_utterances(config)
+        self._total = len(self._utterances) if config.enabled else 0
         self._rate_hz, self._timeout_s, self._command = rate_hz, timeout_s, command
         self._folder = cache_dir or cache_home() / "speech"
         self._clips: dict[str, Samples] = {}
-        self._status = SpeechStatus(0, len(self._utterances) if config.enabled else 0, False)
+        self._lost: str | None = None
         self._stop, self._done = threading.Event(), threading.Event()
         self._worker: SpeechWorker | None = None
         self._thread = GuardedThread("speech", self._work, announce=self._announce, clock=clock)
         if config.enabled:
             self._thread.start()
         else:
-            self._finish(None)
+            self._done.set()
 
     @property
     def status(self) -> SpeechStatus:
         """How far it is, and what is lost."""
-        return replace(self._status, ready=len(self._clips))
+        return SpeechStatus(len(self._clips), self._total, self._done.is_set(), self._lost)
 
     def get(self, phrase: str) -> Samples | None:
         """The clip of ``phrase``: read-only float32 of shape ``(n,)``, or None. Never waits."""
@@ -182,8 +169,7 @@ class SpeechBank:
 
     def prepare(self, timeout_s: float = TIMEOUT_S) -> bool:
         """Wait until nothing more will come; True when every phrase is there."""
-        self._done.wait(timeout_s)
-        return self._status.done and len(self._clips) == self._status.total
+        return self._done.wait(timeout_s) and len(self._clips) == self._total
 
     def close(self) -> None:
         """End the synthesizer and the thread; clips stay. Safe to call twice."""
@@ -204,9 +190,9 @@ class SpeechBank:
             reason = self._render(missing)
         finally:
             self._end_worker()
-        count, total = len(self._utterances) - len(self._clips), len(self._utterances)
+        count = self._total - len(self._clips)
         lost = count and not self._stop.is_set()
-        self._finish(f"{count} of {total} phrases cannot be spoken: {reason}" if lost else None)
+        self._finish(f"{count} of {self._total} phrases cannot be spoken: {reason}" * bool(lost))
         with contextlib.suppress(OSError):
             clips = sorted(self._folder.glob("*.clip"), key=lambda path: path.stat().st_mtime)
             for old in (*self._folder.glob("*.part"), *clips[:-MAX_FILES]):
@@ -220,7 +206,9 @@ class SpeechBank:
             try:
                 if self._worker is None:
                     starts += 1
-                    self._worker = SpeechWorker(self._timeout_s, self._command, self._stop.is_set)
+                    self._worker = SpeechWorker(self._timeout_s, self._command)
+                    if self._stop.is_set():  # close() may not have seen it
+                        break
                 self._keep(key, self._worker.render(self._utterances[key], self._rate_hz))
             except PhraseError as error:
                 reason = str(error)
@@ -237,10 +225,10 @@ class SpeechBank:
         if worker is not None:
             worker.close()
 
-    def _finish(self, lost: str | None) -> None:
-        if lost is not None:
+    def _finish(self, lost: str) -> None:
+        if lost:
+            self._lost = lost
             _log.info("%s", lost)
-        self._status = replace(self._status, done=True, lost=lost)
         self._done.set()
 
     # -- the cache: float32 samples, then their SHA-256; what is damaged is never played -----------

@@ -4,14 +4,15 @@ espeak-ng, through the binding of pyttsx3. It may hang or crash; here it cannot 
 The binding is used in espeak-ng's synchronous mode: in the asynchronous one of pyttsx3's own loop a
 rate came into force one utterance late, and a phrase was now and then the end of the one before.
 
-SOCKET is the number of an open socket, PARENT the process to end with. First it says None when it
-is ready, or why it cannot work. To each ``(text, voice, words a minute)`` it answers the sample
-rate in Hz with 16-bit little-endian mono samples, or why there are none.
+SOCKET is the number of an open socket, PARENT the process to end with. To each ``(text, voice, words
+a minute)`` it answers the sample rate in Hz with 16-bit little-endian mono samples, or why there
+are none.
 """
 
 import ctypes
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,39 +25,39 @@ _BUFFER_MS = 1000
 def main(number: int, parent: int) -> None:
     """Serve until the other end closes."""
     end_with_parent(parent, signal.SIGKILL)
-    with Connection(number) as connection:
-        try:
-            synthesizer = Synthesizer()
-        except SpeechError as error:
-            connection.send(str(error))
-            return
-        connection.send(None)
+    synthesizer = Synthesizer()
+    with Connection(number) as connection, suppress(EOFError):
         while True:
             try:
                 connection.send(synthesizer.render(*connection.recv()))
             except SpeechError as error:
                 connection.send(str(error))
-            except EOFError:
-                return
 
 
 class Synthesizer:
-    """espeak-ng. Raises SpeechError when it is not there."""
+    """espeak-ng, loaded for the first phrase."""
 
     def __init__(self) -> None:
+        self._library: Any = None
+        self._chunks: list[bytes] = []
+        self._rate_hz = 0
+
+    def _load(self) -> None:
         try:
             from pyttsx3.drivers import _espeak
         except (ImportError, OSError, RuntimeError, AttributeError) as error:
             raise SpeechError("espeak-ng is not installed; try: apt install espeak-ng") from error
-        self._library: Any = _espeak
-        self._chunks: list[bytes] = []
         self._rate_hz = int(_espeak.Initialize(_espeak.AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS))
         if self._rate_hz <= 0:
             raise SpeechError("espeak-ng cannot be started")
         _espeak.SetSynthCallback(self._take)
+        self._library = _espeak
 
     def render(self, text: str, voice: str, rate_wpm: int) -> tuple[int, bytes]:
-        """Sample rate and 16-bit mono samples. Raises SpeechError without voice or sound."""
+        """Sample rate and 16-bit mono samples. Raises SpeechError without espeak-ng, voice
+        or sound."""
+        if self._library is None:
+            self._load()
         if voice.startswith("mb/"):  # these have rates of their own
             raise SpeechError(f"the voice {voice} is an mbrola voice, which sonar cannot use")
         if self._library.SetVoiceByName(voice.encode("utf-8", "replace")) != 0:

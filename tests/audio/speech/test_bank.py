@@ -173,7 +173,7 @@ def test_an_unusable_cache_costs_nothing_but_time(make: Make, tmp_path: Path, wh
 @pytest.mark.parametrize(
     ("modes", "says", "most_starts"),
     [
-        (["fatal"], "espeak-ng is not installed", speech.MAX_STARTS),
+        (["fatal"], "espeak-ng is not installed", 1),
         (["dead"], "ended unexpectedly", speech.MAX_STARTS),
         (["mute_start"], "no answer for 0.3 s", speech.MAX_STARTS),
         (["silent"], "gave silence", 1),
