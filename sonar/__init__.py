@@ -18,92 +18,61 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sonar.api import DepthEngine, Session, Zones, look, open, render
-    from sonar.config import MountConfig as Mount
-    from sonar.errors import (
-        ConfigError,
-        DepthError,
-        DeviceError,
-        MissingExtraError,
-        ModelError,
-        OutputError,
-        SonarError,
-        SourceError,
-        SourceLost,
-        SourceTimeout,
-        SpeechError,
-    )
-    from sonar.records import Event, Step
-    from sonar.types import (
-        Band,
-        Column,
-        Cue,
-        CueKind,
-        DepthKind,
-        DepthMap,
-        Frame,
-        Height,
-        Priority,
-        Reason,
-        Scene,
-        Side,
-        State,
-        ZoneReading,
-    )
+    from sonar.api import DepthEngine as DepthEngine
+    from sonar.api import Mount as Mount
+    from sonar.api import Session as Session
+    from sonar.api import Zones as Zones
+    from sonar.api import look as look
+    from sonar.api import open as open
+    from sonar.api import render as render
+    from sonar.errors import ConfigError as ConfigError
+    from sonar.errors import DepthError as DepthError
+    from sonar.errors import DeviceError as DeviceError
+    from sonar.errors import MissingExtraError as MissingExtraError
+    from sonar.errors import ModelError as ModelError
+    from sonar.errors import OutputError as OutputError
+    from sonar.errors import SonarError as SonarError
+    from sonar.errors import SourceError as SourceError
+    from sonar.errors import SourceLost as SourceLost
+    from sonar.errors import SourceTimeout as SourceTimeout
+    from sonar.errors import SpeechError as SpeechError
+    from sonar.records import Event as Event
+    from sonar.records import Step as Step
+    from sonar.types import Band as Band
+    from sonar.types import Column as Column
+    from sonar.types import Cue as Cue
+    from sonar.types import CueKind as CueKind
+    from sonar.types import DepthKind as DepthKind
+    from sonar.types import DepthMap as DepthMap
+    from sonar.types import Frame as Frame
+    from sonar.types import Height as Height
+    from sonar.types import Priority as Priority
+    from sonar.types import Reason as Reason
+    from sonar.types import Scene as Scene
+    from sonar.types import Side as Side
+    from sonar.types import State as State
+    from sonar.types import ZoneReading as ZoneReading
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Band",
-    "Column",
-    "ConfigError",
-    "Cue",
-    "CueKind",
-    "DepthEngine",
-    "DepthError",
-    "DepthKind",
-    "DepthMap",
-    "DeviceError",
-    "Event",
-    "Frame",
-    "Height",
-    "MissingExtraError",
-    "ModelError",
-    "Mount",
-    "OutputError",
-    "Priority",
-    "Reason",
-    "Scene",
-    "Session",
-    "Side",
-    "SonarError",
-    "SourceError",
-    "SourceLost",
-    "SourceTimeout",
-    "SpeechError",
-    "State",
-    "Step",
-    "ZoneReading",
-    "Zones",
-    "__version__",
-    "look",
-    "open",
-    "render",
-]
-
-_HOMES = ("errors", "types", "config", "records", "api")  # in the order of what they load
+_PUBLIC = {
+    "api": "DepthEngine Mount Session Zones look open render",
+    "errors": "ConfigError DepthError DeviceError MissingExtraError ModelError OutputError "
+    "SonarError SourceError SourceLost SourceTimeout SpeechError",
+    "records": "Event Step",
+    "types": "Band Column Cue CueKind DepthKind DepthMap Frame Height Priority Reason Scene Side "
+    "State ZoneReading",
+}
+_HOMES = {name: home for home, names in _PUBLIC.items() for name in names.split()}
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used (PEP 562)."""
-    if name in __all__:
-        for home in _HOMES:
-            module = importlib.import_module(f"sonar.{home}")
-            own = "MountConfig" if name == "Mount" else name
-            if hasattr(module, own):
-                globals()[name] = getattr(module, own)
-                return globals()[name]
-    raise AttributeError(f"module 'sonar' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sonar' has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f"sonar.{_HOMES[name]}"), name)
+    return found
 
 
 def __dir__() -> list[str]:

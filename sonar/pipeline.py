@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sonar.clock import StageTimer
 from sonar.errors import DepthError, SonarError, SourceLost, SourceTimeout
 from sonar.ports import AudioSink, Clock, CueMapper, Engine, FrameSource, Speaker, ZoneAnalyser
-from sonar.records import Event, Step, Update
-from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State, side_of
+from sonar.records import Event, Step, Update, side_of
+from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State
 
 GOODBYE_S = 0.8  # longest wait for the last sound
 READ_TIMEOUT_S = 0.4  # without a frame for so long it is heard: nothing is silent for a second

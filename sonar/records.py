@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Height, Reason, Scene, State
+from sonar.types import Band, Cue, CueKind, DepthMap, Frame, Height, Reason, Scene, Side, State
 
 
 def _digits(count: int) -> AfterValidator:
@@ -150,6 +150,11 @@ class Step(Update):
             cue=None if silent else CueRecord.model_validate(cue),
             latency_ms={stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
         )
+
+
+def side_of(pan: float) -> Side:
+    """The side a listener would name for a pan in [-1, 1]."""
+    return Side.LEFT if pan < -0.25 else Side.RIGHT if pan > 0.25 else Side.CENTER
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
-
-
 FOCAL = 0.832  # focal length over the longer side of the lens that is assumed: 62 degrees
 
 
@@ -28,8 +26,7 @@ class DepthKind(StrEnum):
 
     RELATIVE_INVERSE = "relative_inverse"  # larger is nearer; unknown scale and shift
     METRIC = "metric"  # meters along the optical axis; larger is farther
-    # Camera height above the ground / Z times (f / longer side) / FOCAL, f the focal length in
-    # pixels; larger is nearer.
+    # camera height / Z times (focal length / longer side) / FOCAL, all in pixels; larger is nearer
     PER_CAMERA_HEIGHT = "per_camera_height"
 
 
@@ -147,11 +144,6 @@ class Priority(IntEnum):
     DANGER = 3
 
 
-def side_of(pan: float) -> Side:
-    """The side a listener would name for a pan in [-1, 1]."""
-    return Side.LEFT if pan < -0.25 else Side.RIGHT if pan > 0.25 else Side.CENTER
-
-
 def _check(condition: object, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -251,7 +243,7 @@ class ZoneReading:
         _check(0.0 <= self.proximity <= 1.0, "ZoneReading.proximity must lie in [0, 1]")
         for name in ("distance_m", "distance_sigma_m", "ttc_s"):
             value = getattr(self, name)
-            right = value is None or (np.isfinite(value) and value >= 0.0)
+            right = value is None or 0.0 <= value < np.inf
             _check(right, f"ZoneReading.{name} must be None or finite and >= 0")
 
 
@@ -353,7 +345,6 @@ class Cue:
         _check(-1.0 <= self.pan <= 1.0, "Cue.pan must lie in [-1, 1]")
         _check(self.level_db <= 0.0, "Cue.level_db must be <= 0")
         _check(self.rate_hz >= 0.0 and self.pitch_hz >= 0.0, "Cue rates must be >= 0")
-        kind = self.kind
-        _check(kind is not CueKind.PULSE or self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
-        _check(kind is not CueKind.EARCON or self.earcon, "an earcon cue names its earcon")
-        _check(kind is not CueKind.SCAN or self.columns, "a scan needs columns")
+        _check(self.kind is not CueKind.PULSE or self.rate_hz > 0.0, "a pulse needs rate_hz > 0")
+        _check(self.kind is not CueKind.EARCON or self.earcon, "an earcon cue names its earcon")
+        _check(self.kind is not CueKind.SCAN or self.columns, "a scan needs columns")

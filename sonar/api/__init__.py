@@ -2,5 +2,6 @@
 
 from sonar.api.session import Session, look, open
 from sonar.api.stages import DepthEngine, Zones, render
+from sonar.config import MountConfig as Mount
 
-__all__ = ["DepthEngine", "Session", "Zones", "look", "open", "render"]
+__all__ = ["DepthEngine", "Mount", "Session", "Zones", "look", "open", "render"]

@@ -34,7 +34,7 @@ def list_models() -> None:
 
 @app.command()
 def fetch(name: Name) -> None:
-    """Download a model; what broke off goes on where it stopped."""
+    """Download a model, and check it."""
     _report(_store().fetch(name, options.progress(f"fetching {name}")))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sonar.config import SonarConfig
-from sonar.config.plain_yaml import MAX_CHARACTERS, NULLS, Path, dump, parse
+from sonar.config.plain_yaml import NULLS, Path, dump, parse, read
 from sonar.config.reference import key_at, keys, nearest
 from sonar.config.removed import REMOVED
 from sonar.errors import ConfigError
@@ -78,21 +78,18 @@ def profile_path(name: str) -> FilePath:
 def _from_file(label: str) -> tuple[dict[str, Any], _Origins]:
     try:
         path = profile_path(label) if label in PROFILES else FilePath(label).expanduser()
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{label}: not a file.")
-        with path.open("rb") as stream:
-            text = stream.read(MAX_CHARACTERS + 1).decode("utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(
-            f"There is no configuration file {label!r}; "
-            f"give a path or one of the profiles {', '.join(PROFILES)}."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{label}: not a text file in UTF-8.") from error
+        known, regular = path.exists(), path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no home folder for ~
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{label!r} cannot be read: {reason}.") from error
-    document = parse(text, str(path))
+    if not known:
+        raise ConfigError(
+            f"There is no configuration file {label!r}; "
+            f"give a path or one of the profiles {', '.join(PROFILES)}."
+        )
+    if not regular:
+        raise ConfigError(f"{label}: not a file.")
+    document = read(path, label)
     values = {} if document.value is None else document.value
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: a configuration is made of sections such as 'audio:'.")

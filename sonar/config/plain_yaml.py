@@ -6,6 +6,7 @@ unfold into gigabytes.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path as File
 from typing import Any
 
 import yaml
@@ -34,6 +35,18 @@ class Document:
 
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
+
+
+def read(path: File, label: str) -> Document:
+    """Read a file, see :func:`parse`. Also raises ConfigError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_CHARACTERS + 1).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{label}: not a text file in UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{label!r} cannot be read: {error.strerror or error}.") from error
+    return parse(text, str(path))
 
 
 def parse(text: str, label: str) -> Document:

@@ -63,22 +63,19 @@ def candidates(
             "instead. Set engine.backend to onnx or openvino; the next release refuses native"
         )
         backends = ["onnx"]
-    files = {"fp32": _float_file(model, store), "int8": int8_file(model, store)}
     return [
         Candidate(backend, precision, path)
         for backend in backends
-        for precision, path in files.items()
-        if path is not None and config.precision in ("auto", precision)
+        for precision, path in model_files(model, store).items()
+        if config.precision in ("auto", precision)
     ]
 
 
 def missing_precisions(config: EngineConfig, model: ResolvedModel, store: Store) -> list[str]:
     """What must be made before :func:`candidates` can offer what ``config`` asks for."""
-    if config.backend == "torch":
-        return []
-    if config.precision == "int8":
-        return [] if int8_file(model, store) else ["int8"]
-    return [] if _float_file(model, store) else ["fp32"]
+    wanted = "int8" if config.precision == "int8" else "fp32"
+    there = config.backend == "torch" or wanted in model_files(model, store)
+    return [] if there else [wanted]
 
 
 def open_backend(candidate: Candidate, model: ResolvedModel, threads: int, store: Store) -> Backend:
@@ -102,24 +99,22 @@ def contract_of(contract: InputContract, backend: Backend) -> InputContract:
     return replace(contract, fit="exact", fixed_hw=backend.fixed_hw)
 
 
-def _float_file(model: ResolvedModel, store: Store) -> Path | None:
-    made = artefact_path(store, model, "fp32")
-    if made.is_file():
-        return made
-    return model.path if model.format == "onnx" else None
-
-
 def artefact_path(store: Store, model: ResolvedModel, precision: str) -> Path:
     """Where the optimized model lies, or would: keyed by weights, precision and machine."""
     return store.derived_path(model.sha256, f"{precision}-{machine_key()}.onnx")
 
 
-def int8_file(model: ResolvedModel, store: Store) -> Path | None:
-    """The int8 version that was made here, or that came with sonar; None where there is none."""
-    made = artefact_path(store, model, "int8")
-    if made.is_file():
-        return made
-    return BUILTIN_INT8_PATH if model.sha256 == BUILTIN.sha256 else None
+def model_files(model: ResolvedModel, store: Store) -> dict[str, Path]:
+    """The files by precision, float32 first: those made on this machine, else those that came."""
+    files: dict[str, Path] = {}
+    for precision in ("fp32", "int8"):
+        if (made := artefact_path(store, model, precision)).is_file():
+            files[precision] = made
+        elif precision == "fp32" and model.format == "onnx":
+            files[precision] = model.path
+        elif precision == "int8" and model.sha256 == BUILTIN.sha256:
+            files[precision] = BUILTIN_INT8_PATH
+    return files
 
 
 def machine_key() -> str:

@@ -5,16 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.clock import SystemClock
 from sonar.depth.models.contract import InputContract
 from sonar.depth.preprocess import Preprocessor
 from sonar.errors import DepthError
-from sonar.ports import Clock, DepthBackend
+from sonar.ports import DepthBackend
 from sonar.types import DepthMap, FloatImage, Frame
 
-WARM_UP_RUNS = (3, 40)  # at least, at most
-WARM_UP_LIMIT_S = 2.0
-SETTLED = 1.25  # the last three runs lie within this of the fastest
+WARM_UP_RUNS = 5
 
 
 class NetworkEngine:
@@ -28,7 +25,6 @@ class NetworkEngine:
         backend: DepthBackend,
         contract: InputContract,
         label: str,
-        clock: Clock | None = None,
         *,
         model: str = "",
     ) -> None:
@@ -39,27 +35,16 @@ class NetworkEngine:
         self.backend = backend
         self.contract = contract
         self._preprocess = Preprocessor(contract)
-        self._clock = clock or SystemClock()
 
     def warm_up(self, height: int, width: int) -> None:
-        """Run on made-up images of this size until timings settle; at most about 2 s.
+        """Run some times on made-up frames of this size: the first ones take longer.
 
         Raises DepthError as :meth:`estimate` does.
         """
         # Noise, since a real network may well give a constant for an even gray.
         image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        frame = Frame(image=image, id=0, t=0.0)
-        began_s = self._clock.now()
-        spent_s: list[float] = []
-        least, most = WARM_UP_RUNS
-        while len(spent_s) < most:
-            before_s = self._clock.now()
-            self.estimate(frame)
-            after_s = self._clock.now()
-            spent_s.append(after_s - before_s)
-            settled = max(spent_s[-3:]) <= SETTLED * min(spent_s)
-            if len(spent_s) >= least and (settled or after_s - began_s > WARM_UP_LIMIT_S):
-                break
+        for number in range(WARM_UP_RUNS):
+            self.estimate(Frame(image=image, id=number, t=0.0))
 
     def estimate(self, frame: Frame) -> DepthMap:
         """Depth of one frame at the network's resolution; its arrays are new, nobody's buffers.

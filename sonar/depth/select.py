@@ -71,7 +71,7 @@ def open_engine(
             choices.remove(chosen)
     label = f"{model.name} ({backend.name}, {backend.precision})"
     contract = contract_of(model.contract, backend)
-    engine = NetworkEngine(backend, contract, label, clock, model=model.name)
+    engine = NetworkEngine(backend, contract, label, model=model.name)
     if model.sha256 not in {entry.sha256 for entry in OFFICIAL}:
         _check_direction(engine, model, report)
     return engine

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
 from sonar.errors import OutputError
-from sonar.records import Step, Update
+from sonar.records import Step, Update, side_of
 from sonar.replay.annotate import Borders
 from sonar.replay.folder import write_json
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.video import AnnotatedVideo
-from sonar.types import SIDES, CueKind, side_of
+from sonar.types import SIDES, CueKind
 
 SUMMARY_SCHEMA = "sonar.summary/1"
 

@@ -13,8 +13,8 @@ from sonar.depth.candidates import (
     Candidate,
     artefact_path,
     candidates,
-    int8_file,
     missing_precisions,
+    model_files,
 )
 from sonar.depth.models import InputContract, Store
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
@@ -116,7 +116,8 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(small, store, monkeypatch
     blocked = Store(home=tmp_path / "blocked")
     pretend(monkeypatch, {("onnx", "fp32"): (20.0, 0.0), ("onnx", "int8"): (10.0, 0.01)})
     packaged = small_network(tmp_path / "packaged.onnx", seed=1)
-    monkeypatch.setattr(ways, "int8_file", lambda model, store: packaged)
+    files = {"fp32": small.path, "int8": packaged}
+    monkeypatch.setattr(ways, "model_files", lambda model, store: files)
     said = []
     config = EngineConfig(backend="onnx", threads=1)
     engine = open_engine(config, small, store=blocked, report=said.append)
@@ -314,4 +315,4 @@ def test_a_fixed_size_in_the_file_is_honoured(small, store):
 
 def test_the_packaged_int8_is_found(store):
     builtin = store.resolve("builtin")
-    assert int8_file(builtin, store).name == "builtin_int8.onnx"
+    assert model_files(builtin, store)["int8"].name == "builtin_int8.onnx"

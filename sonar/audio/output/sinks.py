@@ -145,7 +145,7 @@ class WavSink(OfflineSink):
         try:
             if self._writer is None:
                 self._file = self._files.enter_context(self._path.open("wb"))
-                self._writer = self._files.enter_context(wave.open(self._file, "wb"))
+                self._writer = self._files.enter_context(wave.open(self._file, "wb"))  # noqa: SIM115
                 self._writer.setparams((2, 2, self._mixer.rate_hz, 0, "NONE", ""))
             if self._file.tell() + len(data) > MOST_BYTES:
                 raise OSError("a WAV file holds 4 GB; what came before is in it")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from sonar.audio.cues import PHRASES
 from sonar.config import SpeechConfig
-from sonar.config.plain_yaml import MAX_CHARACTERS, parse
+from sonar.config.plain_yaml import read
 from sonar.errors import ConfigError
 from sonar.files import expanded
 
@@ -73,14 +73,7 @@ def _path(language: str) -> Path:
 
 def _load(path: Path) -> dict[str, Any]:
     """A catalogue's voice (None where it names none), rate_scale and phrases, checked."""
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_CHARACTERS + 1).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8.") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    document = parse(text, str(path))
+    document = read(path, str(path))
     values = document.value
 
     def refuse(message: str, *key: str) -> NoReturn:

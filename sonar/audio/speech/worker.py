@@ -4,9 +4,8 @@ espeak-ng, through the binding of pyttsx3. It may hang or crash; here it cannot 
 The binding is used in espeak-ng's synchronous mode: in the asynchronous one of pyttsx3's own loop a
 rate came into force one utterance late, and a phrase was now and then the end of the one before.
 
-SOCKET is the number of an open socket, PARENT the process to end with. To each ``(text, voice, words
-a minute)`` it answers the sample rate in Hz with 16-bit little-endian mono samples, or why there
-are none.
+SOCKET is the number of an open socket, PARENT the process to end with. To each ``(text, voice,
+words a minute)`` it answers the sample rate in Hz with 16-bit mono samples, or why there are none.
 """
 
 import ctypes

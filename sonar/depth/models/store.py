@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from sonar import files
-from sonar.clock import SystemClock
 from sonar.config import ModelConfig
 from sonar.depth.models.checks import check_onnx
 from sonar.depth.models.contract import InputContract
 from sonar.depth.models.download import download
 from sonar.depth.models.registry import BUILTIN, ModelEntry, ResolvedModel, registry
 from sonar.errors import ConfigError, ModelError, OutputError
-from sonar.ports import Clock
 from sonar.types import DepthKind
 
 _PATH = re.compile(r"[/\\]|\.(onnx|pth?)(#|$)")
@@ -36,14 +34,12 @@ class Store:
     Attributes:
         user_models: the configuration's ``models`` section.
         home: the cache; None = :func:`sonar.files.cache_home`.
-        clock: for the pauses of downloads.
         lock_wait_s: longest wait for another process that works on the same model.
         report: called with a sentence that people should read, beside the result.
     """
 
     user_models: Mapping[str, ModelConfig] = field(default_factory=dict)
     home: Path | None = None
-    clock: Clock = field(default_factory=SystemClock)
     lock_wait_s: float = 600.0
     report: Callable[[str], None] = field(default=lambda sentence: None)
 
@@ -104,8 +100,8 @@ class Store:
     def fetch(self, name: str, progress: files.Progress | None = None) -> ResolvedModel:
         """Download a model, check it, and only then put it into the store.
 
-        A download that broke off goes on where it stopped. What was installed before stays until
-        the new file is checked; a model that is there and sound is not fetched again.
+        What was installed before stays until the new file is checked; a model that is there and
+        sound is not fetched again.
 
         Raises:
             ModelError: no network, a wrong or damaged file, another process at work.
@@ -120,15 +116,13 @@ class Store:
             part = self._folder(entry) / f".{entry.file_name}.part"
             files.make_folder(part.parent)
             try:
-                sha256 = download(
-                    entry.url, part, entry.sha256, entry.size_bytes, self.clock, progress
-                )
+                download(entry.url, part, entry.sha256, entry.size_bytes, progress)
             except ModelError as error:
                 raise ModelError(
                     f"{error}. Without a network: bring the file of {entry.url} here, and run "
                     f"`sonar models import FILE --name {name}`"
                 ) from error
-            self._accept(entry, part, sha256)
+            self._accept(entry, part)
             try:
                 files.replace(part, self.path(name))
             except OSError as error:
@@ -155,11 +149,11 @@ class Store:
                 )
             with files.atomic_path(self.path(entry.name)) as copy:
                 shutil.copyfile(source, copy)
-                self._accept(entry, copy, sha256)
+                self._accept(entry, copy)
         return self.resolve(entry.name)
 
     def remove(self, name: str) -> bool:
-        """Delete a model, a broken-off download of it, and what was derived from it.
+        """Delete a model, and what was derived from it.
 
         Returns whether there was anything. Raises ModelError for a file that is not the cache's,
         OutputError when it cannot be deleted.
@@ -190,7 +184,7 @@ class Store:
             return "packaged"
         return "installed" if entry.size_bytes in (None, path.stat().st_size) else "damaged"
 
-    def _accept(self, entry: ModelEntry, new: Path, sha256: str) -> None:
+    def _accept(self, entry: ModelEntry, new: Path) -> None:
         """Try a new file before it is installed. Raises ModelError; a refused file is deleted."""
         if entry.format == "onnx":
             try:
@@ -200,8 +194,9 @@ class Store:
                 raise ModelError(f"{entry.name}: the file is refused: {error}") from error
         if entry.sha256 is None:
             self.report(
-                f"No sum is known for {entry.name}. The SHA-256 of this file is {sha256}: compare "
-                f"it with its maker's, and set models.{entry.name}.sha256."
+                f"No sum is known for {entry.name}. The SHA-256 of this file is "
+                f"{files.sha256_of(new)}: compare it with its maker's, and set "
+                f"models.{entry.name}.sha256."
             )
 
     def _folder(self, entry: ModelEntry) -> Path:

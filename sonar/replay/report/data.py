@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sonar.records import CueRecord, Event, FrameRecord, ZoneRecord
+from sonar.records import CueRecord, Event, FrameRecord, ZoneRecord, side_of
 from sonar.replay.regression import read_events
-from sonar.types import SIDES, Band, CueKind, Side, State, side_of
+from sonar.types import SIDES, Band, CueKind, Side, State
 
 COLUMNS = 1200  # moments at most, whatever the length of the recording
 NAMES = {"left": "Left", "center": "Ahead", "right": "Right"}

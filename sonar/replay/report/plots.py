@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sonar.records import side_of
 from sonar.replay.report.data import NAMES, Moment, ReportRun, sound_words, state_words
-from sonar.types import SIDES, CueKind, Side, State, side_of
+from sonar.types import SIDES, CueKind, Side, State
 
 T = TypeVar("T")
 

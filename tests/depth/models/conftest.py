@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from model_files import onnx_bytes
 from model_server import Server, sha
 
-from sonar.clock import ManualClock
 from sonar.config import ModelConfig
 from sonar.depth.models import Store
 
@@ -17,6 +17,14 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """pooch's pauses between attempts, in seconds; nobody waits for them."""
+    waited: list[float] = []
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=waited.append))
+    return waited
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +53,6 @@ class Shop:
         return Store(
             {"mine": ModelConfig.model_validate(fields)},
             home=self.home,
-            clock=ManualClock(1e9),
             lock_wait_s=1.0,
             report=self.reported.append,
         )

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import re
 import socket
 import threading
 from collections.abc import Callable
@@ -24,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         owner = self.server.owner
         with owner.lock:
-            owner.requests.append((self.path, dict(self.headers.items())))
+            owner.requests.append(self.path)
             act = owner.script.pop(0) if owner.script else owner.always
         self.close_connection = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client left
@@ -42,14 +41,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
 
-    def range_start(self) -> int:
-        """First byte asked for; 0 where none is, or where If-Range no longer holds."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        mark = self.headers.get("If-Range")
-        if wanted is None or mark not in (None, self.server.owner.etag):
-            return 0
-        return int(wanted.group(1))
-
 
 class FileServer(ThreadingHTTPServer):
     daemon_threads = True
@@ -65,17 +56,15 @@ class FileServer(ThreadingHTTPServer):
 class Server:
     """Serves ``payload``; ``script`` holds what the next requests get instead.
 
-    ``requests`` are (path, headers) in order, ``sent`` the payload bytes handed out.
+    ``requests`` are their paths, in order.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.payload = b""
-        self.etag: str | None = '"v1"'
         self.script: list[Act] = []
         self.always: Act = whole()
-        self.requests: list[tuple[str, dict[str, str]]] = []
-        self.sent = 0
+        self.requests: list[str] = []
         self._http = FileServer(self)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -84,13 +73,8 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}/model.onnx"
 
-    @property
-    def ranges(self) -> list[str | None]:
-        return [headers.get("Range") for _, headers in self.requests]
-
     def reset(self, payload: bytes) -> None:
-        self.payload, self.etag, self.script, self.always = payload, '"v1"', [], whole()
-        self.requests, self.sent = [], 0
+        self.payload, self.script, self.always, self.requests = payload, [], whole(), []
 
     def stop(self) -> None:
         self._http.shutdown()
@@ -98,27 +82,13 @@ class Server:
         self._thread.join(5)
 
 
-def whole(ranges: bool = True, drop_after: int | None = None, announce: bool = True) -> Act:
-    """The file, from the asked byte on; ``drop_after`` bytes of it, then the line is cut."""
+def whole(drop_after: int | None = None, announce: bool = True) -> Act:
+    """The file; only ``drop_after`` bytes of it, then the line is cut."""
 
     def act(handler: Handler) -> None:
-        owner = handler.server.owner
-        start = handler.range_start() if ranges else 0
-        total = len(owner.payload)
-        marks = {} if owner.etag is None else {"ETag": owner.etag}
-        if start >= total and start > 0:
-            handler.head(416, 0, Content_Range=f"bytes */{total}")
-            return
-        body = owner.payload[start:]
-        length = len(body) if announce else None
-        if start:
-            handler.head(206, length, Content_Range=f"bytes {start}-{total - 1}/{total}", **marks)
-        else:
-            handler.head(200, length, **marks)
-        cut = body if drop_after is None else body[:drop_after]
-        with owner.lock:  # before they leave, so that whoever has them finds them counted
-            owner.sent += len(cut)
-        handler.wfile.write(cut)
+        body = handler.server.owner.payload
+        handler.head(200, len(body) if announce else None)
+        handler.wfile.write(body if drop_after is None else body[:drop_after])
         handler.wfile.flush()
         if drop_after is not None:
             handler.connection.shutdown(socket.SHUT_RDWR)
