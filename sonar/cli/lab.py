@@ -1,23 +1,17 @@
 """The commands of :mod:`sonar.lab`: evaluate, simulate, bench and train-ear."""
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from sonar.cli.ui import OutOrNone, as_sets, note, options, prepare, say, voice
+from sonar.cli.ui import OutOrNone, as_sets, note, options, say, voice
 from sonar.config import SonarConfig
 from sonar.errors import ConfigError
-
-if TYPE_CHECKING:  # not every command's need
-    from sonar.lab.simulate.closed_loop import Way
-    from sonar.lab.simulate.scenario import Scenario
 
 
 def evaluate(
@@ -80,7 +74,8 @@ def simulate(
     (exact meters), poses.csv, config.yaml (the camera's mount) and events_truth.yaml, which `sonar
     evaluate` reads. With --closed-loop a walker goes the same ways, with the sound and without it,
     and its contacts are counted."""
-    from sonar.lab.simulate.closed_loop import as_json, run, table
+    from sonar.lab.simulate.closed_loop import as_json, run, table, ways
+    from sonar.lab.simulate.record import record
     from sonar.lab.simulate.scenario import load, names
 
     if not scenarios:
@@ -89,47 +84,18 @@ def simulate(
     wanted = [name for word in scenarios for name in (names() if word == "all" else (word,))]
     found = [load(name) for name in wanted]
     if not closed_loop:
-        return _record(found, out, [Path(word) for word in wanted])
-    with _ways(depth) as ways:
+        if out is None:
+            raise ConfigError("--out names the folder that the walks are written to.")
+        inputs = [Path(word) for word in wanted]
+        done = [
+            record(one, out, progress=options.progress(one.name), inputs=inputs) for one in found
+        ]
+        return options.answer([one.as_json() for one in done], map(str, done))
+    config = options.load() if depth == "exact" else options.ready()
+    with ways(config, depth) as compared:
         advance = options.progress("walks")
-        walked = run(found, ways, seeds=range(seeds), short=short, progress=advance)
+        walked = run(found, compared, seeds=range(seeds), short=short, progress=advance)
     options.answer(as_json(walked, range(seeds), short), table(walked))
-
-
-def _record(found: "list[Scenario]", out: Path | None, inputs: Sequence[Path]) -> None:
-    from sonar.lab.simulate.record import record
-
-    if out is None:
-        raise ConfigError("--out names the folder that the walks are written to.")
-    written, lines = [], []
-    for scenario in found:
-        done = record(scenario, out, progress=options.progress(scenario.name), inputs=inputs)
-        events = [event.model_dump(mode="json") for event in done.truth.events]
-        one = {"scenario": scenario.name, "folder": str(done.folder), "frames": done.frames}
-        written.append({**one, "events": events})
-        lines.append(f"{done.folder}: {done.frames} frames, {len(events)} events")
-    options.answer(written, lines)
-
-
-@contextmanager
-def _ways(depth: str) -> "Iterator[list[Way]]":
-    """What walks the scenarios: nothing, and sonar on each wanted kind of depth."""
-    from sonar.app import make_zones, open_engine
-    from sonar.audio.cues import PulseMapper
-    from sonar.lab.simulate import closed_loop
-    from sonar.zones import DepthZones
-
-    config = options.load()
-    mapper = partial(PulseMapper, config.audio, config.speech)
-    ways = [closed_loop.WITHOUT]
-    if depth != "network":
-        ways.append(closed_loop.exact(partial(DepthZones, config.zones), mapper))
-    if depth == "exact":
-        yield ways
-        return
-    prepare(config)
-    with closing(open_engine(config)) as engine:
-        yield [*ways, closed_loop.network(engine, partial(make_zones, config), mapper)]
 
 
 def bench(

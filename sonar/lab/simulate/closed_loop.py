@@ -7,15 +7,19 @@ sound. Standing still does not win: walks that time out are counted too.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from sonar.app import open_engine
+from sonar.audio.cues import PulseMapper
 from sonar.capture.synthetic import Camera
-from sonar.config import MountConfig
+from sonar.config import MountConfig, SonarConfig
 from sonar.lab.simulate.scenario import CameraSpec, Scenario
 from sonar.lab.simulate.scene.body import Body
 from sonar.lab.simulate.scene.stage import Rendering, Stage
@@ -24,6 +28,7 @@ from sonar.lab.simulate.walker import SLOW_MPS, SPEED_MPS, Walker
 from sonar.ports import CueMapper, Engine, ZoneAnalyser
 from sonar.testing.exact import mixed_noise
 from sonar.types import Cue, CueKind, DepthMap, Frame, Scene
+from sonar.zones import DepthZones
 
 RATE_HZ = 10.0
 REACTION_FRAMES = 3  # people turn a third of a second after they hear
@@ -133,6 +138,22 @@ def network(engine: Engine, zones: ZonesFor, mapper: Callable[[], CueMapper]) ->
         return Hearing(stage, depth, zones(mount_of(stage.world.scenario.camera)), mapper())
 
     return Way("sonar, network", hearing, NETWORK_SIZE)
+
+
+@contextmanager
+def ways(config: SonarConfig, depth: str) -> Iterator[list[Way]]:
+    """The walker without sonar, and with it on ``depth``: "exact", "network" or "both".
+
+    Raises ModelError or MissingExtraError for the network, which must be prepared.
+    """
+    zones = partial(DepthZones, config.zones)
+    mapper = partial(PulseMapper, config.audio, config.speech)
+    found = [WITHOUT, *([exact(zones, mapper)] if depth != "network" else [])]
+    if depth == "exact":
+        yield found
+        return
+    with closing(open_engine(config)) as engine:
+        yield [*found, network(engine, zones, mapper)]
 
 
 @dataclass(frozen=True, slots=True)

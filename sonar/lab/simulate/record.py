@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,19 @@ class WalkMoment:
 class Recorded:
     """What was written."""
 
+    scenario: str
     folder: Path
     frames: int
     truth: Truth
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.frames} frames, {len(self.truth.events)} events"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        events = [event.model_dump(mode="json") for event in self.truth.events]
+        one = {"scenario": self.scenario, "folder": str(self.folder), "frames": self.frames}
+        return {**one, "events": events}
 
 
 def moments(
@@ -150,7 +161,7 @@ def record(
         )
         write_whole(where / "config.yaml", dump({"mount": mount}))
         write_whole(where / FOLDER_LABELS, dump(truth.model_dump(mode="json")))
-    return Recorded(where, len(cameras), truth)
+    return Recorded(scenario.name, where, len(cameras), truth)
 
 
 def _note(log: EventLog, moment: WalkMoment) -> None:
