@@ -62,45 +62,13 @@ class FusionBlock(nn.Module):
         return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
-class WalkableHead(nn.Module):
-    """Probability of walkable ground from the four ``layerN_rn`` outputs (the built-in's head)."""
-
-    def __init__(self, features: int, width: int = 32) -> None:
-        super().__init__()
-        self.lat = nn.ModuleList(nn.Conv2d(features << k, width, 1) for k in range(4))
-        self.mix = nn.ModuleList(
-            nn.Conv2d(width, width, 3, padding=1, groups=width) for _ in range(3)
-        )
-        self.pw = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(3))
-        self.out = nn.Conv2d(width, 1, 1)
-
-    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
-        t = self.lat[3](levels[3])
-        # mix and pw are numbered in the order they run, lat by its level
-        for n, level in enumerate((2, 1, 0)):
-            t = functional.interpolate(t, scale_factor=2, mode="bilinear")
-            t = t + self.lat[level](levels[level])
-            t = functional.relu(self.pw[n](functional.relu(self.mix[n](t))))
-        return torch.sigmoid(functional.interpolate(self.out(t), scale_factor=4, mode="bilinear"))
-
-
 class MidasSmall(nn.Module):
     """``image`` float32 (batch, 3, H, W), H and W multiples of 32 -> depth (batch, H, W).
 
-    The output is relative inverse depth, >= 0, larger is nearer. With ``walkable`` it is the pair
-    (inverse depth, probability of walkable ground), both (batch, H, W).
-
-    ``MidasSmall()`` is the official network; the built-in model is
-    ``MidasSmall("tf_efficientnet_lite0", 32, walkable=True)``.
+    The output is relative inverse depth, >= 0, larger is nearer.
     """
 
-    def __init__(
-        self,
-        backbone: str = "tf_efficientnet_lite3",
-        features: int = 64,
-        *,
-        walkable: bool = False,
-    ) -> None:
+    def __init__(self, backbone: str = "tf_efficientnet_lite3", features: int = 64) -> None:
         super().__init__()
         encoder = timm.create_model(backbone, pretrained=False)
         self.pretrained = nn.Module()
@@ -131,19 +99,18 @@ class MidasSmall(nn.Module):
             nn.Conv2d(32, 1, 1),
             nn.ReLU(),
         )
-        self.walkable = WalkableHead(features) if walkable else None
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        decoder = self.scratch
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        return self.scratch.output_conv(self.features(image)[1]).squeeze(1)
+
+    def features(self, image: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The encoder's four levels, finest first, and what the decoder makes of them."""
         levels: list[torch.Tensor] = []
         x = image
         for level in range(1, 5):
             x = getattr(self.pretrained, f"layer{level}")(x)
-            levels.append(getattr(decoder, f"layer{level}_rn")(x))
-        path = decoder.refinenet4(levels[3])
+            levels.append(getattr(self.scratch, f"layer{level}_rn")(x))
+        path = self.scratch.refinenet4(levels[3])
         for level in (3, 2, 1):
-            path = getattr(decoder, f"refinenet{level}")(path, levels[level - 1])
-        depth = decoder.output_conv(path).squeeze(1)
-        if self.walkable is None:
-            return depth
-        return depth, self.walkable(levels).squeeze(1)
+            path = getattr(self.scratch, f"refinenet{level}")(path, levels[level - 1])
+        return levels, path

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sonar.depth.midas.network import MidasSmall, WalkableHead
+from sonar.depth.midas.network import MidasSmall
 from sonar.errors import MissingExtraError, ModelError
 
 ENCODERS = ("lite0", "lite1", "lite2")
@@ -30,7 +30,41 @@ LOG_SIGMA_RANGE = -4.0, 1.5
 UNFOLDED = 1e-4, 10.0  # of an unfolded normalization: the variance stays a number, and above 0
 
 
-class CalibratedNetwork(MidasSmall):
+class WalkableHead(nn.Module):
+    """Probability of walkable ground from the four ``layerN_rn`` outputs (the built-in's)."""
+
+    def __init__(self, features: int, width: int = 32) -> None:
+        super().__init__()
+        self.lat = nn.ModuleList(nn.Conv2d(features << k, width, 1) for k in range(4))
+        self.mix = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1, groups=width) for _ in range(3)
+        )
+        self.pw = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(3))
+        self.out = nn.Conv2d(width, 1, 1)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        t = self.lat[3](levels[3])
+        # mix and pw are numbered in the order they run, lat by its level
+        for n, level in enumerate((2, 1, 0)):
+            t = functional.interpolate(t, scale_factor=2, mode="bilinear")
+            t = t + self.lat[level](levels[level])
+            t = functional.relu(self.pw[n](functional.relu(self.mix[n](t))))
+        return torch.sigmoid(functional.interpolate(self.out(t), scale_factor=4, mode="bilinear"))
+
+
+class WalkableNetwork(MidasSmall):
+    """The built-in model's layout: inverse depth, and the probability of walkable ground."""
+
+    def __init__(self, encoder: str = "lite0", features: int = FEATURES) -> None:
+        super().__init__(f"tf_efficientnet_{encoder}", features)
+        self.walkable = WalkableHead(features)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        levels, path = self.features(image)
+        return self.scratch.output_conv(path).squeeze(1), self.walkable(levels).squeeze(1)
+
+
+class CalibratedNetwork(WalkableNetwork):
     """``image`` float32 (batch, 3, H, W), H and W multiples of 32 -> :data:`OUTPUTS`.
 
     Each output is float32 (batch, H, W): ``inverse_depth`` >= 0, camera height / Z for the lens
@@ -41,8 +75,7 @@ class CalibratedNetwork(MidasSmall):
     """
 
     def __init__(self, encoder: str = "lite0", features: int = FEATURES) -> None:
-        super().__init__(f"tf_efficientnet_{encoder}", features, walkable=True)
-        assert isinstance(self.walkable, WalkableHead)
+        super().__init__(encoder, features)
         self.encoder = encoder
         self.walkable.out = nn.Conv2d(self.walkable.out.in_channels, 4, 1)
         with torch.no_grad():
@@ -51,18 +84,10 @@ class CalibratedNetwork(MidasSmall):
             self.walkable.out.weight[1:] *= 0.1
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        encoder, decoder, head = self.pretrained, self.scratch, self.walkable
-        assert isinstance(head, WalkableHead)
-        levels: list[Tensor] = []
-        x = image
-        for level in range(1, 5):
-            x = getattr(encoder, f"layer{level}")(x)
-            levels.append(getattr(decoder, f"layer{level}_rn")(x))
-        path = decoder.refinenet4(levels[3])
-        for level in (3, 2, 1):
-            path = getattr(decoder, f"refinenet{level}")(path, levels[level - 1])
+        levels, path = self.features(image)
+        head = self.walkable
         # At half the size: the last convolutions at full size were a quarter of a step's cost.
-        first, _, second, relu, third, _ = decoder.output_conv
+        first, _, second, relu, third, _ = self.scratch.output_conv
         raw = third(relu(second(first(path))))
         depth = functional.relu(raw)
         if self.training_outputs:
@@ -107,7 +132,7 @@ def start_network(start: str) -> CalibratedNetwork:
 
 def _from_relative(path: Path, network: CalibratedNetwork) -> None:
     """Take over the relative model's weights; its outputs become camera height / Z."""
-    old = read_onnx(path, MidasSmall("tf_efficientnet_lite0", FEATURES, walkable=True))
+    old = read_onnx(path, WalkableNetwork())
     mine = network.state_dict()
     for name in ("walkable.out.weight", "walkable.out.bias"):
         old[name] = torch.cat([old[name], mine[name][1:]])
