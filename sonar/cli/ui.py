@@ -114,8 +114,8 @@ def prepare(config: SonarConfig) -> None:
     """
     if config.engine.model == "builtin":
         return
-    from sonar.depth.candidates import missing_precisions
     from sonar.depth.models import Store
+    from sonar.depth.select import missing_precisions
 
     store = Store(config.models, report=note)
     model = store.resolve(config.engine.model)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sonar.depth.models.contract import InputContract
+from sonar.depth.contract import InputContract
 from sonar.depth.preprocess import Preprocessor
 from sonar.errors import DepthError
 from sonar.ports import DepthBackend

@@ -9,7 +9,7 @@ normalized value: float32 instead of float64, and scaling to [0, 1] folded into 
 import cv2
 import numpy as np
 
-from sonar.depth.models.contract import InputContract
+from sonar.depth.contract import InputContract
 from sonar.types import FloatImage, RgbImage
 
 MAX_ASPECT = 4  # "shorter" and "minimal" fits let the longer side grow to this many size_px

@@ -4,8 +4,8 @@ import pytest
 
 from sonar.cli.ui import prepare
 from sonar.config import SonarConfig
-from sonar.depth.candidates import artefact_path
 from sonar.depth.models import Store
+from sonar.depth.select import artefact_path
 from tests.depth.models_of_ours import small_network
 
 

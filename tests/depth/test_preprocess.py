@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonar.depth.models.contract import IMAGENET_MEAN, IMAGENET_STD, InputContract
+from sonar.depth.contract import IMAGENET_MEAN, IMAGENET_STD, InputContract
 from sonar.depth.preprocess import Preprocessor, network_size
 
 PARITY = Path(__file__).parents[3] / "shared" / "midas_small_parity"

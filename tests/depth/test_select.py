@@ -7,16 +7,16 @@ import pytest
 
 from sonar.clock import ManualClock
 from sonar.config import EngineConfig
-from sonar.depth import candidates as ways
 from sonar.depth import open_engine, select
-from sonar.depth.candidates import (
+from sonar.depth import select as ways
+from sonar.depth.models import InputContract, Store
+from sonar.depth.select import (
     Candidate,
     artefact_path,
     candidates,
     missing_precisions,
     model_files,
 )
-from sonar.depth.models import InputContract, Store
 from sonar.errors import ConfigError, DepthError, MissingExtraError, ModelError
 from tests.depth.models_of_ours import resolved, small_network
 

@@ -1,6 +1,6 @@
 """Which depth models there are, and bringing their files here. Entry point: :class:`Store`."""
 
-from sonar.depth.models.contract import InputContract
+from sonar.depth.contract import InputContract
 from sonar.depth.models.registry import ModelEntry, ResolvedModel
 from sonar.depth.models.store import Store
 

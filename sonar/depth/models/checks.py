@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sonar.depth.backends.onnx import OnnxBackend
+from sonar.depth.contract import InputContract
 from sonar.depth.engine import NetworkEngine
-from sonar.depth.models.contract import InputContract
 from sonar.depth.practice import practice_images
 from sonar.errors import DepthError, ModelError
 from sonar.types import Frame

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from sonar.config import ModelConfig
-from sonar.depth.models.contract import BUILTIN_CONTRACT, InputContract
+from sonar.depth.contract import BUILTIN_CONTRACT, InputContract
 from sonar.errors import ConfigError
 from sonar.files import expanded
 

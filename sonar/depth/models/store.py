@@ -15,8 +15,8 @@ from typing import Literal
 
 from sonar import files
 from sonar.config import ModelConfig
+from sonar.depth.contract import InputContract
 from sonar.depth.models.checks import check_onnx
-from sonar.depth.models.contract import InputContract
 from sonar.depth.models.download import download
 from sonar.depth.models.registry import BUILTIN, ModelEntry, ResolvedModel, registry
 from sonar.errors import ConfigError, ModelError, OutputError

@@ -9,16 +9,16 @@ import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config import EngineConfig
-from sonar.depth.candidates import (
+from sonar.depth.contract import IMAGENET_MEAN, IMAGENET_STD
+from sonar.depth.engine import NetworkEngine
+from sonar.depth.models import ResolvedModel, Store
+from sonar.depth.practice import deviation, practice_images
+from sonar.depth.select import (
     candidates,
     installed,
     missing_precisions,
     open_backend,
 )
-from sonar.depth.engine import NetworkEngine
-from sonar.depth.models import ResolvedModel, Store
-from sonar.depth.models.contract import IMAGENET_MEAN, IMAGENET_STD
-from sonar.depth.practice import deviation, practice_images
 from sonar.depth.threads import thread_count
 from sonar.errors import MissingExtraError
 from sonar.lab.quantise import optimise

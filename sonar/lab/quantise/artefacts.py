@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.candidates import artefact_path, contract_of
 from sonar.depth.models import ResolvedModel, Store
 from sonar.depth.practice import deviation, practice_images
 from sonar.depth.preprocess import Preprocessor
+from sonar.depth.select import artefact_path, contract_of
 from sonar.errors import MissingExtraError, ModelError
 from sonar.files import atomic_path
 from sonar.types import FloatImage, RgbImage

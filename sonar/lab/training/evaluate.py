@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.models.contract import BUILTIN_CONTRACT
+from sonar.depth.contract import BUILTIN_CONTRACT
 from sonar.depth.preprocess import Preprocessor
 from sonar.lab.evaluate import maps
 from sonar.lab.training.network import FOCAL, OUTPUTS, CalibratedNetwork

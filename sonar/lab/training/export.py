@@ -13,7 +13,7 @@ import onnx
 import torch
 
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.models.contract import BUILTIN_CONTRACT
+from sonar.depth.contract import BUILTIN_CONTRACT
 from sonar.depth.preprocess import Preprocessor
 from sonar.errors import ModelError
 from sonar.lab.quantise.export import OPSET

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonar.depth.models.contract import IMAGENET_MEAN, IMAGENET_STD
+from sonar.depth.contract import IMAGENET_MEAN, IMAGENET_STD
 from sonar.errors import ModelError
 from sonar.lab.training.network import FOCAL
 from sonar.lab.training.sample import Kind, Labels, Sample, split_labels

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import external_onnx, onnx_bytes
 
+from sonar.depth.contract import InputContract
 from sonar.depth.models.checks import check_onnx
-from sonar.depth.models.contract import InputContract
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.errors import ModelError
 

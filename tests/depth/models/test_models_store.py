@@ -14,8 +14,8 @@ from model_files import onnx_bytes
 from model_server import answer, sha, whole
 
 from sonar.config import ModelConfig, SonarConfig
+from sonar.depth.contract import BUILTIN_CONTRACT
 from sonar.depth.models import InputContract, Store
-from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.models.registry import BUILTIN, OFFICIAL, registry
 from sonar.errors import ConfigError, ModelError, OutputError
 from sonar.files import sha256_of

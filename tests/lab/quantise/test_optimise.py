@@ -6,12 +6,12 @@ import pytest
 from sonar.config import EngineConfig
 from sonar.depth import open_engine
 from sonar.depth.backends.onnx import OnnxBackend
-from sonar.depth.candidates import BUILTIN_INT8_PATH, artefact_path, machine_key
+from sonar.depth.contract import BUILTIN_CONTRACT
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.models import Store
-from sonar.depth.models.contract import BUILTIN_CONTRACT
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
 from sonar.depth.practice import deviation, practice_images
+from sonar.depth.select import BUILTIN_INT8_PATH, artefact_path, machine_key
 from sonar.errors import MissingExtraError, ModelError, OutputError
 from sonar.lab.quantise.artefacts import optimise
 from sonar.types import Frame
@@ -94,7 +94,7 @@ def test_a_failed_int8_leaves_the_one_before(small, store, monkeypatch):
 def test_the_machines_key_changes_with_the_versions(monkeypatch):
     here = machine_key()
     assert here == machine_key()
-    monkeypatch.setattr("sonar.depth.candidates.installed", lambda package: "0.0.1")
+    monkeypatch.setattr("sonar.depth.select.installed", lambda package: "0.0.1")
     assert machine_key() != here
 
 
