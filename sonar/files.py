@@ -1,6 +1,5 @@
 """Files on disk: where the cache is, sums, atomic writes, and one process at a time."""
 
-import codecs
 import errno
 import hashlib
 import json
@@ -62,14 +61,10 @@ def printable(name: str | Path) -> str:
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def json_text(value: Any, encoding: str = "utf-8") -> str:
-    """``value`` as indented JSON with a newline, fit for ``encoding``.
-
-    Names that are not UTF-8 come back the same: their bytes are JSON's ``\\udce9``.
-    """
-    ascii_only = codecs.lookup(encoding).name != "utf-8"
-    text = json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+def json_text(value: Any) -> str:
+    """``value`` as indented JSON with a newline, in ASCII, so that every output can take it and
+    names that are not UTF-8 come back the same."""
+    return json.dumps(value, indent=2) + "\n"
 
 
 def media_path(path: Path) -> str:

@@ -3,7 +3,6 @@
 Output is plain lines, and progress a line now and then, for screen readers and log files.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -145,4 +144,4 @@ def result(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """One JSON document, as :func:`result`."""
-    result(json_text(value, encoding=sys.stdout.encoding).rstrip())
+    result(json_text(value).rstrip())
