@@ -60,7 +60,7 @@ def open_engine(config: SonarConfig) -> Engine:
 
 
 def make_zones(config: SonarConfig, mount: MountConfig | None = None) -> "DepthZones":
-    """The analyser as configured; each map says which model made it."""
+    """The analyzer as configured; each map says which model made it."""
     from sonar.zones import DepthZones
 
     return DepthZones(config.zones, mount or config.mount)

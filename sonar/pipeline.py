@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sonar.clock import StageTimer
 from sonar.errors import DepthError, SonarError, SourceLost, SourceTimeout
-from sonar.ports import AudioSink, Clock, CueMapper, Engine, FrameSource, Speaker, ZoneAnalyser
+from sonar.ports import AudioSink, Clock, CueMapper, Engine, FrameSource, Speaker, ZoneAnalyzer
 from sonar.records import Event, Step, Update, side_of
 from sonar.types import Cue, CueKind, DepthMap, Frame, Reason, Scene, State
 
@@ -27,7 +27,7 @@ class Stages:
 
     source: FrameSource
     engine: Engine
-    zones: ZoneAnalyser
+    zones: ZoneAnalyzer
     mapper: CueMapper
     sink: AudioSink
     speaker: Speaker

@@ -72,7 +72,7 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-class ZoneAnalyser(Protocol):
+class ZoneAnalyzer(Protocol):
     """Depth in, scene out; keeps its state between frames."""
 
     def update(self, depth: DepthMap, frame: Frame) -> Scene: ...

@@ -4,7 +4,7 @@
 how the camera is worn; :func:`judge` says what keeps a frame from being seen.
 """
 
-from sonar.zones.analyser import DepthZones
+from sonar.zones.analyzer import DepthZones
 from sonar.zones.calibrate import MountEstimate, estimate_mount
 from sonar.zones.geometry import intrinsics, zone_borders
 from sonar.zones.image_quality import judge, subsample

@@ -21,7 +21,7 @@ from sonar.lab.evaluate.data import Dataset, DatasetIntrinsics, FrameMount
 from sonar.lab.evaluate.figures import BLOCK_S, Column, FigureReading
 from sonar.lab.evaluate.naive import naive_inverse_depths
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, measure
-from sonar.ports import Engine, ZoneAnalyser
+from sonar.ports import Engine, ZoneAnalyzer
 from sonar.types import (
     Band,
     DepthKind,
@@ -36,7 +36,7 @@ from sonar.types import (
 
 MountOrigin = Literal["given", "fitted", "none"]
 Variants = Mapping[str, tuple[SonarConfig, Engine]]
-Zones = Callable[[SonarConfig, MountConfig], ZoneAnalyser]
+Zones = Callable[[SonarConfig, MountConfig], ZoneAnalyzer]
 IMAGE_RATE_HZ = 1.0  # of a folder that states no rate
 ANGLE_SIGMA_DEG = 1.0  # of angles that come with each frame: what an IMU is good for
 SAME_FLOOR = 0.2  # a fitted height that differs more from the folder's is a table, not the floor
@@ -81,7 +81,7 @@ def play(dataset: Dataset, variants: Variants, make_zones: Zones = make_zones) -
     """
     mounts, origin = known_mounts(dataset)
     played = Played(dataset.name, {name: Column() for name in variants}, len(dataset.pairs), origin)
-    zones: dict[str, tuple[ZoneAnalyser, ZoneAnalyser]] = {}
+    zones: dict[str, tuple[ZoneAnalyzer, ZoneAnalyzer]] = {}
     truth_of = next(iter(variants.values()))[0].zones
     lower_t = -math.inf
     for index, pair in enumerate(dataset.pairs):
@@ -156,7 +156,7 @@ def _mount_config(
     )
 
 
-def _scene(zones: ZoneAnalyser, depth: DepthMap | None, frame: Frame) -> Scene:
+def _scene(zones: ZoneAnalyzer, depth: DepthMap | None, frame: Frame) -> Scene:
     if depth is None:
         return zones.lost(frame.id, frame.t, Reason.DEPTH_FAILED)
     return zones.update(depth, frame)

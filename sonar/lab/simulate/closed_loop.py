@@ -25,7 +25,7 @@ from sonar.lab.simulate.scene.body import Body
 from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.lab.simulate.scene.world import World
 from sonar.lab.simulate.walker import SLOW_MPS, SPEED_MPS, Walker
-from sonar.ports import CueMapper, Engine, ZoneAnalyser
+from sonar.ports import CueMapper, Engine, ZoneAnalyzer
 from sonar.testing.exact import mixed_noise
 from sonar.types import Cue, CueKind, DepthMap, Frame, Scene
 from sonar.zones import DepthZones
@@ -41,7 +41,7 @@ NETWORK_SIZE = (192, 256)
 GAIT_HZ, GAIT_DEG = 1.8, 0.7
 
 DepthOf = Callable[[Stage, Rendering, Frame], DepthMap]
-ZonesFor = Callable[[MountConfig], ZoneAnalyser]
+ZonesFor = Callable[[MountConfig], ZoneAnalyzer]
 
 
 def inexact_depth(seed: int, noise: float = 0.03) -> DepthOf:
@@ -73,7 +73,7 @@ class Hearing:
 
     stage: Stage
     depth: DepthOf
-    zones: ZoneAnalyser
+    zones: ZoneAnalyzer
     mapper: CueMapper
     steps: int = 0
 

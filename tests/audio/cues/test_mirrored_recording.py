@@ -29,8 +29,8 @@ def test_a_mirrored_recording_is_heard_mirrored():
         while (frame := source.read(5.0)) is not None:
             mirrored = Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.id, frame.t)
             cues = [
-                mapper.update(analyser.update(engine.estimate(seen), seen))
-                for seen, analyser, mapper in zip((frame, mirrored), zones, mappers, strict=True)
+                mapper.update(analyzer.update(engine.estimate(seen), seen))
+                for seen, analyzer, mapper in zip((frame, mirrored), zones, mappers, strict=True)
             ]
             pans.append([cue.pan for cue in cues])
     finally:

@@ -30,7 +30,7 @@ FILLED = (Reason.BLANK, Reason.COVERED)  # how something at arm's length looks
 
 
 class DepthZones:
-    """Implements :class:`sonar.ports.ZoneAnalyser`.
+    """Implements :class:`sonar.ports.ZoneAnalyzer`.
 
     Args:
         zones: what counts as left, center, right and near.
