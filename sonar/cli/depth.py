@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonar.cli.ui import Out, options
-from sonar.errors import OutputError
 
 if TYPE_CHECKING:
     from sonar.types import DepthMap
@@ -31,7 +30,7 @@ def depth(
 
     config = options.ready()
     paths = [path for spec in images for path in image_paths(spec)]
-    names = [job.name for job in plan([str(path) for path in paths], out)]
+    names = list(plan([str(path) for path in paths]))
     written: list[dict[str, Any]] = []
     with output_folder(out, [*images, *paths, *options.configs]) as folder:
         folder.check(f"{name}{suffix}" for name in names for suffix in SUFFIXES)
@@ -54,20 +53,19 @@ def _write(out: Path, stem: str, estimate: "DepthMap") -> dict[str, Any]:
     import cv2
     import numpy as np
 
+    from sonar.files import json_text
     from sonar.replay.annotate import heat_map, nearness
-    from sonar.replay.folder import write_json
+    from sonar.replay.folder import write_whole, writing
 
     values, near = estimate.values, nearness(estimate)
     black, bright = (float(v) for v in np.percentile(near, (1, 99)))
     lowest, highest = float(values.min()), float(values.max())
     scaled = (values - lowest) * (65535.0 / max(highest - lowest, 1e-12))
     colors = cv2.cvtColor(heat_map(near, black, bright), cv2.COLOR_RGB2BGR)
-    try:
+    with writing(out):
         np.save(out / f"{stem}_depth.npy", values)
         for suffix, array in (("_depth.png", colors), ("_depth16.png", scaled.astype(np.uint16))):
             (out / f"{stem}{suffix}").write_bytes(cv2.imencode(".png", array)[1].tobytes())
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
     facts = {
         "name": stem,
         "kind": estimate.kind.value,
@@ -77,5 +75,5 @@ def _write(out: Path, stem: str, estimate: "DepthMap") -> dict[str, Any]:
         "heat_map_black": black,
         "heat_map_bright": bright,
     }
-    write_json(out / f"{stem}_depth.json", facts)
+    write_whole(out / f"{stem}_depth.json", json_text(facts))
     return facts

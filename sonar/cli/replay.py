@@ -14,7 +14,6 @@ from sonar.config import SonarConfig
 from sonar.errors import DeviceError
 
 if TYPE_CHECKING:  # not every command's need
-    from sonar.replay.batch import Job
     from sonar.replay.regression import Checks
 
 DIFFERENT = 1  # what is heard is not what was, or not what must be
@@ -41,18 +40,18 @@ def replay(
     from sonar.replay.regression import read_checks
 
     found = find_videos(videos)
-    planned = plan(found or videos, out)
+    planned = plan(found or videos)
     config = options.ready("replay")
-    checks = read_checks([job.name for job in planned], baseline, expect, config.speech)
+    checks = read_checks([*planned], baseline, expect, config.speech)
     inputs = [Path(path) for path in options.configs] + [p for p in (baseline, expect) if p]
     how: dict[str, Any] = {"video": not no_video, "report": report, "realtime": realtime}
     if found is None:
         summary, code = _one(config, videos[0], out, how, inputs)
         options.answer(summary, [_headline(summary, out)])
-        if not code and checks.any:
-            code = DIFFERENT if _differences(checks, planned[0].name, out) else 0
+        if not code and checks is not None:
+            code = DIFFERENT if _differences(checks, next(iter(planned)), out) else 0
     else:
-        inputs += [baseline / job.name for job in planned] if baseline else []
+        inputs += [baseline / name for name in planned] if baseline else []
         code = _batch(config, planned, out, how, checks, inputs)
     if code:
         raise typer.Exit(code)
@@ -103,31 +102,31 @@ def _one(
 
 def _batch(
     config: SonarConfig,
-    planned: "list[Job]",
+    planned: Mapping[str, str],
     out: Path,
     how: Mapping[str, Any],
-    checks: "Checks",
+    checks: "Checks | None",
     inputs: Sequence[Path],
 ) -> int:
     from sonar.replay import output_folder, refuse_overwrite
     from sonar.replay import replay as process
-    from sonar.replay.batch import PAGE, run_batch, write_batch
-    from sonar.replay.folder import BATCH_FILES, REPLAY_FILES
+    from sonar.replay.batch import FILES, PAGE, run_batch, write_batch
+    from sonar.replay.folder import REPLAY_FILES
 
-    reads: list[Path | str] = [*(job.spec for job in planned), *inputs]
-    refuse_overwrite((job.out / name for job in planned for name in REPLAY_FILES), reads)
+    reads: list[Path | str] = [*planned.values(), *inputs]
+    refuse_overwrite((out / name / file for name in planned for file in REPLAY_FILES), reads)
     with output_folder(out, reads) as folder:
-        folder.claim(BATCH_FILES)
+        folder.claim(FILES)
         with terminates():
             one = partial(process, config=config, guard=stops, inputs=reads, **how)
-            results = run_batch(planned, one, note)
+            done = run_batch(planned, out, one, note)
         different: dict[str, list[str]] | None = None
-        if checks.any:
-            whole = [result.job for result in results if result.code == 0]
-            different = {job.name: _differences(checks, job.name, job.out) for job in whole}
-        document = write_batch(out, results, different)
-    good = sum(result.code == 0 for result in results)
-    options.answer(document, [f"{good} of {len(results)} recordings done. See {out / PAGE}."])
+        if checks is not None:
+            whole = [one["name"] for one in done if one["code"] == 0]
+            different = {name: _differences(checks, name, out / name) for name in whole}
+        document = write_batch(out, done, different)
+    good = sum(one["code"] == 0 for one in done)
+    options.answer(document, [f"{good} of {len(done)} recordings done. See {out / PAGE}."])
     return document["code"] or (DIFFERENT if any((different or {}).values()) else 0)
 
 

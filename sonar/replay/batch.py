@@ -4,16 +4,14 @@ import logging
 import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
-
-from sonar.errors import ConfigError, OutputError, SonarError, SourceError
-from sonar.files import printable
-from sonar.replay.folder import write_json, write_whole
+from sonar.errors import ConfigError, SonarError, SourceError
+from sonar.files import json_text, printable
+from sonar.replay.folder import write_whole
 from sonar.replay.report import render
 from sonar.replay.session import ReplayResult
 
@@ -25,30 +23,11 @@ VIDEO_SUFFIXES = frozenset(
         ".mjpg",
     )
 )
-PAGE, FACTS = "index.html", "batch.json"
+FILES = PAGE, FACTS = "index.html", "batch.json"
 SCHEMA = "sonar.batch/1"
 INTERRUPTED = 130
 _BESIDE_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".txt", ".md", ".srt"))
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One recording and its folder."""
-
-    name: str
-    spec: str
-    out: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a recording went. ``summary`` is what its ``summary.json`` holds, or empty."""
-
-    job: Job
-    code: int
-    problem: str
-    summary: Mapping[str, Any]
 
 
 def find_videos(specs: Sequence[str]) -> list[str] | None:
@@ -56,13 +35,8 @@ def find_videos(specs: Sequence[str]) -> list[str] | None:
 
     None where there is one that is not a folder of videos: that is a run, not a batch.
     """
-    found: list[str] = []
-    for spec in specs:
-        videos = _videos_in(Path(spec))
-        if len(specs) == 1 and not videos:
-            return None
-        found += videos or [spec]
-    return found
+    found = [_videos_in(Path(spec)) or [spec] for spec in specs]
+    return None if found == [[*specs]] else [video for videos in found for video in videos]
 
 
 def _videos_in(path: Path) -> list[str]:
@@ -77,17 +51,16 @@ def _videos_in(path: Path) -> list[str]:
     others = [f for f in files if f not in videos and f.suffix.lower() not in _BESIDE_SUFFIXES]
     if videos and others:
         names = ", ".join(printable(file.name) for file in others[:5])
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        _log.warning("Left out of %s: %s%s. Name a file to replay it.", path, names, more)
+        _log.warning("%d files left out of %s, such as %s.", len(others), path, names)
     return [str(video) for video in videos]
 
 
-def plan(specs: Sequence[str], out: Path) -> list[Job]:
-    """A folder in ``out`` for each recording, named after it; a second of a name gets a number.
+def plan(specs: Sequence[str]) -> dict[str, str]:
+    """Recordings by the name of their folder: their own, or with a number where that is taken.
 
     Raises ConfigError when one is named twice.
     """
-    jobs: list[Job] = []
+    jobs: dict[str, str] = {}
     taken: set[str] = set()
     seen: set[Path] = set()
     for spec in specs:
@@ -101,110 +74,101 @@ def plan(specs: Sequence[str], out: Path) -> list[Job]:
             number += 1
             name = f"{stem}_{number}"
         taken.add(folded)
-        jobs.append(Job(name, spec, out / name))
+        jobs[name] = spec
     return jobs
 
 
 def run_batch(
-    jobs: Sequence[Job],
+    jobs: Mapping[str, str],
+    out: Path,
     replay: Callable[[str, Path], ReplayResult],
     report: Callable[[str], None],
-) -> list[Done]:
-    """``replay`` every job; what goes wrong with a recording costs that recording only.
+) -> list[dict[str, Any]]:
+    """``replay`` every recording; what goes wrong with one costs that one only.
 
     After an interruption, the rest counts as interrupted.
 
     Args:
+        jobs: from :func:`plan`; each gets its folder in ``out``.
         replay: recording and folder to result; see :func:`sonar.replay.replay`.
         report: called with one line as each ends.
+
+    Returns:
+        What ``batch.json`` holds of each; ``code`` is its exit code.
     """
-    results: list[Done] = []
-    interrupted = False
-    for job in jobs:
-        if interrupted:
-            results.append(Done(job, INTERRUPTED, "not started", {}))
-            continue
-        code, problem, summary = 0, "", {}
-        try:
-            result = replay(job.spec, job.out)
-            summary = result.summary
-            if result.outcome.interrupted:
-                interrupted = True
-                code, problem = INTERRUPTED, "interrupted"
-            elif result.outcome.error is not None:
-                code, problem = result.outcome.error.exit_code, str(result.outcome.error)
-        except SonarError as error:
-            code, problem = error.exit_code, str(error)
-        except OSError as error:
-            code, problem = OutputError.exit_code, f"{job.out}: {error.strerror or error}"
-        except Exception as error:  # a fault of ours costs this recording, not the others
-            _log.exception("%s failed", job.spec)
-            code, problem = 1, f"{type(error).__name__}: {error}"
-        except KeyboardInterrupt:  # before its frames
-            interrupted = True
-            code, problem = INTERRUPTED, "interrupted"
-        results.append(Done(job, code, problem, summary))
-        report(f"{len(results)} of {len(jobs)}: {job.spec}: {problem or 'done'}")
-    return results
+    done: list[dict[str, Any]] = []
+    code = 0
+    for name, spec in jobs.items():
+        problem, summary = "not started", dict[str, Any]()
+        if code != INTERRUPTED:
+            code, problem, summary = _run(partial(replay, spec, out / name))
+            report(f"{len(done) + 1} of {len(jobs)}: {spec}: {problem or 'done'}")
+        done.append(
+            {
+                "name": name,
+                "recording": spec,
+                "code": code,
+                "problem": problem or None,
+                "frames": summary.get("frames", 0),
+                "duration_s": summary.get("duration_s"),
+                "degraded": summary.get("degraded", 0),
+                "events": summary.get("events", {}),
+                "spoken": summary.get("spoken", {}),
+            }
+        )
+    return done
+
+
+def _run(replay: Callable[[], ReplayResult]) -> tuple[int, str, dict[str, Any]]:
+    """Exit code, what went wrong, and the summary."""
+    try:
+        result = replay()
+    except KeyboardInterrupt:  # before its frames
+        return INTERRUPTED, "interrupted", {}
+    except SonarError as error:
+        return error.exit_code, str(error), {}
+    except Exception as error:  # a fault of ours costs this recording, not the others
+        _log.exception("a replay failed")
+        return 1, f"{type(error).__name__}: {error}", {}
+    if result.outcome.interrupted:
+        return INTERRUPTED, "interrupted", result.summary
+    if result.outcome.error is not None:
+        return result.outcome.error.exit_code, str(result.outcome.error), result.summary
+    return 0, "", result.summary
 
 
 def write_batch(
-    out: Path, results: Sequence[Done], different: Mapping[str, Sequence[str]] | None = None
+    out: Path,
+    done: Sequence[dict[str, Any]],
+    different: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Write ``batch.json`` and ``index.html`` into ``out``; returns what the former holds.
 
     Args:
+        done: from :func:`run_batch`.
         different: what is not as it must be, by recording, where that was checked.
 
     Raises OutputError.
     """
-    facts, rows = [], []
-    for result in results:
-        known = result.summary
-        one: dict[str, Any] = {
-            "name": result.job.name,
-            "recording": result.job.spec,
-            "code": result.code,
-            "problem": result.problem or None,
-            "frames": known.get("frames", 0),
-            "duration_s": known.get("duration_s"),
-            "degraded": known.get("degraded", 0),
-            "events": known.get("events", {}),
-            "spoken": known.get("spoken", {}),
-        }
-        if different is not None:
-            one["differences"] = different.get(result.job.name)
-        facts.append(one)
-        rows.append(
-            [
-                _link(out, result.job),
-                result.problem or "done",
-                f"{one['duration_s'] or 0.0:.1f} s",
-                one["frames"],
-                one["degraded"],
-                one["events"].get("cue", 0),
-                sum(one["spoken"].values()),
-            ]
-        )
-    # 130 if interrupted, else the highest
-    code = max((result.code for result in results), default=0)
-    document = {"schema": SCHEMA, "code": code, "recordings": facts}
+    if different is not None:
+        done = [one | {"differences": different.get(one["name"])} for one in done]
+    code = max((one["code"] for one in done), default=0)  # 130 if interrupted, else the highest
+    document = {"schema": SCHEMA, "code": code, "recordings": done}
     page = render(
         "batch.html",
         title="sonar: recordings",
-        complete=sum(result.code == 0 for result in results),
-        heads=("Recording", "Result", "Length", "Frames", "Degraded", "Sounds", "Phrases"),
-        rows=rows,
+        recordings=done,
+        links={one["name"]: link for one in done if (link := _link(out, one["name"]))},
         differences=different,
     )
-    write_json(out / FACTS, document)
+    write_whole(out / FACTS, json_text(document))
     write_whole(out / PAGE, page)
     return document
 
 
-def _link(out: Path, job: Job) -> str:
+def _link(out: Path, name: str) -> str | None:
+    """The address of the best that there is of a recording."""
     for file in ("report.html", "annotated.mp4", "audio.wav"):
-        if (job.out / file).is_file():
-            target = quote(os.fsencode(f"{job.out.relative_to(out).as_posix()}/{file}"))
-            return Markup('<a href="{}">{}</a>').format(target, job.name)
-    return job.name
+        if (out / name / file).is_file():
+            return quote(os.fsencode(f"{name}/{file}"))
+    return None

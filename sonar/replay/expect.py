@@ -4,16 +4,16 @@ A word that names nothing would assert nothing: it is an error, with the nearest
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sonar.audio.cues import PHRASES
 from sonar.audio.speech.catalogue import load_utterances
 from sonar.audio.synthesis import EARCONS
-from sonar.config import SpeechConfig
+from sonar.config import SpeechConfig, plain_yaml
 from sonar.errors import ConfigError
 from sonar.records import Event
 from sonar.types import Band, CueKind, Height, Reason, Side, State
@@ -23,49 +23,58 @@ _SENTENCE = re.compile(
     rf"\s*(never\s+)?between\s+{_NUMBER}\s*s?\s+and\s+{_NUMBER}\s*s?\s*:\s*(.+?)\s*",
     re.IGNORECASE,
 )
-_CAUSES = ("unknown", "unchanged", "no evidence", "possible drop")
-_KINDS = ("cue", "speech", "state", "ahead")
 _MEASURED = re.compile(r"(\d+(\.\d+)? m|collision in \d+(\.\d+)? s|nearest \d+(\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One sentence: within ``start_s`` to ``end_s`` something with all ``words`` is heard.
+    """Within ``start_s`` to ``end_s`` something with all ``words`` is heard, or ``never``."""
 
-    ``never`` turns it round: nothing with all of them is.
-    """
-
+    sentence: str
     start_s: float
     end_s: float
     words: tuple[str, ...]
     never: bool
 
-    def __str__(self) -> str:
-        return (
-            f"{'never ' if self.never else ''}between {self.start_s:g} s and {self.end_s:g} s: "
-            f"{', '.join(self.words)}"
-        )
 
+def read_expectations(
+    path: Path, names: Sequence[str], speech: SpeechConfig
+) -> dict[str, list[Expectation]]:
+    """Expectations by recording, from YAML.
 
-def parse_expectations(path: Path, sentences: object, known: frozenset[str]) -> list[Expectation]:
-    """Expectations from YAML: a list of sentences, alone or under ``expect``.
+    Args:
+        path: a list of sentences (alone or under ``expect``) about every recording, or such a list
+            for each by its name.
+        names: of the recordings.
+        speech: whose phrases the sentences may name.
 
-    ``known``: the words that they may use. Raises ConfigError naming ``path`` and the sentence
-    that cannot be read.
+    Raises ConfigError: the file or a sentence cannot be read, a word names nothing that is heard,
+    or a name is none of ``names``.
     """
-    if isinstance(sentences, dict) and list(sentences) == ["expect"]:
-        sentences = sentences["expect"]
-    if not isinstance(sentences, list) or not sentences:
-        raise ConfigError(f"{path} must hold a list of sentences")
-    return [_expectation(path, sentence, known) for sentence in sentences]
+    try:
+        found = plain_yaml.parse(path.read_text("utf-8"), str(path)).value
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if isinstance(found, dict) and list(found) == ["expect"]:
+        found = found["expect"]
+    by_name: dict[str, Any] = found if isinstance(found, dict) else dict.fromkeys(names, found)
+    strange = [name for name in by_name if name not in names]
+    if strange:
+        raise ConfigError(f"{path}: there is no recording {strange[0]}, only {', '.join(names)}.")
+    known = known_words(speech)
+    wanted = {}
+    for name, sentences in by_name.items():
+        if not isinstance(sentences, list) or not sentences:
+            raise ConfigError(f"{path} must hold a list of sentences")
+        wanted[name] = [_expectation(path, sentence, known) for sentence in sentences]
+    return wanted
 
 
 def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expectation:
     if isinstance(sentence, dict) and len(sentence) == 1:  # "between ...: close" is YAML's map
-        ((key, value),) = sentence.items()
-        sentence = f"{key}: {value}"
-    where = f"{path}: {json.dumps(sentence, ensure_ascii=False, default=str)}"
-    match = _SENTENCE.fullmatch(sentence) if isinstance(sentence, str) else None
+        sentence = ": ".join(map(str, *sentence.items()))
+    where = f'{path}: "{sentence}"'
+    match = _SENTENCE.fullmatch(str(sentence))
     if match is None or float(match[2]) > float(match[3]):
         raise ConfigError(f'{where} is not of the form "[never] between 3 s and 5 s: close, left"')
     words = tuple(word.strip().lower() for word in match[4].split(",") if word.strip())
@@ -77,7 +86,7 @@ def _expectation(path: Path, sentence: object, known: frozenset[str]) -> Expecta
             raise ConfigError(
                 f"{where}: nothing that is heard is called {word!r}; the nearest is {near!r}."
             )
-    return Expectation(float(match[2]), float(match[3]), words, match[1] is not None)
+    return Expectation(match[0].strip(), float(match[2]), float(match[3]), words, bool(match[1]))
 
 
 def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[str]:
@@ -93,7 +102,7 @@ def unmet(expectations: Sequence[Expectation], events: Sequence[Event]) -> list[
         met = any(set(expectation.words) <= words_of(event) for event in inside)
         if met == expectation.never:
             heard = "; ".join(f"{event.t:.2f} s {describe(event)}" for event in inside) or "nothing"
-            failed.append(f"{expectation} -- heard: {heard}")
+            failed.append(f"{expectation.sentence} -- heard: {heard}")
     return failed
 
 
@@ -107,20 +116,16 @@ def _spans(events: Sequence[Event]) -> Iterable[tuple[Event, float]]:
 
 def words_of(event: Event) -> set[str]:
     """Everything that an expectation may name of an event."""
-    words = {event.name.lower(), event.kind, *event.name.lower().split("_")}
-    if event.side is not None:
-        words.add(event.side)
-    if event.text:
-        words |= {event.text.lower(), *event.text.lower().split()}
-    for part in event.why.lower().replace(";", ",").split(","):
-        words.add(part.strip())
-    return words
+    name, text = event.name.lower(), (event.text or "").lower()
+    causes = (part.strip() for part in re.split("[;,]", event.why.lower()))
+    return {event.kind, name, *name.split("_"), event.side or "", text, *text.split(), *causes}
 
 
 def known_words(speech: SpeechConfig) -> frozenset[str]:
     """Everything that an event may be named by: kinds, sounds, sides, bands, heights, reasons,
     states, phrases by their keys, and their texts. Raises ConfigError."""
-    names = [*_KINDS, *_CAUSES, *EARCONS, *PHRASES]
+    names = ["cue", "speech", "state", "ahead", "unchanged", "no evidence", "possible drop"]
+    names += [*EARCONS, *PHRASES]
     for kind in (Band, CueKind, Height, Reason, Side, State):
         names += [str(member) for member in kind]
     names += [f"{a} and {b}" for a in Side for b in Side if a is not b]

@@ -4,13 +4,15 @@ Which files in it are ours is written in a hidden list, :data:`LIST`. Only those
 replaced or removed. The list is also the lock: one run at a time writes to a folder.
 """
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from sonar.errors import OutputError
-from sonar.files import json_text, printable
+from sonar.files import printable
 
 LIST = ".sonar-files"
 REPLAY_FILES = (
@@ -21,8 +23,16 @@ REPLAY_FILES = (
     "annotated.mp4",
     "report.html",
 )
-BATCH_FILES = ("batch.json", "index.html")
 EVALUATION_FILES = ("evaluation.json", "evaluation.html")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses in the block (OSError) becomes an OutputError about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
 
 
 def write_whole(target: Path, text: str) -> None:
@@ -32,17 +42,12 @@ def write_whole(target: Path, text: str) -> None:
     """
     beside = target.with_name(f".{target.name}.part")
     try:
-        beside.write_text(printable(text), "utf-8", newline="")
-        beside.replace(target)
-    except OSError as error:
+        with writing(target):
+            beside.write_text(printable(text), "utf-8", newline="")
+            beside.replace(target)
+    finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
-
-
-def write_json(target: Path, value: object) -> None:
-    """As :func:`write_whole`, indented JSON."""
-    write_whole(target, json_text(value))
+            beside.unlink()
 
 
 def refuse_overwrite(targets: Iterable[Path], inputs: Iterable[Path | str]) -> None:
@@ -54,32 +59,31 @@ def refuse_overwrite(targets: Iterable[Path], inputs: Iterable[Path | str]) -> N
             there (a camera, an address) is no file that could be lost.
     """
     known: dict[tuple[int, int], Path] = {}
-    for entry in inputs:
-        path = Path(entry)
+    for path in map(Path, inputs):
         with suppress(OSError, ValueError):
             for file in [path, *(path.iterdir() if path.is_dir() else ())]:
                 with suppress(OSError):
-                    facts = file.stat()
-                    known[facts.st_dev, facts.st_ino] = file
+                    known[_identity(file)] = file
     for target in targets:
-        try:
-            facts = target.stat()
-        except (OSError, ValueError):
-            continue
-        read = known.get((facts.st_dev, facts.st_ino))
-        if read is not None:
-            raise OutputError(
-                f"{target} would be written over the input {read}: choose another folder for "
-                "the results"
-            )
+        with suppress(OSError, ValueError):
+            if read := known.get(_identity(target)):
+                raise OutputError(
+                    f"{target} would be written over the input {read}: choose another folder for "
+                    "the results"
+                )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
 class OutputFolder:
     """The right to write to a folder, from :func:`output_folder`."""
 
-    def __init__(self, path: Path, descriptor: int, inputs: Sequence[Path | str]) -> None:
+    def __init__(self, path: Path, ours: TextIO, inputs: Sequence[Path | str]) -> None:
         self.path = path
-        self._descriptor, self._inputs = descriptor, inputs
+        self._list, self._inputs = ours, inputs
 
     def check(self, names: Iterable[str]) -> None:
         """Raises OutputError when a file of these names is an input or not ours."""
@@ -104,22 +108,18 @@ class OutputFolder:
         """
         self.check(names)
         ours = self._ours()
-        try:
+        with writing(self.path):
             for name in (*names, *stale):
                 if name in ours:
                     (self.path / name).unlink(missing_ok=True)
                     (self.path / f".{name}.part").unlink(missing_ok=True)
-            kept = "".join(f"{name}\n" for name in sorted((ours | {*names}) - {*stale}))
-            data = kept.encode("utf-8", "surrogateescape")
-            os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
-        except OSError as error:
-            raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+            self._list.seek(0)
+            self._list.writelines(f"{name}\n" for name in sorted((ours | {*names}) - {*stale}))
+            self._list.truncate()
 
     def _ours(self) -> set[str]:
-        size = os.fstat(self._descriptor).st_size
-        text = os.pread(self._descriptor, size, 0).decode("utf-8", "surrogateescape")
-        return {name for name in text.splitlines() if name and "/" not in name}
+        self._list.seek(0)
+        return {name for name in self._list.read().splitlines() if name and "/" not in name}
 
 
 @contextmanager
@@ -131,38 +131,23 @@ def output_folder(path: Path, inputs: Sequence[Path | str] = ()) -> Iterator[Out
 
     Raises OutputError: the folder cannot be made or written to, or another run writes to it.
     """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path / LIST, flags, 0o666)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot write to {path}: {_words(error)}") from error
-    try:
-        _lock(descriptor, path)
+        file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="surrogateescape")
+    with file:  # closing it ends the lock
         try:
-            yield OutputFolder(path, descriptor, inputs)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"another sonar is writing to {path}: wait for its end, or choose another folder"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        try:
+            yield OutputFolder(path, file, inputs)
         finally:
-            if os.fstat(descriptor).st_size == 0:  # refused: nothing of ours is in it
+            if os.fstat(file.fileno()).st_size == 0:  # refused: nothing of ours is in it
                 with suppress(OSError):
                     (path / LIST).unlink()
-    finally:
-        os.close(descriptor)  # and with it the lock
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs at once are not found out there
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"another sonar is writing to {path}: wait for its end, or choose another folder"
-        ) from None
-    except OSError:
-        pass  # a file system without locks
-
-
-def _words(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

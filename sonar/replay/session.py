@@ -1,7 +1,7 @@
 """One recording through the whole chain, into a folder."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,12 @@ from sonar.config import SonarConfig
 from sonar.errors import SonarError
 from sonar.files import Progress
 from sonar.pipeline import Outcome, Pipeline
-from sonar.ports import FrameSource
 from sonar.records import Step, Update
-from sonar.replay.folder import REPLAY_FILES, output_folder
+from sonar.replay.folder import REPLAY_FILES, output_folder, writing
 from sonar.replay.report import NAME as REPORT
 from sonar.replay.report import write_report
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.writer import ReplayWriter
-from sonar.zones import zone_borders
 
 Guard = Callable[[Pipeline], AbstractContextManager[None]]
 FALLBACK_RATE_HZ = 25.0  # for recordings that do not state theirs
@@ -28,15 +26,10 @@ FALLBACK_RATE_HZ = 25.0  # for recordings that do not state theirs
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What came of a replay.
-
-    Attributes:
-        outcome: of the run; ``outcome.error`` where it ended early.
-        summary: as written to ``summary.json``.
-    """
+    """What came of a replay; ``outcome.error`` says why it ended early."""
 
     outcome: Outcome
-    summary: dict[str, Any]
+    summary: dict[str, Any]  # as in summary.json
 
 
 def replay(
@@ -72,63 +65,52 @@ def replay(
     """
     source = app.open_source(spec, config, realtime=realtime)
     unused = [name for name, wanted in ((VIDEO, video), (REPORT, report)) if not wanted]
-    with output_folder(out, [spec, *inputs]) as folder:
+    with output_folder(out, [spec, *inputs]) as folder, ExitStack() as opened:
         folder.claim([name for name in REPLAY_FILES if name not in unused], unused)
+        opened.callback(source.close)
         source.open()  # before the files exist: its frame rate shapes them
         rate_hz = source.rate_hz or FALLBACK_RATE_HZ
-        writer: ReplayWriter | None = None
-        try:
-            writer = ReplayWriter(out, config, rate_hz, partial(zone_borders, config), video=video)
-            running = app.assemble(
-                config,
-                source,
-                partial(WavSink, path=out / "audio.wav", on_block=writer.on_sound),
-                wait_for_speech=True,
-            )
+        writer = ReplayWriter(out, config, rate_hz, video=video)
+        opened.callback(writer.close)
+        sink = partial(WavSink, path=out / "audio.wav", on_block=writer.on_sound)
+        running = app.assemble(config, source, sink, wait_for_speech=True)
 
-            def consume(update: Update) -> None:
-                writer.consume(update)
-                if progress is not None and isinstance(update, Step):
-                    progress(writer.frames, source.frame_count)
+        def consume(update: Update) -> None:
+            writer.consume(update)
+            if progress is not None and isinstance(update, Step):
+                progress(writer.frames, source.frame_count)
 
-            with guard(running.pipeline) if guard else nullcontext():
-                outcome = running.run(consume)
-        except BaseException:
-            source.close()
-            if writer is not None:
-                writer.close()
-            raise
-        try:
+        with guard(running.pipeline) if guard else nullcontext():
+            outcome = running.run(consume)
+        with _kept(outcome):
             writer.close()
-        except SonarError as error:
-            outcome.error = outcome.error or error
+        end_s = None
+        if outcome.end_t is not None:
+            end_s = round(outcome.end_t + (outcome.shown_s or 1 / rate_hz), 3)
         summary = writer.summary(
-            **_facts(outcome, source, rate_hz),
+            sonar=__version__,
+            source=source.label,
+            complete=outcome.error is None and not outcome.interrupted,
+            error=None if outcome.error is None else str(outcome.error),
+            interrupted=outcome.interrupted,
+            duration_s=end_s,
+            expected_frames=source.frame_count,
+            dropped=source.dropped,
+            degraded=outcome.degraded,
             model=running.engine.label,
             speech=asdict(running.speech.status),
             latency_ms=running.pipeline.timings,
         )
         if report:
-            try:
+            with _kept(outcome), writing(out):
                 write_report(out, summary, embed_mb)
-            except SonarError as error:
-                outcome.error = outcome.error or error
         return ReplayResult(outcome, summary)
 
 
-def _facts(outcome: Outcome, source: FrameSource, rate_hz: float) -> dict[str, Any]:
-    """Facts of the run for the summary: how far it came, and why no farther."""
-    end_s = None
-    if outcome.end_t is not None:
-        end_s = round(outcome.end_t + (outcome.shown_s or 1 / rate_hz), 3)
-    return {
-        "sonar": __version__,
-        "source": source.label,
-        "complete": outcome.error is None and not outcome.interrupted,
-        "error": None if outcome.error is None else str(outcome.error),
-        "interrupted": outcome.interrupted,
-        "duration_s": end_s,
-        "expected_frames": source.frame_count,
-        "dropped": source.dropped,
-        "degraded": outcome.degraded,
-    }
+@contextmanager
+def _kept(outcome: Outcome) -> Iterator[None]:
+    """An error ends this part only, and is in ``outcome``."""
+    try:
+        yield
+    except SonarError as error:
+        outcome.error = outcome.error or error

@@ -5,6 +5,7 @@ that ends well is repacked once (no re-encoding) with its index in front, which 
 browser can seek in.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from sonar.capture.encode import VideoWriter
 from sonar.config import SonarConfig
 from sonar.files import media_path
-from sonar.replay.annotate import Annotator, Borders, even_size
+from sonar.replay.annotate import Annotator
 from sonar.types import Cue, DepthMap, RgbImage, Scene
+from sonar.zones import zone_borders
 
 NAME = "annotated.mp4"
 QP = 23  # x264 quality, lower is better
@@ -24,16 +26,13 @@ OVERLAY = 0.35  # how strongly depth is laid over the frame
 class AnnotatedVideo:
     """Draws frames and writes them with the sound, H.264 and AAC; raises OutputError.
 
-    The first frame decides the size. Without a frame there is no file.
-
-    Args:
-        rate_hz: nominal frame rate.
-        borders: see :class:`~sonar.replay.annotate.Annotator`.
+    The first frame decides the size. Without one there is no file. ``rate_hz`` is nominal.
     """
 
-    def __init__(self, path: Path, config: SonarConfig, rate_hz: float, borders: Borders) -> None:
+    def __init__(self, path: Path, config: SonarConfig, rate_hz: float) -> None:
         self._path, self._config, self._rate_hz = path, config, rate_hz
-        self._annotator = Annotator((0, 0), borders, OVERLAY)
+        most_px, borders = config.replay.max_width_px, partial(zone_borders, config)
+        self._annotator = Annotator(most_px, borders, OVERLAY)
         self._file: VideoWriter | None = None
         self._sound_before: list[NDArray[np.float32]] = []
 
@@ -41,13 +40,14 @@ class AnnotatedVideo:
         self, image: RgbImage, depth: DepthMap | None, scene: Scene, cue: Cue | None, t: float
     ) -> None:
         """The next frame, shown from ``t`` seconds after the first one on."""
+        if self._file is not None and self._file.failed:  # a failure is raised once
+            return
+        drawn = self._annotator.draw(image, depth, scene, cue)
         if self._file is None:
-            most_px = self._config.replay.max_width_px
-            size = even_size(image.shape[0], image.shape[1], most_px)
-            self._annotator.size = size
             self._file = VideoWriter(
                 self._path,
-                *size,
+                drawn.shape[0],
+                drawn.shape[1],
                 self._rate_hz,
                 format="mp4",
                 options={"movflags": "frag_keyframe+delay_moov+default_base_moof"},
@@ -58,8 +58,7 @@ class AnnotatedVideo:
             for samples in self._sound_before:
                 self._file.sound(samples)
             self._sound_before.clear()
-        if not self._file.failed:  # a failure is raised once
-            self._file.frame(self._annotator.draw(image, depth, scene, cue), t)
+        self._file.frame(drawn, t)
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2)."""

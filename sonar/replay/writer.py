@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
-from sonar.errors import OutputError
+from sonar.files import json_text
 from sonar.records import Step, Update, side_of
-from sonar.replay.annotate import Borders
-from sonar.replay.folder import write_json
+from sonar.replay.folder import write_whole, writing
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.video import AnnotatedVideo
 from sonar.types import SIDES, CueKind
@@ -26,34 +25,25 @@ SUMMARY_SCHEMA = "sonar.summary/1"
 class ReplayWriter:
     """Consumes the steps of a run and writes its files into a folder.
 
-    Args:
-        out: the folder; must exist, without files of these names.
-        rate_hz: nominal frame rate of the recording.
-        borders: see :class:`~sonar.replay.annotate.Annotator`.
-        video: write ``annotated.mp4`` too.
+    ``out`` must exist, without files of these names; ``rate_hz`` is the recording's nominal frame
+    rate; ``video`` asks for ``annotated.mp4``.
     """
 
-    def __init__(
-        self, out: Path, config: SonarConfig, rate_hz: float, borders: Borders, *, video: bool
-    ) -> None:
+    def __init__(self, out: Path, config: SonarConfig, rate_hz: float, *, video: bool) -> None:
         self._out, self._config = out, config
         self._origin_t: float | None = None
         self._bands = {side: Counter[str]() for side in SIDES}
-        self._sides: Counter[str] = Counter()
-        self._events: Counter[str] = Counter()
-        self._spoken: Counter[str] = Counter()
+        self._sides, self._events, self._spoken = Counter[str](), Counter[str](), Counter[str]()
         self.frames = 0
-        self._video = AnnotatedVideo(out / VIDEO, config, rate_hz, borders) if video else None
-        try:
-            self._frames_file: TextIO = (out / "frames.jsonl").open("w", encoding="utf-8")
-            self._events_file: TextIO = (out / "events.jsonl").open("w", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write to {out}: {error.strerror or error}") from error
+        self._video = AnnotatedVideo(out / VIDEO, config, rate_hz) if video else None
+        with writing(out):
+            self._frames_file = (out / "frames.jsonl").open("w", encoding="utf-8", buffering=1)
+            self._events_file = (out / "events.jsonl").open("w", encoding="utf-8", buffering=1)
 
     def consume(self, update: Update) -> None:
         """Raises OutputError when the disk is full or the folder is gone."""
         for event in update.events:
-            _write(self._events_file, event.model_dump_json())
+            self._write(self._events_file, event.model_dump_json())
             self._events[event.kind] += 1
             if event.kind == "speech" and event.text:
                 self._spoken[event.text] += 1
@@ -66,7 +56,7 @@ class ReplayWriter:
         frame, record = step.frame, step.record()
         if self._origin_t is None:
             self._origin_t = frame.t
-        _write(self._frames_file, record.model_dump_json())
+        self._write(self._frames_file, record.model_dump_json())
         self.frames += 1
         for zone in step.scene.zones:
             self._bands[zone.side][zone.band] += 1
@@ -76,16 +66,20 @@ class ReplayWriter:
             cue = None if record.cue is None else step.cue
             self._video.frame(frame.image, step.depth, step.scene, cue, frame.t - self._origin_t)
 
+    def _write(self, file: TextIO, line: str) -> None:
+        with writing(self._out):
+            file.write(line + "\n")  # the file is flushed after each line
+
     def on_sound(self, samples: NDArray[np.float32]) -> None:
         """The next samples, float32 (n, 2), as the sink rendered them."""
         if self._video is not None:
             self._video.sound(samples)
 
     def close(self) -> None:
-        """Finish the files; safe after a failure."""
-        with ExitStack() as stack:  # one that fails keeps no other open
-            for file in (self._frames_file, self._events_file):
-                stack.callback(_finish, file)
+        """Finish the files; safe after a failure, and to call twice."""
+        with writing(self._out), ExitStack() as stack:  # one that fails keeps no other open
+            stack.callback(self._frames_file.close)
+            stack.callback(self._events_file.close)
             if self._video is not None:
                 stack.callback(self._video.close)
 
@@ -101,20 +95,5 @@ class ReplayWriter:
             "spoken": dict(self._spoken.most_common()),
             "config": self._config.model_dump(mode="json"),
         }
-        write_json(self._out / "summary.json", document)
+        write_whole(self._out / "summary.json", json_text(document))
         return document
-
-
-def _write(file: TextIO, line: str) -> None:
-    try:
-        file.write(line + "\n")
-        file.flush()
-    except OSError as error:
-        raise OutputError(f"cannot write {file.name}: {error.strerror or error}") from error
-
-
-def _finish(file: TextIO) -> None:
-    try:
-        file.close()
-    except OSError as error:  # the last lines did not fit
-        raise OutputError(f"cannot finish {file.name}: {error.strerror}") from error

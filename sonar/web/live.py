@@ -12,7 +12,7 @@ from sonar.audio.cues import SCHEMES, VERBOSITIES
 from sonar.controls.control_socket import choose_instance, running_instances, send
 from sonar.controls.view import SCHEMA, WIDTH_PX
 from sonar.errors import DeviceError, SonarError
-from sonar.replay.annotate import Annotator, even_size
+from sonar.replay.annotate import Annotator
 from sonar.types import SIDES, Band, Height, RgbImage, Scene, State, ZoneReading
 from sonar.web import show
 
@@ -166,8 +166,7 @@ def image_of(report: Report) -> RgbImage | None:
     )
     scene = Scene(-1, report["t"], left, center, right, state=State(report["state"]))
     borders = report["borders"][0], report["borders"][1]
-    size = even_size(image.shape[0], image.shape[1], WIDTH_PX)
-    annotator = Annotator(size, lambda height, width: borders, 0.0)
+    annotator = Annotator(WIDTH_PX, lambda height, width: borders, 0.0)
     return annotator.draw(np.asarray(image, np.uint8), None, scene, None)
 
 

@@ -16,7 +16,7 @@ from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource
 from sonar.config import SonarConfig
-from sonar.replay.annotate import Annotator, even_size, heat_map
+from sonar.replay.annotate import Annotator, heat_map
 from sonar.types import RgbImage
 from sonar.zones import zone_borders
 
@@ -75,8 +75,7 @@ class Photographer:
             finally:
                 sink.close()
         image = step.frame.image
-        size = even_size(image.shape[0], image.shape[1], _SHOWN_PX)
-        annotator = Annotator(size, partial(zone_borders, config), 1.0)
+        annotator = Annotator(_SHOWN_PX, partial(zone_borders, config), 1.0)
         drawn = annotator.draw(image, step.depth, step.scene, step.cue)
         spoken = self._speech.text(phrases[0]) if phrases else ""
         shown = np.vstack([drawn, _legend(drawn.shape[1])])

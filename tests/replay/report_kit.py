@@ -70,7 +70,7 @@ def write_run(folder: Path, records: list[FrameRecord], events: list[Event], **f
         "model": "a model", "speech": {"lost": None},
         "latency_ms": {"total": {"median_ms": 12.0, "p95_ms": 13.0}},
         "zones": {"left": {"near": len(records)}, "center": {}, "right": {}},
-        "config": SonarConfig().model_dump(mode="json"),
+        "spoken": {}, "config": SonarConfig().model_dump(mode="json"),
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary | facts))
     return folder

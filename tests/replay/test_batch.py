@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sonar.errors import ConfigError
-from sonar.replay.batch import Done, Job, find_videos, plan, run_batch, write_batch
+from sonar.errors import ConfigError, ModelError, SourceError
+from sonar.pipeline import Outcome
+from sonar.replay.batch import find_videos, plan, run_batch, write_batch
 from sonar.replay.session import ReplayResult
 from tests.cli.conftest import Run, sonar, spawn, write_video
 
@@ -75,18 +76,17 @@ def test_a_fault_of_ours_costs_that_recording_only(tmp_path: Path) -> None:
         raise ValueError(f"nobody thought of {spec}")
 
     lines: list[str] = []
-    jobs = plan(["a.mp4", "b.mp4"], tmp_path)
-    results = run_batch(jobs, broken, lines.append)
-    assert [result.code for result in results] == [1, 1]
+    done = run_batch(plan(["a.mp4", "b.mp4"]), tmp_path, broken, lines.append)
+    assert [one["code"] for one in done] == [1, 1]
     assert [line[:6] for line in lines] == ["1 of 2", "2 of 2"]
-    assert results[1].problem == "ValueError: nobody thought of b.mp4"
+    assert done[1]["problem"] == "ValueError: nobody thought of b.mp4"
 
 
-def test_folders_are_named_after_recordings_and_never_shared(tmp_path: Path) -> None:
-    jobs = plan(["x/walk.mp4", "y/Walk.mov", "y/other.mp4"], tmp_path)
-    assert [job.name for job in jobs] == ["walk", "Walk_2", "other"]
+def test_folders_are_named_after_recordings_and_never_shared() -> None:
+    jobs = plan(["x/walk.mp4", "y/Walk.mov", "y/other.mp4"])
+    assert jobs == {"walk": "x/walk.mp4", "Walk_2": "y/Walk.mov", "other": "y/other.mp4"}
     with pytest.raises(ConfigError, match="twice"):
-        plan(["x/walk.mp4", "./x/walk.mp4"], tmp_path)
+        plan(["x/walk.mp4", "./x/walk.mp4"])
 
 
 def test_what_is_a_batch(tmp_path: Path) -> None:
@@ -113,13 +113,19 @@ def test_what_is_left_out_of_a_folder_is_named(tmp_path, caplog):
     for name in ("walk.mp4", "walk.truth.yaml", "clip.rm", "photo.jpg", ".hidden.rm"):
         (tmp_path / name).touch()
     assert find_videos([str(tmp_path)]) == [str(tmp_path / "walk.mp4")]
-    assert f"Left out of {tmp_path}: clip.rm, photo.jpg." in caplog.text
+    assert f"2 files left out of {tmp_path}, such as clip.rm, photo.jpg." in caplog.text
 
 
 def test_one_exit_code_for_all(tmp_path: Path) -> None:
-    job = Job("a", "a.mp4", tmp_path / "a")
-    results = [Done(job, code, "", {}) for code in (0, 5, 3)]
-    assert write_batch(tmp_path, results)["code"] == 5
+    codes = iter([0, 5, 3])
+
+    def ends(spec: str, out: Path) -> ReplayResult:
+        return ReplayResult(Outcome(error=errors.get(next(codes))), {})
+
+    errors = {5: ModelError("no model"), 3: SourceError("no video")}
+    done = run_batch(plan(["a", "b", "c"]), tmp_path, ends, lambda line: None)
+    assert [one["problem"] for one in done] == [None, "no model", "no video"]
+    assert write_batch(tmp_path, done)["code"] == 5
     assert write_batch(tmp_path, [])["code"] == 0
 
 

@@ -72,9 +72,9 @@ def test_one_recording_of_a_batch_in_the_way_of_another(sonar: Run, tmp_path: Pa
     assert code == 3 and one_sentence(err) and other.read_bytes() == before
 
 
-def test_names_that_a_disk_may_take_for_one_get_a_number(tmp_path: Path) -> None:
+def test_names_that_a_disk_may_take_for_one_get_a_number() -> None:
     composed, apart = "caf\u00e9", "cafe\u0301"
-    names = [job.name for job in plan([f"x/{composed}.mp4", f"y/{apart.upper()}.mp4"], tmp_path)]
+    names = [*plan([f"x/{composed}.mp4", f"y/{apart.upper()}.mp4"])]
     assert names == [composed, f"{apart.upper()}_2"]
 
 

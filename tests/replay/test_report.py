@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sonar.config import SonarConfig
 from sonar.records import CueRecord, Event
-from sonar.replay.report.data import COLUMNS, Moment, read_run, words
+from sonar.replay.report.data import COLUMNS, read_run, words, zone_of
 from sonar.replay.report.page import MAX_EVENTS, write_report
 from sonar.types import Band, CueKind, Reason, Side, State
 from tests.replay.report_kit import Page, record, steady, write_run, zone
@@ -18,9 +18,8 @@ def page_of(folder: Path, embed_mb: float = 0.0) -> str:
 
 
 def test_words_of_a_moment() -> None:
-    moment = Moment(0.0, record(0, zone(Band.CLOSE, 1.0, ttc_s=1.2, height="head")))
-    assert words(moment) == (
-        "left close 1.0 m (head), contact in 1.2 s, ahead clear, right unknown; silence"
+    assert words(record(0, zone(Band.CLOSE, 1.0, ttc_s=1.2, height="head"))) == (
+        "left close 1.0 m (head), contact in 1.2 s, ahead clear, right unknown; sound: silence"
     )
 
 
@@ -69,9 +68,10 @@ def test_headings_captions_and_alternatives(tmp_path: Path) -> None:
     plots = [a for a in page.all("div") if a.get("class") == "plot"]
     assert len(plots) == len(page.all("figure")) == 8
     assert all(a["role"] == "img" and a["aria-label"] for a in plots)
-    alt = " ".join(a["aria-label"] or "" for a in plots)
+    alt = "; ".join(a["aria-label"] or "" for a in plots)
     assert "left nearest 2.0 m at 0.0 s" in alt and "“Near left” 1×" in alt
-    assert "right not known" in alt and "near 100 %" in alt and "unknown 100 %" in alt
+    assert "right not known" in alt and "Left over time: near 100 %; " in alt
+    assert "Right over time: unknown 100 %; " in alt and "State over time: guiding 100 %" in alt
     assert [a["for"] for a in page.all("label")] == ["position"]
 
 
@@ -92,12 +92,13 @@ def test_timeline_places_marks_where_they_happened(tmp_path: Path) -> None:
         if a["class"] in ("stop", "pulse", "degraded")
     }  # fmt: skip
     assert rects == {"stop": (500, 250), "pulse": (500, 250), "degraded": (800, 100)}
-    assert "degraded dark for 1.0 s" in text
+    assert "guiding 90 %, degraded dark 10 %" in text
+    assert "silence 75 %, pulse left 25 %" in text
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
     assert data["duration"] == 10.0
     starts = {start: said for start, said in data["moments"]}
     assert set(starts) == {0.0, 5.0, 7.5, 8.0, 9.0}
-    assert "left stop 0.4 m" in starts[5.0] and "4.0 pulses a second, left" in starts[5.0]
+    assert "left stop 0.4 m" in starts[5.0] and "sound: pulse left, 4.0 a second" in starts[5.0]
     assert "degraded dark" in starts[8.0]
 
 
@@ -108,12 +109,11 @@ def test_a_long_recording_is_thinned_and_nothing_short_is_lost(tmp_path: Path) -
         Event(t=i / 10, frame=i, kind="cue", name="pulse", why="near, left") for i in range(8000)
     ]
     folder = write_run(tmp_path, records, events)
-    run = read_run(folder, json.loads((folder / "summary.json").read_text()))
+    run = read_run(folder, 2000.0)
     assert len(run.moments) <= COLUMNS
-    worst = [m for m in run.moments if m.zone(Side.LEFT).band is Band.STOP]
-    assert len(worst) == 1 and worst[0].zone(Side.LEFT).distance_m == 0.3
-    assert worst[0].zone(Side.LEFT).ttc_s == 0.5
-    assert abs(worst[0].start_s - 777.7) < 2000 / COLUMNS
+    worst = [m for m in run.moments if zone_of(m, Side.LEFT).band is Band.STOP]
+    assert len(worst) == 1 and abs(worst[0].t - 777.7) < 2000 / COLUMNS
+    assert zone_of(worst[0], Side.LEFT) == zone(Band.STOP, 0.3, ttc_s=0.5)
     text = page_of(folder)
     assert len(text) < 4e6
     assert f"the first {MAX_EVENTS} of 8000" in text and text.count("<tr data-t") == MAX_EVENTS

@@ -15,7 +15,7 @@ SCENE = Scene.unknown(0, 0.0, None)
 
 
 def made(path: Path) -> AnnotatedVideo:
-    return AnnotatedVideo(path, SonarConfig(), 10.0, lambda height, width: (0.3, 0.7))
+    return AnnotatedVideo(path, SonarConfig(), 10.0)
 
 
 @pytest.mark.parametrize("color", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 140, 200)])

@@ -1,8 +1,8 @@
-"""What a report shows, read from the files of a run and thinned to what a screen can show."""
+"""What a report shows: the records of a run, thinned to what a screen can show, in words."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sonar.records import CueRecord, Event, FrameRecord, ZoneRecord, side_of
 from sonar.replay.regression import read_events
@@ -10,57 +10,8 @@ from sonar.types import SIDES, Band, CueKind, Side, State
 
 COLUMNS = 1200  # moments at most, whatever the length of the recording
 NAMES = {"left": "Left", "center": "Ahead", "right": "Right"}
-# What a column shows of several bands: unknown must not hide behind clear or far.
+# What a moment shows of several bands: unknown must not hide behind clear or far.
 _URGENCY = (Band.CLEAR, Band.FAR, Band.UNKNOWN, Band.NEAR, Band.CLOSE, Band.STOP)
-
-
-@dataclass(slots=True)
-class Moment:
-    """Frames in a row, from ``start_s`` on (seconds since the first frame).
-
-    ``record`` is the worst of them: on each side the most urgent band, the nearest distance and
-    the shortest time to contact; the most urgent sound; a degraded state.
-    """
-
-    start_s: float
-    record: FrameRecord
-
-    def add(self, other: FrameRecord) -> None:
-        """Take in one more frame."""
-        kept = self.record
-        zones: dict[str, ZoneRecord] = {
-            side: _worse(getattr(kept.zones, side), getattr(other.zones, side)) for side in SIDES
-        }
-        changes: dict[str, Any] = {
-            "zones": kept.zones.model_copy(update=zones),
-            "drop_off": kept.drop_off or other.drop_off,
-        }
-        if other.cue and (kept.cue is None or other.cue.priority >= kept.cue.priority):
-            changes["cue"] = other.cue
-        if other.state is State.DEGRADED:
-            changes |= {"state": other.state, "reason": other.reason}
-        self.record = kept.model_copy(update=changes)
-
-    def zone(self, side: Side) -> ZoneRecord:
-        """The reading of one side."""
-        found: ZoneRecord = getattr(self.record.zones, side)
-        return found
-
-
-def _worse(kept: ZoneRecord, other: ZoneRecord) -> ZoneRecord:
-    first, second = kept, other
-    if _URGENCY.index(other.band) > _URGENCY.index(kept.band):
-        first, second = other, kept
-    return first.model_copy(
-        update={
-            "distance_m": _least(first.distance_m, second.distance_m),
-            "ttc_s": _least(first.ttc_s, second.ttc_s),
-        }
-    )
-
-
-def _least(first: float | None, second: float | None) -> float | None:
-    return min((value for value in (first, second) if value is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +19,68 @@ class ReportRun:
     """One replay's results.
 
     Attributes:
-        summary: as in ``summary.json``.
-        moments: in order of time.
+        moments: the worst of a few frames each, in order of time. ``t`` is seconds since the
+            first frame; a moment lasts until the next one.
         events: as in ``events.jsonl``, in order of time.
         duration_s: of the frames.
     """
 
-    folder: Path
-    summary: dict[str, Any]
-    moments: list[Moment]
+    moments: list[FrameRecord]
     events: list[Event]
     duration_s: float
 
-    def end_s(self, index: int) -> float:
-        """Where a moment ends: at the next one, the last with the frames."""
-        if index + 1 < len(self.moments):
-            return self.moments[index + 1].start_s
-        return self.duration_s
 
-
-def read_run(folder: Path, summary: dict[str, Any]) -> ReportRun:
+def read_run(folder: Path, duration_s: float) -> ReportRun:
     """Read what a replay has just written into ``folder``."""
-    duration_s = max(float(summary["duration_s"] or 0.0), 0.001)
-    events = sorted(read_events(folder), key=lambda event: event.t)
-    moments: list[Moment] = []
+    moments: list[FrameRecord] = []
     origin_t, column = 0.0, -1
     with (folder / "frames.jsonl").open(encoding="utf-8") as lines:
         for line in lines:
             record = FrameRecord.model_validate_json(line)
             if not moments:
                 origin_t = record.t
-            now = int((record.t - origin_t) / duration_s * COLUMNS)
+            t = round(record.t - origin_t, 3)
+            now = int(t / duration_s * COLUMNS)
             if now > column:
                 column = now
-                moments.append(Moment(round(record.t - origin_t, 3), record))
+                moments.append(record.model_copy(update={"t": t}))
             else:
-                moments[-1].add(record)
-    return ReportRun(folder, summary, moments, events, duration_s)
+                moments[-1] = worse(moments[-1], record)
+    return ReportRun(moments, sorted(read_events(folder), key=lambda event: event.t), duration_s)
 
 
-def words(moment: Moment) -> str:
-    """A moment in one line: "left close 0.9 m, ahead clear, right unknown; pulse left 4.2/s"."""
-    record = moment.record
+def worse(kept: FrameRecord, other: FrameRecord) -> FrameRecord:
+    """``kept`` with what is more urgent in ``other``: the whole reading of a side (band and
+    distance are of one frame), the sound, a degraded state."""
+    zones = {s.value: max(zone_of(kept, s), zone_of(other, s), key=_urgency) for s in SIDES}
+    louder = other.cue and (kept.cue is None or other.cue.priority >= kept.cue.priority)
+    state = other if other.state is State.DEGRADED else kept
+    return kept.model_copy(
+        update={
+            "zones": kept.zones.model_copy(update=zones),
+            "drop_off": kept.drop_off or other.drop_off,
+            "cue": other.cue if louder else kept.cue,
+            "state": state.state,
+            "reason": state.reason,
+        }
+    )
+
+
+def _urgency(zone: ZoneRecord) -> tuple[int, float]:
+    return _URGENCY.index(zone.band), -(math.inf if zone.distance_m is None else zone.distance_m)
+
+
+def zone_of(record: FrameRecord, side: Side) -> ZoneRecord:
+    """The reading of one side."""
+    found: ZoneRecord = getattr(record.zones, side)
+    return found
+
+
+def words(record: FrameRecord) -> str:
+    """A frame in one line: "left close 0.9 m, ahead clear, right unknown; sound: pulse left"."""
     zones = []
     for side in SIDES:
-        zone = moment.zone(side)
+        zone = zone_of(record, side)
         text = f"{NAMES[side].lower()} {zone.band}"
         if zone.distance_m is not None:
             text += f" {zone.distance_m:.1f} m"
@@ -122,7 +90,9 @@ def words(moment: Moment) -> str:
             text += f", contact in {zone.ttc_s:.1f} s"
         zones.append(text)
     parts = [", ".join(zones), *(["possible drop"] if record.drop_off else ())]
-    parts.append(sound_words(record.cue))
+    parts.append(f"sound: {sound_words(record.cue)}")
+    if record.cue is not None and record.cue.kind is CueKind.PULSE:
+        parts[-1] += f", {record.cue.rate_hz:.1f} a second"
     if record.state is not State.GUIDING:
         parts.append(state_words(record))
     return "; ".join(parts)
@@ -134,11 +104,5 @@ def state_words(record: FrameRecord) -> str:
 
 
 def sound_words(cue: CueRecord | None) -> str:
-    """A cue of a record in words; None is silence."""
-    if cue is None:
-        return "silence"
-    if cue.kind is CueKind.PULSE:
-        return f"sound: {cue.rate_hz:.1f} pulses a second, {side_of(cue.pan)}"
-    if cue.kind is CueKind.CONTINUOUS:
-        return f"sound: steady tone, {side_of(cue.pan)}"
-    return f"sound: {cue.earcon or cue.kind}"
+    """ "pulse left"; None is silence."""
+    return "silence" if cue is None else f"{cue.earcon or cue.kind} {side_of(cue.pan)}"
