@@ -74,7 +74,7 @@ class FigureReading:
 
 
 @dataclass(slots=True)
-class Column:
+class FigureColumn:
     """What one model reported at one place.
 
     Attributes:

@@ -18,7 +18,7 @@ from sonar.depth.practice import deviation
 from sonar.errors import DepthError
 from sonar.lab.evaluate import maps
 from sonar.lab.evaluate.data import Dataset, DatasetIntrinsics, FrameMount
-from sonar.lab.evaluate.figures import BLOCK_S, Column, FigureReading
+from sonar.lab.evaluate.figures import BLOCK_S, FigureColumn, FigureReading
 from sonar.lab.evaluate.naive import naive_inverse_depths
 from sonar.lab.evaluate.truth import ZoneMeasured, fit_floor, measure
 from sonar.ports import Engine, ZoneAnalyzer
@@ -59,7 +59,7 @@ class Played:
     """
 
     name: str
-    columns: dict[str, Column]
+    columns: dict[str, FigureColumn]
     pairs: int
     origin: MountOrigin
     inverse_depths: list[float] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Played:
     has_drop: bool = False
 
     @property
-    def first(self) -> Column:
+    def first(self) -> FigureColumn:
         """The first variant's."""
         return next(iter(self.columns.values()))
 
@@ -80,7 +80,9 @@ def play(dataset: Dataset, variants: Variants, make_zones: Zones = make_zones) -
     What is true does not depend on the variant: the corridor is the first one's. Raises SonarError.
     """
     mounts, origin = known_mounts(dataset)
-    played = Played(dataset.name, {name: Column() for name in variants}, len(dataset.pairs), origin)
+    played = Played(
+        dataset.name, {name: FigureColumn() for name in variants}, len(dataset.pairs), origin
+    )
     zones: dict[str, tuple[ZoneAnalyzer, ZoneAnalyzer]] = {}
     truth_of = next(iter(variants.values()))[0].zones
     lower_t = -math.inf
