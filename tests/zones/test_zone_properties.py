@@ -78,7 +78,7 @@ def test_scale_and_shift_change_nothing_without_a_prior(scale, shift):
 
 def test_with_a_prior_a_changed_level_is_followed_without_a_jump():
     seen, depths = maps("box", frames=60, speed_mps=0.0, distance_m=3.0, noise=0.01)
-    # A camera that stands still has noise; without it the picture counts as frozen.
+    # A camera that stands still has noise; without it the frame counts as frozen.
     rng = np.random.default_rng(1)
     seen = [Frame(f.image ^ rng.integers(0, 4, f.image.shape, np.uint8), f.id, f.t) for f in seen]
     # The built-in model's level for this camera: floor on the prior's line.
@@ -119,7 +119,7 @@ def test_a_nearer_output_never_gives_a_farther_obstacle(pitch_deg, seed, uncerta
         said = obstacle_inverse(np.full_like(floor, level), floor, view, prior, uncertainty)
         assert (said >= last * (1 - 1e-5)).all()
         last = said
-    assert (last > 1.5).all()  # and what is at hand is told so
+    assert (last > 1.5).all()  # and what is at hand is reported so
 
 
 @HERE
