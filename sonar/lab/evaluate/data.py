@@ -13,6 +13,7 @@ kind ``drop`` state the distance to the edge, ``target_dist_m``.
 """
 
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -192,12 +193,12 @@ def pack_files(path: Path) -> dict[str, bytes]:
     """What a tar file holds, by the files' own names. Raises SourceError."""
     found = {}
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(path, "r:gz" if path.suffix == ".gz" else "r:") as tar:
             for member in tar:
                 file = tar.extractfile(member) if member.isfile() else None
                 if file is not None:
                     found[Path(member.name).name] = file.read()
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise SourceError(f"{path} is not a readable tar file: {error}.") from error
     return found
 
@@ -211,6 +212,8 @@ def read_pack(path: Path) -> Dataset:
         return found
 
     meta = _meta(read("meta.json"), path / "meta.json")
+    if not meta.frames:
+        raise SourceError(f"{path} holds no frames.")
     mounts = {}
     for key, mount in meta.frames.items():
         ours = {n: v - 0.5 for n in ("cx", "cy") if (v := getattr(mount, n)) is not None}

@@ -1,5 +1,6 @@
 """Evaluation on places drawn from synthetic scenes, whose truth is known exactly."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -259,6 +260,8 @@ def test_clear_errors_of_packs(tmp_path: Path) -> None:
     path = write_pack(folder, "p_x", hz=-1)
     with pytest.raises(SourceError, match=r"p_x.*hz"):
         find_datasets([path])
+    with pytest.raises(SourceError, match="holds no frames"):
+        find_datasets([write_pack(folder, "p_z", frames=0)])
     path = write_pack(folder, "p_y", frames=1)
     place = find_datasets([path])[0]
     with pytest.raises(SourceError, match=r"holds no p_y_00000_label\.png"):
@@ -266,3 +269,21 @@ def test_clear_errors_of_packs(tmp_path: Path) -> None:
     write_folder(folder / "p_y", "box", frames=1)
     with pytest.raises(SourceError, match="Two datasets"):
         find_datasets([folder / "p_y", path])
+
+
+def test_damaged_bytes_of_a_pack_are_one_sentence(tmp_path: Path) -> None:
+    packed = write_pack(tmp_path, "p_x", frames=1).read_bytes()
+    rng = np.random.default_rng(1)
+    refused = 0
+    for number in range(120):
+        suffix, data = [("tar.gz", packed), ("tar", gzip.decompress(packed))][number % 2]
+        damaged = np.frombuffer(data, np.uint8).copy()
+        damaged[rng.integers(0, damaged.size, 4)] = rng.integers(0, 256, 4)
+        path = tmp_path / f"p_{number}.{suffix}"
+        path.write_bytes(damaged.tobytes()[: None if number % 5 else int(rng.integers(9, 9000))])
+        try:
+            for pair in find_datasets([path])[0].pairs:
+                pair.load()
+        except SourceError as error:
+            refused += str(error).count(path.name)
+    assert refused >= 60
