@@ -7,6 +7,7 @@ import numpy as np
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import SIDES, Band, DepthKind, DepthMap, Frame, Reason, Scene, State
 from sonar.zones.bands import ZoneState
+from sonar.zones.corridor import in_corridor
 from sonar.zones.evidence import gather, profile, to_cells
 from sonar.zones.geometry import Cells, View, pose_of, zone_masks
 from sonar.zones.ground import GroundFit, fit_ground, refine
@@ -16,7 +17,6 @@ from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
 from sonar.zones.scale import GroundLine, Scale, calibrated_line, farthest_output
 from sonar.zones.turning import Turning, follow_turn
 
-NEAR_END = 0.5  # standard deviations of a cell by which it may be nearer
 SWAY_DEG = 1.5  # a walker's gait swings the camera by this from frame to frame
 TRACKED_SWAY_DEG = 0.3
 POSE_FOLLOW_S = 0.5
@@ -131,16 +131,15 @@ class DepthZones:
             self._pitch_deg, self._roll_deg = min(max(pitch, -60), 80), min(max(roll, -180), 180)
         if not scale.known:
             return self.lost(frame_id, t, Reason.NO_GROUND)
+        if kind is DepthKind.METRIC and not pose.height_known:
+            pose = replace(pose, height_m=scale.alpha, height_known=True)  # by the ground's meters
         view, coarse_view = optics.views(pitch_deg, roll_deg)
         self._turning = follow_turn(self._turning, coarse.d, scale, coarse_view, optics.coarse, t)
         if prior is not None:
             undecided = out_of_distribution(cells.walkable, view)
             self._uncertainty = follow_uncertainty(self._uncertainty, undecided, dt)
         evidence = gather(cells, view, scale, fit, pose, prior, self._uncertainty or 0.0)
-        side_m = np.abs(evidence.side_m)
-        if cells.sigma is not None:  # by the near end of the distance interval
-            side_m *= np.exp(-NEAR_END * cells.sigma)
-        corridor = side_m < self._config.corridor_width_m / 2
+        corridor = in_corridor(evidence, self._config.corridor_width_m)
         weight = evidence.weights(corridor, self._config)
         edges, bearing_deg = self._config.bands, self._turning.deg
         self._zones = [
@@ -149,10 +148,11 @@ class DepthZones:
         ]
         edge, judged = None, False
         # The known network smooths edges over: of what lies below the ground it says nothing.
-        if prior is None and fit is not None and fit.confidence > DROP_CONFIDENCE:
+        sure = fit is not None and fit.confidence > DROP_CONFIDENCE
+        if prior is None and (sure or cells.drop is not None):
             edge, judged = find_edge(evidence)
         self._drop = follow_drop(self._drop, edge, t, dt, judged)
-        scene = self._scene(frame_id, t, pose.height_known or kind is DepthKind.METRIC)
+        scene = self._scene(frame_id, t, pose.height_known)
         return replace(scene, profile=profile(evidence, self._config))
 
     def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:

@@ -39,7 +39,13 @@ def band_of(distance_m: float | None, edges: BandEdges) -> Band:
 
 
 def step(
-    latch: Latch, distance_m: float | None, known: bool, t: float, dt_s: float, edges: BandEdges
+    latch: Latch,
+    distance_m: float | None,
+    known: bool,
+    t: float,
+    dt_s: float,
+    edges: BandEdges,
+    since_s: float | None = None,
 ) -> Latch:
     """Move the latch by one frame.
 
@@ -47,6 +53,7 @@ def step(
     ``stop``; a farther one only when the distance passes the edge by ``HYSTERESIS`` and has
     held for ``DWELL_S``. Unknown comes after ``DWELL_S`` without evidence; an obstacle ends it
     at once, ``clear`` must hold for ``DWELL_S`` first. Frames slower than the dwell each count.
+    ``since_s``: when what held the band was seen last, if it is gone.
     """
     target, rank = Band.UNKNOWN, BANDS_BY_NEARNESS.index
     if known:
@@ -63,6 +70,8 @@ def step(
     elif target is not Band.UNKNOWN and rank(target) > rank(latch.band):
         jump = rank(target) - rank(latch.band)
         wait = 0.0 if jump >= 2 or target is Band.STOP else DWELL_S * NEARER_DWELL_SHARE
+    elif target is not Band.UNKNOWN and since_s is not None:
+        since = min(since, since_s)
     if t - since >= wait - 1e-9 or dt_s >= DWELL_S:
         return Latch(target, target, t)
     return Latch(latch.band, target, since)
@@ -110,13 +119,17 @@ class ZoneState:
         if distance is None:
             valid = int(np.count_nonzero(evidence.cells.valid & zone))
             known = known and valid >= MIN_VALID_SHARE * int(np.count_nonzero(zone))
+            known = known and evidence.ground_is_free(zone, edges.near_m)
         if below is not None and below.near_edge_m is None:  # passed
             known = known and distance is not None and distance < below.seen_m
         elif below is not None and below.near_edge_m is not None:
             known = known or distance is None
             distance = min(below.near_edge_m, math.inf if distance is None else distance)
         if not track.fresh or below is not None:
-            latch = step(latch, distance, known, t, dt_s, edges)
+            gone_s = None  # the time that it was held after it vanished counts as dwell
+            if evidence.prior is None and track.history[:1] != self.track.history[:1]:
+                gone_s = self.track.last_t
+            latch = step(latch, distance, known, t, dt_s, edges, gone_s)
         return ZoneState(self.side, track, latch, regressed_t, regressed, below)
 
     def unseen(self, t: float, filled: bool) -> "ZoneState":
@@ -140,7 +153,9 @@ class ZoneState:
             distance = None  # what was passed hides what is near
         if band is Band.UNKNOWN or distance is None:
             return ZoneReading(self.side, band)
-        times = (time_to_collision(track), below.ttc_s if below else None)
+        times = [time_to_collision(track), below.ttc_s if below else None]
+        if band in (Band.CLEAR, Band.FAR):
+            times = []
         trusted = meters and sigma < MAX_METERS_LOG
         return ZoneReading(
             self.side,

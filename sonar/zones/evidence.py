@@ -16,7 +16,7 @@ from sonar.zones import network
 from sonar.zones.geometry import Array, Cells, Mask, Pose, View, optics_for
 from sonar.zones.ground import GroundFit
 from sonar.zones.network import NetworkPrior
-from sonar.zones.scale import Scale
+from sonar.zones.scale import UNKNOWN_HEIGHT_LOG, Scale
 
 MIN_AREA = 0.003  # share of the cells that an obstacle must cover in a zone
 MIN_AREA_WEIGHED = 0.002  # the same where cells are weighed by the probability of an obstacle
@@ -32,7 +32,6 @@ NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its 
 CORRELATED = (
     2.0  # two cues look at what is walkable: their errors are correlated, they count as one
 )
-UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 USUAL_M, USUAL_LOG = 1.5, 0.8  # obstacles in the way are there, within this
 # The same for a small network: it overestimates the distance of what it misses, which does more
 # harm than the opposite. Distances are also shortened a little, but not far ones, or a free way
@@ -43,6 +42,8 @@ NEAREST_M, FARTHEST_M = 0.15, 12.0
 RANGE_BINS = 64
 _LOG_NEAREST = float(np.log(NEAREST_M))
 _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
+FREE_HALF_M, FREE_CELLS, FREE_SHARE = 0.5, 12, 0.6  # ground that must be seen for a clear way
+RAISED_M = 0.2  # what rises higher is no ground, where no network says what is
 COLUMNS = 24
 NEAR_FACE_SHARE = 0.1  # of a strip's obstacle cells: the distance of its near face
 MIN_STRIP_SHARE = 0.05  # of a strip's height that an obstacle must cover
@@ -169,6 +170,26 @@ class Evidence:
         if not self.pose.height_known:
             variance += UNKNOWN_HEIGHT_LOG**2
         return math.sqrt(variance)
+
+    def ground_is_free(self, zone: Mask, within_m: float) -> bool:
+        """Whether the zone shows most of the ground ahead that is nearer than ``within_m``; true
+        where the frame shows hardly any of it."""
+        looked = (
+            zone
+            & self._ground_ahead
+            & (self.view.ahead * self.pose.height_m < within_m * self.view.q)
+        )
+        count = int(np.count_nonzero(looked))
+        if count < FREE_CELLS:
+            return True
+        seen = self.height_m < RAISED_M if self.ground is None else self.ground > 0.5
+        return int(np.count_nonzero(looked & seen)) >= FREE_SHARE * count
+
+    @cached_property
+    def _ground_ahead(self) -> Mask:
+        """Cells that would show the ground in the way of a body, were nothing before it."""
+        reach = np.float32(FREE_HALF_M / self.pose.height_m) * self.view.q
+        return (self.view.q > 0) & (np.abs(self.view.side) < reach)
 
     def free_sigma(self, at_m: float) -> float:
         """:meth:`sigma_log` of an obstacle that would be at ``at_m`` meters."""

@@ -5,6 +5,7 @@ cells lie below the plane by more than its noise, with ground before it and more
 it, is a possible drop.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -113,7 +114,12 @@ FLAT_M, RAISED_M = 0.06, 0.12  # a slice's mean height that is still ground, or 
 MIN_FLAT = 3
 MEAN_SHARE = 0.5
 WEAK_DEPTH_M, STRONG_DEPTH_M = 0.035, 0.10  # besides noise: counts at all, counts fully
-CONFIRM = 2.5  # frames' worth of plain evidence
+MIN_DROP = 0.3  # probability of lower ground
+ODDS = 0.0, 1.5  # log odds of lower ground that count at all, and fully
+ODDS_PER_M, BELOW_M = 10.0, (-0.05, 0.2)  # what the depth below the ground adds, and its limits
+OBSTACLE = 0.4  # less likely to be ground of any kind than this
+CONFIRM_S = 0.2  # of plain evidence
+MOST_S = 0.15  # that one frame counts for
 HOLD_S = 0.6
 FADE_S = 0.25
 SAME_LOG = 0.25
@@ -121,7 +127,7 @@ SAME_LOG = 0.25
 
 @dataclass(frozen=True, slots=True)
 class DropTrack:
-    """Evidence over time: ``score`` in frames, smoothed distance of the edge, last sighting
+    """Evidence over time: ``score`` in seconds, smoothed distance of the edge, last sighting
     (``last_t``), and when the way ahead was last judged at all (``seen_t``)."""
 
     score: float = 0.0
@@ -158,16 +164,23 @@ def find_edge(evidence: Evidence) -> tuple[Edge | None, bool]:
         return None, False
     where = np.log(ahead.ravel()[index] / NEAR_M) * (SLICES / np.log(FAR_M / NEAR_M))
     bins = where.astype(np.intp)
-    height = evidence.height_m.ravel()[index]
+    height_m = evidence.height_m.ravel()[index]
     count = np.bincount(bins, minlength=SLICES)[:SLICES]
     safe = np.maximum(count, 1)
     # The mean of a clipped height: one wild cell at the horizon must not make a cliff.
-    mean = np.bincount(bins, np.clip(height, -0.6, 0.6), SLICES)[:SLICES] / safe
-    slope = np.bincount(bins, (camera_m - height) / evidence.w.ravel()[index], SLICES)
+    mean = np.bincount(bins, np.clip(height_m, -0.6, 0.6), SLICES)[:SLICES] / safe
+    slope = np.bincount(bins, (camera_m - height_m) / evidence.w.ravel()[index], SLICES)
     # A slice averages dozens of cells, whose errors are correlated only in part.
     error = MEAN_SHARE * evidence.noise_w * np.abs(slope[:SLICES] / safe)
     # Two dozen numbers: plain Python is faster than an array operation for each slice.
-    return _scan(mean.tolist(), error.tolist(), (count >= MIN_CELLS).tolist())
+    height, seen = mean.tolist(), (count >= MIN_CELLS).tolist()
+    if evidence.cells.drop is None or evidence.cells.walkable is None:
+        return _scan(height, error.tolist(), seen)
+    drop, ground = (
+        (np.bincount(bins, p.ravel()[index], SLICES)[:SLICES] / safe).tolist()
+        for p in (evidence.cells.drop, evidence.cells.walkable)
+    )
+    return _scan_probable(height, seen, drop, ground)
 
 
 def _scan(height: list[float], noise: list[float], seen: list[bool]) -> tuple[Edge | None, bool]:
@@ -189,8 +202,39 @@ def _scan(height: list[float], noise: list[float], seen: list[bool]) -> tuple[Ed
         plain = all(d > 0.4 * WEAK_DEPTH_M + noise[i] for d, i in zip(deep, behind, strict=True))
         if plain and margin > WEAK_DEPTH_M:
             strength = min(max(margin / STRONG_DEPTH_M, 0.0), 1.0)
-            return Edge(float(NEAR_M * (FAR_M / NEAR_M) ** (k / SLICES)), strength), True
+            return Edge(_distance_m(k), strength), True
     return None, True
+
+
+def _scan_probable(
+    height: list[float], seen: list[bool], drop: list[float], ground: list[float]
+) -> tuple[Edge | None, bool]:
+    """The same where a network gives the probabilities of lower ground and of ground: both and the
+    geometry must agree. An edge at the lower border of the frame may be nearer still."""
+    judged, before = False, list[float]()
+    for k in range(SLICES - 2):
+        behind = range(k, k + 3)
+        if not all(seen[i] for i in behind):
+            continue
+        judged = True
+        if drop[k] > max(MIN_DROP, ground[k]):
+            ground_m = sum(before[-3:]) / len(before[-3:]) if before else 0.0
+            below_m = min(ground_m, 0.0) - sum(height[i] for i in behind) / 3.0
+            lower = min(max(sum(drop[i] for i in behind) / 3.0, 0.01), 0.99)
+            odds = math.log(lower / (1.0 - lower))
+            odds += ODDS_PER_M * min(max(below_m, BELOW_M[0]), BELOW_M[1])
+            strength = min(max((odds - ODDS[0]) / (ODDS[1] - ODDS[0]), 0.0), 1.0)
+            if strength > 0:
+                return Edge(_distance_m(k), strength), True
+        elif drop[k] + ground[k] < OBSTACLE:
+            return None, True  # what is behind it is not looked for
+        elif ground[k] > drop[k]:
+            before.append(height[k])
+    return None, judged
+
+
+def _distance_m(k: int) -> float:
+    return float(NEAR_M * (FAR_M / NEAR_M) ** (k / SLICES))
 
 
 def follow_drop(
@@ -201,12 +245,13 @@ def follow_drop(
     distance, recent = track.distance_m, t - track.last_t <= HOLD_S
     if edge is None:
         score = track.score * float(np.exp(-max(dt_s, 1e-3) / FADE_S))
-        distance = distance if score > 0.2 else None
+        distance = distance if score > 0.1 * CONFIRM_S else None
         return DropTrack(score, distance, track.last_t, track.on and recent, seen_t, t)
     same = distance is None or abs(np.log(edge.distance_m / distance)) < SAME_LOG
-    score = min(track.score + edge.strength, CONFIRM + 1.0) if same else edge.strength
+    gain = edge.strength * min(dt_s, MOST_S)
+    score = min(track.score + gain, 1.5 * CONFIRM_S) if same else gain
     near = distance if same and distance is not None else edge.distance_m
     distance = near + 0.4 * (edge.distance_m - near)
     return DropTrack(
-        score, distance, t, score >= CONFIRM or (track.on and (same or recent)), seen_t, t
+        score, distance, t, score >= CONFIRM_S - 1e-9 or (track.on and (same or recent)), seen_t, t
     )

@@ -35,6 +35,7 @@ SUDDEN_S = 0.3
 SURPRISE, SURPRISE_SHARE = 0.03, 0.1
 RAISED, RAISED_S = 1.25, 5.0  # a plane nearer by this factor is not the ground, for so long
 METRIC_SIGMA = 0.02  # meters need no alignment, only a little margin
+UNKNOWN_HEIGHT_LOG = 0.15  # people wear cameras at 1.1 to 1.7 m
 HEIGHT_SIGMA, HEIGHT_SHIFT_SIGMA = 0.08, 0.02  # of a network that gives camera height / Z
 
 
@@ -53,7 +54,8 @@ def calibrated_line(kind: DepthKind, pose: Pose) -> GroundLine | None:
     """The line of a map whose values have a scale: meters (``1/Z``), or camera heights. None for
     relative values."""
     if kind is DepthKind.METRIC:
-        return GroundLine(pose.height_m, 0.0, METRIC_SIGMA * pose.height_m, 0.005)
+        sigma = METRIC_SIGMA if pose.height_known else UNKNOWN_HEIGHT_LOG
+        return GroundLine(pose.height_m, 0.0, sigma * pose.height_m, 0.005)
     if kind is DepthKind.PER_CAMERA_HEIGHT:
         return GroundLine(1.0, 0.0, HEIGHT_SIGMA, HEIGHT_SHIFT_SIGMA)
     return None

@@ -83,7 +83,9 @@ def follow(
     step = value - expected
     if abs(step) > JUMP_LOG:
         # Nearer at once; farther only after the old one, if believed, had its hold time.
-        return track if step > 0 and recent and not track.fresh else start
+        if step > 0 and not track.fresh:
+            return track if recent else replace(start, fresh=False)
+        return start
     tau = SMOOTH_NEAR_S if step < 0 else SMOOTH_FAR_S
     gain = 1.0 - float(np.exp(-dt_s / tau)) if dt_s > 0 else 0.5
     # A trend is followed too (an alpha-beta filter): a walker's distances always change.
