@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sonar.errors import ConfigError, SonarError, SourceError
 from sonar.files import json_text, printable
-from sonar.replay.folder import write_whole
+from sonar.replay.folder import LIST, write_whole
 from sonar.replay.report import render
 from sonar.replay.session import ReplayResult
 
@@ -61,13 +61,13 @@ def plan(specs: Sequence[str]) -> dict[str, str]:
     Raises ConfigError when one is named twice.
     """
     jobs: dict[str, str] = {}
-    taken: set[str] = set()
-    seen: set[Path] = set()
+    taken, seen = {*FILES, LIST}, set[str]()
     for spec in specs:
-        if (whole := Path(spec).absolute()) in seen:
+        # ".." gets the folder's name, and a link keeps its own.
+        if (whole := os.path.abspath(spec)) in seen:  # noqa: PTH100
             raise ConfigError(f"{spec} is named twice.")
         seen.add(whole)
-        stem = Path(spec).stem or "recording"
+        stem = Path(whole).stem or "recording"
         name, number = stem, 1
         # Some disks take names for one that differ in case, or in how accents are coded.
         while (folded := unicodedata.normalize("NFC", name).casefold()) in taken:

@@ -29,24 +29,16 @@ def test_a_folder_with_a_bad_file_goes_on(sonar: Run, tmp_path: Path) -> None:
     (clips / "b <i>.mp4").write_text("no video")
     write_video(clips / "c.MP4", frames=5)
     (clips / "notes.txt").write_text("not looked at")
-    code, said, err = sonar("replay", clips, "--out", "out", "--report")
+    code, said, err = sonar("replay", clips, "nowhere.mp4", "--out", "out", "--report", "--json")
     out = tmp_path / "out"
-    assert code == 3 and "2 of 3 recordings done" in said and "Traceback" not in err
-    assert codes(out) == {"a": 0, "b <i>": 3, "c": 0}
+    assert code == 3 and "4 of 4: nowhere.mp4: " in err and "Traceback" not in err
+    assert codes(out) == {"a": 0, "b <i>": 3, "c": 0, "nowhere": 3}
+    assert json.loads(said) == json.loads((out / "batch.json").read_text())
+    assert "nowhere.mp4" in json.loads(said)["recordings"][3]["problem"]
     page = (out / "index.html").read_text()
+    assert "2 of 4 recordings are complete" in page
     assert 'href="a/report.html"' in page and "b &lt;i&gt;" in page and "<i>" not in page
     assert {"annotated.mp4", "report.html"} <= {f.name for f in (out / "a").iterdir()}
-
-
-def test_several_videos_and_one_of_them_missing(sonar: Run, tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", frames=3)
-    code, out, _ = sonar(
-        "replay", "a.mp4", "nowhere.mp4", "--out", "out", "--no-video", "--json"
-    )  # fmt: skip
-    assert code == 3
-    facts = json.loads(out)
-    assert [one["code"] for one in facts["recordings"]] == [0, 3]
-    assert "nowhere.mp4" in facts["recordings"][1]["problem"]
 
 
 @pytest.mark.realtime
@@ -85,6 +77,8 @@ def test_a_fault_of_ours_costs_that_recording_only(tmp_path: Path) -> None:
 def test_folders_are_named_after_recordings_and_never_shared() -> None:
     jobs = plan(["x/walk.mp4", "y/Walk.mov", "y/other.mp4"])
     assert jobs == {"walk": "x/walk.mp4", "Walk_2": "y/Walk.mov", "other": "y/other.mp4"}
+    # No result goes beside the folder of results, or where the summary goes.
+    assert [*plan(["..", "index.html.mp4"])] == [Path("..").resolve().name, "index.html_2"]
     with pytest.raises(ConfigError, match="twice"):
         plan(["x/walk.mp4", "./x/walk.mp4"])
 
@@ -93,20 +87,14 @@ def test_what_is_a_batch(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"x")
     (tmp_path / "films").mkdir()
-    for name in ("b.mp4", "a.MOV", ".hidden.mp4"):
+    names = ["a.MOV", "b.mp4", "c.ts", "d.h264", "e.wmv", "f.flv", "g.MTS", "h.mjpeg"]
+    for name in (*names, ".hidden.mp4", "a.truth.yaml"):
         (tmp_path / "films" / name).write_bytes(b"x")
-    films = [str(tmp_path / "films" / name) for name in ("a.MOV", "b.mp4")]
+    films = [str(tmp_path / "films" / name) for name in names]
     assert find_videos(["walk.mp4"]) is None
     assert find_videos([str(tmp_path / "images")]) is None
     assert find_videos([str(tmp_path / "films")]) == films
     assert find_videos([str(tmp_path / "films"), "walk.mp4"]) == [*films, "walk.mp4"]
-
-
-@pytest.mark.parametrize("suffix", [".ts", ".h264", ".h265", ".wmv", ".flv", ".MTS", ".mjpeg"])
-def test_a_folder_is_searched_for_every_kind_of_video(tmp_path: Path, suffix: str) -> None:
-    (tmp_path / f"walk{suffix}").touch()
-    (tmp_path / "walk.truth.yaml").touch()
-    assert find_videos([str(tmp_path)]) == [str(tmp_path / f"walk{suffix}")]
 
 
 def test_what_is_left_out_of_a_folder_is_named(tmp_path, caplog):
