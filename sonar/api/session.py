@@ -55,8 +55,6 @@ class Session(AbstractContextManager["Session"]):
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        if engine is not None:
-            engine = borrowed(engine)
         self.source = source
         spoken = isinstance(sound, str | PathLike)
         self._pipeline = app.assemble(
@@ -66,7 +64,7 @@ class Session(AbstractContextManager["Session"]):
             clock=clock,
             spoken=spoken,
             wait_for_speech=spoken and not source.live,
-            engine=engine,
+            engine=None if engine is None else borrowed(engine),
         ).pipeline
         self._updates: Generator[Update, None, None] | None = None
 
@@ -176,7 +174,6 @@ def open(
         (2, 3)
     """
     config = configured(model, mount, settings)
-    clock = clock or SystemClock()
     if isinstance(source, str | PathLike | int):
         spec = str(source) if isinstance(source, int) else fspath(source)
         if isinstance(sound, str | PathLike):
@@ -208,11 +205,8 @@ def look(
         The step: ``frame``, ``depth``, ``scene`` and ``cue``. ``depth`` is None, and every band
         unknown, where the network failed.
 
-    Raises:
-        SourceError: the file is missing, damaged, or no image.
-        ValueError: the array is no such image.
-        ModelError: the model is not installed, or its file is damaged.
-        ConfigError: a setting is wrong.
+    Raises SourceError for a file that is missing, damaged or no image, ValueError for an array that
+    is none, ModelError and ConfigError as :func:`open` does.
 
     Examples:
         >>> import numpy as np, sonar
@@ -223,13 +217,13 @@ def look(
     """
     from sonar.capture import ImageSource
 
+    if hasattr(image, "convert"):  # a PIL image, of any mode
+        image = np.asarray(image.convert("RGB"), np.uint8)
     if isinstance(image, np.ndarray):
         source = ImageSource([image], "image")
     elif isinstance(image, str | PathLike):
         path = Path(fspath(image))
         source = ImageSource([path], path.name)
-    elif hasattr(image, "convert"):  # a PIL image, of any mode
-        source = ImageSource([np.asarray(image.convert("RGB"), np.uint8)], "image")
     else:
         raise ValueError("an image is a path, a PIL image, or a uint8 array (H, W, 3), RGB")
     with Session(source, configured(model, mount, settings), engine=engine) as session:

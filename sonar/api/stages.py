@@ -53,17 +53,10 @@ class DepthEngine(AbstractContextManager["DepthEngine"]):
         self.label = self._engine.label
 
     def __call__(self, image: RgbImage) -> DepthMap:
-        """The depth map of an image.
+        """The depth map of ``image``, a uint8 array of shape ``(H, W, 3)``, RGB.
 
-        Args:
-            image: uint8 array of shape ``(H, W, 3)``, RGB.
-
-        Returns:
-            The map at the network's resolution; ``kind`` says what its values mean.
-
-        Raises:
-            ValueError: the array is no such image.
-            DepthError: the network failed.
+        It is at the network's resolution; ``kind`` says what its values mean. Raises ValueError
+        for an array that is no such image, and DepthError when the network failed.
         """
         return self.estimate(Frame(image, 0, 0.0))
 
@@ -92,8 +85,7 @@ class Zones:
         mount: where the camera sits; distances in meters need its height.
         settings: settings by dotted name, such as ``{"zones.bands.stop_m": 0.8}``.
 
-    Raises:
-        ConfigError: a setting is wrong.
+    Raises ConfigError for a wrong setting.
 
     Examples:
         >>> import numpy as np, sonar
@@ -120,9 +112,9 @@ class Zones:
 
         Args:
             depth: the map, at any resolution.
-            image: the image it was made from, uint8 ``(H, W, 3)`` RGB. With it, an image in which
-                nothing can be seen (dark, covered, blurred, frozen) gives an unknown scene;
-                without it the map's own shape is taken for the image's.
+            image: uint8 ``(H, W, 3)`` RGB. With it, one in which nothing can be seen (dark,
+                covered, blurred, frozen) gives an unknown scene; without it the map's own shape
+                is taken for the image's.
             t: seconds; must not decrease. 0.1 s after the last one where it is not given.
         """
         self._t = self._t + STEP_S if t is None else t
@@ -158,9 +150,8 @@ def render(
     Returns:
         float32 array of shape ``(n, 2)``, left and right, within [-1, 1]; empty without cues.
 
-    Raises:
-        ConfigError: a setting is wrong.
-        ValueError: an earcon that does not exist, or times that decrease.
+    Raises ConfigError for a wrong setting, ValueError for an earcon that does not exist or times
+    that decrease.
 
     Examples:
         >>> import numpy as np, sonar

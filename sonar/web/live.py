@@ -12,8 +12,9 @@ from sonar.audio.cues import SCHEMES, VERBOSITIES
 from sonar.controls.control_socket import choose_instance, running_instances, send
 from sonar.controls.view import SCHEMA, WIDTH_PX
 from sonar.errors import DeviceError, SonarError
+from sonar.records import ZonesRecord
 from sonar.replay.annotate import Annotator
-from sonar.types import SIDES, Band, Height, RgbImage, Scene, State, ZoneReading
+from sonar.types import SIDES, RgbImage, Scene, State, ZoneReading
 from sonar.web import show
 
 EVERY_S = 0.5
@@ -97,12 +98,8 @@ def toggle(watching: bool, which: str | None) -> tuple[Any, ...]:
 
 def _controls(enabled: bool, verbosity: str | None = None, scheme: str | None = None) -> list[Any]:
     """Updates of the buttons and the two choices; None keeps a choice as it is."""
-    choices = [
-        gr.Radio(interactive=enabled)
-        if value is None
-        else gr.Radio(interactive=enabled, value=value)
-        for value in (verbosity, scheme)
-    ]
+    values = [{} if value is None else {"value": value} for value in (verbosity, scheme)]
+    choices = [gr.Radio(interactive=enabled, **value) for value in values]
     return [gr.Button(interactive=enabled) for _ in _BUTTONS] + choices
 
 
@@ -154,16 +151,8 @@ def image_of(report: Report) -> RgbImage | None:
         return None
     coded = np.frombuffer(base64.b64decode(report["picture"]), np.uint8)
     image = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    left, center, right = (
-        ZoneReading(
-            side,
-            Band(zone["band"]),
-            distance_m=zone["distance_m"],
-            ttc_s=zone["ttc_s"],
-            height=None if zone["height"] is None else Height(zone["height"]),
-        )
-        for side, zone in ((side, report["zones"][side]) for side in SIDES)
-    )
+    zones = ZonesRecord.model_validate(report["zones"])
+    left, center, right = (ZoneReading(side, **getattr(zones, side).model_dump()) for side in SIDES)
     scene = Scene(-1, report["t"], left, center, right, state=State(report["state"]))
     borders = report["borders"][0], report["borders"][1]
     annotator = Annotator(WIDTH_PX, lambda height, width: borders, 0.0)

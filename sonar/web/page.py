@@ -10,8 +10,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -73,8 +75,8 @@ class Studio:
 
         def do(config: SonarConfig, out: Path) -> str:
             sentence = watch(Path(path), config, out)
-            files = {"video": out / VIDEO, "report": out / REPORT}
-            return show.fill("video.html", sentence=sentence, files=_FILES, **files)
+            places = [_FILES + quote(str(out / name)) for name in (VIDEO, REPORT)]
+            return show.fill("video.html", sentence=sentence, video=places[0], report=places[1])
 
         return self._answer(path, settings, do)
 
@@ -118,33 +120,29 @@ def upload_button(label: str) -> gr.UploadButton:
     """An upload button. Gradio would fetch an address given as a file's name,
     and trusts a path once it has checked it; here neither gets past the folder of uploads."""
     button = gr.UploadButton(label, variant="primary", type="filepath")
-    uploads = Path(button.GRADIO_CACHE)
+    uploads = Path(button.GRADIO_CACHE).resolve()
     fetch, give = button.async_move_resource_to_block_cache, button.preprocess
 
+    def own(path: Any) -> Any:
+        """``path``, or gr.Error for what is not in the folder of uploads."""
+        with suppress(OSError, ValueError):
+            if Path(str(path)).resolve().is_relative_to(uploads):
+                return path
+        raise gr.Error("Only what was uploaded here is looked at.", print_exception=False)
+
     async def fetch_own(path: Any) -> str | None:
-        _check_own(uploads, path)
-        found: str | None = await fetch(path)
+        found: str | None = await fetch(own(path))
         return found
 
     def give_own(payload: Any) -> Any:
         if payload is not None:
-            _check_own(uploads, payload.path)
+            own(payload.path)
         return give(payload)
 
     # On the object: a class of ours would make Gradio write a .pyi file beside this one.
     button.async_move_resource_to_block_cache = fetch_own
     button.preprocess = give_own
     return button
-
-
-def _check_own(uploads: Path, path: Any) -> None:
-    """Raises gr.Error for what is not in the folder ``uploads``."""
-    try:
-        inside = Path(str(path)).resolve().is_relative_to(uploads.resolve())
-    except (OSError, ValueError):
-        inside = False
-    if not inside:
-        raise gr.Error("Only what was uploaded here is looked at.", print_exception=False)
 
 
 def build(studio: Studio) -> gr.Blocks:

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from sonar import app
 from sonar.api import Session
 from sonar.audio.cues import describe
@@ -16,31 +13,23 @@ from sonar.audio.speech.bank import SpeechBank
 from sonar.audio.synthesis import Mixer
 from sonar.capture import ImageSource
 from sonar.config import SonarConfig
-from sonar.replay.annotate import Annotator, heat_map
+from sonar.replay.annotate import Annotator
 from sonar.types import RgbImage
 from sonar.zones import zone_borders
 
 _SHOWN_PX = 960
-_LEGEND_PX = 34
 _HEARD_S = 3.0
 _POST_S = 0.1  # seconds between cues, as with a slow camera
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
-    """What came of a photo.
+    """What came of a photo."""
 
-    Attributes:
-        image: uint8 (H, W, 3) RGB: the heat map with zones and a legend.
-        spoken: the first phrase in ``sound``, or "" for none.
-        sentence: the way ahead in one sentence.
-        sound: a WAV file of three seconds.
-    """
-
-    image: RgbImage
-    spoken: str
-    sentence: str
-    sound: Path
+    image: RgbImage  # the heat map with zones
+    spoken: str  # the first phrase in ``sound``, or ""
+    sentence: str  # the way ahead
+    sound: Path  # a WAV file of three seconds
 
 
 class Photographer:
@@ -78,19 +67,9 @@ class Photographer:
         annotator = Annotator(_SHOWN_PX, partial(zone_borders, config), 1.0)
         drawn = annotator.draw(image, step.depth, step.scene, step.cue)
         spoken = self._speech.text(phrases[0]) if phrases else ""
-        shown = np.vstack([drawn, _legend(drawn.shape[1])])
-        return PhotoResult(shown, spoken, describe(step.scene), sound)
+        return PhotoResult(drawn, spoken, describe(step.scene), sound)
 
     def close(self) -> None:
         """Release network and voice."""
         self._speech.close()
         self._engine.close()
-
-
-def _legend(width: int) -> RgbImage:
-    """The colors from far to near, labeled; uint8 (34, width, 3) RGB."""
-    ramp = np.tile(np.linspace(0, 1, width, dtype=np.float32), (_LEGEND_PX, 1))
-    bar = heat_map(ramp, 0.0, 1.0)
-    for text, x, color in (("far", 8, (255, 255, 255)), ("near", width - 56, (0, 0, 0))):
-        cv2.putText(bar, text, (x, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, 1, cv2.LINE_AA)
-    return bar

@@ -1,17 +1,14 @@
 """Results as HTML, from the templates beside: it reads well with a screen reader."""
 
 import base64
-from typing import Any
+from functools import partial
 
 import cv2
 
 from sonar.replay.report import render
 from sonar.types import RgbImage
 
-
-def fill(template: str, **values: Any) -> str:
-    """A part of the page; what comes from outside is escaped."""
-    return render(template, "sonar.web", **values)
+fill = partial(render, package="sonar.web")  # a part of the page; what comes in is escaped
 
 
 def sentence(text: str, *, problem: bool = False) -> str:

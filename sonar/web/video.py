@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sonar import app
@@ -23,14 +23,7 @@ def watch(path: Path, config: SonarConfig, out: Path) -> str:
     could be started.
     """
     _check_length(path, config)
-    result = replay(
-        str(path),
-        out,
-        config,
-        report=True,
-        embed_mb=_EMBED_MB,
-        guard=_time_limit,
-    )
+    result = replay(str(path), out, config, report=True, embed_mb=_EMBED_MB, guard=_time_limit)
     outcome, summary = result.outcome, result.summary
     over = f"the limit of {TIME_LIMIT_S:g} seconds was reached"
     if not outcome.frames:
@@ -47,12 +40,9 @@ def watch(path: Path, config: SonarConfig, out: Path) -> str:
 
 
 def _check_length(path: Path, config: SonarConfig) -> None:
-    source = app.open_source(str(path), config)
-    try:
+    with closing(app.open_source(str(path), config)) as source:
         source.open()
         count, rate_hz = source.frame_count, source.rate_hz
-    finally:
-        source.close()
     if count and rate_hz and count / rate_hz > MAX_VIDEO_S:
         raise SourceError(
             f"The video is {count / rate_hz:.0f} seconds long; at most "
