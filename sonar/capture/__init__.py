@@ -13,8 +13,7 @@ from pathlib import Path
 from sonar.capture.camera import CameraInfo, camera_frames, list_cameras
 from sonar.capture.images import ImageSource, image_paths, is_image, read_image
 from sonar.capture.live import LiveSource, Waits
-from sonar.capture.media import check_file, redact_url, scheme_of
-from sonar.capture.pace import PacedSource
+from sonar.capture.media import PacedSource, check_file, redact_url, scheme_of
 from sonar.capture.stream import STREAM_SCHEMES, STREAM_SILENCE_S, stream_frames
 from sonar.capture.video import VideoFileSource
 from sonar.config import CaptureConfig

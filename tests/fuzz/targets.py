@@ -100,8 +100,8 @@ def records(data: bytes, folder: Path) -> None:
 def models(data: bytes, folder: Path) -> None:
     """A model file: ONNX, and a torch checkpoint."""
     from sonar.depth.midas import load_network
-    from sonar.depth.models.checks import check_onnx
     from sonar.depth.models.registry import BUILTIN
+    from sonar.depth.models.store import check_onnx
 
     (folder / "given.onnx").write_bytes(data)
     (folder / "given.pt").write_bytes(data)

@@ -9,7 +9,7 @@ from sonar.files import json_text
 from sonar.lab.evaluate.figures import BETTER, NEAR_M, WORSE, Figures
 from sonar.lab.evaluate.walks import WALK_FIGURES
 from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
-from sonar.replay.report.render import render
+from sonar.replay.report import render
 
 FOUND_AT_M = 1.0  # a drop that is first reported nearer than this is missed
 STANDINGS = {

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from model_files import external_onnx, onnx_bytes
 
 from sonar.depth.contract import InputContract
-from sonar.depth.models.checks import check_onnx
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH
+from sonar.depth.models.store import check_onnx
 from sonar.errors import ModelError
 
 OPEN = InputContract()
