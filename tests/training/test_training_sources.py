@@ -172,4 +172,4 @@ def test_a_damaged_pack_gives_one_sentence(packs, tmp_path, damage):
     with pytest.raises(SourceError, match="p_x"):
         list(sources.read_rendered(read_pack(path)))
     with pytest.raises(SourceError, match="holds no"):
-        sources.find_packs(tmp_path / "nowhere")
+        Corpus(tmp_path, photos=[tmp_path / "nowhere"]).samples("train")

@@ -19,12 +19,6 @@ STANDINGS = {
     "training not known": "the model does not state what it learned from",
     "trained on": "the model has learned this place: its figures flatter it",
 }
-BARE = {
-    "near_auc": "nearness AUC, no mount",
-    "near_recall": "near recall, no mount",
-    "near_false_alarm": "near false alarms, no mount",
-    "distance_median_rel_error": "median distance error, no mount",
-}
 # Figure: its name in tables, and what it means.
 DEPTH_FIGURES = {
     "distance_median_rel_error": (
@@ -63,6 +57,10 @@ DEPTH_FIGURES = {
 }
 
 NAMES = {name: label for name, (label, _) in DEPTH_FIGURES.items()}
+BARE = {
+    name: f"{NAMES[name]}, no mount"
+    for name in ("near_auc", "near_recall", "near_false_alarm", "distance_median_rel_error")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +121,6 @@ def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
     if places and others:
         rows = [[_titled(n, p), *(_decision(p["compared"][o]) for o in others)] for n, p in places]
         yield _Table(f"Compared with {first}, place by place", ["Place", *others], rows)
-    if drops := [(name, place) for name, place in places if "drop_found_m" in place]:
-        rows = [[_titled(n, p), *(_drop(p["drop_found_m"][m]) for m in models)] for n, p in drops]
-        caption = f"Drops ahead: found at {FOUND_AT_M:g} m or more?"
-        yield _Table(caption, ["Walk to a drop", *models], rows)
     yield from _recordings(report["recordings"])
     for name, place in places:
         columns = place["figures"]
@@ -139,6 +133,8 @@ def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
             [label, *(_cell(figures, key) for figures in place["without_mount"].values()), "-"]
             for key, label in BARE.items()
         ]
+        if found := place.get("drop_found_m"):
+            rows.append(["drop reported", *(_drop(m) for m in found.values()), "-"])
         caption = (
             f"{_titled(name, place)}: {columns[first]['n']} zones in {place['frames']} frames,"
             f" {place['near']} near; mount {place['mount']}"
@@ -176,16 +172,13 @@ def _in_short(words: str, places: Sequence[Any], models: Iterable[str]) -> _Tabl
     if drops:
         found = [sum((d[m] or 0.0) >= FOUND_AT_M for d in drops) for m in models]
         rows.append([f"drops found at {FOUND_AT_M:g} m", *(f"{n} of {len(drops)}" for n in found)])
-    if frames := sum(p["frames_without_drop"] for p in places):
-        rates = [sum(_false_drops(p, m) for p in places) for m in models]
-        rows.append([f"false drops in {frames} frames", *(f"{rate:.0f}" for rate in rates)])
+    frames = sum(p["frames_without_drop"] for p in places)
+    each = [(p["frames_without_drop"] / 1000.0, p["figures"]) for p in places]
+    false = [sum(n * (f[m]["false_drops_per_1000"] or 0.0) for n, f in each) for m in models]
+    said = (f"{number:.0f}" if frames else "-" for number in false)
+    rows.append([f"false drops in {frames} frames", *said])
     caption = f"In short: {words}, lowest to highest figure of each place; places: {len(places)}"
     return _Table(caption, ["Figure", *models], [row for row in rows if set(row[1:]) != {"-"}])
-
-
-def _false_drops(place: Mapping[str, Any], model: str) -> float:
-    rate = place["figures"][model]["false_drops_per_1000"] or 0.0
-    return float(rate * place["frames_without_drop"] / 1000.0)
 
 
 def _words(place: Mapping[str, Any]) -> str:
@@ -209,9 +202,7 @@ def _decision(compared: Mapping[str, Any]) -> str:
 
 
 def _drop(found_m: float | None) -> str:
-    if found_m is None:
-        return "no"
-    return f"{'yes' if found_m >= FOUND_AT_M else 'no'}, at {found_m:.1f} m"
+    return "never" if found_m is None else f"at {found_m:.1f} m"
 
 
 def _cell(figures: Figures, name: str) -> str:

@@ -21,13 +21,6 @@ from sonar.lab.evaluate.walks import read_clip, walk_figures
 Report = dict[str, Any]
 """JSON, as ``--json`` prints it: ``models`` (variant -> model), ``places`` and ``recordings``."""
 MIN_MAX = "min-max"
-ABOUT = (
-    "min-max: the common approach of stretching the depth of each frame between its least and"
-    " greatest value, in thirds of the frame; its distances are fitted to the truth of all places"
-    " of this run. mount: 'given' = height and angles came with the frames; 'fitted' = from the"
-    " floor in the measured depth; without_mount = sonar knew the lens only. Truth: horizontal"
-    " distance ahead to the nearest obstacle in the corridor, floor removed."
-)
 
 
 def find_data(paths: Sequence[Path]) -> list[Dataset | Clip]:
@@ -72,7 +65,6 @@ def evaluate(
                     clips[name].append(read_clip(what, config))
             progress(count, len(data))
     return {
-        "about": ABOUT,
         "models": {name: engine.label for name, (_, engine) in engines.items()},
         "near_m": NEAR_M,
         "distance_range_m": DISTANCE_RANGE_M,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sonar.errors import ModelError, SourceError
-from sonar.lab.evaluate.data import find_datasets, pack_name
+from sonar.lab.evaluate.data import find_datasets, holds_places, pack_name
 from sonar.lab.evaluate.places import Split, split_of
 from sonar.lab.training import sources
 from sonar.lab.training.sample import Sample, commercial
@@ -78,8 +78,11 @@ class Corpus:
                 if split_of(dataset.name) == split:
                     yield f"rgbd_{dataset.name}", partial(sources.read_measured, dataset)
         if split == "train":
-            for path in (pack for folder in self.photos for pack in sources.find_packs(folder)):
-                yield f"photos_{pack_name(path)}", partial(sources.read_photos, path)
+            for folder in self.photos:
+                if not (packs := holds_places(folder)):
+                    raise SourceError(f"{folder} holds no .tar or .tar.gz pack.")
+                for path in packs:
+                    yield f"photos_{pack_name(path)}", partial(sources.read_photos, path)
             if self.mujoco is not None:
                 yield f"mujoco_{self.mujoco.name}", partial(sources.read_mujoco, self.mujoco)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.errors import SourceError
-from sonar.lab.evaluate.data import PACK_SUFFIXES, Dataset, pack_files, pack_name
+from sonar.lab.evaluate.data import Dataset, pack_files, pack_name
 from sonar.lab.evaluate.play import known_mounts
 from sonar.lab.training.sample import LOWER_M, Labels, Sample, below_ground_m, label
 from sonar.types import FloatImage
@@ -22,19 +22,6 @@ PHOTO_LICENCES = {
     "ade20k_val": "images: non-commercial research",
     "camvid": "CC BY-NC 4.0",
 }
-
-
-def find_packs(path: Path) -> tuple[Path, ...]:
-    """The ``.tar`` and ``.tar.gz`` files of a folder, or the file itself.
-
-    Raises SourceError where there is none.
-    """
-    inside = path.iterdir() if path.is_dir() else ()
-    packs = sorted(file for file in inside if file.name.endswith(PACK_SUFFIXES))
-    found = [path] if path.is_file() else packs
-    if not found:
-        raise SourceError(f"{path} holds no .tar or .tar.gz pack.")
-    return tuple(found)
 
 
 def read_rendered(dataset: Dataset) -> Iterator[Sample]:
