@@ -23,6 +23,7 @@ POSE_FOLLOW_S = 0.5
 MAX_GAP_S = 2.0  # after a longer gap the old tracks say nothing
 SLOPE_MARGIN = 2.2  # the ground's slope lies within this factor of the prior's
 SEARCH_S = 0.1  # the ground is searched for at least this often
+CALIBRATED_SEARCH_S = 1.0  # the same where the map's scale is known
 SEARCH_SHARE = 0.85  # and when less than this part of the last search's ground is found
 DROP_CONFIDENCE = 0.3
 NO_GROUND_S = 3.0
@@ -188,7 +189,8 @@ class DepthZones:
         slopes = (0.0, np.inf)
         if line is not None:
             slopes = (1 / (line.alpha * SLOPE_MARGIN), SLOPE_MARGIN / line.alpha)
-        if hint is not None and self._share > 0 and t - self._searched_t < SEARCH_S - 1e-6:
+        every_s = SEARCH_S if line is self._line else CALIBRATED_SEARCH_S
+        if hint is not None and self._share > 0 and t - self._searched_t < every_s - 1e-6:
             fit = refine(cells, view, *hint)
             good = fit is not None and fit.share > SEARCH_SHARE * self._share
             if fit is not None and good and slopes[0] < fit.slope < slopes[1]:

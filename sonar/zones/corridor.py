@@ -6,10 +6,12 @@ as a corridor's wall, counts by the plane through all of its cells: single ones 
 corridor.
 """
 
+import math
+
 import numpy as np
 
 from sonar.zones.evidence import Evidence
-from sonar.zones.geometry import Mask
+from sonar.zones.geometry import Array, Mask
 
 NEAR_END = 0.5  # standard deviations of a cell by which it may be nearer
 SEARCHED_M = 0.4, 0.8  # inside and outside of the corridor's edge: where such surfaces are sought
@@ -39,33 +41,50 @@ def _leave_out_beside(inside: Mask, evidence: Evidence, half_m: float) -> None:
     form has residuals that are shares of the distance, which is how the errors of a map behave.
     """
     side_m, ahead_m, sigma = evidence.side_m, evidence.ahead_m, evidence.cells.sigma
-    off = np.abs(np.abs(side_m) - np.float32(half_m + (SEARCHED_M[1] - SEARCHED_M[0]) / 2))
-    near = off < sum(SEARCHED_M) / 2
+    off = np.abs(side_m)
+    off -= np.float32(half_m + (SEARCHED_M[1] - SEARCHED_M[0]) / 2)
+    near = np.abs(off, out=off) < sum(SEARCHED_M) / 2
     near &= (ahead_m > AHEAD_M[0]) & (ahead_m < AHEAD_M[1]) & evidence.cells.valid
     at = np.flatnonzero(near)
-    rows = np.stack([side_m.ravel()[at], ahead_m.ravel()[at]], 1)
-    upright = evidence.height_m.ravel()[at] > LOWEST_M
-    for sign in (-1.0, 1.0):
-        here = rows[:, 0] * sign > 0
-        share = np.count_nonzero(here & upright) * MIN_SHARE
-        on = here & upright
-        for _ in range(3):
-            if np.count_nonzero(on) < max(MIN_CELLS, share):
-                break
-            picked = rows[on]
-            normal = (picked.T @ picked).astype(np.float64) + 1e-6 * np.eye(2)
-            plane = np.linalg.solve(normal, picked.sum(axis=0))
-            error = np.abs(rows @ plane - 1.0)
-            spread = float(np.median(error[on]))
-            on = here & upright & (error < min(max(4.0 * spread, SAME_SHARE[0]), SAME_SHARE[1]))
-        else:
-            if plane[0] * sign <= 0 or abs(plane[1]) > MAX_SLOPE * abs(plane[0]):
-                continue
-            low, high = np.quantile(rows[on, 1], (0.1, 0.9))
-            if high - low < MIN_LENGTH_M:
-                continue
-            on = here & (error < min(max(4.0 * spread, SAME_SHARE[0]), SAME_SHARE[1]))
-            side_there = np.abs(rows[on, 0]) / (rows[on] @ plane)
-            if sigma is not None:
-                side_there *= np.exp(-NEAR_END * float(sigma.ravel()[at[on]].mean()))
-            inside.ravel()[at[on][side_there > half_m]] = False
+    side, ahead, height = (a.ravel()[at] for a in (side_m, ahead_m, evidence.height_m))
+    right = side > 0
+    for here in (right, ~right):
+        upright = np.flatnonzero(here & (height > LOWEST_M))
+        plane = _plane(side[upright], ahead[upright])
+        if plane is None:
+            continue
+        a, b, within = plane
+        share = a * side + b * ahead
+        on = np.abs(share - np.float32(1.0)) < within
+        on &= here
+        on = np.flatnonzero(on)
+        beside = np.abs(side[on]) / share[on]  # of the plane, along each cell's ray
+        if sigma is not None:
+            beside *= np.exp(-NEAR_END * float(sigma.ravel()[at[on]].mean()))
+        inside.ravel()[at[on[beside > half_m]]] = False
+
+
+def _plane(side: Array, ahead: Array) -> tuple[float, float, float] | None:
+    """``(a, b, within)`` of the plane ``a * side + b * ahead = 1`` and by how much its cells are
+    off; None where most cells lie on none, or it does not run along the way."""
+    least, within = max(MIN_CELLS, MIN_SHARE * side.size), np.inf
+    error = np.zeros_like(side)
+    for _ in range(3):
+        on = np.flatnonzero(error < within)
+        if on.size < least:
+            return None
+        s, z = side[on], ahead[on]
+        ss, sz, zz = float(s @ s), float(s @ z), float(z @ z)
+        det = ss * zz - sz * sz
+        if det <= 1e-6 * ss * zz:
+            return None
+        s_sum, z_sum = float(s.sum()), float(z.sum())
+        a, b = (zz * s_sum - sz * z_sum) / det, (ss * z_sum - sz * s_sum) / det
+        error = np.abs(a * side + b * ahead - 1.0)
+        median = float(np.partition(error[on], on.size // 2)[on.size // 2])
+        within = min(max(4.0 * median, SAME_SHARE[0]), SAME_SHARE[1])
+    if a * s_sum <= 0 or abs(b) > MAX_SLOPE * abs(a):
+        return None
+    # Of cells spread evenly, the middle four fifths are 2.8 standard deviations.
+    length_m = 2.8 * math.sqrt(max(zz / on.size - (z_sum / on.size) ** 2, 0.0))
+    return (a, b, within) if length_m > MIN_LENGTH_M else None

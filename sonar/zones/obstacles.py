@@ -67,7 +67,7 @@ def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
     chosen, share = index[member], carried[member]
     total = float(share.sum())
     ahead, heights = evidence.ahead_m.ravel()[chosen], evidence.height_m.ravel()[chosen]
-    low, high = _quantile(heights, share, 0.05), _quantile(heights, share, 0.95)
+    low, high = _quantiles(heights, share, (0.05, 0.95))
     last_row = chosen >= weight.size - weight.shape[1]
     cut = float(share[last_row].sum()) > CUT_SHARE * total
     height = Height.BODY
@@ -76,7 +76,7 @@ def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
     elif high < FLOOR_TOP_M:
         height = Height.FLOOR
     goes_below = False
-    if cut and _quantile(np.abs(evidence.side_m.ravel()[chosen]), share, 0.1) <= BODY_HALF_M:
+    if cut and _quantiles(np.abs(evidence.side_m.ravel()[chosen]), share, (0.1,))[0] <= BODY_HALF_M:
         # Depth separates a horizontal surface from an upright one; a small network bends both.
         if evidence.ground is None:
             goes_below = _deviation(heights, share) < HORIZONTAL * _deviation(ahead, share)
@@ -90,7 +90,7 @@ def nearest(evidence: Evidence, weight: Array) -> Obstacle | None:
     if evidence.cells.sigma is not None:
         network = float(share @ evidence.cells.sigma.ravel()[chosen]) / total
     sigma_log = evidence.sigma_log(d, w * evidence.pose.height_m, network)
-    distance_m = max(_quantile(ahead, share, NEAR_SHARE), NEAREST_M)
+    distance_m = max(_quantiles(ahead, share, (NEAR_SHARE,))[0], NEAREST_M)
     return Obstacle(distance_m, sigma_log, height, goes_below)
 
 
@@ -100,10 +100,10 @@ def _deviation(values: Array, weights: Array) -> float:
     return float(np.sqrt(max(float(weights @ (values * values)) / total - mean * mean, 0.0)))
 
 
-def _quantile(values: Array, weights: Array, p: float) -> float:
+def _quantiles(values: Array, weights: Array, shares: tuple[float, ...]) -> list[float]:
     order = np.argsort(values)
     total = np.cumsum(weights[order])
-    return float(values[order[int(np.searchsorted(total, p * total[-1]))]])
+    return [float(values[order[int(np.searchsorted(total, p * total[-1]))]]) for p in shares]
 
 
 STRIP_HALF_M = 0.45
