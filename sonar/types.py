@@ -253,6 +253,10 @@ class Column(NamedTuple):
     Attributes:
         proximity: 0 (nothing within the far band) to 1 (touching).
         elevation: where it is: 0 at the frame's lower edge, 1 at the upper.
+        bearing_deg: of the strip's middle, from the way ahead, positive to the right.
+        free_m: meters along the ground that are free in this direction, at most to the far band's
+            edge; None where that is not known.
+        free_sigma_m: standard uncertainty of ``free_m``, or None.
 
     Examples:
         >>> sonar.Column(proximity=0.7, elevation=0.4).proximity
@@ -261,6 +265,9 @@ class Column(NamedTuple):
 
     proximity: float
     elevation: float
+    bearing_deg: float = 0.0
+    free_m: float | None = None
+    free_sigma_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class DepthZones:
             edge, judged = find_edge(evidence)
         self._drop = follow_drop(self._drop, edge, t, dt, judged)
         scene = self._scene(frame_id, t, pose.height_known)
-        return replace(scene, profile=profile(evidence, self._config))
+        return replace(scene, profile=profile(evidence, self._config, scene.drop_off_distance_m))
 
     def lost(self, frame_id: int, t: float, reason: Reason) -> Scene:
         """No evidence at ``t``: what was smoothed grows old, and every band is unknown.

@@ -55,9 +55,7 @@ def _leave_out_beside(inside: Mask, evidence: Evidence, half_m: float) -> None:
             continue
         a, b, within = plane
         share = a * side + b * ahead
-        on = np.abs(share - np.float32(1.0)) < within
-        on &= here
-        on = np.flatnonzero(on)
+        on = np.flatnonzero(here & (np.abs(share - np.float32(1.0)) < within))
         beside = np.abs(side[on]) / share[on]  # of the plane, along each cell's ray
         if sigma is not None:
             beside *= np.exp(-NEAR_END * float(sigma.ravel()[at[on]].mean()))

@@ -45,6 +45,7 @@ _BINS_PER_LOG = RANGE_BINS / (float(np.log(FARTHEST_M)) - _LOG_NEAREST)
 FREE_HALF_M, FREE_CELLS, FREE_SHARE = 0.5, 12, 0.6  # ground that must be seen for a clear way
 RAISED_M = 0.2  # what rises higher is no ground, where no network says what is
 COLUMNS = 24
+MIN_SEEN_SHARE = 0.7  # of a strip's cells below the horizon, without which nothing is known free
 NEAR_FACE_SHARE = 0.1  # of a strip's obstacle cells: the distance of its near face
 MIN_STRIP_SHARE = 0.05  # of a strip's height that an obstacle must cover
 
@@ -154,7 +155,8 @@ class Evidence:
         return (inside & (self.height_m > least_m)).astype(np.float32)
 
     @property
-    def _network_sigma(self) -> float:
+    def network_sigma(self) -> float:
+        """Of the log of a distance, where the network gives none of its own."""
         prior = self.prior
         return NETWORK_NOISE if prior is None else prior.sigma("obstacle", self.uncertainty)
 
@@ -166,7 +168,7 @@ class Evidence:
         """
         row = np.array([d, 1.0])
         variance = float(row @ self.scale.cov @ row) / max(u, 0.02) ** 2
-        variance += (self._network_sigma if network is None else network) ** 2
+        variance += (self.network_sigma if network is None else network) ** 2
         if not self.pose.height_known:
             variance += UNKNOWN_HEIGHT_LOG**2
         return math.sqrt(variance)
@@ -226,7 +228,7 @@ class Evidence:
             estimates.append((free, CORRELATED**0.5 * free_sigma))
         if regressed is not None:
             estimates.append((regressed[0], CORRELATED**0.5 * regressed[1]))
-        besides = cells[1] ** 2 - self._network_sigma**2  # scale and camera height
+        besides = cells[1] ** 2 - self.network_sigma**2  # scale and camera height
         sigma = math.sqrt(self.prior.sigma("combined", self.uncertainty) ** 2 + besides)
         return pulled((_mean(estimates)[0], sigma), biased_far=True)
 
@@ -281,9 +283,12 @@ def _mean(estimates: list[Estimate]) -> Estimate:
     return sum(value * sigma**-2 for value, sigma in estimates) / mass, mass**-0.5
 
 
-def profile(evidence: Evidence, zones: ZonesConfig) -> tuple[Column, ...]:
-    """The nearest obstacle in each of ``COLUMNS`` strips of the whole frame, left to right; what is
-    beyond the far band counts nothing."""
+def profile(evidence: Evidence, zones: ZonesConfig, drop_m: float | None) -> tuple[Column, ...]:
+    """The nearest obstacle in each of ``COLUMNS`` strips of the whole frame, left to right, and how
+    far the way is free there; what is beyond the far band counts nothing.
+
+    ``drop_m``: meters to a possible drop ahead, which ends the free way too.
+    """
     far_m = zones.bands.far_m
     weight = evidence.weights(evidence.ahead_m < far_m, zones)
     height, width = weight.shape
@@ -307,5 +312,40 @@ def profile(evidence: Evidence, zones: ZonesConfig) -> tuple[Column, ...]:
     row = row_sum / np.maximum(np.bincount(strip[face], minlength=strips), 1)
     elevation = np.where(found, 1.0 - row / max(1, height - 1), 0.0)
     proximity = np.clip(1.0 - near_m / far_m, 0.0, 1.0)
-    each = np.arange(COLUMNS) * strips // COLUMNS  # a narrow grid has fewer strips
-    return tuple(map(Column, proximity[each].tolist(), elevation[each].tolist()))
+    free = _free_way(evidence, strip_at, np.minimum(near_m, far_m), found, drop_m)
+    columns = [*zip(proximity.tolist(), elevation.tolist(), *free, strict=True)]
+    # A narrow grid has fewer strips.
+    return tuple(Column(*columns[k * strips // COLUMNS]) for k in range(COLUMNS))
+
+
+def _free_way(
+    evidence: Evidence,
+    strip_at: NDArray[np.intp],
+    ahead_m: NDArray[np.float64],
+    found: Mask,
+    drop_m: float | None,
+) -> tuple[list[float], list[float | None], list[float | None]]:
+    """Bearing, free meters and their sigma of each strip; ``ahead_m`` to its obstacle, if
+    ``found``, or to the far band's edge."""
+    count, view = np.bincount(strip_at), evidence.view
+    horizon = int(np.argmin(np.abs(view.q[:, view.q.shape[1] // 2])))
+    bearing = np.bincount(strip_at, np.arctan2(view.side[horizon], view.ahead[horizon])) / count
+    sigmas = np.full(strip_at.size, evidence.network_sigma)
+    if evidence.cells.sigma is not None:
+        sigmas = evidence.cells.sigma.mean(axis=0)
+    network = np.bincount(strip_at, sigmas) / count
+    low = view.q > 0  # below the horizon
+    looked = np.bincount(strip_at, np.count_nonzero(low, axis=0))
+    seen = np.bincount(strip_at, np.count_nonzero(low & evidence.cells.valid, axis=0))
+    known = (found | (looked > 0) & (seen >= MIN_SEEN_SHARE * looked)).tolist()
+    if drop_m is not None:
+        in_way = np.abs(np.tan(bearing)) * drop_m < FREE_HALF_M
+        ahead_m = np.where(in_way, np.minimum(ahead_m, drop_m), ahead_m)
+    free_m = ahead_m / np.cos(bearing)
+    besides = evidence.free_sigma(float(np.median(ahead_m))) ** 2 - evidence.network_sigma**2
+    sigma_m = free_m * np.sqrt(network**2 + max(besides, 0.0))
+    free, sigma = (
+        [m if k else None for m, k in zip(values.tolist(), known, strict=True)]
+        for values in (free_m, sigma_m)
+    )
+    return np.degrees(bearing).tolist(), free, sigma

@@ -177,3 +177,26 @@ def test_a_hole_in_the_depth_is_no_free_way(kind):
 
     assert bands(holed=False) == [Band.CLEAR] * 3
     assert bands(holed=True)[1] is Band.UNKNOWN  # 62 % of the center is missing
+
+
+@every_map
+def test_the_profile_says_how_far_the_way_is_free(maps):
+    for scene, truth in walk("wall", frames=20, noise=0.01, **maps)[8:]:
+        bearings = [column.bearing_deg for column in scene.profile]
+        assert bearings == sorted(bearings) and bearings[0] == pytest.approx(-30.0, abs=3.0)
+        for column in scene.profile:
+            along_m = truth.center.distance_m / math.cos(math.radians(column.bearing_deg))
+            assert column.free_m == pytest.approx(along_m, rel=0.12)
+            assert 0.0 < column.free_sigma_m < 0.4 * column.free_m
+
+
+def test_nothing_is_known_to_be_free_where_nothing_is_seen():
+    zones = DepthZones(ZonesConfig(), MountConfig(height_m=1.4, pitch_deg=12.0, roll_deg=0.0))
+    source = SyntheticSource("empty_hall", size=(96, 128), frames=8)
+    engine = ExactDepth(source, kind=DepthKind.METRIC)
+    for k in range(8):
+        depth = engine.estimate(source.frame_at(k))
+        depth.values[:, :30] = np.nan
+        scene = zones.update_map(depth, k, (96, 128), k / 8)
+    assert [column.free_m for column in scene.profile[:5]] == [None] * 5
+    assert [column.free_m for column in scene.profile[8:]].count(None) == 0
