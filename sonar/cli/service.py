@@ -84,7 +84,8 @@ def status() -> None:
     if found is None:
         raise DeviceError(f"sonar does not run, or does not answer at port {port}.")
     reason = f" ({found['reason']})".replace("_", " ") if found.get("reason") else ""
-    lines = [text.format(found[key]) for key, text in FIGURES.items() if found.get(key) is not None]
+    numbers = {k: found[k] for k in FIGURES if isinstance(found.get(k), int | float)}
+    lines = [FIGURES[key].format(number) for key, number in numbers.items()]
     options.answer(found, [f"State: {found.get('state')}{reason}.", *lines])
     if not found.get("ok"):
         raise typer.Exit(DeviceError.exit_code)

@@ -57,7 +57,9 @@ def read_expectations(
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if isinstance(found, dict) and list(found) == ["expect"]:
         found = found["expect"]
-    by_name: dict[str, Any] = found if isinstance(found, dict) else dict.fromkeys(names, found)
+    by_name: dict[str, Any] = dict.fromkeys(names, found)
+    if isinstance(found, dict) and found:  # an empty one would assert nothing
+        by_name = found
     strange = [name for name in by_name if name not in names]
     if strange:
         raise ConfigError(f"{path}: there is no recording {strange[0]}, only {', '.join(names)}.")

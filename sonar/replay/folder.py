@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from sonar.errors import OutputError
 from sonar.files import printable
@@ -81,7 +81,7 @@ def _identity(path: Path) -> tuple[int, int]:
 class OutputFolder:
     """The right to write to a folder, from :func:`output_folder`."""
 
-    def __init__(self, path: Path, ours: TextIO, inputs: Sequence[Path | str]) -> None:
+    def __init__(self, path: Path, ours: BinaryIO, inputs: Sequence[Path | str]) -> None:
         self.path = path
         self._list, self._inputs = ours, inputs
 
@@ -113,13 +113,14 @@ class OutputFolder:
                 if name in ours:
                     (self.path / name).unlink(missing_ok=True)
                     (self.path / f".{name}.part").unlink(missing_ok=True)
+            kept = "".join(f"{name}\n" for name in sorted((ours | {*names}) - {*stale}))
             self._list.seek(0)
-            self._list.writelines(f"{name}\n" for name in sorted((ours | {*names}) - {*stale}))
-            self._list.truncate()
+            self._list.truncate(self._list.write(kept.encode("utf-8", "surrogateescape")))
 
     def _ours(self) -> set[str]:
         self._list.seek(0)
-        return {name for name in self._list.read().splitlines() if name and "/" not in name}
+        text = self._list.read().decode("utf-8", "surrogateescape")
+        return {name for name in text.splitlines() if name and "/" not in name}
 
 
 @contextmanager
@@ -135,7 +136,7 @@ def output_folder(path: Path, inputs: Sequence[Path | str] = ()) -> Iterator[Out
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path / LIST, flags, 0o666)
-        file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="surrogateescape")
+        file = os.fdopen(descriptor, "r+b", 0)  # unbuffered: closing it on a full disk cannot fail
     with file:  # closing it ends the lock
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import select
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 # Up to the last @: passwords with an unescaped / or @ are common in cameras' addresses.
 _CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 _QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#\"']*)[?#][^\s\"']*", re.IGNORECASE)
+_WAIT_MS = 20.0  # longest for a slow reader; then a page is free, more than most lines take
 
 
 def redacted(text: str) -> str:
@@ -27,8 +29,9 @@ class JsonLog(logging.Handler):
     """Writes ``{"t": wall seconds, "level": ..., "from": ..., "event": ..., ...}`` lines; as a
     handler, also the warnings of the other packages.
 
-    Never raises: a log that cannot be written must not end the guiding. Each line is one
-    ``write``, so lines of two processes do not mix. ``lost`` counts what could not be written.
+    Never raises and never waits for a reader that stopped: a log that cannot be written must not
+    end the guiding. Each line is one ``write``, so lines of two processes do not mix. ``lost``
+    counts what could not be written.
     """
 
     def __init__(self, source: str, clock: "Clock", fd: int = 2) -> None:
@@ -42,7 +45,11 @@ class JsonLog(logging.Handler):
         t = round(self._clock.wall(), 3)
         values = {"t": t, "level": level, "from": self._source, "event": event, **shown}
         line = json.dumps(values, ensure_ascii=False, default=str)
+        ready = select.poll()
+        ready.register(self._fd, select.POLLOUT)
         try:
+            if not ready.poll(_WAIT_MS):
+                raise BlockingIOError
             os.write(self._fd, line.encode("utf-8", "replace") + b"\n")
         except OSError:
             self.lost += 1

@@ -69,6 +69,19 @@ def test_status_in_words_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
     assert "does not run" in capsys.readouterr().err
 
 
+def test_another_program_at_the_port_is_no_mistake_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = HealthServer(0, lambda: Snapshot("up", "", {"fps": "many", "restarts": [1]}))
+    try:
+        assert sonar(["status", "--set", f"service.health_port={server.port}"]) == 4
+    finally:
+        server.shutdown()
+        server.server_close()
+    captured = capsys.readouterr()
+    assert captured.out == "State: up.\n" and captured.err == ""
+
+
 def test_a_degraded_state_has_its_reason_and_code_4(capsys: pytest.CaptureFixture[str]) -> None:
     server = HealthServer(0, lambda: Snapshot("degraded", "source_lost"))
     try:

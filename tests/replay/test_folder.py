@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -154,6 +155,17 @@ def test_two_at_once(tmp_path: Path) -> None:
             pass
     with output_folder(tmp_path / "w"):
         pass  # it is free again
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, usual[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot write"), output_folder(tmp_path) as folder:
+            folder.claim(["audio.wav"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not list(tmp_path.iterdir())
 
 
 def test_paths_with_colons(sonar: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,8 @@ def test_a_run_in_which_nothing_sounds(tmp_path: Path) -> None:
         "[",
         "",
         "- between 1 s and 2 s: ,",
+        "{}",
+        "expect: {}",
     ],
 )
 def test_sentences_that_cannot_be_read(tmp_path: Path, text: str) -> None:

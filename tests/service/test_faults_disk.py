@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,25 @@ def test_a_log_that_cannot_be_written_stops_nobody() -> None:
         log("figures", fps=20)
         assert log.lost == 1
         os.close(fd)
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody() -> None:
+    reading, writing = os.pipe()
+    log = JsonLog("guide", SystemClock(), writing)
+
+    def fill() -> None:
+        while not log.lost:
+            log("cue", why="close " * 100)
+
+    writer = threading.Thread(target=fill, daemon=True)
+    writer.start()
+    writer.join(10)
+    assert log.lost == 1
+    os.read(reading, 1 << 20)
+    log("cue", name="after")
+    assert b'"after"' in os.read(reading, 1 << 20) and log.lost == 1
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_kept_recording_that_finds_no_room_is_announced(

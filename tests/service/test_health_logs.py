@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import socket
+import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from sonar import __version__
-from sonar.clock import ManualClock
+from sonar.clock import ManualClock, SystemClock
 from sonar.records import Event, Step
 from sonar.service.guide.governor import MachineReading
 from sonar.service.guide.report import Reporter
@@ -181,6 +183,37 @@ def test_the_reporter_counts_steps() -> None:
     assert reporter.figures()["fps"] < 4
     clock.advance(4.0)
     assert reporter.figures()["fps"] == 0
+
+
+def test_figures_can_be_asked_for_while_frames_come() -> None:
+    """The endpoint's thread asks while the loop's thread counts."""
+    before_s = sys.getswitchinterval()
+    log = JsonLog("test", SystemClock(), fd=os.open(os.devnull, os.O_WRONLY))
+    reporter = Reporter(SystemClock(), log, SimpleNamespace(read=MachineReading), None)
+    step = Step(
+        scene=Scene.unknown(0, 0.0, None, State.GUIDING),
+        cue=Cue(CueKind.SILENCE),
+        frame=Frame(np.zeros((4, 4, 3), np.uint8), 0, 0.0),
+        depth=None,
+        timings_ms={"depth": 5.0, "total": 6.0},
+    )
+    over = threading.Event()
+
+    def count() -> None:
+        while not over.is_set():
+            reporter.consume(step)
+
+    counting = threading.Thread(target=count)
+    sys.setswitchinterval(1e-6)
+    try:
+        counting.start()
+        for _ in range(300):
+            reporter.figures()
+    finally:
+        over.set()
+        counting.join()
+        sys.setswitchinterval(before_s)
+    assert reporter.frames > 0
 
 
 # -- to the supervisor, and to systemd -----------------------------------------------------------

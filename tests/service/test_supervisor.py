@@ -180,6 +180,19 @@ def test_reload_is_passed_on_and_its_loading_is_no_hang() -> None:
     assert world.supervisor.restarts == 0 and world.supervisor.state == "guiding"
 
 
+def test_a_reload_during_a_start_waits_for_the_first_heartbeat() -> None:
+    world = World()
+    world.guide.stuck = "all"
+    world.supervisor.pass_on(signal.SIGHUP)
+    world.run(1)
+    assert world.guide.got == []  # a guide without handlers yet would end by it
+    world.guide.stuck = ""
+    world.run(1)
+    assert world.guide.got == ["SIGHUP"]
+    world.supervisor.pass_on(signal.SIGUSR1)
+    assert world.guide.got == ["SIGHUP", "SIGUSR1"]
+
+
 def test_the_watchdog_is_not_fed_by_time() -> None:
     world = World(WatchLimits(restart_after_s=50, alarm_after_s=40))
     world.run(5)

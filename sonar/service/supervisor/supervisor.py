@@ -84,6 +84,7 @@ class Supervisor:
         self._framed_s = self._worked_s = 0.0  # when frames, and frames with sound, last went on
         self._deadline_s, self._fed_s = 0.0, float("-inf")  # for stopping; systemd's watchdog
         self._exit_code = 1
+        self._asked = set[int]()  # signals that wait for the guide's first heartbeat
         self._start()
 
     def step(self) -> None:
@@ -119,12 +120,17 @@ class Supervisor:
             self._guide.signal(signal.SIGTERM)
 
     def pass_on(self, number: int) -> None:
-        """Give the guide a signal; without one, the next reads its configuration anyway."""
+        """Give the guide a signal, once it takes some: before its first heartbeat it would end by
+        it. Without a guide, the next reads its configuration anyway."""
         if self._guide is not None and self.state != "stopping":
-            self._guide.signal(number)
+            if self.last_heartbeat is None:
+                self._asked.add(number)
+            else:
+                self._guide.signal(number)
 
     def _start(self) -> None:
         self._restart_at_s = self.last_heartbeat = None
+        self._asked.clear()
         try:
             self._guide = self._launch()
         except OSError as error:  # out of processes or memory: as bad as a guide that crashed
@@ -136,6 +142,8 @@ class Supervisor:
     def _watch(self, guide: "GuideProcess") -> None:
         for heartbeat in guide.heartbeats():
             self._take(heartbeat)
+            while self._asked:
+                guide.signal(self._asked.pop())
         code = guide.exit_code()
         if code is not None:
             guide.close()  # also what it started and left behind
