@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sonar.cli import main
 from sonar.cli import process as cli_process
 from tests.cli.conftest import Run, write_video
 
@@ -115,3 +116,13 @@ def test_names_on_an_ascii_output(
 def test_a_setting_that_is_not_utf_8_is_an_error(sonar: Run) -> None:
     code, _, err = sonar("config", "show", "--set", os.fsdecode(b"engine.model=caf\xe9.onnx"))
     assert code == 2 and "UTF-8" in err and "engine.model" in err
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_process, "install", pressed)
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 130
