@@ -103,6 +103,8 @@ def execute(argv: list[str]) -> int:
         note("sonar: interrupted.")
         return INTERRUPTED
     except Exception as error:  # a person gets a sentence, whatever it is
+        if isinstance(error.__cause__, KeyboardInterrupt):  # what onnxruntime's import makes of it
+            return INTERRUPTED
         if hasattr(error, "show"):  # the parser's own errors: unknown option, missing argument
             error.show()
             return 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sonar.cli import main
+from sonar.cli import main, root
 from sonar.cli import process as cli_process
 from tests.cli.conftest import Run, write_video
 
@@ -126,3 +126,11 @@ def test_ctrl_c_while_modules_are_imported_is_no_traceback(monkeypatch: pytest.M
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 130
+
+
+def test_ctrl_c_while_an_extension_is_imported_is_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr(root, "app", interrupted)
+    assert root.execute([]) == 130

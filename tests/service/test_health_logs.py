@@ -207,7 +207,7 @@ def test_figures_can_be_asked_for_while_frames_come() -> None:
     sys.setswitchinterval(1e-6)
     try:
         counting.start()
-        for _ in range(300):
+        for _ in range(600):
             reporter.figures()
     finally:
         over.set()
