@@ -17,9 +17,9 @@ from sonar.demo import CLIP, MOUNT
 from sonar.errors import DeviceError
 from sonar.replay import replay
 from sonar.testing.depth import FakeEngine
-from sonar.testing.exact import ExactDepth
 from sonar.types import DepthMap, Frame
 from sonar.web.photo import Photographer
+from tests.exact import ExactDepth
 from tests.truth import truth_at
 
 SILENT = SonarConfig.model_validate({"speech": {"enabled": False}, "mount": MOUNT.model_dump()})

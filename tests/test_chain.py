@@ -12,9 +12,9 @@ from sonar.config import SonarConfig
 from sonar.pipeline import Pipeline, Stages
 from sonar.records import Event, FrameRecord, Step, Update
 from sonar.testing.audio import CollectSink, ToneSpeaker
-from sonar.testing.exact import ExactDepth
 from sonar.types import Band
 from sonar.zones import DepthZones
+from tests.exact import ExactDepth
 from tests.truth import truth_at
 
 

@@ -19,9 +19,10 @@ from sonar.capture.synthetic import (
     scenario,
 )
 from sonar.errors import SourceError
+from sonar.lab.simulate.truth import mixed_noise
 from sonar.ports import Engine, FrameSource
-from sonar.testing.exact import ExactDepth, mixed_noise
 from sonar.types import SIDES, DepthKind, Height
+from tests.exact import ExactDepth
 from tests.truth import truth_at
 
 SIZE = (48, 64)

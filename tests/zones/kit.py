@@ -4,9 +4,9 @@ import numpy as np
 
 from sonar.capture.synthetic import SyntheticSource
 from sonar.config import MountConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
 from sonar.types import Frame
 from sonar.zones import DepthZones
+from tests.exact import ExactDepth
 from tests.truth import truth_at
 
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)

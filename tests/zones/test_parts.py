@@ -6,12 +6,12 @@ import pytest
 
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig
-from sonar.testing.exact import ExactDepth
 from sonar.types import DepthKind, Frame, Height, Reason
 from sonar.zones import estimate_mount, tracks
 from sonar.zones.geometry import intrinsics, make_grid, make_view, undistort
 from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.obstacles import DropTrack, Edge, Obstacle, follow_drop
+from tests.exact import ExactDepth
 from tests.zones.kit import play
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
 from sonar.types import Band, DepthKind, DepthMap, Frame, Height, Reason, Scene, State
 from sonar.zones import DepthZones
+from tests.exact import ExactDepth
 from tests.zones.kit import play
 
 # What a map may be: relative with and without a walkable mask, in camera heights, in meters.

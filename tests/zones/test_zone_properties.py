@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from sonar.audio.cues import PulseMapper
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import AudioConfig, BandEdges, MountConfig, SpeechConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
 from sonar.types import BANDS_BY_NEARNESS, Band, DepthMap, Frame
 from sonar.zones import DepthZones
 from sonar.zones.bands import Latch, band_of, step
 from sonar.zones.geometry import intrinsics, make_grid, make_view
 from sonar.zones.network import UNCERTAINTIES, obstacle_inverse, prior_for
+from tests.exact import ExactDepth
 
 HERE = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 MOUNT = MountConfig(height_m=1.4, pitch_deg=10.0, roll_deg=0.0, hfov_deg=62.0)

@@ -7,8 +7,8 @@ import pytest
 
 from sonar.capture.synthetic import Camera, SyntheticSource, scenario
 from sonar.config import MountConfig, ZonesConfig
-from sonar.testing.exact import ExactDepth
 from sonar.zones import DepthZones
+from tests.exact import ExactDepth
 from tests.truth import truth_at
 
 RATE_HZ = 8.0

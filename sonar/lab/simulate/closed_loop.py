@@ -24,9 +24,9 @@ from sonar.lab.simulate.scenario import CameraSpec, Scenario
 from sonar.lab.simulate.scene.body import Body
 from sonar.lab.simulate.scene.stage import Rendering, Stage
 from sonar.lab.simulate.scene.world import World
+from sonar.lab.simulate.truth import mixed_noise
 from sonar.lab.simulate.walker import SLOW_MPS, SPEED_MPS, Walker
 from sonar.ports import CueMapper, Engine, ZoneAnalyzer
-from sonar.testing.exact import mixed_noise
 from sonar.types import Cue, CueKind, DepthMap, Frame, Scene
 from sonar.zones import DepthZones
 
@@ -48,7 +48,7 @@ def inexact_depth(seed: int, noise: float = 0.03) -> DepthOf:
     """The exact depth as a network would give it: unknown scale and shift, and noise.
 
     ``noise``: standard deviation as a share of the inverse depth's 5th-95th percentile range,
-    half of it smooth, as :class:`sonar.testing.exact.ExactDepth` has it.
+    half of it smooth, see :func:`sonar.lab.simulate.truth.mixed_noise`.
     """
     fixed = np.random.default_rng(seed)
     scale, shift = float(fixed.uniform(0.3, 3.0)), float(fixed.uniform(0.0, 0.5))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonar.capture.synthetic import Camera
 from sonar.config import BandEdges, ZonesConfig
@@ -129,3 +130,18 @@ class EventLog:
             if s.contact_s is not None
             or (s.to_s - s.from_s >= SHORTEST_S and (s.kind == "drop" or s.nearest_m <= CLOSE_M))
         ]
+
+
+def mixed_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Unit-variance noise of shape (H, W), half of its variance smooth across the image."""
+    height, width = shape
+    coarse = rng.standard_normal((13, 13))
+    rows, cols = np.linspace(0, 12, height), np.linspace(0, 12, width)
+    r0, c0 = np.minimum(rows.astype(int), 11), np.minimum(cols.astype(int), 11)
+    fr, fc = (rows - r0)[:, None], (cols - c0)[None, :]
+    wr, wc = np.stack([1 - fr, fr]), np.stack([1 - fc, fc])
+    smooth = sum(wr[i] * wc[j] * coarse[np.ix_(r0 + i, c0 + j)] for i in range(2) for j in range(2))
+    # Bilinear weights shrink the variance between the nodes: put it back.
+    spread = np.sqrt((wr**2).sum(0) * (wc**2).sum(0))
+    noise: NDArray[np.float64] = np.sqrt(0.5) * (smooth / spread + rng.standard_normal(shape))
+    return noise

@@ -13,9 +13,9 @@ from sonar.clock import ManualClock
 from sonar.config import MountConfig, SonarConfig, ZonesConfig
 from sonar.records import Step
 from sonar.testing.audio import CollectSink
-from sonar.testing.exact import ExactDepth
 from sonar.types import Band, Column, Cue, CueKind, Reason, Scene
 from sonar.zones import DepthZones
+from tests.exact import ExactDepth
 
 SCAN = AUDIO.model_copy(update={"scheme": "scan"})
 NOTHING = Column(0.0, 0.0)

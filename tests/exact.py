@@ -1,9 +1,9 @@
 """A depth engine that knows the exact depth of a drawn scene."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sonar.capture.synthetic import Role, SceneView, SyntheticSource
+from sonar.lab.simulate.truth import mixed_noise
 from sonar.types import FOCAL, DepthKind, DepthMap, FloatImage, Frame
 
 FAR_M = 1e4  # infinity, where a number is needed
@@ -21,12 +21,6 @@ class ExactDepth:
         walkable: also give the exact walkable mask, softened by the same noise; per camera
             height, also where ground lies lower, and ``sigma`` as the log depth's uncertainty.
         seed: of the noise; a frame's noise depends on this and on its id alone.
-
-    >>> from sonar.capture.synthetic import SyntheticSource
-    >>> source = SyntheticSource("box", frames=3, size=(48, 64))
-    >>> depth = ExactDepth(source, kind=DepthKind.METRIC).estimate(source.frame_at(0))
-    >>> bool(np.allclose(depth.values, source.depth_at(0)))
-    True
     """
 
     def __init__(
@@ -84,18 +78,3 @@ class ExactDepth:
 
     def close(self) -> None:
         pass
-
-
-def mixed_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Unit-variance noise of shape (H, W), half of its variance smooth across the image."""
-    height, width = shape
-    coarse = rng.standard_normal((13, 13))
-    rows, cols = np.linspace(0, 12, height), np.linspace(0, 12, width)
-    r0, c0 = np.minimum(rows.astype(int), 11), np.minimum(cols.astype(int), 11)
-    fr, fc = (rows - r0)[:, None], (cols - c0)[None, :]
-    wr, wc = np.stack([1 - fr, fr]), np.stack([1 - fc, fc])
-    smooth = sum(wr[i] * wc[j] * coarse[np.ix_(r0 + i, c0 + j)] for i in range(2) for j in range(2))
-    # Bilinear weights shrink the variance between the nodes: put it back.
-    spread = np.sqrt((wr**2).sum(0) * (wc**2).sum(0))
-    noise: NDArray[np.float64] = np.sqrt(0.5) * (smooth / spread + rng.standard_normal(shape))
-    return noise
