@@ -160,14 +160,19 @@ class ImageSource(Recording):
 
 def _check_single(path: Path, image: Any) -> None:
     """Raises SourceError where the first image would be a part of the file only."""
-    if image.format == "TIFF" and (
-        image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED or _head(path)[8:10] == b"CR"
-    ):
-        raise SourceError(
-            f"{path} is a camera's raw file, of which sonar reads the preview only: "
-            "convert it to JPEG."
-        )
     count = int(getattr(image, "n_frames", 1))
+    if image.format == "TIFF":
+        reduced = []
+        for page in range(count):
+            image.seek(page)
+            reduced.append(bool(image.tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED))
+        image.seek(0)
+        if reduced[0] or _head(path)[8:10] == b"CR":
+            raise SourceError(
+                f"{path} is a camera's raw file, of which sonar reads the preview only: "
+                "convert it to JPEG."
+            )
+        count = reduced.count(False)  # previews behind the image belong to it
     if image.format in _ANIMATED and count > 1:
         raise SourceError(
             f"{path} holds {count} frames, not one image: convert it to MP4 for `sonar replay`, or "

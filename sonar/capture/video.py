@@ -28,6 +28,9 @@ _LONGEST_GAP_PERIODS = 10  # ... unless the whole video is that slow
 _BACKWARD_JUMP_S = 1.0
 _SMALLEST_STEP_S = 1e-3
 _LEAST_FRAME_BYTES = 20  # of an unchanged frame with its container's header
+# How a file of a format without an index ends; ffmpeg reports a plain end where it is cut off.
+_LAST_BYTES = {"gif": b"\0;", "apng": b"IEND"}
+_TAIL_BYTES = 16  # of which some may be a program's own
 
 
 class VideoFileSource(Recording):
@@ -62,7 +65,8 @@ class VideoFileSource(Recording):
         with container:
             stream = self._stream(container)
             yield None
-            count, t, end_s, cut_off = 0, 0.0, 0.0, False
+            count, t, end_s = 0, 0.0, 0.0
+            cut_off = _LAST_BYTES.get(container.format.name, b"") not in _tail(self.path)
             pixels, raw = Pixels(stream), is_raw(container)
             times = MediaTime(1.0 / (self.rate_hz or _FALLBACK_RATE_HZ), self.label)
             try:
@@ -70,6 +74,8 @@ class VideoFileSource(Recording):
                     if frame is None:
                         self.corrupt += 1
                         continue
+                    if cut_off and count + 1 == stream.frames:
+                        break  # a GIF's: what came of it is drawn over the frame before
                     timed = not raw and frame.pts is not None  # a raw stream's are ffmpeg's guess
                     pts_s = float(frame.pts * frame.time_base) if timed else None
                     shown_s = 0.0 if raw else float((frame.duration or 0) * frame.time_base)
@@ -120,6 +126,12 @@ class VideoFileSource(Recording):
         fits = stream.frames or shown * _LEAST_FRAME_BYTES <= container.size
         self.frame_count = min(known) if known and fits else None
         return stream
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return file.read()
 
 
 class MediaTime:

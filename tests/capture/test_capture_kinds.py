@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import all_frames, annexb, frames_of, opened, seen, shades, write_video
+from conftest import all_frames, annexb, frames_of, noise, opened, seen, shades, write_video
 from PIL import Image
 
 from sonar.capture import ImageSource, LiveSource, VideoFileSource, image_paths, read_image
@@ -128,10 +128,19 @@ def test_the_image_that_apng_keeps_for_old_viewers_is_not_a_frame(tmp_path):
     assert seen(all_frames(path)) == [2, 3, 4]
 
 
-def test_an_animation_that_is_cut_off_gives_what_is_whole(tmp_path):
-    data = animated(tmp_path / "whole.png", duration=100).read_bytes()
-    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
-    assert seen(all_frames(tmp_path / "cut.png")) in ([1, 2], [1, 2, 3])
+@pytest.mark.parametrize("name", ["walk.gif", "walk.png"])
+def test_an_animation_that_is_cut_off_gives_what_is_whole_then_says_so(tmp_path, name):
+    first, *rest = [Image.fromarray(image).quantize(64) for image in noise(3, (48, 64))]
+    first.save(tmp_path / name, save_all=True, append_images=rest, duration=100)
+    whole = [frame.image for frame in all_frames(tmp_path / name)]
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: -len(data) // 10])
+    source = opened(tmp_path / name)
+    source.open()
+    for image in whole[:-1]:
+        assert np.array_equal(source.read(1.0).image, image)
+    with pytest.raises(SourceError, match="cut off after"):
+        source.read(1.0)
 
 
 def raw_photo(path: Path) -> None:
@@ -147,6 +156,20 @@ def test_a_cameras_raw_file_is_refused_instead_of_reading_its_preview(tmp_path):
     raw_photo(tmp_path / "photo.dng")
     with pytest.raises(SourceError, match=r"photo\.dng is a camera's raw file.*convert it to JPEG"):
         all_frames(tmp_path / "photo.dng")
+
+
+def test_a_preview_behind_the_image_of_a_tiff_belongs_to_it(tmp_path):
+    from PIL import TiffImagePlugin
+
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 1
+    image = Image.fromarray(marked())
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "scan.tif"), True) as file:
+        image.save(file, format="TIFF")
+        file.newFrame()
+        image.resize((24, 16)).save(file, format="TIFF", tiffinfo=tags)
+        file.newFrame()
+    assert np.array_equal(read_image(tmp_path / "scan.tif"), marked())
 
 
 def test_heic_is_refused_with_what_helps_where_its_reader_is_not_installed(tmp_path, monkeypatch):
