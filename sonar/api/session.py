@@ -108,8 +108,9 @@ class Session(AbstractContextManager["Session"]):
 
     def close(self) -> None:
         """Close source, network and sound; safe to call twice."""
-        if self._updates is not None:
-            self._updates.close()  # it closes the pipeline, whatever happens
+        if self._updates is None:
+            self._updates = self._pipeline.steps()  # never begun: nothing opens after this
+        self._updates.close()  # it closes the pipeline, whatever happens
         self._pipeline.close()
 
     def __exit__(self, *_error: object) -> None:

@@ -100,6 +100,16 @@ def test_steps_can_be_taken_once() -> None:
             next(iter(run))
 
 
+def test_a_closed_session_opens_nothing_again() -> None:
+    source = ScriptedSource(images(2))
+    run = sonar.open(source, engine=FakeEngine(RAMP))
+    run.close()
+    run.close()
+    with pytest.raises(RuntimeError, match="once"):
+        next(iter(run))
+    assert source.opens == 0
+
+
 def test_a_paced_replay_takes_as_long_as_the_recording() -> None:
     clock = ManualClock()
     with sonar.open("synthetic:box", realtime=True, engine=FakeEngine(RAMP), clock=clock) as run:
