@@ -7,13 +7,12 @@ import numpy as np
 from sonar.config import MountConfig, ZonesConfig
 from sonar.types import SIDES, Band, DepthKind, DepthMap, Frame, Reason, Scene, State
 from sonar.zones.bands import ZoneState
-from sonar.zones.corridor import in_corridor
 from sonar.zones.evidence import gather, profile, to_cells
 from sonar.zones.geometry import Cells, View, pose_of, zone_masks
 from sonar.zones.ground import GroundFit, fit_ground, refine
 from sonar.zones.image_quality import ImageQuality, assess
 from sonar.zones.network import NetworkPrior, follow_uncertainty, out_of_distribution, prior_for
-from sonar.zones.obstacles import DropTrack, find_edge, follow_drop
+from sonar.zones.obstacles import DropTrack, find_edge, follow_drop, in_corridor
 from sonar.zones.scale import GroundLine, Scale, calibrated_line, farthest_output
 from sonar.zones.turning import Turning, follow_turn
 

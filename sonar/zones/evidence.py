@@ -29,9 +29,7 @@ MIN_INVERSE_M = 0.02  # nothing is placed beyond 50 m
 MIN_NOISE_Q = 0.008
 NO_GROUND_NOISE_Q = 0.06
 NETWORK_NOISE = 0.05  # share of a distance by which a map is wrong besides its scale
-CORRELATED = (
-    2.0  # two cues look at what is walkable: their errors are correlated, they count as one
-)
+CORRELATED = 2.0  # two cues look at what is walkable: correlated errors, they count as one
 USUAL_M, USUAL_LOG = 1.5, 0.8  # obstacles in the way are there, within this
 # The same for a small network: it overestimates the distance of what it misses, which does more
 # harm than the opposite. Distances are also shortened a little, but not far ones, or a free way
