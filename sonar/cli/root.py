@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from sonar import __version__
-from sonar.cli import calibrate, config, depth, lab, models, replay, run, service, web
+from sonar.cli import calibrate, config, depth, lab, models, replay, run, service
 from sonar.cli.ui import COMMON_EPILOG, INTERRUPTED, note, options, say
 from sonar.errors import ConfigError, SonarError
 
@@ -35,7 +35,7 @@ for command in (
     lab.bench,
     config.doctor,
     config.devices,
-    web.web,
+    run.web,
     service.status,
 ):
     app.command()(command)

@@ -12,6 +12,7 @@ import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config import EngineConfig
+from sonar.depth.backends import thread_count
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.backends.openvino import OpenVinoBackend
 from sonar.depth.backends.torch import TorchBackend
@@ -20,7 +21,6 @@ from sonar.depth.models import InputContract, ResolvedModel, Store
 from sonar.depth.models.registry import BUILTIN, BUILTIN_PATH, OFFICIAL
 from sonar.depth.practice import deviation, practice_images
 from sonar.depth.preprocess import Preprocessor
-from sonar.depth.threads import thread_count
 from sonar.errors import ConfigError, DepthError, ModelError, OutputError, SonarError
 from sonar.files import atomic_path
 from sonar.ports import Clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sonar.cli import web
+from sonar.cli import run as web
 from tests.cli.conftest import Run
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sonar.depth import threads
+from sonar.depth import backends as threads
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

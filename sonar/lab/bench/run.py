@@ -9,6 +9,7 @@ import numpy as np
 
 from sonar.clock import SystemClock
 from sonar.config import EngineConfig
+from sonar.depth.backends import thread_count
 from sonar.depth.contract import IMAGENET_MEAN, IMAGENET_STD
 from sonar.depth.engine import NetworkEngine
 from sonar.depth.models import ResolvedModel, Store
@@ -19,7 +20,6 @@ from sonar.depth.select import (
     missing_precisions,
     open_backend,
 )
-from sonar.depth.threads import thread_count
 from sonar.errors import MissingExtraError
 from sonar.lab.quantise import optimise
 from sonar.ports import Clock
