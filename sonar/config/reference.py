@@ -16,7 +16,7 @@ UNITS |= {"wpm": "words a minute"}
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that holds a value, or a section: its ``path`` (``*`` stands for a name that the user
+    """A key that holds a value, or a section: its ``path`` (``*`` is a name that the user
     chooses) and the JSON Schema of its value."""
 
     path: Path

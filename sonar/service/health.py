@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         # A web page that the user visits must not read it (DNS rebinding).
-        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in LOOPBACK:
+        if not is_ours(self.headers.get("Host", "")):
             self._answer(401, "text/plain", b"Ask for it by the address of this machine.\n")
         elif path == "/metrics":
             kind = "text/plain; version=0.0.4; charset=utf-8"
@@ -125,6 +125,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def is_ours(host: str) -> bool:
+    """Whether a request's ``Host`` is a name of this machine."""
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK
+    except ValueError:
+        return False
 
 
 def ask(port: int) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sonar.config import WebConfig
 from sonar.errors import ConfigError
 from sonar.files import expanded
-from sonar.service.health import LOOPBACK
+from sonar.service.health import LOOPBACK, is_ours
 
 USER = "sonar"
 SHORTEST = 16  # characters of a password
@@ -66,7 +66,7 @@ class Gate:
         if request.scope["path"] == _OWN:
             return None
         if self._password is None:
-            if not _is_ours(host):
+            if not is_ours(host):
                 text = "Open this page by the address that sonar web printed.\n"
                 return PlainTextResponse(text, 403)
         elif not _knows(request.headers.get("authorization", ""), self._password):
@@ -76,13 +76,6 @@ class Gate:
         if origin is not None and urlsplit(origin).netloc != host:
             return PlainTextResponse("Another site's page may not use this one.\n", 403)
         return None
-
-
-def _is_ours(host: str) -> bool:
-    try:
-        return urlsplit(f"//{host}").hostname in LOOPBACK
-    except ValueError:
-        return False
 
 
 def _knows(authorization: str, password: str) -> bool:

@@ -66,7 +66,7 @@ def _configuration() -> Iterator[str]:
         "then `--set`. An unknown key is an error that names the line and the nearest key. "
         "`sonar config show --config FILE` checks a file and prints what is in force.\n\n"
         "`audio.volume_db` in a file is `--set audio.volume_db=-3` on the command line and "
-        "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` stands for a name you choose.\n"
+        "`SONAR_AUDIO__VOLUME_DB=-3` in the environment. `*` is a name you choose.\n"
     )
     for section in (key for key in keys() if key.is_section):
         own = [key for key in keys() if key.path[:-1] == section.path and not key.is_section]

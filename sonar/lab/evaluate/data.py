@@ -86,7 +86,7 @@ class Pair:
     depth: str
     folder: Path
     read: Callable[[str], bytes]
-    beyond_m: float = float("nan")  # what a stored 0 stands for
+    beyond_m: float = float("nan")  # what a stored 0 means
 
     def load(self) -> tuple[RgbImage, FloatImage]:
         """RGB uint8 (H, W, 3) and float32 (H, W) meters.

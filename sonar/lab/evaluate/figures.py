@@ -3,7 +3,7 @@
 Definitions, for one place of ``n`` zone readings (a zone of a frame with enough measured depth):
 
 - near: the true nearest obstacle is closer than ``NEAR_M``; reported near: the reported distance
-  is, or, where no meters are reported, the distance that the proximity stands for.
+  is, or, where no meters are reported, the distance that belongs to the proximity.
 - ``near_auc``: probability that a near zone is reported nearer than another; an unknown zone
   says nothing and counts half against every other.
 - ``near_recall``, ``near_false_alarm``: share of the near zones, and of the others, that are
@@ -61,7 +61,7 @@ class FigureReading:
     Attributes:
         frame: index of the frame in its place.
         true_m: None = no obstacle.
-        rank_m: what the report ranks by: meters, or the distance that its proximity stands for;
+        rank_m: what the report ranks by: meters, or the distance that belongs to its proximity;
             infinite for clear, None for unknown.
         said_m: meters reported, or None. sigma_m: their stated standard deviation, or None.
     """

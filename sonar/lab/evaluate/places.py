@@ -1,7 +1,7 @@
 """Which places are held out: no model of ours learns from them, and nothing is tuned on them.
 
-The one list: training reads it, and every figure of an evaluation says how its place stands to
-its model.
+The one list: training reads it, and every figure of an evaluation says what its model has
+seen of its place.
 """
 
 from collections.abc import Collection
@@ -51,8 +51,8 @@ def learned_from(model: ResolvedModel) -> frozenset[str] | None:
     return frozenset(stated.split(",")) if stated else None
 
 
-def standing(name: str, sources: Collection[str] | None) -> str:
-    """How a place stands to a model that learned from ``sources``, in words for a report."""
+def seen_by(name: str, sources: Collection[str] | None) -> str:
+    """What a model that learned from ``sources`` has seen of a place, in words for a report."""
     if scene_of(name) in {scene_of(source) for source in sources or ()}:
         return "trained on"
     split = split_of(name)

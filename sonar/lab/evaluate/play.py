@@ -202,7 +202,7 @@ def _inverse_depth(engine: Engine, image: RgbImage) -> FloatImage:
 def rank_distance(said: ZoneReading, far_m: float) -> float | None:
     """Meters by which a reading is ranked; infinite for clear, None for unknown.
 
-    Where no meters are reported, those that its proximity stands for:
+    Where no meters are reported, those that belong to its proximity:
     ``(1 - proximity) * far_m``.
     """
     if said.band is Band.UNKNOWN:

@@ -12,7 +12,7 @@ from sonar.replay.folder import EVALUATION_FILES, output_folder, write_whole
 from sonar.replay.report import render
 
 FOUND_AT_M = 1.0  # a drop that is first reported nearer than this is missed
-STANDINGS = {
+SEEN = {
     "held out": "the model has never seen the place, and nothing was tuned on it: believe these",
     "used for validation": "not trained on, but looked at while the model was made",
     "not trained on": "the model states what it learned from, and the place is not in it",
@@ -92,10 +92,10 @@ def write_results(out: Path, report: Mapping[str, Any], inputs: Sequence[Path] =
         "evaluation.html",
         "sonar.lab.evaluate",
         title="sonar: evaluation",
-        standings=STANDINGS,
+        seen=SEEN,
         meanings=[list(both) for both in DEPTH_FIGURES.values()],
         near_m=NEAR_M,
-        held_out=any("held out" in p["standing"].values() for p in report["places"].values()),
+        held_out=any("held out" in p["seen"].values() for p in report["places"].values()),
         tables=list(_tables(report)),
     )
     contents = {"json": json_text(report), "html": page}
@@ -110,10 +110,10 @@ def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
     """What was evaluated, what came out, then the recordings and each place."""
     models: dict[str, str] = report["models"]
     yield _Table("What was evaluated", ["Variant", "Model"], [list(m) for m in models.items()])
-    order = list(STANDINGS)
+    order = list(SEEN)
     places = sorted(
         report["places"].items(),
-        key=lambda one: (min(order.index(s) for s in one[1]["standing"].values()), one[0]),
+        key=lambda one: (min(order.index(s) for s in one[1]["seen"].values()), one[0]),
     )
     first, *others = models
     for words in dict.fromkeys(_words(place) for _, place in places):
@@ -124,7 +124,7 @@ def _tables(report: Mapping[str, Any]) -> Iterator[_Table]:
     yield from _recordings(report["recordings"])
     for name, place in places:
         columns = place["figures"]
-        heads = [f"{n}, {place['standing'][n]}" if n in models else n for n in columns]
+        heads = [f"{n}, {place['seen'][n]}" if n in models else n for n in columns]
         rows = [
             [label, *(_cell(figures, key) for figures in columns.values())]
             for key, label in NAMES.items()
@@ -160,7 +160,7 @@ def _recordings(found: Mapping[str, Figures]) -> Iterator[_Table]:
 
 
 def _in_short(words: str, places: Sequence[Any], models: Iterable[str]) -> _Table:
-    """The lowest and the highest figure of each model over places of one standing."""
+    """The lowest and the highest figure of each model over places of which it has seen as much."""
 
     def ends(model: str, name: str, where: str) -> str:
         values = [v for p in places if (v := p[where][model][name]) is not None]
@@ -183,7 +183,7 @@ def _in_short(words: str, places: Sequence[Any], models: Iterable[str]) -> _Tabl
 
 def _words(place: Mapping[str, Any]) -> str:
     """``held out``, or what it is for each variant where that differs."""
-    return " / ".join(dict.fromkeys(place["standing"].values()))
+    return " / ".join(dict.fromkeys(place["seen"].values()))
 
 
 def _titled(name: str, place: Mapping[str, Any]) -> str:

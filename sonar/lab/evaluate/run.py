@@ -14,7 +14,7 @@ from sonar.lab.evaluate.figures import DISTANCE_RANGE_M, NEAR_M, FigureReading, 
 from sonar.lab.evaluate.heard import ClipResult
 from sonar.lab.evaluate.labels import Clip, find_clips, name_apart
 from sonar.lab.evaluate.naive import naive_readings
-from sonar.lab.evaluate.places import learned_from, standing
+from sonar.lab.evaluate.places import learned_from, seen_by
 from sonar.lab.evaluate.play import Played, play
 from sonar.lab.evaluate.walks import read_clip, walk_figures
 
@@ -76,8 +76,8 @@ def evaluate(
 def report_places(
     played: Sequence[Played], learned: Mapping[str, frozenset[str] | None]
 ) -> dict[str, Report]:
-    """By place: ``standing`` to each model, ``figures``, ``without_mount``, ``compared`` with the
-    first variant, ``drop_found_m`` where there is a drop, and what was counted.
+    """By place: what each model has ``seen`` of it, ``figures``, ``without_mount``, ``compared``
+    with the first variant, ``drop_found_m`` where there is a drop, and what was counted.
 
     ``learned``: what each variant's model states that it was trained on.
     """
@@ -93,7 +93,7 @@ def _place(
     bare = {n: sample(c.without_mount, [], blocks) for n, c in columns.items()}
     first, *others = sampled
     found: Report = {
-        "standing": {name: standing(played.name, sources) for name, sources in learned.items()},
+        "seen": {name: seen_by(played.name, sources) for name, sources in learned.items()},
         "mount": played.origin,
         "frames": len(blocks),
         "frames_without_floor": played.pairs - len(blocks),

@@ -149,7 +149,7 @@ class EarTrainer:
         self._examples("distances", [make(Side.CENTER, band) for band in BANDS])
         for _ in range(self._questions):
             self._ask(self._any(BANDS), "distances")
-        if self._maker.audio.scheme != "continuous":  # its pitch stands for nearness
+        if self._maker.audio.scheme != "continuous":  # its pitch means nearness
             self._examples("heights", [make(Side.CENTER, Band.NEAR, h) for h in HEIGHTS])
             for _ in range((self._questions + 1) // 2):
                 self._ask(self._any((Band.NEAR,), HEIGHTS), "heights")

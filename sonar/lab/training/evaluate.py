@@ -35,7 +35,7 @@ from sonar.types import FloatImage, RgbImage
 
 FARTHEST = 4.0  # times the farthest true depth: no aligned depth counts as farther
 FAR_M = 20.0
-HEIGHT_M = 1.4  # stands for the unknown height where limits in meters are applied
+HEIGHT_M = 1.4  # taken for the unknown height where limits in meters are applied
 NEAR_M = 2.0
 LEAST = HEIGHT_M / (FARTHEST * FAR_M)  # inverse depth of the farthest distance that counts
 OFF = 1.25

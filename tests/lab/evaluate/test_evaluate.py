@@ -175,7 +175,7 @@ def test_the_page_says_what_is_held_out_and_what_the_figures_mean(tmp_path: Path
         write_pack(tmp_path, name, walk=False, frames=6)
     played = play_all(tmp_path, old=Oracle(src, 1.25), new=Oracle(src))
     places = report_places(played, {"old": None, "new": frozenset({"walk_p_corr1_0obst"})})
-    assert places["p_corr3"]["standing"] == {"old": "held out", "new": "held out"}
+    assert places["p_corr3"]["seen"] == {"old": "held out", "new": "held out"}
     report = {"models": {"old": "o", "new": "n"}, "recordings": {}, "places": places}
     (tmp_path / "out").mkdir()
     write_results(tmp_path / "out", report)

@@ -51,7 +51,7 @@ def test_models_are_compared_on_the_same_frames(sonar: Run, data: Path) -> None:
     assert code == 0, err
     place = json.loads(out)["places"]["box"]
     assert list(place["figures"]) == ["fp32", "int8", "min-max"]
-    assert list(place["compared"]) == ["int8"] and place["standing"]["int8"] == "not trained on"
+    assert list(place["compared"]) == ["int8"] and place["seen"]["int8"] == "not trained on"
     assert 0.0 < place["figures"]["int8"]["depth_deviation"] < 0.1
     code, _, err = sonar("evaluate", data / "box", "--precision", "half")
     assert code == 2 and "precision" in err

@@ -12,7 +12,7 @@ from sonar.lab.evaluate.data import FrameMount, read_dataset
 from sonar.lab.evaluate.figures import FigureReading, sample
 from sonar.lab.evaluate.maps import flicker, within_sigma
 from sonar.lab.evaluate.naive import fit_distance, naive_inverse_depths
-from sonar.lab.evaluate.places import learned_from, standing
+from sonar.lab.evaluate.places import learned_from, seen_by
 from sonar.lab.evaluate.play import rank_distance
 from sonar.lab.evaluate.truth import fit_floor, measure, nearest_group
 from sonar.types import SIDES, Band, DepthKind, DepthMap, ZoneReading
@@ -141,7 +141,7 @@ def test_flicker_of_a_map_that_follows_the_noise() -> None:
     assert steady == pytest.approx(0.0, abs=1e-6) and 0.002 < shaken < 0.5
 
 
-# --- how a place stands to a model -----------------------------------------------------------
+# --- what a model has seen of a place -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_flicker_of_a_map_that_follows_the_noise() -> None:
         ("my_office", None, "training not known"),
     ],
 )
-def test_standings(place: str, sources: set[str] | None, words: str) -> None:
-    assert standing(place, sources) == words
+def test_what_a_model_has_seen_of_a_place(place: str, sources: set[str] | None, words: str) -> None:
+    assert seen_by(place, sources) == words
 
 
 def test_the_built_in_model_states_what_it_learned_from() -> None:
     sources = learned_from(Store().resolve("builtin"))
-    assert sources is not None and standing("sun3d_cubicles", sources) == "trained on"
-    assert standing("hololens_office", sources) == "held out"
+    assert sources is not None and seen_by("sun3d_cubicles", sources) == "trained on"
+    assert seen_by("hololens_office", sources) == "held out"
 
 
 # --- the common approach ---------------------------------------------------------------------
