@@ -21,10 +21,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end after so long")
     asked = parser.parse_args()
 
-    mount = sonar.Mount(height_m=asked.height)
-    rows = 0
+    out, mount, rows = Path(asked.out), sonar.Mount(height_m=asked.height), 0
+    if out.exists() and Path(asked.source).exists() and out.samefile(asked.source):
+        parser.error(f"{out} is the recording; name another file")
     with (
-        Path(asked.out).open("w", newline="", encoding="utf-8") as file,
+        out.open("w", newline="", encoding="utf-8") as file,
         suppress(KeyboardInterrupt),
         sonar.open(asked.source, mount=mount) as run,
     ):

@@ -5,6 +5,7 @@ python examples/my_sound.py walk.mp4 out.wav
 
 import argparse
 import wave
+from pathlib import Path
 
 import numpy as np
 
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("out", help="a .wav file")
     asked = parser.parse_args()
 
+    if Path(asked.out).exists() and Path(asked.out).samefile(asked.recording):
+        parser.error(f"{asked.out} is the recording; name another file")
     hum, blocks = Hum(), []
     with sonar.open(asked.recording) as run:
         shown_s = 1.0 / (run.source.rate_hz or 25.0)

@@ -5,6 +5,7 @@ python examples/parallax.py photo.jpg out.mp4
 
 import argparse
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--shift", type=float, default=0.02, help="share of the width")
     asked = parser.parse_args()
 
+    if Path(asked.out).exists() and Path(asked.out).samefile(asked.photo):
+        parser.error(f"{asked.out} is the photo; name another file")
     step = sonar.look(asked.photo)
     even = tuple(size // 2 * 2 for size in step.frame.image.shape[:2])  # as H.264 wants it
     image, near = step.frame.image[: even[0], : even[1]], nearness(step)[: even[0], : even[1]]

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows concrete classes."""
+"""Puts the stages together: the same way for every command and for the API."""
 
 import logging
 from collections.abc import Callable

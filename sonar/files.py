@@ -48,12 +48,23 @@ def sha256_of(path: Path) -> str:
 
 def write_error(path: Path, error: OSError) -> OutputError:
     """One sentence for a failed write: full disk, read-only folder, or the system's own words."""
-    folder, elsewhere = path if path.is_dir() else path.parent, "set SONAR_HOME to another place"
+    folder, elsewhere = path if path.is_dir() else path.parent, ""
+    if path.is_relative_to(cache_home()):
+        elsewhere = "; set SONAR_HOME to another place"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{folder}: no space left on the disk; free some, or {elsewhere}")
+        return OutputError(f"{folder}: no space left on the disk{elsewhere}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"{folder}: may not be written to; {elsewhere}")
+        return OutputError(f"{folder}: may not be written to{elsewhere}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses in the block (OSError) becomes an OutputError about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def printable(name: str | Path) -> str:
@@ -79,10 +90,8 @@ def mebibytes(count: int) -> str:
 
 def make_folder(folder: Path) -> None:
     """Raises OutputError."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(folder, error) from error
 
 
 @contextmanager

@@ -44,6 +44,14 @@ class Outcome:
     error: SonarError | None = None  # what ended the run early
     interrupted: bool = False  # somebody asked it to stop
 
+    @contextmanager
+    def keep_error(self) -> Iterator[None]:
+        """An error ends this part of the run only: a damaged recording, a full disk."""
+        try:
+            yield
+        except SonarError as error:
+            self.error = self.error or error
+
 
 class Pipeline:
     """One run from loading to stopped; make a new one for each.
@@ -88,7 +96,7 @@ class Pipeline:
         """
         with closing(self.steps()) as steps:
             for update in steps:
-                with self._kept():
+                with self.outcome.keep_error():
                     for consume in consumers:
                         consume(update)
                 if self.outcome.error is not None:
@@ -110,9 +118,9 @@ class Pipeline:
             if first is not None:
                 stages.engine.warm_up(*first.image.shape[:2])
                 yield self._announce(State.READY)
-                with self._kept():
+                with self.outcome.keep_error():
                     yield from self._guide(first)
-            with self._kept():
+            with self.outcome.keep_error():
                 yield from self._finish()
         except (GeneratorExit, KeyboardInterrupt):
             self._leave()
@@ -128,16 +136,8 @@ class Pipeline:
         stages = self._stages
         with ExitStack() as stack:
             for stage in (stages.speaker, stages.engine, stages.sink, stages.source):
-                stack.enter_context(self._kept())
+                stack.enter_context(self.outcome.keep_error())
                 stack.callback(stage.close)
-
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """An error ends this part of the run only: a damaged recording, a full disk."""
-        try:
-            yield
-        except SonarError as error:
-            self.outcome.error = self.outcome.error or error
 
     def _first_frame(self) -> Frame | None:
         """Wait for a first frame; a live source that opens may take a moment to deliver."""

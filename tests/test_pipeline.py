@@ -223,7 +223,12 @@ def test_a_silent_camera_is_heard_and_comes_back() -> None:
 def test_a_frame_that_aged_in_the_engine_is_stale() -> None:
     clock = ManualClock(5.0)
     source = ScriptedSource([IMAGE] * 40, live=True, clock=clock, rate_hz=30)
-    engine = FakeEngine(DEPTH, clock=clock, latency_s=0.8)
+
+    def slow(_frame: Frame) -> DepthMap:
+        clock.sleep(0.8)
+        return DEPTH
+
+    engine = FakeEngine(slow)
     pipeline, _, log = build(source, engine=engine, clock=clock)
     pipeline.run([log.consume])
     assert log.frames and all(r.reason is Reason.STALE for r in log.frames)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.config import MountConfig, SonarConfig
+from sonar.errors import ConfigError
 from sonar.ports import Engine, Speaker
 from sonar.types import Cue, DepthMap, Frame, Reason, RgbImage, Scene
 from sonar.zones import DepthZones
@@ -208,5 +209,8 @@ def configured(
         f"{key}={value if isinstance(value, str | PathLike) else json.dumps(value)}"
         for key, value in given.items()
     ]
-    config = load_config(None, overrides, {})
+    try:
+        config = load_config(None, overrides, {})
+    except ConfigError as error:  # nobody typed it on a command line
+        raise ConfigError(str(error).replace("--set ", "")) from None
     return config if mount is None else config.model_copy(update={"mount": mount})

@@ -1,1 +1,1 @@
-"""See docs."""
+"""From scenes to sound: ``cues``, ``synthesis``, ``speech`` and ``output``."""

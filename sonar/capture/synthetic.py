@@ -321,12 +321,6 @@ class SyntheticSource(Recording):
         """Exact meters along the optical axis, float32 (H, W); infinite for the sky."""
         return self.view_at(frame_id).depth_m
 
-    def walkable_at(self, frame_id: int) -> FloatImage:
-        """1 where the ground that is walked on is seen, else 0; float32 (H, W)."""
-        view = self.view_at(frame_id)
-        ground = [*(box.role is Role.GROUND for box in view.boxes), False]
-        return np.array(ground, np.float32)[view.hit]
-
     def _play(self) -> Generator[Frame | None, None, None]:
         yield None
         yield from map(self.frame_at, range(self.frame_count))

@@ -53,9 +53,9 @@ def _write(out: Path, stem: str, estimate: "DepthMap") -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    from sonar.files import json_text
+    from sonar.files import json_text, writing
     from sonar.replay.annotate import heat_map, nearness
-    from sonar.replay.folder import write_whole, writing
+    from sonar.replay.folder import write_whole
 
     values, near = estimate.values, nearness(estimate)
     black, bright = (float(v) for v in np.percentile(near, (1, 99)))

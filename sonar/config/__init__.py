@@ -53,7 +53,7 @@ class EngineConfig(Section):
     """The depth network."""
 
     model: str = _key("builtin", "name in `sonar models list`, or a path to an .onnx")
-    backend: Literal["auto", "onnx", "openvino", "native", "torch"] = _key(
+    backend: Literal["auto", "onnx", "openvino", "torch"] = _key(
         "onnx", "auto = the fastest of what is installed, by measurement"
     )
     precision: Literal["auto", "fp32", "int8"] = _key("auto", "auto = int8 where close and faster")
@@ -62,6 +62,8 @@ class EngineConfig(Section):
 
 class MountConfig(Section):
     """Where the camera sits and how it looks. `sonar calibrate` writes this.
+
+    Raises ValueError (pydantic's) for a value that is not allowed.
 
     Examples:
         >>> import sonar

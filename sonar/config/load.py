@@ -55,6 +55,11 @@ def load_config(
             _set(values, path, _value(path, text, origin))
             origins.pop(path, None)
             origins[path] = origin
+    engine = values.get("engine")
+    if isinstance(engine, dict) and engine.get("backend") == "native":
+        where = origins["engine", "backend"]
+        _warn(f"{where}: the backend native was removed: auto takes the fastest of the others.")
+        engine["backend"] = "auto"
     try:
         return SonarConfig.model_validate(values)
     except ValidationError as error:

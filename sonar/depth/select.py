@@ -71,7 +71,7 @@ def open_engine(
     """
     store, clock = store or Store(), clock or SystemClock()
     threads = thread_count(config.threads)
-    choices = candidates(config, model, store, report)
+    choices = candidates(config, model, store)
     while True:
         chosen = choices[0]
         if len(choices) > 1:
@@ -178,9 +178,7 @@ def _check_direction(engine: NetworkEngine, model: ResolvedModel, report: Report
         )
 
 
-def candidates(
-    config: EngineConfig, model: ResolvedModel, store: Store, report: Report
-) -> list[Candidate]:
+def candidates(config: EngineConfig, model: ResolvedModel, store: Store) -> list[Candidate]:
     """Every way of running ``model`` that the configuration allows here; float32 ONNX first.
 
     Raises ModelError, with the command to run, for a checkpoint that is not converted yet and for
@@ -202,12 +200,6 @@ def candidates(
     backends: list[str] = [config.backend]
     if config.backend == "auto":
         backends = ["onnx", *(["openvino"] if installed("openvino") else [])]
-    elif config.backend == "native":
-        report(
-            "engine.backend: native was removed, since OpenVINO int8 is as fast; onnx runs "
-            "instead. Set engine.backend to onnx or openvino; the next release refuses native"
-        )
-        backends = ["onnx"]
     return [
         Candidate(backend, precision, path)
         for backend in backends

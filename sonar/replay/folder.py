@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sonar.errors import OutputError
-from sonar.files import printable
+from sonar.files import printable, writing
 
 LIST = ".sonar-files"
 REPLAY_FILES = (
@@ -24,15 +24,6 @@ REPLAY_FILES = (
     "report.html",
 )
 EVALUATION_FILES = ("evaluation.json", "evaluation.html")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """What the system refuses in the block (OSError) becomes an OutputError about ``path``."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
 
 
 def write_whole(target: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """One recording through the whole chain, into a folder."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,10 @@ from typing import Any
 from sonar import __version__, app
 from sonar.audio.output.sinks import WavSink
 from sonar.config import SonarConfig
-from sonar.errors import SonarError
-from sonar.files import Progress
+from sonar.files import Progress, writing
 from sonar.pipeline import Outcome, Pipeline
 from sonar.records import Step, Update
-from sonar.replay.folder import REPLAY_FILES, output_folder, writing
+from sonar.replay.folder import REPLAY_FILES, output_folder
 from sonar.replay.report import NAME as REPORT
 from sonar.replay.report import write_report
 from sonar.replay.video import NAME as VIDEO
@@ -82,7 +81,7 @@ def replay(
 
         with guard(running.pipeline) if guard else nullcontext():
             outcome = running.run(consume)
-        with _kept(outcome):
+        with outcome.keep_error():
             writer.close()
         end_s = None
         if outcome.end_t is not None:
@@ -102,15 +101,6 @@ def replay(
             latency_ms=running.pipeline.timings,
         )
         if report:
-            with _kept(outcome), writing(out):
+            with outcome.keep_error(), writing(out):
                 write_report(out, summary, embed_mb)
         return ReplayResult(outcome, summary)
-
-
-@contextmanager
-def _kept(outcome: Outcome) -> Iterator[None]:
-    """An error ends this part only, and is in ``outcome``."""
-    try:
-        yield
-    except SonarError as error:
-        outcome.error = outcome.error or error

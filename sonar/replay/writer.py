@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar.config import SonarConfig
-from sonar.files import json_text
+from sonar.files import json_text, writing
 from sonar.records import Step, Update, side_of
-from sonar.replay.folder import write_whole, writing
+from sonar.replay.folder import write_whole
 from sonar.replay.video import NAME as VIDEO
 from sonar.replay.video import AnnotatedVideo
 from sonar.types import SIDES, CueKind

@@ -8,7 +8,7 @@ are tones, and a clock that moves only when it is advanced. Product code does no
 from sonar.clock import ManualClock
 from sonar.testing.audio import CollectSink, CueSink, ToneSpeaker
 from sonar.testing.capture import Delay, Hang, ScriptedSource
-from sonar.testing.depth import FakeEngine, Slow
+from sonar.testing.depth import FakeEngine
 
 __all__ = [
     "CollectSink",
@@ -18,6 +18,5 @@ __all__ = [
     "Hang",
     "ManualClock",
     "ScriptedSource",
-    "Slow",
     "ToneSpeaker",
 ]

@@ -104,8 +104,5 @@ class ToneSpeaker:
     def text(self, phrase: str) -> str:
         return phrase.replace("_", " ")
 
-    def prepare(self, timeout_s: float) -> bool:
-        return not self.missing
-
     def close(self) -> None:
         pass

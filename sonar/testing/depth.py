@@ -1,18 +1,8 @@
 """An engine without a network, for tests and for trying a set-up."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from sonar.clock import ManualClock
-from sonar.ports import Clock
 from sonar.types import DepthMap, Frame
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """A call that takes so many seconds of the fake's clock, then works."""
-
-    seconds: float
 
 
 class FakeEngine:
@@ -40,35 +30,23 @@ class FakeEngine:
         self,
         depth: DepthMap | Sequence[DepthMap] | Callable[[Frame], DepthMap],
         *,
-        failures: Mapping[int, Exception | Slow] | None = None,
-        clock: Clock | None = None,
-        latency_s: float = 0.0,
+        failures: Mapping[int, Exception] | None = None,
         label: str = "fake",
     ) -> None:
-        """``depth``: one map for ever, a sequence (the last one repeats) or a function.
-
-        ``failures`` by call, 0 first: an exception is raised, a Slow sleeps on ``clock`` first.
-        ``latency_s`` is slept on ``clock`` in every call.
-        """
-        takes_time = latency_s > 0.0 or any(isinstance(f, Slow) for f in (failures or {}).values())
-        if takes_time and clock is None:
-            raise ValueError("a FakeEngine that takes time needs a clock")
+        """``depth``: one map for ever, a sequence (the last one repeats) or a function, which may
+        sleep on a clock. ``failures`` by call, 0 first, are raised."""
         self.label = label
         self.calls, self.closed = 0, False
         self.warmed_up: list[tuple[int, int]] = []
         self._depth, self._failures = depth, dict(failures or {})
-        self._clock, self._latency_s = clock or ManualClock(), latency_s
 
     def warm_up(self, height: int, width: int) -> None:
         self.warmed_up.append((height, width))
 
     def estimate(self, frame: Frame) -> DepthMap:
         call, self.calls = self.calls, self.calls + 1
-        failure = self._failures.get(call)
-        more_s = failure.seconds if isinstance(failure, Slow) else 0.0
-        self._clock.sleep(self._latency_s + more_s)
-        if isinstance(failure, Exception):
-            raise failure
+        if call in self._failures:
+            raise self._failures[call]
         if isinstance(self._depth, DepthMap):
             return self._depth
         if isinstance(self._depth, Sequence):

@@ -161,3 +161,21 @@ def test_an_own_sound_is_on_the_near_side_and_never_silent(
     assert np.abs(blind).max() > 0.05
     clear = hum.samples(sonar.Scene(2, 2.0, left, center, right), 1.0)
     assert np.abs(clear[-100:]).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["parallax", "foreground", "log_zones", "my_sound"])
+def test_no_example_writes_over_its_input(
+    name: str, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(photo.read_bytes())
+    with pytest.raises(SystemExit):
+        run(name, mine, mine, monkeypatch=monkeypatch)
+    assert mine.read_bytes() == photo.read_bytes()
+
+
+def test_a_cutout_that_cannot_be_written_is_an_error(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        run("foreground", photo, tmp_path / "nowhere" / "out.png", monkeypatch=monkeypatch)

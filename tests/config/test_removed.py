@@ -107,3 +107,9 @@ def test_no_setting_is_both_there_and_removed() -> None:
     assert not REMOVED.keys() & {key.name for key in keys()}
     settings = [key for key in keys() if not key.is_section and "*" not in key.path]
     assert len(settings) <= 60
+
+
+def test_the_backend_native_is_auto_with_a_warning(warned: pytest.LogCaptureFixture) -> None:
+    config = load_config(None, ["engine.backend=native"], {})
+    assert config.engine.backend == "auto"
+    assert "--set engine.backend=native: the backend native was removed" in warned.text

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from fake_backend import FakeBackend
 
-from sonar.clock import ManualClock
 from sonar.config import EngineConfig
 from sonar.depth.backends.onnx import OnnxBackend
 from sonar.depth.engine import WARM_UP_RUNS, NetworkEngine
@@ -13,7 +12,7 @@ from sonar.depth.models.registry import BUILTIN_PATH
 from sonar.depth.preprocess import network_size
 from sonar.depth.select import open_engine
 from sonar.errors import DepthError, ModelError
-from sonar.testing.depth import FakeEngine, Slow
+from sonar.testing.depth import FakeEngine
 from sonar.types import DepthKind, DepthMap, Frame
 
 
@@ -214,22 +213,15 @@ def depth_of(value):
 
 
 def test_fake_engine_follows_its_script():
-    clock = ManualClock()
     engine = FakeEngine(
         [depth_of(1), depth_of(2)],
-        failures={1: DepthError("scripted"), 2: Slow(5.0)},
-        clock=clock,
-        latency_s=0.1,
+        failures={1: DepthError("scripted")},
     )
     frame = frame_of(np.zeros((2, 2, 3), np.uint8))
     assert engine.estimate(frame).values[0, 0] == 1
     with pytest.raises(DepthError, match="scripted"):
         engine.estimate(frame)
-    before = clock.now()
     assert engine.estimate(frame).values[0, 0] == 2
-    assert clock.now() - before == pytest.approx(5.1)
     engine.warm_up(480, 640)
     engine.close()
     assert (engine.calls, engine.warmed_up, engine.closed) == (3, [(480, 640)], True)
-    with pytest.raises(ValueError, match="clock"):
-        FakeEngine(depth_of(1), latency_s=0.1)

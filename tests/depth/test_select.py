@@ -248,20 +248,12 @@ def test_auto_takes_what_is_installed(small, store, monkeypatch):
     config = EngineConfig(backend="auto")
     monkeypatch.setattr(ways, "installed", lambda package: None)
     with_int8(small, store)
-    names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
+    names = [(c.backend, c.precision) for c in candidates(config, small, store)]
     assert names == [("onnx", "fp32"), ("onnx", "int8")]
     monkeypatch.setattr(ways, "installed", lambda package: "1")
     with_int8(small, store)
-    names = [(c.backend, c.precision) for c in candidates(config, small, store, silent)]
+    names = [(c.backend, c.precision) for c in candidates(config, small, store)]
     assert names[2:] == [("openvino", "fp32"), ("openvino", "int8")]
-
-
-def test_native_still_opens_onnx_and_says_what_to_set(small, store):
-    notes: list[str] = []
-    config = EngineConfig(backend="native", threads=1)
-    engine = open_engine(config, small, store=store, report=notes.append)
-    assert engine.backend.name == "onnx"
-    assert ["onnx or openvino" in note for note in notes] == [True]
 
 
 def test_a_remembered_choice_that_no_longer_opens_is_made_again(small, store, monkeypatch):

@@ -119,7 +119,7 @@ def test_nothing_is_kept_without_an_event_and_the_ring_is_bounded(
     assert 4 <= len(found) <= 6
     assert found[-1].name == "part-00000021"
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot record"):
+    with pytest.raises(OutputError, match="cannot be written"):
         Recorder(RecordingConfig(), tmp_path / "file", ManualClock(), lambda *_, **__: None)
 
 

@@ -185,7 +185,7 @@ def torture(arguments, rng: random.Random, folder: Path, server: Server) -> int:
             assert started is not None
             was_guiding = guiding is not None and guiding[0] > started[0]
             newest = max(
-                (p.stat().st_mtime for p in (recordings / "ring").glob("*.jsonl")), default=0.0
+                (p.stat().st_mtime for p in (recordings / "ring").rglob("*.jsonl")), default=0.0
             )
             unlogged_s = time.time() - newest if was_guiding else None
             with contextlib.suppress(ProcessLookupError):  # between two lives is a moment too

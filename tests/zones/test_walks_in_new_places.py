@@ -56,7 +56,7 @@ def overestimated(by_log):
     """Obstacles come out too far by this log, and the map says so in its uncertainty."""
 
     def change(depth, source, k):
-        off = np.where(source.walkable_at(k) > 0.5, 0.0, by_log).astype(np.float32)
+        off = np.where(depth.walkable > 0.5, 0.0, by_log).astype(np.float32)
         values = depth.values * np.exp(off if depth.kind is DepthKind.METRIC else -off)
         if depth.log_sigma is None:
             return replace(depth, values=values)

@@ -41,57 +41,41 @@ _Part = _Note | _Static | float  # a number is a pause in seconds
 
 
 class Earcon(NamedTuple):
-    """A signal: its name in ``Cue.earcon``; its meaning in words, as documented; its priority.
+    """A signal: its priority, and what sounds. A higher priority cuts off a lower one; equals
+    wait."""
 
-    A higher priority cuts off a lower one; equals wait.
-    """
-
-    name: str
-    meaning: str
     priority: Priority
+    parts: tuple[_Part, ...]
 
-
-_ALL = (
-    Earcon("unknown", "sonar cannot see: static, twice", Priority.WARNING),
-    Earcon("drop_off", "possible drop ahead: two steep falls", Priority.DANGER),
-    Earcon("head", "at head height: a high trill", Priority.WARNING),
-    Earcon("loading", "starting: soft slow ticks", Priority.INFO),
-    Earcon("ready", "ready: three notes rising", Priority.INFO),
-    Earcon("guiding", "sees again: two notes rising", Priority.INFO),
-    Earcon("degraded", "sees badly: two notes falling", Priority.WARNING),
-    Earcon("stopped", "has stopped: three notes falling", Priority.WARNING),
-    Earcon("battery_low", "battery low: three short, one lower", Priority.INFO),
-    Earcon("confirm", "a command was done: one short tick", Priority.INFO),
-    Earcon("muted", "sound is switched off: two soft ticks", Priority.INFO),
-    Earcon("refused", "a command could not be done: two thuds", Priority.INFO),
-)
-EARCONS = {earcon.name: earcon for earcon in _ALL}
 
 _C5, _E5, _G5 = 523.25, 659.26, 783.99
 _FALL, _TRILL = _Note(1600.0, 0.26, 10.0, to_hz=220.0), (_Note(1000.0, 0.07), _Note(1500.0, 0.07))
 _BEEP, _THUD = _Note(330.0, 0.06), _Note(196.0, 0.07, 0.03, 0.7)
 _TICK = _Note(600.0, 0.04, 0.015, 0.3)
-_PARTS: dict[str, tuple[_Part, ...]] = {
-    "unknown": (_Static(0.13, 1), 0.07, _Static(0.13, 2)),
-    "drop_off": (_FALL, 0.04, _FALL),
-    "head": (*_TRILL, *_TRILL),
-    "loading": (_Note(400.0, 0.09, 0.03, 0.5),),
-    "ready": tuple(_Note(pitch_hz, 0.11) for pitch_hz in (_C5, _E5, _G5)),
-    "guiding": (_Note(_C5, 0.09), _Note(_G5, 0.12)),
-    "degraded": (_Note(622.25, 0.12), 0.02, _Note(440.0, 0.2)),
-    "stopped": tuple(_Note(pitch_hz, 0.15) for pitch_hz in (_G5, _E5, _C5)),
-    "battery_low": (_BEEP, 0.06, _BEEP, 0.06, _BEEP, 0.06, _Note(247.0, 0.15)),
-    "confirm": (_Note(1175.0, 0.05, 0.02, 0.7),),
-    "muted": (_TICK, 0.12, _TICK),
-    "refused": (_THUD, 0.04, _THUD),
+_BATTERY = (_BEEP, 0.06, _BEEP, 0.06, _BEEP, 0.06, _Note(247.0, 0.15))
+_READY = tuple(_Note(pitch_hz, 0.11) for pitch_hz in (_C5, _E5, _G5))
+_STOPPED = tuple(_Note(pitch_hz, 0.15) for pitch_hz in (_G5, _E5, _C5))
+EARCONS = {  # by name in Cue.earcon; docs/sound.md says what each means
+    "unknown": Earcon(Priority.WARNING, (_Static(0.13, 1), 0.07, _Static(0.13, 2))),
+    "drop_off": Earcon(Priority.DANGER, (_FALL, 0.04, _FALL)),
+    "head": Earcon(Priority.WARNING, (*_TRILL, *_TRILL)),
+    "loading": Earcon(Priority.INFO, (_Note(400.0, 0.09, 0.03, 0.5),)),
+    "ready": Earcon(Priority.INFO, _READY),
+    "guiding": Earcon(Priority.INFO, (_Note(_C5, 0.09), _Note(_G5, 0.12))),
+    "degraded": Earcon(Priority.WARNING, (_Note(622.25, 0.12), 0.02, _Note(440.0, 0.2))),
+    "stopped": Earcon(Priority.WARNING, _STOPPED),
+    "battery_low": Earcon(Priority.INFO, _BATTERY),
+    "confirm": Earcon(Priority.INFO, (_Note(1175.0, 0.05, 0.02, 0.7),)),
+    "muted": Earcon(Priority.INFO, (_TICK, 0.12, _TICK)),
+    "refused": Earcon(Priority.INFO, (_THUD, 0.04, _THUD)),
 }
 
 
 def render_earcons(rate_hz: int) -> dict[str, Samples]:
     """All of them, mono float32 ``(n,)``, peaks below 1, by name."""
     return {
-        name: np.concatenate([_render(part, rate_hz) for part in parts]).astype(np.float32)
-        for name, parts in _PARTS.items()
+        name: np.concatenate([_render(part, rate_hz) for part in earcon.parts]).astype(np.float32)
+        for name, earcon in EARCONS.items()
     }
 
 

@@ -128,10 +128,8 @@ class Store:
                     f"`sonar models import FILE --name {name}`"
                 ) from error
             self._accept(entry, part)
-            try:
+            with files.writing(part):
                 files.replace(part, self.path(name))
-            except OSError as error:
-                raise files.write_error(part, error) from error
         return self.resolve(name)
 
     def import_file(self, source: Path, name: str | None = None) -> ResolvedModel:

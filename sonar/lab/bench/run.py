@@ -102,7 +102,7 @@ def run_bench(
     contract = replace(resolved.contract, fit="exact", fixed_hw=shape)
     lines = []
     for config in _configs(resolved, store, report):
-        for candidate in candidates(config, resolved, store, report):
+        for candidate in candidates(config, resolved, store):
             backend = open_backend(candidate, resolved, count, store)
             engine = NetworkEngine(backend, contract, candidate.backend)
             lines.append(_Line(candidate.backend, candidate.precision, engine))

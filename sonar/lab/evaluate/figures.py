@@ -119,7 +119,7 @@ def sample(
     Args:
         blocks: of each frame.
     """
-    table, of_frame = _Table(readings), np.array(blocks, int)
+    table, of_frame = _ReadingTable(readings), np.array(blocks, int)
     arrays = {
         name: np.array([one.get(name, np.nan) for one in facts or [{}] * len(blocks)], float)
         for name in FACTS
@@ -170,7 +170,7 @@ def _difference(first: Values, other: Values) -> Values:
     return {name: less(name) for name in DECIDING}
 
 
-class _Table:
+class _ReadingTable:
     """Readings as arrays, so that resampling is cheap."""
 
     def __init__(self, readings: Sequence[FigureReading]) -> None:

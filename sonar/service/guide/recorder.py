@@ -11,7 +11,7 @@ import contextlib
 import json
 import queue
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import cv2
 from sonar.capture.encode import VideoWriter
 from sonar.config import RecordingConfig
 from sonar.errors import OutputError
+from sonar.files import writing
 from sonar.ports import Clock
 from sonar.records import Step, Update
 from sonar.threads import GuardedThread
@@ -44,7 +45,7 @@ class RecordedPart:
 
     def __init__(self, folder: Path, size: tuple[int, int], t0: float) -> None:
         self.folder, self.size, self.t0 = folder, size, t0
-        with _writing(folder):
+        with writing(folder):
             folder.mkdir(mode=0o700)
         self.video = VideoWriter(
             folder / VIDEO, *size, RATE_HZ, format="matroska", options=CLUSTER, x264={"crf": "28"}
@@ -54,7 +55,7 @@ class RecordedPart:
         """``values`` as one line of the file ``name``, in one write: a crash leaves whole lines."""
         values["t"] = round(max(0.0, t - self.t0), 6)
         line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        with _writing(self.folder), (self.folder / name).open("ab", buffering=0) as file:
+        with writing(self.folder), (self.folder / name).open("ab", buffering=0) as file:
             file.write(line)
 
 
@@ -67,10 +68,10 @@ class Recorder:
         self._config, self._clock, self._log = config, clock, log
         self._ring, self._keep, self._paused = folder / "ring", folder / "kept", False
         for path in (self._ring, self._keep):
-            with _writing(path):
+            with writing(path):
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
-                for old in (*path.glob("seg-[0-9]*.mkv"), *path.glob("seg-[0-9]*.jsonl")):
-                    old.unlink()  # recorded by the version before
+                for old in path.glob("seg-[0-9]*.*"):  # recorded by the version before
+                    old.unlink()
         last = max(self._ring.glob("part-" + "[0-9]" * 8), default=Path("part-0"))
         self._number = int(last.name[5:])
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -190,7 +191,7 @@ class Recorder:
         if not (recent := self._recent()):
             raise OutputError("nothing was recorded that could be kept")
         try:
-            with _writing(target):
+            with writing(target):
                 target.mkdir(mode=0o700)
                 for part in recent:
                     part.rename(target / part.name)
@@ -228,14 +229,6 @@ class Recorder:
                     self._log("recording_dropped", level="warning", folder=str(path), why="space")
 
 
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot record in {path}: {error.strerror or error}") from error
-
-
 def parts(folder: Path) -> list[Path]:
     """The parts or kept recordings in ``folder``, oldest first; nothing else there."""
     found = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
@@ -262,6 +255,6 @@ def remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         for part in parts(path):
             remove(part)
-        for name in (VIDEO, FRAMES, EVENTS, "info.json"):  # the last: of the version before
+        for name in (VIDEO, FRAMES, EVENTS, "info.json"):
             (path / name).unlink(missing_ok=True)
         path.rmdir()

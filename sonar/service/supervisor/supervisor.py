@@ -1,10 +1,9 @@
 """The parent: starts the guide, watches its heartbeat, sounds its failure, restarts it.
 
-It imports the standard library only and holds no camera, model or sound stream, so that little
-can go wrong here. A guide fails when it ends unasked, or when it makes no progress: no frame
-processed and no wait announced, or no sample taken by the sound device. After ``alarm_after_s`` the
-failure is sounded, after ``restart_after_s`` the guide is ended. The alarm sounds until a new guide
-guides.
+It imports little and holds no camera, model or sound stream, so that little can go wrong here. A
+guide fails when it ends unasked, or when it makes no progress: no frame processed and no wait
+announced, or no sample taken by the sound device. After ``alarm_after_s`` the failure is sounded,
+after ``restart_after_s`` the guide is ended. The alarm sounds until a new guide guides.
 """
 
 import signal
