@@ -22,7 +22,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     out, mount, rows = Path(asked.out), sonar.Mount(height_m=asked.height), 0
-    if out.exists() and Path(asked.source).exists() and out.samefile(asked.source):
+    if out.resolve() == Path(asked.source).resolve():
         parser.error(f"{out} is the recording; name another file")
     with (
         out.open("w", newline="", encoding="utf-8") as file,

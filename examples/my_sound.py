@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("out", help="a .wav file")
     asked = parser.parse_args()
 
-    if Path(asked.out).exists() and Path(asked.out).samefile(asked.recording):
+    if Path(asked.out).resolve() == Path(asked.recording).resolve():
         parser.error(f"{asked.out} is the recording; name another file")
     hum, blocks = Hum(), []
     with sonar.open(asked.recording) as run:

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--shift", type=float, default=0.02, help="share of the width")
     asked = parser.parse_args()
 
-    if Path(asked.out).exists() and Path(asked.out).samefile(asked.photo):
+    if Path(asked.out).resolve() == Path(asked.photo).resolve():
         parser.error(f"{asked.out} is the photo; name another file")
     step = sonar.look(asked.photo)
     even = tuple(size // 2 * 2 for size in step.frame.image.shape[:2])  # as H.264 wants it

@@ -48,13 +48,14 @@ def sha256_of(path: Path) -> str:
 
 def write_error(path: Path, error: OSError) -> OutputError:
     """One sentence for a failed write: full disk, read-only folder, or the system's own words."""
-    folder, elsewhere = path if path.is_dir() else path.parent, ""
-    if path.is_relative_to(cache_home()):
-        elsewhere = "; set SONAR_HOME to another place"
+    elsewhere = ""
+    with suppress(ConfigError):  # without a home folder there is no cache
+        if path.is_relative_to(cache_home()):
+            elsewhere = "; set SONAR_HOME to another place"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{folder}: no space left on the disk{elsewhere}")
+        return OutputError(f"{path}: no space left on the disk{elsewhere}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"{folder}: may not be written to{elsewhere}")
+        return OutputError(f"{path}: may not be written to{elsewhere}")
     return OutputError(f"{path}: cannot be written ({error.strerror or error})")
 
 

@@ -1,14 +1,24 @@
 """Folders of a user without a home, names as text, atomic writes and locks."""
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from sonar import files
 from sonar.cli.root import execute as run
-from sonar.errors import ConfigError, ModelError
-from sonar.files import atomic_path, cache_home, exclusive, expanded, json_text, printable
+from sonar.errors import ConfigError, ModelError, OutputError
+from sonar.files import (
+    atomic_path,
+    cache_home,
+    exclusive,
+    expanded,
+    json_text,
+    printable,
+    writing,
+)
 
 
 @pytest.fixture
@@ -75,3 +85,28 @@ def test_waiting_for_another_holder_of_a_lock_ends(tmp_path: Path) -> None:
     assert len(reported) == 1 and "waiting" in reported[0]
     with exclusive(lock, "mine", 0.0):
         pass
+
+
+def test_a_refused_write_is_one_sentence_wherever_the_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a folder that may not be looked into, and for a user without a home folder."""
+
+    def refuse(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setenv("SONAR_HOME", str(tmp_path / "cache"))
+    for folder, advice in (("cache", True), ("out", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", refuse)
+            refused = pytest.raises(OutputError, match="may not be written to")
+            with refused as raised, writing(tmp_path / folder / "file"):
+                (tmp_path / folder / "file").stat()
+        assert ("SONAR_HOME" in str(raised.value)) is advice
+
+    def homeless() -> Path:
+        raise ConfigError("this user has no home folder")
+
+    monkeypatch.setattr(files, "cache_home", homeless)
+    with pytest.raises(OutputError, match="no space left"), writing(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
